@@ -1,0 +1,42 @@
+"""Kernel: the pure words every room speaks.
+
+Money in whole minor units, instants in UTC, service days, ids made by whoever first sees a fact, and the
+one error that is told to a caller. Nothing flows in or out; only the standard library is used.
+"""
+
+from hansa.kernel.errors import HansaError, InvalidInput, Problem
+from hansa.kernel.ids import fact_id, hex_id, new_id
+from hansa.kernel.instants import Clock, FixedClock, SystemClock, in_utc, service_day, service_day_bounds
+from hansa.kernel.money import (
+    CURRENCY_EXPONENTS,
+    CurrencyMismatch,
+    Money,
+    UnknownCurrency,
+    round_half_even,
+    split_minor,
+)
+from hansa.kernel.partitions import BUCKETS, Directory, bucket_of
+
+__all__ = [
+    "BUCKETS",
+    "CURRENCY_EXPONENTS",
+    "Clock",
+    "CurrencyMismatch",
+    "Directory",
+    "FixedClock",
+    "HansaError",
+    "InvalidInput",
+    "Money",
+    "Problem",
+    "SystemClock",
+    "UnknownCurrency",
+    "bucket_of",
+    "fact_id",
+    "hex_id",
+    "in_utc",
+    "new_id",
+    "round_half_even",
+    "service_day",
+    "service_day_bounds",
+    "split_minor",
+]
