@@ -1,0 +1,295 @@
+"""The ``hansa`` command line. Each command does one thing, says what it did, and fails with a remedy."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hansa import __version__, atlas, clearing, ledger, rides, settlement
+from hansa.apps.demo.spec import DEMO_DAY, Spec
+from hansa.apps.open import opened
+from hansa.kernel import FixedClock, HansaError, Money, SystemClock
+
+out = Console()
+err = Console(stderr=True)
+
+app = typer.Typer(
+    name="hansa",
+    help="Hansa: one account, honoured in every city.\n\nStart with [bold]hansa demo[/bold]: six cities, a day of "
+    "riding, and what they owe each other, in one command.",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+atlas_app = typer.Typer(no_args_is_help=True, help="Cities and their networks: read, check, import.")
+tariff_app = typer.Typer(no_args_is_help=True, help="Tariffs as data: check and import.")
+ledger_app = typer.Typer(no_args_is_help=True, help="The books: trial balance and proof.")
+clearing_app = typer.Typer(no_args_is_help=True, help="Business days: close one, read its positions.")
+settlement_app = typer.Typer(no_args_is_help=True, help="Bank files out, statements in.")
+for name, part in (
+    ("atlas", atlas_app),
+    ("tariff", tariff_app),
+    ("ledger", ledger_app),
+    ("clearing", clearing_app),
+    ("settlement", settlement_app),
+):
+    app.add_typer(part, name=name)
+
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="HANSA_HOME",
+        help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
+    ),
+]
+Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
+DEFAULT_HOME = Path(".hansa")
+
+
+@app.command()
+def demo(
+    riders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many people ride.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same cents.")] = 1,
+    day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Which day they ride.")] = datetime(
+        DEMO_DAY.year, DEMO_DAY.month, DEMO_DAY.day
+    ),  # noqa: DTZ001 - a calendar day
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop after the closing page; do not serve the pages.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Throw away an earlier demonstration in this folder.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with every figure of money as one line of JSON.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address to serve the pages on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_300,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Six cities, a day of riding, clearing between them, bank files; then the pages stay up.
+
+    Killed half-way, the same command again finishes the day to the same cent.
+    """
+    from hansa.apps import web
+    from hansa.apps.demo.run import DemoRun
+    from hansa.apps.demo.show import Bars, closing_page
+
+    spec = Spec(riders=riders, seed=seed, day=day.date())
+    if not once:
+        web.check_port(host, port)
+    if fresh and home.exists():
+        _throw_away(home)
+    clock = FixedClock(SystemClock().now())
+    out.print(f"[bold]Hansa {__version__}[/bold] · one account, honoured in every city", highlight=False)
+    with opened(home, clock=clock) as ctx:
+        bars = Bars(out)
+        with bars.progress:
+            summary = DemoRun(ctx, clock, spec, home, bars).run()
+        closing_page(out, summary, home)
+        if as_json:
+            print(json.dumps(summary.cents()), flush=True)
+        if not all(check.holds for check in summary.checks):
+            raise typer.Exit(1)
+        if not once:
+            _serve(replace(ctx, clock=SystemClock()), home, host, port)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to serve the pages on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_300,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Serve the wallet, the gate screen, the console and the API on what the home folder holds."""
+    from hansa.apps import web
+
+    web.check_port(host, port)
+    with opened(home) as ctx:
+        _serve(ctx, home, host, port)
+
+
+@atlas_app.command("import")
+def atlas_import(
+    feed: Annotated[
+        Path, typer.Argument(help="GTFS feed: a zip or a folder; or a city folder in Hansa's own format.")
+    ],
+    city: Annotated[
+        Path | None, typer.Option(help="For GTFS: the city.toml that says whose network this is.")
+    ] = None,
+    operator: Annotated[str | None, typer.Option(help="For GTFS: the member who operates it.")] = None,
+    dry_run: Annotated[bool, typer.Option("--check", help="Read and report; import nothing.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Import a city's network from a GTFS zip (with its Fares v1), or from a city folder.
+
+    Every problem is named with file, line, field and remedy; with one problem nothing is imported.
+
+    Example: [cyan]hansa atlas import feed.zip --city utsunomiya/city.toml --operator utsunomiya-lightline[/cyan]
+    """
+    if (feed / "city.toml").is_file():
+        read = atlas.read_city(feed)
+        tariff = None
+    else:
+        if city is None or operator is None:
+            raise typer.BadParameter("A GTFS feed does not say whose it is: name --city and --operator.")
+        gtfs = atlas.read_gtfs(feed, city=atlas.read_city_facts(city.parent), operator_id=operator)
+        read = gtfs.city_file
+        tariff = rides.tariff_from_fares_v1(gtfs.fares_v1, operator_id=operator) if gtfs.fares_v1 else None
+    found = f"{read.city.name}: {len(read.stops)} stops, {len(read.lines)} lines"
+    if dry_run:
+        out.print(f"{found}. No problem found; nothing imported.")
+        return
+    with opened(home) as ctx, ctx.tx() as tx:
+        atlas.import_city(tx, read)
+        if tariff is not None:
+            rides.import_tariff(tx, tariff)
+    out.print(f"{found}. Imported{' with its fares' if tariff else ''}.")
+
+
+@tariff_app.command("check")
+def tariff_check(
+    folder: Annotated[Path, typer.Argument(help="Folder with tariff.toml and its tables.")],
+) -> None:
+    """Read a tariff and report every problem with file, line, field and remedy."""
+    tariff = rides.read_tariff(folder)
+    out.print(
+        f"{tariff.operator_id}: a tariff in {tariff.currency} from {tariff.valid_from}. No problem found."
+    )
+
+
+@tariff_app.command("import")
+def tariff_import(
+    folder: Annotated[Path, typer.Argument(help="Folder with tariff.toml and its tables.")],
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Import a tariff version. Versions already priced by stay as they are."""
+    tariff = rides.read_tariff(folder)
+    with opened(home) as ctx, ctx.tx() as tx:
+        rides.import_tariff(tx, tariff)
+    out.print(f"{tariff.operator_id}: tariff from {tariff.valid_from} imported.")
+
+
+@ledger_app.command("trial-balance")
+def trial_balance(home: Home = DEFAULT_HOME) -> None:
+    """Debits and credits of every kind of account, by currency; they must agree."""
+    with opened(home) as ctx, ctx.tx() as tx:
+        rows = ledger.trial_balance(tx)
+    table = Table("currency", "account", "debits", "credits", title="Trial balance", title_justify="left")
+    for row in rows:
+        kind = ledger.AccountCode(row.code).name.lower()
+        table.add_row(row.currency, kind, *(str(Money(m, row.currency)) for m in (row.debits, row.credits)))
+    out.print(table)
+    if sum(row.debits for row in rows) != sum(row.credits for row in rows):
+        err.print("[bold red]Debits and credits differ.[/bold red]")
+        raise typer.Exit(1)
+
+
+@ledger_app.command("verify")
+def ledger_verify(home: Home = DEFAULT_HOME) -> None:
+    """Recompute every block's hash and every balance from the transfers."""
+    with opened(home) as ctx, ctx.tx() as tx:
+        number, _ = ledger.block_head(tx, 0)
+        findings = ledger.verify(tx, 0)
+    for finding in findings:
+        err.print(f"[red]{finding}[/red]")
+    out.print(f"{number:,} blocks checked, {len(findings)} findings.")
+    if findings:
+        raise typer.Exit(1)
+
+
+@clearing_app.command("close")
+def clearing_close(day: Day, home: Home = DEFAULT_HOME) -> None:
+    """Close a business day: net what every city owes every other. Closing it again changes nothing."""
+    with opened(home) as ctx:
+        closed = clearing.close_day(ctx, day.date())
+    out.print(f"{closed.day} is {closed.status}: {closed.items:,} items.")
+
+
+@clearing_app.command("show")
+def clearing_show(day: Day, home: Home = DEFAULT_HOME) -> None:
+    """Net positions of a business day."""
+    with opened(home) as ctx, ctx.tx() as tx:
+        nets = clearing.net_positions(tx, day.date())
+    table = Table("member", "currency", "net", title=f"Net positions of {day:%Y-%m-%d}", title_justify="left")
+    for net in nets:
+        table.add_row(net.member_id, net.currency, str(Money(net.net, net.currency)))
+    out.print(table)
+
+
+@settlement_app.command("files")
+def settlement_files(
+    day: Day,
+    folder: Annotated[Path, typer.Option("--out", help="Where the bank files go.")] = Path("bank-files"),
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Write the pain.001.001.09 files of a closed day, one per currency."""
+    with opened(home) as ctx:
+        files = settlement.write_files(ctx, day.date(), folder)
+    for file in files:
+        out.print(f"{file.path}  {Money(file.control_sum, file.currency)}  {file.transactions} payments")
+
+
+@settlement_app.command("statement")
+def settlement_statement(
+    statement: Annotated[Path, typer.Argument(help="A bank's camt.053 statement.")], home: Home = DEFAULT_HOME
+) -> None:
+    """Read a bank statement, match its entries to our payments, and book what was paid."""
+    with opened(home) as ctx:
+        outcome = settlement.read_statement(ctx, statement.read_bytes())
+    out.print(f"{len(outcome.matched)} entries matched, {len(outcome.breaks)} breaks.")
+
+
+@app.command()
+def version() -> None:
+    """Which Hansa this is."""
+    out.print(__version__)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is told in plain words and exits with 1."""
+    with _told():
+        app()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except HansaError as error:
+        err.print(f"[bold red]{error.code}[/bold red]", highlight=False)
+        err.print(str(error), highlight=False, markup=False)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _throw_away(home: Path) -> None:
+    """Remove an earlier demonstration; nothing else is ever removed."""
+    if (home / "demo.json").is_file():
+        shutil.rmtree(home)
+    elif any(home.iterdir()):
+        raise typer.BadParameter(
+            f"{home} holds no demonstration, so --fresh leaves it alone; choose another --home."
+        )
+
+
+def _serve(ctx: Any, home: Path, host: str, port: int) -> None:
+    from hansa.apps import web
+
+    address = f"http://{host}:{port}"
+    out.print()
+    out.print(f"  The wallet    [link={address}/wallet/]{address}/wallet/[/link]", highlight=False)
+    out.print(f"  A gate        [link={address}/gate/]{address}/gate/[/link]", highlight=False)
+    out.print(f"  The console   [link={address}/console/]{address}/console/[/link]", highlight=False)
+    out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
+    web.serve(web.create_app(ctx, home=home, demo=True), host, port)

@@ -1,0 +1,415 @@
+"""The whole main job, stage by stage: from a tap in one city to a bank file between cities.
+
+Each stage may be run again after a crash at any point: what was done is recognised, what was not is finished,
+and the day comes out to the same cent. Stages report to a ``Watcher``; they print nothing themselves.
+"""
+
+import json
+import os
+import time as stopwatch
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import ClassVar, Protocol, TypeVar
+
+from hansa import clearing, ledger, rides, settlement, trust
+from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter
+from hansa.apps.demo.league import League, build_league, settle_people
+from hansa.apps.demo.people import Rider
+from hansa.apps.demo.spec import Spec
+from hansa.kernel import FixedClock, HansaError
+from hansa.store import Context
+
+TAPS_PER_BATCH = 2_000
+RATE_CHUNK = 2_000
+T = TypeVar("T")
+
+
+class AnotherDemoStands(HansaError):
+    """This folder holds a demonstration made from other numbers."""
+
+    code: ClassVar[str] = "demo.another_stands"
+    status: ClassVar[int] = 409
+
+
+class Watcher(Protocol):
+    """Who looks on while the day runs. total is None where it is not known beforehand."""
+
+    def begin(self, stage: str, title: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, stage: str, done: int, total: int | None = None) -> None: ...
+
+    def end(self, stage: str, done: int, seconds: float) -> None: ...
+
+
+class NobodyWatches:
+    """A watcher for tests and scripts."""
+
+    def begin(self, stage: str, title: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, stage: str, done: int, total: int | None = None) -> None: ...
+
+    def end(self, stage: str, done: int, seconds: float) -> None: ...
+
+
+@dataclass(slots=True)
+class StageReport:
+    """What a stage did: how many of what, in how many seconds of wall time."""
+
+    title: str
+    unit: str
+    done: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A statement about the books that was put to the test."""
+
+    statement: str
+    holds: bool
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Summary:
+    """The day as its closing page tells it. Amounts are minor units; keys are city and member ids."""
+
+    spec: Spec
+    stages: list[StageReport] = field(default_factory=list[StageReport])
+    shown: int = 0
+    verify_us: float = 0.0
+    refusals: dict[str, int] = field(default_factory=dict[str, int])
+    taps: dict[str, int] = field(default_factory=dict[str, int])
+    rating: Counter[str] = field(default_factory=Counter[str])
+    fares: list[rides.CityFares] = field(default_factory=list[rides.CityFares])
+    positions: list[clearing.Position] = field(default_factory=list[clearing.Position])
+    nets: list[clearing.NetPosition] = field(default_factory=list[clearing.NetPosition])
+    next_day: dict[str, int] = field(default_factory=dict[str, int])
+    files: list[settlement.BankFile] = field(default_factory=list[settlement.BankFile])
+    matched: int = 0
+    breaks: int = 0
+    checks: list[Check] = field(default_factory=list[Check])
+
+    def cents(self) -> dict[str, int]:
+        """Every figure of money in the day, by name: two runs of one spec must agree on all of them."""
+        figures: dict[str, int] = {}
+        for p in self.positions:
+            name = f"position {p.issuer_id} {p.operator_id} {p.currency}"
+            figures |= {f"{name} gross": p.gross, f"{name} share": p.operator_share, f"{name} items": p.items}
+        for n in self.nets:
+            figures[f"net {n.member_id} {n.currency}"] = n.net
+        for currency, minor in self.next_day.items():
+            figures[f"next day {currency}"] = minor
+        for fare in self.fares:
+            figures[f"fares {fare.city_id} {fare.currency}"] = fare.charged_minor
+            figures[f"journeys {fare.city_id}"] = fare.journeys
+        return dict(sorted(figures.items()))
+
+
+class DemoRun:
+    """One demonstration: ``run()`` gives its summary. ctx.clock must be the FixedClock handed in here."""
+
+    def __init__(
+        self, ctx: Context, clock: FixedClock, spec: Spec, home: Path, watcher: Watcher | None = None
+    ) -> None:
+        self.ctx, self.clock, self.spec, self.home = ctx, clock, spec, home
+        self.watcher = watcher or NobodyWatches()
+        self.keys = trust.KeyFolder(home / "keys")
+        self.files = home / "files"
+        self.summary = Summary(spec)
+
+    def run(self) -> Summary:
+        self._claim_home()
+        self.clock.at = _instant(self.spec.day - timedelta(days=1), 9)
+        league = self._build()
+        riders = self._people(league)
+        days = self._live(league, riders)
+        self.clock.at = _instant(self.spec.day + timedelta(days=1), 8)
+        self._hand_in(days, ("online",), "tap", "Gates hand in their taps")
+        self._price("price", "Journeys, fares and caps")
+        self._post("post", "Charges to the ledger")
+        self._hand_in(days, ("late",), "late", "Offline gates catch up")
+        self._price("reprice", "Days priced again with late taps")
+        self._post("correct", "Corrections to the ledger")
+        self.clock.at = _instant(self.spec.day + timedelta(days=1), 11)
+        self._close()
+        self._settle()
+        self.clock.at = _instant(self.spec.day + timedelta(days=1), 12)
+        self._hand_in(days, ("after cut-off",), "after", "A gate returns after the cut-off")
+        self._price("next", "Its journeys join the next day")
+        self._post("next-post", "Their charges to the ledger")
+        self._prove(league)
+        return self.summary
+
+    # -- stages --------------------------------------------------------------------------------------------
+
+    def _claim_home(self) -> None:
+        """One folder, one demonstration: the books of another spec are never mixed in."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        mine = {"riders": self.spec.riders, "seed": self.spec.seed, "day": self.spec.day.isoformat()}
+        marker = self.home / "demo.json"
+        if marker.exists():
+            theirs = json.loads(marker.read_text())
+            if theirs != mine:
+                said = ", ".join(f"{name} {value}" for name, value in theirs.items())
+                raise AnotherDemoStands(
+                    f"{self.home} holds the demonstration made from {said}. "
+                    "Ask for the same numbers, start over with --fresh, or choose another folder with --home."
+                )
+            return
+        fresh = marker.with_suffix(".new")
+        fresh.write_text(json.dumps(mine))
+        fresh.replace(marker)
+
+    def _build(self) -> League:
+        with self._stage("league", "Six cities join the league", None, "stops") as count:
+            league = build_league(self.ctx, self.keys, self.spec)
+            count.add(sum(len(network.stops) for network in league.networks.values()))
+        return league
+
+    def _people(self, league: League) -> list[Rider]:
+        riders = league.riders(self.spec)
+        with self._stage("people", "Residents open wallets and top up", len(riders), "riders") as count:
+            for some in batches(riders, 4_000):
+                settle_people(self.ctx, league, some, self.spec)
+                self._carry_spend(league, some)
+                count.add(len(some))
+        return riders
+
+    def _carry_spend(self, league: League, riders: Sequence[Rider]) -> None:
+        """What earlier days of the month and week already used of tiers and caps."""
+        day = self.spec.day
+        spends: list[rides.OpeningSpend] = []
+        for rider in riders:
+            operator = league.facts.role(rider.here).operator_id
+            if rider.here in ("beijing",) and rider.month_share:
+                spends.append(
+                    rides.OpeningSpend(
+                        rider.account_id,
+                        operator,
+                        "month",
+                        day.replace(day=1),
+                        int(rider.month_share * 40_000),
+                    )
+                )
+            if rider.here in ("london",) and rider.week_share:
+                spends.append(
+                    rides.OpeningSpend(
+                        rider.account_id,
+                        operator,
+                        "week",
+                        day - timedelta(days=day.weekday()),
+                        int(rider.week_share * 4_470),
+                    )
+                )
+        with self.ctx.tx() as tx:
+            rides.set_opening_spend(tx, spends)
+
+    def _live(self, league: League, riders: Sequence[Rider]) -> list[CityDay]:
+        """Phones and gates, in worker processes; then the back office learns which token is whose."""
+        lost = frozenset(rider.number for rider in riders if rider.number % 331 == 7)
+        with self.ctx.tx() as tx:
+            trust_list = trust.current_trust_list(tx)
+        kids = {key.issuer_id: key.kid for key in trust_list.keys}
+        jobs = [
+            CityJob(
+                seed=self.spec.seed,
+                day=self.spec.day,
+                role=role,
+                network=league.networks[role.city_id],
+                gates=league.gates[role.city_id],
+                riders=tuple(rider for rider in riders if rider.here == role.city_id),
+                lost=lost,
+                issuer_kids=kids,
+                issuer_keys={
+                    c.issuer_id: self.keys.issuer(c.issuer_id).private_bytes_raw()
+                    for c in league.facts.cities
+                },
+                trust_list=trust_list,
+                deny_version=1,
+            )
+            for role in league.facts.cities
+        ]
+        shown = progress_counter()
+        expected = int(len(riders) * 3.75)
+        with self._stage("day", "A day of riding: phones and gates", expected, "codes shown") as count:
+            over = Event()
+
+            def follow() -> None:
+                while not over.wait(0.2):
+                    self.watcher.advance("day", min(shown.value, expected))
+
+            follower = Thread(target=follow, daemon=True)
+            follower.start()
+            try:
+                days = list(live_the_day(jobs, shown=shown))
+            finally:
+                over.set()
+                follower.join()
+            days.sort(key=lambda day: day.city_id)
+            count.add(sum(day.shown for day in days))
+        self.summary.shown = sum(day.shown for day in days)
+        self.summary.verify_us = sum(day.verify_ns for day in days) / 1_000 / max(1, self.summary.shown)
+        self._register(league, riders, days)
+        return days
+
+    def _register(self, league: League, riders: Sequence[Rider], days: Sequence[CityDay]) -> None:
+        refusals: Counter[str] = Counter()
+        for day in days:
+            tokens = [
+                rides.Token(
+                    cti=token.cti,
+                    account_id=riders[token.rider].account_id,
+                    issuer_id=league.facts.role(riders[token.rider].home).issuer_id,
+                    wallet_currency=league.currency(riders[token.rider].home),
+                    rider_class=riders[token.rider].rider_class,
+                    expires_at=token.expires_at,
+                )
+                for token in day.tokens
+            ]
+            with self.ctx.tx() as tx:
+                rides.register_tokens(tx, tokens)
+                rides.record_refusals(
+                    tx,
+                    [
+                        rides.Refusals(gate_id, minute, why, n)
+                        for (gate_id, minute, why), n in day.refusals.items()
+                    ],
+                )
+            for (_, _, reason), number in day.refusals.items():
+                refusals[reason] += number
+        self.summary.refusals = dict(refusals.most_common())
+
+    def _hand_in(
+        self, days: Sequence[CityDay], arrivals: tuple[Arrival, ...], stage: str, title: str
+    ) -> None:
+        taps = [tap for day in days for arrival, tap in day.taps if arrival in arrivals]
+        recorded = 0
+        with self._stage(stage, title, len(taps), "taps") as count:
+            for batch in batches(taps, TAPS_PER_BATCH):
+                receipt = rides.record_taps(self.ctx, None, [rides.Tap.from_gate(tap) for tap in batch])
+                assert not receipt.refused, receipt.refused[:3]
+                recorded += receipt.recorded + receipt.duplicates
+                count.add(len(batch))
+        self.summary.taps[stage] = recorded
+
+    def _price(self, stage: str, title: str) -> None:
+        with self._stage(stage, title, None, "journeys") as count:
+            while True:
+                rated = rides.rate(self.ctx, limit=RATE_CHUNK)
+                if not rated.days:
+                    break
+                count.add(rated.journeys)
+
+    def _post(self, stage: str, title: str) -> None:
+        with self._stage(stage, title, None, "charges") as count:
+            while True:
+                posted = rides.post_charges(self.ctx, limit=2_000)
+                if not posted.charges:
+                    break
+                self.summary.rating["on_risk"] += posted.on_risk
+                self.summary.rating["charges"] += posted.charges
+                count.add(posted.charges)
+
+    def _close(self) -> None:
+        with self._stage("clear", "Cut-off and clearing", None, "items") as count:
+            closed = clearing.close_day(self.ctx, self.spec.day)
+            count.add(closed.items)
+        with self.ctx.tx() as tx:
+            self.summary.positions = clearing.positions(tx, self.spec.day)
+            self.summary.nets = clearing.net_positions(tx, self.spec.day)
+
+    def _settle(self) -> None:
+        with self._stage("settle", "Bank files out, statements in", None, "payments") as count:
+            self.summary.files = settlement.write_files(self.ctx, self.spec.day, self.files)
+            bank = settlement.SimulatedBank()
+            for file in self.summary.files:
+                statement = self.files / f"camt.053-{self.spec.day}-{file.currency}.xml"
+                write_whole(statement, bank.statement_for(file.path.read_bytes(), at=self.clock.now()))
+                outcome = settlement.read_statement(self.ctx, statement.read_bytes())
+                self.summary.matched += len(outcome.matched)
+                self.summary.breaks += len(outcome.breaks)
+                count.add(file.transactions)
+
+    def _prove(self, league: League) -> None:
+        """Put the books to the test, as an auditor would."""
+        with self._stage("prove", "The books are checked", None, "checks") as count, self.ctx.tx() as tx:
+            self.summary.fares = rides.fares_by_city(tx, self.spec.day)
+            trial = ledger.trial_balance(tx)
+            debits, credits = sum(r.debits for r in trial), sum(r.credits for r in trial)
+            findings = ledger.verify(tx, 0)
+            nets: Counter[str] = Counter()
+            for net in self.summary.nets:
+                nets[net.currency] += net.net
+            charged: Counter[str] = Counter()
+            for fare in self.summary.fares:
+                charged[fare.currency] += fare.charged_minor
+            cleared: Counter[str] = Counter()
+            for position in self.summary.positions:
+                cleared[position.currency] += position.gross
+            open_positions = [
+                (role.issuer_id, operator.operator_id, league.currency(operator.city_id))
+                for role in league.facts.cities
+                for operator in league.facts.cities
+            ]
+            ids = {clearing.position_account(i, o, c): c for i, o, c in open_positions}
+            waiting: Counter[str] = Counter()
+            for account_id, balance in ledger.balances(tx, list(ids)).items():
+                waiting[ids[account_id]] += balance.credits_posted - balance.debits_posted
+            self.summary.next_day = {currency: minor for currency, minor in sorted(waiting.items()) if minor}
+            explained = all(charged[c] == cleared[c] + waiting[c] for c in charged | cleared | waiting)
+            self.summary.checks = [
+                Check(
+                    "Debits equal credits over all accounts", debits == credits, f"{debits:,} = {credits:,}"
+                ),
+                Check("Every balance is the sum of its transfers, and every block is chained", not findings),
+                Check("Net positions sum to zero in each currency", not any(nets.values())),
+                Check("Fares charged = cleared + waiting for the next day, to the cent", explained),
+                Check("Every bank payment came back on a statement", self.summary.breaks == 0),
+            ]
+            count.add(len(self.summary.checks))
+
+    @contextmanager
+    def _stage(self, stage: str, title: str, total: int | None, unit: str) -> Iterator["_Count"]:
+        count = _Count(self.watcher, stage, total)
+        self.watcher.begin(stage, title, total, unit)
+        started = stopwatch.perf_counter()
+        yield count
+        seconds = stopwatch.perf_counter() - started
+        self.watcher.end(stage, count.done, seconds)
+        self.summary.stages.append(StageReport(title, unit, count.done, seconds))
+
+
+class _Count:
+    def __init__(self, watcher: Watcher, stage: str, total: int | None) -> None:
+        self.watcher, self.stage, self.total, self.done = watcher, stage, total, 0
+
+    def add(self, number: int) -> None:
+        self.done += number
+        self.watcher.advance(self.stage, self.done, self.total)
+
+
+def batches(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The things in order, ``size`` at a time."""
+    for start in range(0, len(things), size):
+        yield things[start : start + size]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file as a whole or not at all, on the disk before its name appears."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _instant(day: date, hour: int) -> datetime:
+    return datetime.combine(day, time(hour), UTC)

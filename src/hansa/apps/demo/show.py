@@ -1,0 +1,248 @@
+"""What a person sees of the demonstration in the terminal: bars while it runs, a page when it is over."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from hansa.apps.demo.run import Summary
+from hansa.apps.demo.spec import league_facts
+from hansa.kernel import Money
+
+_REASONS = {
+    "replay": "replayed: this code was used before",
+    "clock_skew": "the phone's clock is wrong",
+    "revoked": "the phone was reported lost",
+    "bad_token_signature": "forged: not signed by its issuer",
+    "untrusted_issuer": "forged: an issuer nobody knows",
+    "token_expired": "an old token",
+    "bad_code_signature": "another phone's token, or altered",
+    "malformed": "not a ride code",
+    "not_canonical": "rewritten code",
+    "high_s": "rewritten signature",
+    "wrong_header": "altered header",
+    "wrong_length": "altered length",
+}
+
+
+class Bars:
+    """Progress bars, one line a stage, with what was done and its rate."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:<38}"),
+            BarColumn(bar_width=28, complete_style="cyan", finished_style="dark_cyan"),
+            TextColumn("{task.completed:>9,.0f} {task.fields[unit]:<14}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[rate]}"),
+            console=console,
+        )
+        self.tasks: dict[str, TaskID] = {}
+
+    def begin(self, stage: str, title: str, total: int | None, unit: str) -> None:
+        self.tasks[stage] = self.progress.add_task(title, total=total, unit=unit, rate="")
+
+    def advance(self, stage: str, done: int, total: int | None = None) -> None:
+        self.progress.update(self.tasks[stage], completed=done, total=total)
+
+    def end(self, stage: str, done: int, seconds: float) -> None:
+        rate = f"{done / seconds:>8,.0f}/s" if seconds > 0.2 and done > 50 else ""
+        self.progress.update(self.tasks[stage], completed=done, total=max(done, 1), rate=rate)
+
+
+def closing_page(console: Console, summary: Summary, home: Path) -> None:
+    """The day on one page."""
+    console.print()
+    console.rule(f"[bold]The league's day · {summary.spec.day:%A %d %B %Y}[/bold]", style="cyan")
+    console.print()
+    console.print(_fares(summary))
+    console.print()
+    console.print(_refusals(summary))
+    console.print()
+    for table in _matrices(summary):
+        console.print(table)
+        console.print()
+    console.print(_nets(summary))
+    console.print()
+    console.print(_stages(summary))
+    console.print()
+    console.print(_checks(summary))
+    if summary.files:
+        lines = [
+            f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments"
+            for file in summary.files
+        ]
+        console.print(
+            Panel(
+                "\n".join(lines),
+                title="Bank files (ISO 20022 pain.001, and camt.053 back)",
+                title_align="left",
+                border_style="dim",
+            )
+        )
+    console.print(f"[dim]All data of this demonstration: {home.resolve()}[/dim]")
+
+
+def _table(title: str, *columns: tuple[str, str]) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", border_style="bright_black"
+    )
+    for name, justify in columns:
+        table.add_column(name, justify="right" if justify == ">" else "left", no_wrap=True)
+    return table
+
+
+def _fares(summary: Summary) -> Table:
+    table = _table(
+        "Fares by city",
+        ("city", "<"),
+        ("journeys", ">"),
+        ("incomplete", ">"),
+        ("priced again", ">"),
+        ("fares", ">"),
+        ("average", ">"),
+    )
+    for fare in summary.fares:
+        table.add_row(
+            _city(fare.city_id),
+            f"{fare.journeys:,}",
+            f"{fare.incomplete:,}",
+            f"{fare.corrections:,}",
+            _money(fare.charged_minor, fare.currency),
+            _money(fare.charged_minor // fare.journeys, fare.currency) if fare.journeys else "",
+        )
+    table.add_section()
+    table.add_row(
+        "league",
+        f"{sum(f.journeys for f in summary.fares):,}",
+        f"{sum(f.incomplete for f in summary.fares):,}",
+        f"{sum(f.corrections for f in summary.fares):,}",
+    )
+    table.caption = f"{summary.rating['on_risk']:,} fares were carried by the rider's issuer: the wallet was empty after an offline ride"
+    table.caption_justify = "left"
+    return table
+
+
+def _refusals(summary: Summary) -> Table:
+    accepted = sum(summary.taps.values())
+    table = _table(
+        f"At the gates: {summary.shown:,} codes shown, {accepted:,} accepted, {sum(summary.refusals.values()):,} refused "
+        f"({summary.verify_us:,.0f} µs a decision)",
+        ("refused because", "<"),
+        ("", "<"),
+        ("codes", ">"),
+    )
+    for reason, number in summary.refusals.items():
+        table.add_row(reason, _REASONS.get(reason, ""), f"{number:,}")
+    return table
+
+
+def _matrices(summary: Summary) -> Iterable[Table]:
+    cities = [role.city_id for role in league_facts().cities]
+    for currency in sorted({p.currency for p in summary.positions}):
+        operators = [
+            city
+            for city in cities
+            if any(_city_of(p.operator_id) == city and p.currency == currency for p in summary.positions)
+        ]
+        table = _table(
+            f"Owed in {currency}: whose riders (rows) rode where (columns)",
+            ("riders of", "<"),
+            *((f"in {_city(city)}", ">") for city in operators),
+            ("together", ">"),
+        )
+        for issuer in cities:
+            row = [
+                sum(
+                    p.gross
+                    for p in summary.positions
+                    if p.currency == currency
+                    and _city_of(p.issuer_id) == issuer
+                    and _city_of(p.operator_id) == operator
+                )
+                for operator in operators
+            ]
+            table.add_row(
+                _city(issuer), *(_money(minor, currency) for minor in row), _money(sum(row), currency)
+            )
+        yield table
+
+
+def _nets(summary: Summary) -> Table:
+    currencies = sorted({net.currency for net in summary.nets})
+    table = _table(
+        "Net positions after fees: what each city receives (+) or pays (−)",
+        ("member", "<"),
+        *((currency, ">") for currency in currencies),
+    )
+    members = sorted({net.member_id for net in summary.nets}, key=lambda member: (member == "league", member))
+    for member in members:
+        cells: list[Text | str] = []
+        for currency in currencies:
+            minor = sum(n.net for n in summary.nets if n.member_id == member and n.currency == currency)
+            style = "green" if minor > 0 else "red" if minor < 0 else "dim"
+            cells.append(Text(("+" if minor > 0 else "") + _money(minor, currency), style=style))
+        table.add_row(_city(member), *cells)
+    table.add_section()
+    table.add_row(
+        "sum",
+        *(_money(sum(n.net for n in summary.nets if n.currency == c), c) for c in currencies),
+        style="dim",
+    )
+    return table
+
+
+def _stages(summary: Summary) -> Table:
+    table = _table(
+        "How long it took", ("stage", "<"), ("done", ">"), ("", "<"), ("seconds", ">"), ("per second", ">")
+    )
+    for stage in summary.stages:
+        rate = f"{stage.done / stage.seconds:,.0f}" if stage.seconds > 0 else ""
+        table.add_row(stage.title, f"{stage.done:,}", stage.unit, f"{stage.seconds:.1f}", rate)
+    table.add_section()
+    table.add_row("together", "", "", f"{sum(stage.seconds for stage in summary.stages):.1f}")
+    return table
+
+
+def _checks(summary: Summary) -> Group:
+    lines = [
+        Text.assemble(
+            ("✓ " if check.holds else "✗ ", "green" if check.holds else "bold red"),
+            check.statement,
+            (f"   {check.detail}" if check.detail else "", "dim"),
+        )
+        for check in summary.checks
+    ]
+    waiting = "  ".join(_money(minor, currency) for currency, minor in summary.next_day.items())
+    if waiting:
+        lines.append(
+            Text(
+                f"· A gate came back after the cut-off: {waiting} wait for the next business day", style="dim"
+            )
+        )
+    return Group(*lines, Text())
+
+
+def _city_of(member_id: str) -> str:
+    facts = league_facts()
+    return next(
+        (
+            role.city_id
+            for role in facts.cities
+            if member_id in (role.city_id, role.issuer_id, role.operator_id)
+        ),
+        member_id,
+    )
+
+
+def _city(city_id: str) -> str:
+    return city_id.replace("-", " ").title()
+
+
+def _money(minor: int, currency: str) -> str:
+    return str(Money(minor, currency))
