@@ -1,1 +1,52 @@
-"""codes"""
+"""Codes: the wire forms of Hansa, pure.
+
+In flows a scanned text or a list's bytes; out flows what they say, or the one reason why they are refused. A
+gate, a phone and a fuzzer need only this room: the ride code HRC-1 (docs/ride-code), base45, deterministic CBOR,
+and the signed trust list.
+"""
+
+from hansa.codes.base45 import base45_decode, base45_encode
+from hansa.codes.cbor import MalformedCbor, NotCanonical, cbor_decode, cbor_encode
+from hansa.codes.model import (
+    KEY_STATUSES,
+    MODES,
+    PRODUCTS,
+    REASONS,
+    RIDER_CLASSES,
+    CodeRefused,
+    KeyStatus,
+    RiderClass,
+    Scope,
+    TrustedKey,
+    TrustList,
+    TrustListRefused,
+    VerifiedCode,
+)
+from hansa.codes.ride import make_code, make_token, verify_code
+from hansa.codes.tokens import TokenCache
+
+__all__ = [
+    "KEY_STATUSES",
+    "MODES",
+    "PRODUCTS",
+    "REASONS",
+    "RIDER_CLASSES",
+    "CodeRefused",
+    "KeyStatus",
+    "MalformedCbor",
+    "NotCanonical",
+    "RiderClass",
+    "Scope",
+    "TokenCache",
+    "TrustList",
+    "TrustListRefused",
+    "TrustedKey",
+    "VerifiedCode",
+    "base45_decode",
+    "base45_encode",
+    "cbor_decode",
+    "cbor_encode",
+    "make_code",
+    "make_token",
+    "verify_code",
+]

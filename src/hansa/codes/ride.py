@@ -1,0 +1,429 @@
+"""HRC-1, the ride code: made by a phone without network, verified by a gate without network.
+
+There is one layout of bytes (docs/ride-code), and one function writes each part of it. A reader takes the fields
+from their places and writes them again: whatever differs in a single bit from what would be written is refused.
+No general decoder runs on a stranger's bytes to accept them; one runs only to name the reason of a refusal.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hansa.codes.base45 import base45_decode, base45_encode
+from hansa.codes.cbor import MalformedCbor, cbor_encode, cbor_read
+from hansa.codes.cose import ALG, EDDSA, ES256, KCWT, KID, check_eddsa, check_es256, is_high_s, sign_es256
+from hansa.codes.model import (
+    MODES,
+    PRODUCTS,
+    RIDER_CLASSES,
+    CodeRefused,
+    Scope,
+    TrustedKey,
+    TrustList,
+    VerifiedCode,
+    bits_of,
+    names_of,
+)
+from hansa.codes.tokens import TokenCache, VerifiedToken
+from hansa.kernel import InvalidInput, Problem
+
+PREFIX = "HR1:"
+TOKEN_LENGTH = 149
+TOKEN_LIFE = timedelta(hours=24)
+OLDEST = timedelta(seconds=20)
+"""How long before the gate's clock a code may have been made."""
+NEWEST = timedelta(seconds=30)
+"""How far ahead of the gate's clock a code may have been made: the phone's clock runs fast."""
+TEXT_MAX = 364
+_TEXT_READ_MAX = 1500  # longer texts are not even decoded
+
+# The fixed bytes of the layout. A comment gives the CBOR they are.
+_TOKEN_HEAD = bytes.fromhex("8449a201270444")  # [ h'{1: -8, 4: h'
+_CLAIMS_HEAD = bytes.fromhex("a05845a4041a")  # ', {}, h'{4:
+_CTI_HEAD = bytes.fromhex("0748")  # , 7: h'
+_KEY_HEAD = bytes.fromhex("08a101a401022001215820")  # ', 8: {1: {1: 2, -1: 1, -2: h'
+_SIGN_HEAD = b"\x22"  # ', -3:
+_SCOPE_HEAD = bytes.fromhex("0945")  # }}, 9: h'
+_SIGNATURE_HEAD = b"\x58\x40"  # '}', h'
+_CODE_HEAD = bytes.fromhex("845899a201260d")  # [ h'{1: -7, 13:
+_MADE_HEAD = bytes.fromhex("a3061a")  # {6:
+_COUNTER_HEAD = b"\x07"  # , 7:
+_CELL_HEAD = bytes.fromhex("0a43")  # , 10: h'
+_SIG_CONTEXT = b"\x84\x6aSignature1"
+
+_SECONDS_MAX = 0xFFFFFFFF
+_SECONDS_MIN = 0x10000
+
+
+# -- writing ----------------------------------------------------------------------------------------------------
+
+
+def make_token(
+    issuer_private: Ed25519PrivateKey,
+    *,
+    kid: bytes,
+    cti: bytes,
+    expires_at: datetime,
+    device_key: EllipticCurvePublicKey,
+    scope: Scope,
+) -> bytes:
+    """A ride token: the issuer's word that the holder of ``device_key`` may ride as ``scope`` says.
+
+    kid: 4 bytes. cti: 8 random bytes, new for each token. expires_at: whole seconds count, at most 24 h ahead.
+    Errors: InvalidInput.
+    """
+    _require(len(kid) == 4, "kid", "4 bytes")
+    _require(len(cti) == 8, "cti", "8 bytes")
+    point = device_key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    _require(len(point) == 33, "device_key", "a key on P-256")
+    claims = _claims(cti, _seconds(expires_at, "expires_at"), point, scope_bytes(scope))
+    return _token(kid, claims, issuer_private.sign(_token_to_be_signed(kid, claims)))
+
+
+def make_code(
+    device_private: EllipticCurvePrivateKey, token: bytes, *, made_at: datetime, counter: int, cell: bytes
+) -> str:
+    """The text of a ride code: ``HR1:...``, at most 364 characters of QR's alphanumeric mode.
+
+    counter: 0 to 65,535, greater than in the phone's last code of this token. cell: 3 bytes, where the phone is.
+    Errors: InvalidInput.
+    """
+    _require(len(token) == TOKEN_LENGTH, "token", f"{TOKEN_LENGTH} bytes")
+    payload = code_payload(made_at=made_at, counter=counter, cell=cell)
+    return code_text(token, payload, sign_es256(device_private, code_to_be_signed(token, payload)))
+
+
+def code_payload(*, made_at: datetime, counter: int, cell: bytes) -> bytes:
+    """What the phone signs beside its token: {6: made-at, 7: counter, 10: cell}. Errors: InvalidInput."""
+    _require(0 <= counter <= 0xFFFF, "counter", "0 to 65,535")
+    _require(len(cell) == 3, "cell", "3 bytes")
+    return _payload(_seconds(made_at, "made_at"), counter, cell)
+
+
+def code_protected(token: bytes) -> bytes:
+    """The code's protected header: {1: -7, 13: token}."""
+    return _CODE_HEAD[3:] + token
+
+
+def code_to_be_signed(token: bytes, payload: bytes) -> bytes:
+    """The bytes the phone's key signs (Sig_structure of RFC 9052)."""
+    return _SIG_CONTEXT + _CODE_HEAD[1:] + token + b"\x40" + bytes((0x40 | len(payload),)) + payload
+
+
+def code_text(token: bytes, payload: bytes, signature: bytes) -> str:
+    """The text of a code from its signed parts. signature: r || s, 64 bytes, low s."""
+    return PREFIX + base45_encode(_code(token, payload, signature))
+
+
+def scope_bytes(scope: Scope) -> bytes:
+    """A scope's 5 bytes: class, products (2), modes, offline cap. Errors: InvalidInput."""
+    _require(scope.rider_class in RIDER_CLASSES, "rider_class", ", ".join(RIDER_CLASSES))
+    _require(0 <= scope.offline_cap <= 255, "offline_cap", "0 to 255")
+    return bytes(
+        (
+            RIDER_CLASSES.index(scope.rider_class),
+            *bits_of(scope.products, PRODUCTS, where="products").to_bytes(2, "big"),
+            bits_of(scope.modes, MODES, where="modes"),
+            scope.offline_cap,
+        )
+    )
+
+
+def _claims(cti: bytes, expires_s: int, point: bytes, scope: bytes) -> bytes:
+    return b"".join(
+        (
+            expires_s.to_bytes(4, "big"),
+            _CTI_HEAD,
+            cti,
+            _KEY_HEAD,
+            point[1:],
+            _SIGN_HEAD,
+            b"\xf5" if point[0] == 3 else b"\xf4",
+            _SCOPE_HEAD,
+            scope,
+        )
+    )
+
+
+def _token(kid: bytes, claims: bytes, signature: bytes) -> bytes:
+    return _TOKEN_HEAD + kid + _CLAIMS_HEAD + claims + _SIGNATURE_HEAD + signature
+
+
+def _token_to_be_signed(kid: bytes, claims: bytes) -> bytes:
+    return _SIG_CONTEXT + _TOKEN_HEAD[1:] + kid + b"\x40" + _CLAIMS_HEAD[1:] + claims
+
+
+def _payload(made_s: int, counter: int, cell: bytes) -> bytes:
+    return _MADE_HEAD + made_s.to_bytes(4, "big") + _COUNTER_HEAD + _uint16(counter) + _CELL_HEAD + cell
+
+
+def _code(token: bytes, payload: bytes, signature: bytes) -> bytes:
+    return b"".join(
+        (_CODE_HEAD, token, b"\xa0", bytes((0x40 | len(payload),)), payload, _SIGNATURE_HEAD, signature)
+    )
+
+
+def _uint16(number: int) -> bytes:
+    if number < 24:
+        return bytes((number,))
+    return bytes((0x18, number)) if number < 256 else b"\x19" + number.to_bytes(2, "big")
+
+
+def _seconds(instant: datetime, where: str) -> int:
+    _require(instant.tzinfo is not None, where, "an instant with its offset from UTC")
+    seconds = int(instant.timestamp())
+    _require(_SECONDS_MIN <= seconds <= _SECONDS_MAX, where, "between 1970 and 2106")
+    return seconds
+
+
+def _require(holds: bool, where: str, wanted: str) -> None:
+    if not holds:
+        raise InvalidInput(
+            "A ride code cannot be made of this.",
+            problems=(Problem(where, "it does not fit the layout", f"It takes {wanted}"),),
+        )
+
+
+# -- reading ----------------------------------------------------------------------------------------------------
+
+
+class CodeParts(NamedTuple):
+    """A code taken apart, before anything in it is believed."""
+
+    token: bytes
+    payload: bytes
+    signature: bytes
+    made_s: int
+    counter: int
+    cell: bytes
+
+
+class _TokenParts(NamedTuple):
+    kid: bytes
+    claims: bytes
+    signature: bytes
+    expires_s: int
+    cti: bytes
+    point: bytes
+    scope: bytes
+
+
+def read_code(text: str) -> CodeParts:
+    """The fields of a code in the one layout there is; nothing is believed yet. Errors: CodeRefused."""
+    if not text.startswith(PREFIX):
+        raise CodeRefused("malformed")
+    if len(text) > _TEXT_READ_MAX:
+        raise CodeRefused("wrong_length")
+    try:
+        data = base45_decode(text[len(PREFIX) :])
+    except InvalidInput:
+        raise CodeRefused("malformed") from None
+    token = data[7 : 7 + TOKEN_LENGTH]
+    payload, signature = data[158:-66], data[-64:]
+    first = payload[8:9]
+    if first == b"\x19":
+        counter = int.from_bytes(payload[9:11], "big")
+    else:
+        counter = int.from_bytes(payload[9:10] if first == b"\x18" else first, "big")
+    made_s, cell = int.from_bytes(payload[3:7], "big"), payload[-3:]
+    if (
+        len(payload) > 16
+        or made_s < _SECONDS_MIN
+        or _payload(made_s, counter, cell) != payload
+        or _code(token, payload, signature) != data
+    ):
+        raise CodeRefused(_fault(data))
+    return CodeParts(token, payload, signature, made_s, counter, cell)
+
+
+def _read_token(token: bytes) -> _TokenParts | None:
+    claims = token[17:83]
+    parts = _TokenParts(
+        kid=token[7:11],
+        claims=claims,
+        signature=token[85:],
+        expires_s=int.from_bytes(claims[:4], "big"),
+        cti=claims[6:14],
+        point=(b"\x03" if claims[58:59] == b"\xf5" else b"\x02") + claims[25:57],
+        scope=claims[61:66],
+    )
+    if parts.expires_s < _SECONDS_MIN or _claims(parts.cti, parts.expires_s, parts.point, parts.scope) != claims:
+        return None
+    return parts if _token(parts.kid, claims, parts.signature) == token else None
+
+
+def verify_code(
+    text: str,
+    trust_list: TrustList,
+    *,
+    now: datetime,
+    product: str,
+    denied: Callable[[bytes], bool],
+    tokens: TokenCache | None = None,
+) -> VerifiedCode:
+    """What the code says, if it is to be believed at a gate for ``product`` whose clock shows ``now``.
+
+    denied: whether a token id is on the deny list. tokens: tokens whose signature was found good before; trust,
+    dates and products are looked up anew each time. Replay is the gate's to know (`hansa.gate`).
+    Errors: CodeRefused, always with one of `REASONS`; no text raises anything else.
+    """
+    code = read_code(text)
+    token = tokens.get(code.token) if tokens is not None else None
+    fresh = token is None
+    if token is None:
+        parts = _read_token(code.token)
+        if parts is None:
+            raise CodeRefused(_fault(base45_decode(text[len(PREFIX) :])))
+        issuer = _issuer(trust_list, parts.kid, now)
+        token = _verify_token(parts, issuer)
+    else:
+        issuer = _issuer(trust_list, token.kid, now)
+        if issuer.public_key != token.issuer_key:
+            raise CodeRefused("bad_token_signature")
+    if fresh and tokens is not None:
+        tokens.put(code.token, token)
+    if now >= token.expires_at:
+        raise CodeRefused("token_expired")
+    if token.expires_at - now > TOKEN_LIFE + NEWEST:
+        raise CodeRefused("token_not_yet_valid")
+    if product not in issuer.products or not token.scope.allows(product):
+        raise CodeRefused("product_not_allowed")
+    if is_high_s(code.signature):
+        raise CodeRefused("high_s")
+    if not check_es256(token.device_key, code.signature, code_to_be_signed(code.token, code.payload)):
+        raise CodeRefused("bad_code_signature")
+    made_at = datetime.fromtimestamp(code.made_s, UTC)
+    if not now - OLDEST <= made_at <= now + NEWEST:
+        raise CodeRefused("clock_skew")
+    if denied(token.cti):
+        raise CodeRefused("revoked")
+    return VerifiedCode(
+        issuer_id=issuer.issuer_id,
+        kid=token.kid,
+        cti=token.cti,
+        counter=code.counter,
+        made_at=made_at,
+        cell=code.cell,
+        scope=token.scope,
+        token_expires_at=token.expires_at,
+    )
+
+
+def _issuer(trust_list: TrustList, kid: bytes, now: datetime) -> TrustedKey:
+    if now >= trust_list.expires_at:
+        raise CodeRefused("trust_list_expired")
+    issuer = trust_list.by_kid.get(kid)
+    if issuer is None or issuer.status == "compromised":
+        raise CodeRefused("untrusted_issuer")
+    if not issuer.not_before <= now < issuer.not_after:
+        raise CodeRefused("issuer_outside_dates")
+    return issuer
+
+
+def _verify_token(parts: _TokenParts, issuer: TrustedKey) -> VerifiedToken:
+    key = _issuer_key(issuer.public_key)
+    if key is None or not check_eddsa(key, parts.signature, _token_to_be_signed(parts.kid, parts.claims)):
+        raise CodeRefused("bad_token_signature")
+    scope = _scope(parts.scope)
+    if scope is None:
+        raise CodeRefused("malformed")
+    try:
+        device_key = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), parts.point)
+    except ValueError:  # an x with no point on the curve
+        raise CodeRefused("malformed") from None
+    return VerifiedToken(
+        kid=parts.kid,
+        issuer_key=issuer.public_key,
+        cti=parts.cti,
+        expires_at=datetime.fromtimestamp(parts.expires_s, UTC),
+        device_key=device_key,
+        scope=scope,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _issuer_key(public_key: bytes) -> Ed25519PublicKey | None:
+    try:
+        return Ed25519PublicKey.from_public_bytes(public_key)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _scope(data: bytes) -> Scope | None:
+    products = names_of(int.from_bytes(data[1:3], "big"), PRODUCTS)
+    modes = names_of(data[3], MODES)
+    if data[0] >= len(RIDER_CLASSES) or products is None or modes is None:
+        return None
+    return Scope(rider_class=RIDER_CLASSES[data[0]], products=products, modes=modes, offline_cap=data[4])
+
+
+# -- naming the fault of a code that is not in the layout -----------------------------------------------------------
+
+
+def _fault(data: bytes) -> str:
+    """Why bytes that are not in the layout are refused: malformed, not_canonical, wrong_header or wrong_length."""
+    try:
+        return _fault_of_message(cbor_read(data), data, _CODE_HEADER, _CODE_PAYLOAD)
+    except MalformedCbor:
+        return "malformed"
+
+
+# Label by label: the value it must have, or the length of its bytes, or None for a number.
+_CODE_HEADER: dict[object, object] = {ALG: ES256, KCWT: list}
+_CODE_PAYLOAD: dict[object, object] = {6: int, 7: int, 10: 3}
+_TOKEN_HEADER: dict[object, object] = {ALG: EDDSA, KID: 4}
+_TOKEN_CLAIMS: dict[object, object] = {4: int, 7: 8, 8: dict, 9: 5}
+
+
+def _fault_of_message(
+    parts: object, data: bytes, header_form: dict[object, object], payload_form: dict[object, object]
+) -> str:
+    message = cast(list[Any], parts)
+    if type(parts) is not list or [type(part) for part in message] != [bytes, dict, bytes, bytes]:
+        return "malformed"
+    header, payload = cbor_read(message[0]), cbor_read(message[2])
+    if type(header) is not dict or type(payload) is not dict:
+        return "malformed"
+    if [cbor_encode(value) for value in (message, header, payload)] != [data, message[0], message[2]]:
+        return "not_canonical"
+    if message[1] or set(cast(dict[object, object], header)) != set(header_form):
+        return "wrong_header"
+    for label, form in header_form.items():
+        if isinstance(form, int) and label == ALG and header[label] != form:
+            return "wrong_header"
+    if len(message[3]) != 64:
+        return "wrong_length"
+    for values, forms in ((cast(dict[object, Any], header), header_form), (cast(dict[object, Any], payload), payload_form)):
+        fault = _fault_of_values(values, forms)
+        if fault:
+            return fault
+    if KCWT in header_form:
+        token = cast(dict[object, Any], header)[KCWT]
+        return _fault_of_message(token, cbor_encode(token), _TOKEN_HEADER, _TOKEN_CLAIMS)
+    return "malformed"
+
+
+def _fault_of_values(values: dict[object, Any], forms: dict[object, object]) -> str | None:
+    if set(values) != set(forms):
+        return "malformed"
+    for label, form in forms.items():
+        value = values[label]
+        if form in (int, list, dict):
+            if type(value) is not form:
+                return "malformed"
+        elif label != ALG:
+            if type(value) is not bytes:
+                return "malformed"
+            if len(value) != form:
+                return "wrong_length"
+    return None
