@@ -1,0 +1,97 @@
+"""What can be done with people: open accounts, find them, sign them in and out."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from hansa.identity import store
+from hansa.identity.model import (
+    SESSION_LASTS,
+    Account,
+    AccountDiffers,
+    AccountId,
+    UnknownAccount,
+    hash_secret,
+    new_secret,
+)
+from hansa.store import Tx
+
+ACCOUNTS_MAX = 8192
+"""Accounts in one statement: enough to fill it, few enough to keep it small."""
+
+
+def open_accounts(tx: Tx, accounts: Sequence[Account]) -> int:
+    """Open accounts, any number of them; how many were new. Opening one again, unchanged, is harmless.
+
+    Errors: AccountDiffers when an id is taken by an account that says something else; nothing is opened.
+    """
+    opened = 0
+    for first in range(0, len(accounts), ACCOUNTS_MAX):
+        batch = accounts[first : first + ACCOUNTS_MAX]
+        with tx.transaction():
+            new = store.open_accounts(tx, batch)
+            if new < len(batch):
+                _refuse_other_bodies(tx, batch)
+        opened += new
+    return opened
+
+
+def get_account(tx: Tx, account_id: AccountId) -> Account:
+    """The account of this id. Errors: UnknownAccount."""
+    account = find_account(tx, account_id)
+    if account is None:
+        raise UnknownAccount(f"No account {account_id} is open here.")
+    return account
+
+
+def find_account(tx: Tx, account_id: AccountId) -> Account | None:
+    """The account of this id, or None."""
+    found = store.fetch_accounts(tx, [account_id])
+    return found[0] if found else None
+
+
+def find_accounts(tx: Tx, account_ids: Sequence[AccountId]) -> dict[AccountId, Account]:
+    """Those of these accounts that are open, by id."""
+    return {account.account_id: account for account in store.fetch_accounts(tx, account_ids)}
+
+
+def list_accounts(tx: Tx, after: AccountId | None = None, limit: int = 50) -> list[Account]:
+    """Accounts in order of id, from the one after ``after``; at most ``limit``."""
+    return store.list_accounts(tx, after=after, limit=limit)
+
+
+def search_accounts(tx: Tx, text: str, *, city_id: str = "", limit: int = 50) -> list[Account]:
+    """Accounts whose name holds the text or whose id starts with it, of one home city or of all."""
+    return store.search_accounts(tx, text=text.strip().replace("\0", ""), city_id=city_id, limit=limit)
+
+
+def sample_accounts(tx: Tx, *, each: int = 1) -> list[Account]:
+    """A few accounts of every home city and rider class: who a visitor of the demo may sign in as."""
+    return store.sample_accounts(tx, each=each)
+
+
+def start_session(tx: Tx, account_id: AccountId, at: datetime) -> str:
+    """Sign a person in: a secret to hand to their browser. We keep only its hash.
+
+    Errors: UnknownAccount.
+    """
+    get_account(tx, account_id)
+    secret = new_secret()
+    store.start_session(tx, hash_secret(secret), account_id, at=at, expires_at=at + SESSION_LASTS)
+    return secret
+
+
+def session_of(tx: Tx, secret: str, at: datetime) -> Account | None:
+    """Whose sign-in this secret is at that instant; None when it is unknown, ended or expired."""
+    return store.account_of_session(tx, hash_secret(secret), at)
+
+
+def end_session(tx: Tx, secret: str) -> None:
+    """Sign out. Ending a session again, or one that never was, is harmless."""
+    store.end_session(tx, hash_secret(secret))
+
+
+def _refuse_other_bodies(tx: Tx, accounts: Sequence[Account]) -> None:
+    known = find_accounts(tx, [account.account_id for account in accounts])
+    for account in accounts:
+        if known[account.account_id] != account:
+            raise AccountDiffers(f"Account {account.account_id} is open already and says something else.")
