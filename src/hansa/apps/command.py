@@ -62,7 +62,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same cents.")] = 1,
     day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Which day they ride.")] = datetime(
         DEMO_DAY.year, DEMO_DAY.month, DEMO_DAY.day
-    ),  # noqa: DTZ001 - a calendar day
+    ),
     once: Annotated[
         bool, typer.Option("--once", help="Stop after the closing page; do not serve the pages.")
     ] = False,
