@@ -7,6 +7,7 @@ and the signed trust list.
 
 from hansa.codes.base45 import base45_decode, base45_encode
 from hansa.codes.cbor import MalformedCbor, NotCanonical, cbor_decode, cbor_encode
+from hansa.codes.lists import read_trust_list, sign_trust_list
 from hansa.codes.model import (
     KEY_STATUSES,
     MODES,
@@ -23,9 +24,11 @@ from hansa.codes.model import (
     VerifiedCode,
 )
 from hansa.codes.ride import make_code, make_token, verify_code
+from hansa.codes.taps import CHAIN_START, tap_link
 from hansa.codes.tokens import TokenCache
 
 __all__ = [
+    "CHAIN_START",
     "KEY_STATUSES",
     "MODES",
     "PRODUCTS",
@@ -48,5 +51,8 @@ __all__ = [
     "cbor_encode",
     "make_code",
     "make_token",
+    "read_trust_list",
+    "sign_trust_list",
+    "tap_link",
     "verify_code",
 ]

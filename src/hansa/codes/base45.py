@@ -32,9 +32,7 @@ def base45_decode(text: str) -> bytes:
     whole = len(values) // 3 * 3
     words = [
         low + 45 * middle + 2025 * high
-        for low, middle, high in zip(
-            values[0:whole:3], values[1:whole:3], values[2:whole:3], strict=True
-        )
+        for low, middle, high in zip(values[0:whole:3], values[1:whole:3], values[2:whole:3], strict=True)
     ]
     try:
         data = struct.pack(f">{len(words)}H", *words)

@@ -64,7 +64,10 @@ def _refuse_tag(*_: object) -> NoReturn:
     raise MalformedCbor
 
 
-_NO_TAGS = dict.fromkeys(_TAGS, _refuse_tag)
+_TagDecoder = cbor2.SemanticDecoderCallback | cbor2.ShareableDecoderInitializer
+_NO_TAGS: dict[int, _TagDecoder] = dict.fromkeys(_TAGS, _refuse_tag)
+    _TAGS, _refuse_tag
+)
 
 
 def _check(value: object) -> None:
@@ -83,7 +86,10 @@ def _check(value: object) -> None:
 
 def _in_order(value: object) -> object:
     if isinstance(value, dict):
-        items = [(cbor2.dumps(key), key, _in_order(item)) for key, item in cast(dict[object, object], value).items()]
+        items = [
+            (cbor2.dumps(key), key, _in_order(item))
+            for key, item in cast(dict[object, object], value).items()
+        ]
         return {key: item for _, key, item in sorted(items, key=lambda entry: entry[0])}
     if isinstance(value, list | tuple):
         return [_in_order(item) for item in cast(list[object], value)]

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -50,7 +54,12 @@ class Sign1:
 def read_sign1(data: bytes) -> Sign1:
     """A message from its bytes, tagged 18 or not; what it says is not believed yet. Errors: MalformedCbor."""
     parts = cbor_read(data[1:] if data[:1] == b"\xd2" else data)
-    if not isinstance(parts, list) or [type(part) for part in cast(list[object], parts)] != [bytes, dict, bytes, bytes]:
+    if not isinstance(parts, list) or [type(part) for part in cast(list[object], parts)] != [
+        bytes,
+        dict,
+        bytes,
+        bytes,
+    ]:
         raise MalformedCbor
     return Sign1(*cast("tuple[bytes, dict[int | str, Any], bytes, bytes]", tuple(cast(list[object], parts))))
 

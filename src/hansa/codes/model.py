@@ -131,7 +131,8 @@ def bits_of(names: tuple[str, ...], vocabulary: tuple[str, ...], *, where: str) 
         raise InvalidInput(
             f"Unknown {where}.",
             problems=tuple(
-                Problem(where, f"{name!r} is unknown", f"Choose from {', '.join(vocabulary)}") for name in unknown
+                Problem(where, f"{name!r} is unknown", f"Choose from {', '.join(vocabulary)}")
+                for name in unknown
             ),
         )
     return sum(1 << vocabulary.index(name) for name in set(names))

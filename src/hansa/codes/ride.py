@@ -256,7 +256,10 @@ def _read_token(token: bytes) -> _TokenParts | None:
         point=(b"\x03" if claims[58:59] == b"\xf5" else b"\x02") + claims[25:57],
         scope=claims[61:66],
     )
-    if parts.expires_s < _SECONDS_MIN or _claims(parts.cti, parts.expires_s, parts.point, parts.scope) != claims:
+    if (
+        parts.expires_s < _SECONDS_MIN
+        or _claims(parts.cti, parts.expires_s, parts.point, parts.scope) != claims
+    ):
         return None
     return parts if _token(parts.kid, claims, parts.signature) == token else None
 
@@ -367,63 +370,63 @@ def _scope(data: bytes) -> Scope | None:
     return Scope(rider_class=RIDER_CLASSES[data[0]], products=products, modes=modes, offline_cap=data[4])
 
 
-# -- naming the fault of a code that is not in the layout -----------------------------------------------------------
+# -- naming the fault of a code that is not in the layout ---------------------------------------------
+
+# By label: a type the value must have, or how many bytes it is long.
+_Form = dict[int, type | int]
+_CODE_HEADER: _Form = {ALG: int, KCWT: list}
+_CODE_PAYLOAD: _Form = {6: int, 7: int, 10: 3}
+_TOKEN_HEADER: _Form = {ALG: int, KID: 4}
+_TOKEN_CLAIMS: _Form = {4: int, 7: 8, 8: dict, 9: 5}
 
 
 def _fault(data: bytes) -> str:
-    """Why bytes that are not in the layout are refused: malformed, not_canonical, wrong_header or wrong_length."""
+    """Why bytes that are not in the layout are refused: one of the first four of `REASONS`."""
     try:
-        return _fault_of_message(cbor_read(data), data, _CODE_HEADER, _CODE_PAYLOAD)
+        code = cbor_read(data)
+        header = _message_header(code, data, ES256, _CODE_HEADER, _CODE_PAYLOAD)
+        token = header[KCWT]
+        _message_header(token, cbor_encode(token), EDDSA, _TOKEN_HEADER, _TOKEN_CLAIMS)
     except MalformedCbor:
         return "malformed"
-
-
-# Label by label: the value it must have, or the length of its bytes, or None for a number.
-_CODE_HEADER: dict[object, object] = {ALG: ES256, KCWT: list}
-_CODE_PAYLOAD: dict[object, object] = {6: int, 7: int, 10: 3}
-_TOKEN_HEADER: dict[object, object] = {ALG: EDDSA, KID: 4}
-_TOKEN_CLAIMS: dict[object, object] = {4: int, 7: 8, 8: dict, 9: 5}
-
-
-def _fault_of_message(
-    parts: object, data: bytes, header_form: dict[object, object], payload_form: dict[object, object]
-) -> str:
-    message = cast(list[Any], parts)
-    if type(parts) is not list or [type(part) for part in message] != [bytes, dict, bytes, bytes]:
-        return "malformed"
-    header, payload = cbor_read(message[0]), cbor_read(message[2])
-    if type(header) is not dict or type(payload) is not dict:
-        return "malformed"
-    if [cbor_encode(value) for value in (message, header, payload)] != [data, message[0], message[2]]:
-        return "not_canonical"
-    if message[1] or set(cast(dict[object, object], header)) != set(header_form):
-        return "wrong_header"
-    for label, form in header_form.items():
-        if isinstance(form, int) and label == ALG and header[label] != form:
-            return "wrong_header"
-    if len(message[3]) != 64:
-        return "wrong_length"
-    for values, forms in ((cast(dict[object, Any], header), header_form), (cast(dict[object, Any], payload), payload_form)):
-        fault = _fault_of_values(values, forms)
-        if fault:
-            return fault
-    if KCWT in header_form:
-        token = cast(dict[object, Any], header)[KCWT]
-        return _fault_of_message(token, cbor_encode(token), _TOKEN_HEADER, _TOKEN_CLAIMS)
+    except CodeRefused as refusal:
+        return refusal.reason
     return "malformed"
 
 
-def _fault_of_values(values: dict[object, Any], forms: dict[object, object]) -> str | None:
-    if set(values) != set(forms):
-        return "malformed"
-    for label, form in forms.items():
+def _message_header(
+    message: Any, data: bytes, algorithm: int, header_form: _Form, payload_form: _Form
+) -> dict[Any, Any]:
+    """The protected header of a message that has no fault. Errors: CodeRefused, MalformedCbor."""
+    if type(message) is not list or [type(part) for part in cast(list[Any], message)] != [
+        bytes,
+        dict,
+        bytes,
+        bytes,
+    ]:
+        raise CodeRefused("malformed")
+    protected, unprotected, body, signature = cast("tuple[bytes, dict[Any, Any], bytes, bytes]", message)
+    header, payload = cbor_read(protected), cbor_read(body)
+    if type(header) is not dict or type(payload) is not dict:
+        raise CodeRefused("malformed")
+    if (cbor_encode(message), cbor_encode(header), cbor_encode(payload)) != (data, protected, body):
+        raise CodeRefused("not_canonical")
+    fields = cast(dict[Any, Any], header)
+    if unprotected or set(fields) != set(header_form) or fields[ALG] != algorithm:
+        raise CodeRefused("wrong_header")
+    _check_form(fields, header_form)
+    _check_form(cast(dict[Any, Any], payload), payload_form)
+    if len(signature) != 64:
+        raise CodeRefused("wrong_length")
+    return fields
+
+
+def _check_form(values: dict[Any, Any], form: _Form) -> None:
+    if set(values) != set(form):
+        raise CodeRefused("malformed")
+    for label, wanted in form.items():
         value = values[label]
-        if form in (int, list, dict):
-            if type(value) is not form:
-                return "malformed"
-        elif label != ALG:
-            if type(value) is not bytes:
-                return "malformed"
-            if len(value) != form:
-                return "wrong_length"
-    return None
+        if type(value) is not (wanted if isinstance(wanted, type) else bytes):
+            raise CodeRefused("malformed")
+        if isinstance(wanted, int) and len(value) != wanted:
+            raise CodeRefused("wrong_length")

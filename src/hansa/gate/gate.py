@@ -1,0 +1,176 @@
+"""The gate: takes a text from its scanner and decides, without network."""
+
+from collections import Counter
+from datetime import datetime
+from itertools import islice
+from threading import Lock
+from time import perf_counter_ns
+
+from hansa.codes import (
+    CodeRefused,
+    TokenCache,
+    TrustList,
+    TrustListRefused,
+    VerifiedCode,
+    tap_link,
+    verify_code,
+)
+from hansa.gate.model import OK, Decision, DenyList, GateIdentity, Tap
+from hansa.gate.state import Memory, State
+from hansa.kernel import InvalidInput, Problem, fact_id
+
+_FORGET_EVERY = 1024
+
+
+class Gate:
+    """One gate's program: verify, refuse what was used, record the tap, keep it until it is handed in.
+
+    deny_list: revoked tokens. state: where it survives power loss (`FileState`); None keeps it in memory.
+    tokens: verified tokens, to be shared by the gates of one device. Threads may share a gate.
+    """
+
+    def __init__(
+        self,
+        identity: GateIdentity,
+        trust_list: TrustList,
+        *,
+        deny_list: DenyList | None = None,
+        state: State | None = None,
+        tokens: TokenCache | None = None,
+    ) -> None:
+        self.identity = identity
+        self.tally: Counter[str] = Counter()
+        """Decisions by reason since the gate started, ``ok`` among them."""
+        self._trust_list = trust_list
+        self._deny_list = deny_list if deny_list is not None else DenyList(0, frozenset())
+        self._state = state
+        self._tokens = tokens if tokens is not None else TokenCache()
+        self._memory = Memory() if state is None else state.load(identity.gate_id)
+        self._lock = Lock()
+
+    @property
+    def trust_list(self) -> TrustList:
+        """The list in use."""
+        return self._trust_list
+
+    @property
+    def deny_list(self) -> DenyList:
+        """The list in use."""
+        return self._deny_list
+
+    def decide(self, text: str, now: datetime) -> Decision:
+        """Open, or say why not. ``now`` is the gate's own clock. Errors: StateFailed, and nothing was recorded."""
+        started = perf_counter_ns()
+        with self._lock:
+            try:
+                tap = self._accept(self._verify(text, now), now)
+                reason = OK
+            except CodeRefused as refusal:
+                tap, reason = None, refusal.reason
+            self.tally[reason] += 1
+        return Decision(tap is not None, reason, tap, perf_counter_ns() - started)
+
+    def pending(self, limit: int = 1000) -> list[Tap]:
+        """The oldest taps not handed in yet."""
+        with self._lock:
+            return list(islice(self._memory.pending, limit))
+
+    def acknowledge(self, up_to_sequence: int) -> None:
+        """The back office has the taps up to this one. Again is harmless. Errors: InvalidInput, StateFailed."""
+        with self._lock:
+            if up_to_sequence > self._memory.sequence:
+                raise InvalidInput(
+                    "Taps that were never made cannot be acknowledged.",
+                    problems=(
+                        Problem(
+                            "up_to_sequence",
+                            f"{up_to_sequence} is past the last tap, {self._memory.sequence}",
+                            "Name a sequence number that this gate handed in",
+                        ),
+                    ),
+                )
+            if self._state is not None:
+                self._state.acknowledge(up_to_sequence)
+            pending = self._memory.pending
+            while pending and pending[0].sequence <= up_to_sequence:
+                pending.popleft()
+
+    def use_trust_list(self, trust_list: TrustList) -> None:
+        """Use a newer list (`codes.read_trust_list` has checked it). Errors: TrustListRefused for an older one."""
+        with self._lock:
+            if trust_list.version < self._trust_list.version:
+                raise TrustListRefused(
+                    f"Trust list {trust_list.version} is older than {self._trust_list.version}, which is in use."
+                )
+            self._trust_list = trust_list
+
+    def use_deny_list(self, deny_list: DenyList) -> bool:
+        """Use a newer deny list; an older one that arrives late changes nothing. Gives whether it is used."""
+        with self._lock:
+            if deny_list.version < self._deny_list.version:
+                return False
+            self._deny_list = deny_list
+            return True
+
+    def _verify(self, text: str, now: datetime) -> VerifiedCode:
+        code = verify_code(
+            text,
+            self._trust_list,
+            now=now,
+            product=self.identity.product,
+            denied=self._deny_list.ctis.__contains__,
+            tokens=self._tokens,
+        )
+        last = self._memory.counters.get(code.kid + code.cti)
+        if last is not None and code.counter <= last[0]:
+            raise CodeRefused("replay")
+        return code
+
+    def _accept(self, code: VerifiedCode, now: datetime) -> Tap:
+        identity, memory = self.identity, self._memory
+        sequence = memory.sequence + 1
+        tap_id = fact_id(now, identity.gate_id, sequence)
+        chain = tap_link(
+            memory.chain,
+            tap_id=tap_id,
+            gate_id=identity.gate_id,
+            sequence=sequence,
+            action=identity.action,
+            stop_id=identity.stop_id,
+            tapped_at=now,
+            cti=code.cti,
+            counter=code.counter,
+            kid=code.kid,
+            made_at=code.made_at,
+            list_version=self._deny_list.version,
+        )
+        tap = Tap(
+            tap_id=tap_id,
+            gate_id=identity.gate_id,
+            sequence=sequence,
+            action=identity.action,
+            stop_id=identity.stop_id,
+            tapped_at=now,
+            cti=code.cti,
+            counter=code.counter,
+            kid=code.kid,
+            made_at=code.made_at,
+            list_version=self._deny_list.version,
+            chain=chain,
+        )
+        if sequence % _FORGET_EVERY == 0:
+            self._forget(now)
+        token = code.kid + code.cti
+        if self._state is not None:
+            self._state.record(tap, token=token, expires_at=code.token_expires_at)
+        memory.sequence, memory.chain = sequence, chain
+        memory.counters[token] = code.counter, code.token_expires_at
+        memory.pending.append(tap)
+        return tap
+
+    def _forget(self, now: datetime) -> None:
+        ended = [token for token, (_, expires_at) in self._memory.counters.items() if expires_at <= now]
+        for token in ended:
+            del self._memory.counters[token]
+        if self._state is not None:
+            self._state.forget(now)

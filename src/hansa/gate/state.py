@@ -1,0 +1,142 @@
+"""What a gate must not forget: its sequence, its chain, the counters it has seen, the taps not handed in yet."""
+
+import json
+import sqlite3
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from hansa.codes import CHAIN_START
+from hansa.gate.model import Tap, tap_from_json
+from hansa.kernel import HansaError
+
+_SCHEMA = """
+create table if not exists gate (gate_id text primary key) without rowid;
+create table if not exists taps (sequence integer primary key, body text not null);
+create table if not exists last_tap (gate_id text primary key, sequence integer not null, chain blob not null)
+    without rowid;
+create table if not exists counters (token blob primary key, counter integer not null, expires_s integer not null)
+    without rowid;
+"""
+
+
+class StateFailed(HansaError):
+    """The gate cannot write down what it decides, so it decides nothing. Check the device's storage."""
+
+    code: ClassVar[str] = "gate.state_failed"
+    status: ClassVar[int] = 507
+
+
+class WrongGate(HansaError):
+    """This state file belongs to another gate."""
+
+    code: ClassVar[str] = "gate.wrong_gate"
+    status: ClassVar[int] = 409
+
+
+@dataclass(slots=True)
+class Memory:
+    """A gate's state as it works with it. counters: by kid and cti, the last counter and when the token ends."""
+
+    sequence: int = 0
+    chain: bytes = CHAIN_START
+    counters: dict[bytes, tuple[int, datetime]] = field(default_factory=dict[bytes, tuple[int, datetime]])
+    pending: deque[Tap] = field(default_factory=deque[Tap])
+
+
+class State(Protocol):
+    """Where a gate's state survives power loss. Each call has been written through when it returns."""
+
+    def load(self, gate_id: str) -> Memory:
+        """What was kept. Errors: WrongGate, StateFailed."""
+        ...
+
+    def record(self, tap: Tap, *, token: bytes, expires_at: datetime) -> None:
+        """Keep an accepted tap with its counter. Errors: StateFailed, and nothing of it was kept."""
+        ...
+
+    def acknowledge(self, up_to_sequence: int) -> None:
+        """Let go of taps that were handed in. Errors: StateFailed."""
+        ...
+
+    def forget(self, now: datetime) -> None:
+        """Let go of counters of tokens that have ended. Errors: StateFailed."""
+        ...
+
+
+class FileState:
+    """State in one SQLite file. Every tap is on the disk (``synchronous=full``) before the gate opens."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=full")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise StateFailed(f"The gate's state file {path.name} cannot be used: {error}.") from error
+
+    def load(self, gate_id: str) -> Memory:
+        """What was kept for this gate; a new file becomes this gate's."""
+        try:
+            self._db.execute(
+                "insert or ignore into gate select ? where not exists (select 1 from gate)", (gate_id,)
+            )
+            (owner,) = self._db.execute("select gate_id from gate").fetchone()
+            last = self._db.execute("select sequence, chain from last_tap").fetchone()
+            counters = self._db.execute("select token, counter, expires_s from counters").fetchall()
+            pending = self._db.execute("select body from taps order by sequence").fetchall()
+        except sqlite3.Error as error:
+            raise StateFailed from error
+        if owner != gate_id:
+            raise WrongGate(f"This state file belongs to gate {owner}, not to {gate_id}.")
+        memory = Memory(pending=deque(tap_from_json(json.loads(body)) for (body,) in pending))
+        if last is not None:
+            memory.sequence, memory.chain = last
+        for token, counter, expires_s in counters:
+            memory.counters[token] = counter, datetime.fromtimestamp(expires_s, UTC)
+        return memory
+
+    def record(self, tap: Tap, *, token: bytes, expires_at: datetime) -> None:
+        """Keep the tap, its counter and the chain's new end, all or nothing."""
+        self._write(
+            ("insert into taps values (?, ?)", (tap.sequence, json.dumps(tap.json()))),
+            (
+                "insert or replace into last_tap values (?, ?, ?)",
+                (tap.gate_id, tap.sequence, tap.chain),
+            ),
+            (
+                "insert or replace into counters values (?, ?, ?)",
+                (token, tap.counter, int(expires_at.timestamp())),
+            ),
+        )
+
+    def acknowledge(self, up_to_sequence: int) -> None:
+        """Let go of taps up to this sequence number."""
+        self._write(("delete from taps where sequence <= ?", (up_to_sequence,)))
+
+    def forget(self, now: datetime) -> None:
+        """Let go of counters of tokens that have ended."""
+        self._write(("delete from counters where expires_s <= ?", (int(now.timestamp()),)))
+
+    def close(self) -> None:
+        """Close the file. Nothing is lost without it."""
+        self._db.close()
+
+    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        try:
+            with closing(self._db.cursor()) as cursor:
+                cursor.execute("begin immediate")
+                try:
+                    for statement, values in statements:
+                        cursor.execute(statement, values)
+                    cursor.execute("commit")
+                except sqlite3.Error:
+                    if self._db.in_transaction:
+                        cursor.execute("rollback")
+                    raise
+        except sqlite3.Error as error:
+            raise StateFailed(f"The gate's state cannot be written: {error}.") from error
