@@ -66,8 +66,6 @@ def _refuse_tag(*_: object) -> NoReturn:
 
 _TagDecoder = cbor2.SemanticDecoderCallback | cbor2.ShareableDecoderInitializer
 _NO_TAGS: dict[int, _TagDecoder] = dict.fromkeys(_TAGS, _refuse_tag)
-    _TAGS, _refuse_tag
-)
 
 
 def _check(value: object) -> None:
