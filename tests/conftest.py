@@ -6,22 +6,25 @@ HANSA_TEST_DATABASE_URL or HANSA_DATABASE_URL, whose user must be allowed to cre
 
 import os
 import shutil
+import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from types import FrameType
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from hansa.apps.rooms import SQL_FOLDERS
-from hansa.kernel import FixedClock
+from hansa.kernel import FixedClock, HansaError
 from hansa.store import Context, EmbeddedServer, Tx, migrate, open_context
 
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)
@@ -29,68 +32,120 @@ NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)
 
 TESTS = Path(__file__).parent
 
-# Losing a test's data in a power cut is no loss; the tests of the store start servers of their own, which keep them.
-TEST_SETTINGS = {"fsync": "off", "shared_buffers": "256MB", "log_min_messages": "panic"}
+HOMES = "hansa-test-"
+
+# Losing a test's data in a power cut is no loss. The store's own tests of crashes keep all of Hansa's settings.
+TEST_SETTINGS = {
+    "fsync": "off",
+    "shared_buffers": "128MB",
+    "max_wal_size": "512MB",
+    "log_min_messages": "panic",
+}
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A polite kill ends the run as Ctrl-C does, so that the server is stopped and its folder removed."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests are skipped, with one line that says how to run them, where there is no Chromium."""
+    if CHROMIUM is None:
+        skip = pytest.mark.skip(reason="no Chromium here: `apt-get install chromium` runs the browser tests")
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the machine's Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    return CHROMIUM
 
 
 @dataclass
-class League:
+class ScratchServer:
     """A PostgreSQL server for this run of the tests, with a migrated database to copy from."""
 
     admin: str
     prefix: str
-    broken: dict[str, Exception] = field(default_factory=dict)
+    broken: dict[str, HansaError] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def template(self) -> str:
+        """The database that has all migrations and no rows."""
         return f"{self.prefix}_template"
 
     def url_of(self, database: str) -> str:
-        return urlunsplit(urlsplit(self.admin)._replace(path=f"/{database}"))
+        """The address of a database on this server."""
+        return make_conninfo(self.admin, dbname=database)
 
-    def make_database(self, template: str | None = None) -> str:
-        name = self.template if template is None else f"{self.prefix}_{next(self.numbers)}"
+    def make(self, name: str, *, template: str) -> None:
+        """Make a database as a copy of another to which nobody is connected."""
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("create database {} template {}").format(
-                    sql.Identifier(name), sql.Identifier(template or "template0")
+                    sql.Identifier(name), sql.Identifier(template)
                 )
             )
+
+    def make_migrated(self) -> str:
+        """Make a migrated database; gives its name."""
+        name = f"{self.prefix}_{next(self.numbers)}"
+        self.make(name, template=self.template)
         return name
 
-    def drop_database(self, name: str) -> None:
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
             )
 
+    def refuse_broken_rooms(self, test: Path) -> None:
+        """A room whose SQL does not apply fails its own tests and those of no room, and lets the others work."""
+        room = test.relative_to(TESTS).parts[0]
+        for broken, error in self.broken.items():
+            if room == broken or room not in SQL_FOLDERS:
+                pytest.fail(f"The migrations of {broken} do not apply: {error}", pytrace=False)
+
 
 @pytest.fixture(scope="session")
-def league() -> Iterator[League]:
-    """The server of this run, its template migrated room by room; a room's broken SQL fails that room's tests only."""
+def scratch_server() -> Generator[ScratchServer]:
+    """The server of this run, with its template migrated."""
     with _server_url() as admin:
-        league = League(admin, f"hansa_test_{os.getpid()}")
-        league.make_database()
+        server = ScratchServer(admin, f"hansa_test_{os.getpid()}")
+        server.make(server.template, template="template0")
         try:
             for room, folder in SQL_FOLDERS.items():
                 try:
-                    migrate(league.url_of(league.template), [folder])
-                except Exception as error:  # noqa: BLE001: told to the tests of that room, see `database_url`
-                    league.broken[room] = error
-            yield league
+                    migrate(server.url_of(server.template), [folder])
+                except HansaError as error:
+                    server.broken[room] = error
+            yield server
         finally:
-            league.drop_database(league.template)
+            server.drop(server.template)
 
 
 @contextmanager
-def _server_url() -> Iterator[str]:
+def _server_url() -> Generator[str]:
     given = os.environ.get("HANSA_TEST_DATABASE_URL") or os.environ.get("HANSA_DATABASE_URL")
     if given:
         yield given
         return
-    home = Path(tempfile.mkdtemp(prefix="hansa-test-"))
-    home.chmod(0o755)
+    _sweep()
+    home = Path(tempfile.mkdtemp(prefix=HOMES))
+    home.chmod(0o755)  # the server's user passes through; what lies inside is its alone
     try:
         with EmbeddedServer(home, settings=TEST_SETTINGS) as server:
             yield server.url
@@ -98,44 +153,54 @@ def _server_url() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _refuse_broken_rooms(league: League, request: pytest.FixtureRequest) -> None:
-    room = request.path.relative_to(TESTS).parts[0]
-    for broken, error in league.broken.items():
-        if room == broken or room not in SQL_FOLDERS:
-            pytest.fail(f"The migrations of {broken} do not apply: {error}", pytrace=False)
+def _sweep() -> None:
+    """Stop and remove servers of test runs that were killed an hour ago or more and could not do it themselves."""
+    for home in Path(tempfile.gettempdir()).glob(f"{HOMES}*"):
+        try:
+            if time.time() - home.stat().st_mtime < 3600:
+                continue
+            with EmbeddedServer(home, settings=TEST_SETTINGS):
+                pass
+        except (HansaError, OSError):
+            continue
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def _shared_connection(league: League) -> Iterator[Tx]:
-    name = league.make_database(league.template)
-    with psycopg.connect(league.url_of(name), autocommit=True) as connection:
+def shared_connection(scratch_server: ScratchServer) -> Generator[Tx]:
+    """The one connection on which every ``ctx`` makes its savepoints."""
+    name = scratch_server.make_migrated()
+    with psycopg.connect(scratch_server.url_of(name), autocommit=True) as connection:
+        connection.execute("set timezone to 'UTC'")
         yield connection
-    league.drop_database(name)
+    scratch_server.drop(name)
 
 
 @pytest.fixture
-def ctx(league: League, _shared_connection: Tx, request: pytest.FixtureRequest) -> Iterator[Context]:
+def ctx(
+    scratch_server: ScratchServer, shared_connection: Tx, request: pytest.FixtureRequest
+) -> Generator[Context]:
     """A Context of which nothing stays: one transaction around the test, each ``ctx.tx()`` a savepoint in it."""
-    _refuse_broken_rooms(league, request)
+    scratch_server.refuse_broken_rooms(request.path)
     one_at_a_time = threading.RLock()
 
     @contextmanager
-    def savepoint() -> Iterator[Tx]:
-        with one_at_a_time, _shared_connection.transaction():
-            yield _shared_connection
+    def savepoint() -> Generator[Tx]:
+        with one_at_a_time, shared_connection.transaction():
+            yield shared_connection
 
-    with _shared_connection.transaction(force_rollback=True):
+    with shared_connection.transaction(force_rollback=True):
         yield Context(open_tx=savepoint, clock=FixedClock(NOON))
 
 
 @pytest.fixture
-def committed_ctx(league: League, request: pytest.FixtureRequest) -> Iterator[Context]:
+def committed_ctx(scratch_server: ScratchServer, request: pytest.FixtureRequest) -> Generator[Context]:
     """A Context on a database of its own, for races and for what only a commit shows."""
-    _refuse_broken_rooms(league, request)
-    name = league.make_database(league.template)
-    context = open_context(league.url_of(name), clock=FixedClock(NOON))
+    scratch_server.refuse_broken_rooms(request.path)
+    name = scratch_server.make_migrated()
+    context = open_context(scratch_server.url_of(name), clock=FixedClock(NOON))
     try:
         yield context
     finally:
         context.close()
-        league.drop_database(name)
+        scratch_server.drop(name)

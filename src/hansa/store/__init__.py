@@ -1,14 +1,16 @@
 """Store: the one door to PostgreSQL.
 
-A database address flows in, whether of a server that someone keeps or of the one that Hansa starts by itself;
-transactions flow out. A function that takes ``tx`` joins its caller's transaction; one that takes ``ctx`` opens its
-own. Migrations and crash recovery live here, and no room's tables do.
+A database's address flows in, be it of a server that someone keeps or of the one that Hansa starts by itself;
+transactions flow out. Around them stand what every room needs of a database: migrations, the outbox, remembered
+answers, and coming back whole after a crash. No room's tables are here.
 """
 
+from hansa.store.answers import IdempotencyConflict, forget_answers, idempotent, remember, request_digest
 from hansa.store.context import (
     Context,
     StoreBusy,
     StoreFull,
+    StoreTooOld,
     StoreUnavailable,
     Tx,
     open_context,
@@ -16,18 +18,32 @@ from hansa.store.context import (
 from hansa.store.embedded import EmbeddedServer
 from hansa.store.errors import DataFolderTaken, DataFolderUnfit, ServerFailed
 from hansa.store.migrations import MigrationRefused, migrate
+from hansa.store.outbox import START, Bookmark, Event, WrittenEvent, forget_outbox, read_outbox, write_outbox
 
 __all__ = [
+    "START",
+    "Bookmark",
     "Context",
     "DataFolderTaken",
     "DataFolderUnfit",
     "EmbeddedServer",
+    "Event",
+    "IdempotencyConflict",
     "MigrationRefused",
     "ServerFailed",
     "StoreBusy",
     "StoreFull",
+    "StoreTooOld",
     "StoreUnavailable",
     "Tx",
+    "WrittenEvent",
+    "forget_answers",
+    "forget_outbox",
+    "idempotent",
     "migrate",
     "open_context",
+    "read_outbox",
+    "remember",
+    "request_digest",
+    "write_outbox",
 ]

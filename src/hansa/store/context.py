@@ -1,6 +1,6 @@
 """Transactions: how every room reaches the database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -12,11 +12,16 @@ from psycopg_pool import ConnectionPool
 from hansa.kernel import Clock, Directory, HansaError, SystemClock
 
 Tx = psycopg.Connection[TupleRow]
-"""An open transaction. ``tx.execute(SQL, params)``; ``tx.cursor(row_factory=class_row(T))`` for domain types."""
+"""An open transaction: ``tx.execute(SQL, params)``, or ``tx.cursor(row_factory=class_row(T))`` for domain types."""
+
+SERVER_VERSION_MIN = 150000
+"""PostgreSQL 15, the oldest that we test against."""
+
+IN_UTC = "set timezone to 'UTC'"
 
 
 class StoreUnavailable(HansaError):
-    """The database cannot be reached just now. Nothing is half done; send the same request again."""
+    """The database cannot be reached just now. Send the same request again, with the same id."""
 
     code: ClassVar[str] = "store.unavailable"
     status: ClassVar[int] = 503
@@ -36,11 +41,19 @@ class StoreFull(HansaError):
     status: ClassVar[int] = 507
 
 
+class StoreTooOld(HansaError):
+    """This PostgreSQL server is too old."""
+
+    code: ClassVar[str] = "store.too_old"
+    status: ClassVar[int] = 500
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What an action needs from outside: transactions, the time, and which partition serves whom.
 
-    open_tx: gives one transaction that commits at the end, or rolls back on an error.
+    open_tx: gives one transaction that commits at the end of its block and rolls back on an error.
+    shut: gives all connections back.
     """
 
     open_tx: Callable[[], AbstractContextManager[Tx]]
@@ -49,23 +62,30 @@ class Context:
     url: str = ""
     shut: Callable[[], None] = lambda: None
 
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @contextmanager
-    def tx(self) -> Iterator[Tx]:
+    def tx(self) -> Generator[Tx]:
         """One transaction: commits at the end of the block, rolls back if the block raises.
 
-        Errors: StoreUnavailable when the server cannot be reached or went away; when that was during the commit
-        itself, only asking again by the fact's id tells whether it was kept. StoreFull, StoreBusy: nothing was done.
+        Errors: StoreUnavailable when the server cannot be reached or went away. If that was during the commit
+        itself, only looking for the fact by its id tells whether it was kept; so facts are sent again with the same
+        id. StoreFull, StoreBusy: nothing was done.
         """
         with told_to_the_caller(), self.open_tx() as tx:
             yield tx
 
     def close(self) -> None:
-        """Give all connections back. Calling it again does nothing."""
+        """Give all connections back. Closing again does nothing."""
         self.shut()
 
 
 @contextmanager
-def told_to_the_caller() -> Iterator[None]:
+def told_to_the_caller() -> Generator[None]:
     """Turn what the outside world did to the database into the error that says what to do about it."""
     try:
         yield
@@ -92,19 +112,21 @@ def open_context(
 ) -> Context:
     """A Context on this database, with a pool of connections of its own.
 
-    connections_max: transactions that can be open at once; one more waits for ``wait_s`` and is then told
-        StoreUnavailable.
-    A connection is asked whether it still lives before it is handed out (0.05 ms on a socket), so the first
-    transaction after the server has come back works.
+    connections_max: how many transactions can be open at once. One more, or one while the server restarts, waits
+        for ``wait_s`` and is then told StoreUnavailable.
+    Each connection is asked whether it still lives before it is handed out (0.05 ms on a socket), so that what
+    comes after the server is back works.
+    Errors: StoreUnavailable, with the server's words, when it cannot be reached now; StoreTooOld.
     """
+    _try(url)
     pool = ConnectionPool(
         url,
         min_size=1,
-        max_size=connections_max,
+        max_size=max(1, connections_max),
         timeout=wait_s,
-        max_idle=300,
-        reconnect_timeout=5,
+        reconnect_timeout=2,
         check=ConnectionPool.check_connection,
+        configure=_configure,
         kwargs={"application_name": "hansa"},
         open=True,
     )
@@ -115,3 +137,20 @@ def open_context(
         url=url,
         shut=pool.close,
     )
+
+
+def _try(url: str) -> None:
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        raise StoreUnavailable(f"The database cannot be reached: {error}") from error
+    if version < SERVER_VERSION_MIN:
+        raise StoreTooOld(
+            f"The server is PostgreSQL {version // 10000}; Hansa needs {SERVER_VERSION_MIN // 10000}."
+        )
+
+
+def _configure(connection: Tx) -> None:
+    connection.execute(IN_UTC)
+    connection.commit()
