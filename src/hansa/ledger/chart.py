@@ -1,0 +1,88 @@
+"""The chart of accounts: what kinds of accounts and of transfers there are, and what each is for."""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Literal
+
+
+class AccountFlag(IntFlag):
+    """What an account may not do. A limit is also a check constraint in the database."""
+
+    NONE = 0
+    DEBITS_MUST_NOT_EXCEED_CREDITS = 1
+    CREDITS_MUST_NOT_EXCEED_DEBITS = 2
+    CLOSED = 4
+
+
+class AccountCode(IntEnum):
+    """What an account is, in a bookkeeper's words."""
+
+    WALLET = 10
+    CASH = 20
+    POSITION = 30
+    DUE = 40
+    EARNED = 50
+    RISK = 60
+    EXCHANGE = 70
+    SETTLEMENT = 80
+    OPENING = 90
+
+
+class TransferCode(IntEnum):
+    """Why money moved."""
+
+    TOP_UP = 1
+    FARE = 2
+    FARE_CORRECTION = 3
+    EXCHANGE = 4
+    CLEARED = 5
+    FEE = 6
+    SETTLED_IN = 7
+    SETTLED_OUT = 8
+    EARNED = 9
+    RISK = 10
+    REFUND = 11
+    PAYMENT = 12
+    OPENING = 13
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLine:
+    """One line of the chart.
+
+    normal: the side on which this kind of account usually stands. flags: the limits it is opened with.
+    """
+
+    name: str
+    normal: Literal["debit", "credit", "either"]
+    flags: AccountFlag
+    meaning: str
+
+
+_FREE = AccountFlag.NONE
+
+CHART: dict[AccountCode, ChartLine] = {
+    AccountCode.WALLET: ChartLine(
+        "Wallet",
+        "credit",
+        AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+        "what an issuer owes a rider; never below zero",
+    ),
+    AccountCode.CASH: ChartLine("Cash", "debit", _FREE, "a member's money at the settlement bank"),
+    AccountCode.POSITION: ChartLine(
+        "Position", "credit", _FREE, "what an issuer owes an operator for rides not yet cleared"
+    ),
+    AccountCode.DUE: ChartLine("Due", "credit", _FREE, "what a cleared day makes payable to a member"),
+    AccountCode.EARNED: ChartLine("Earned", "credit", _FREE, "settled revenue and fees of a member"),
+    AccountCode.RISK: ChartLine(
+        "Risk", "debit", _FREE, "fares an issuer carries for riders whose wallets were empty"
+    ),
+    AccountCode.EXCHANGE: ChartLine(
+        "Exchange", "either", _FREE, "an issuer's position in one currency from changing riders' money"
+    ),
+    AccountCode.SETTLEMENT: ChartLine(
+        "Settlement", "either", _FREE, "money in transit at the league's bank; zero when a day is settled"
+    ),
+    AccountCode.OPENING: ChartLine("Opening", "either", _FREE, "what stood elsewhere before the books began"),
+}
+"""Every kind of account, by code."""
