@@ -20,6 +20,16 @@ _CITY_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLACE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
+_CITY_FIELDS = (
+    "city_id",
+    "name",
+    "local_name",
+    "country",
+    "tz",
+    "currency",
+    "day_starts",
+    "character",
+)
 _STOP_COLUMNS = ("stop_id", "name", "local_name", "lat", "lon", "zone")
 _LINE_COLUMNS = (
     "line_id",
@@ -105,13 +115,16 @@ def _read_toml(folder: Path, problems: Problems) -> tuple[City, tuple[Operator, 
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        problems.add(f"{name} line {line[1]}" if line else name, f"it is not TOML ({error})", "Mend that line")
+        problems.add(
+            f"{name} line {line[1]}" if line else name, f"it is not TOML ({error})", "Mend that line"
+        )
         return None
     facts = _Facts(raw, name, text, problems)
-    known = "city_id name local_name country tz currency day_starts character".split()
     for key in raw:
-        if key not in (*known, "operator"):
-            problems.add(facts.where(key), "no such field is known", f"Take it out; known are {', '.join(known)}")
+        if key not in (*_CITY_FIELDS, "operator"):
+            problems.add(
+                facts.where(key), "no such field is known", f"Take it out; known are {', '.join(known)}"
+            )
     city_id = facts.text("city_id", 60)
     if city_id and not _CITY_ID.fullmatch(city_id):
         problems.add(facts.where("city_id"), f"{shown(city_id)} has another form", "Write it as hong-kong")
@@ -138,7 +151,7 @@ def _read_toml(folder: Path, problems: Problems) -> tuple[City, tuple[Operator, 
         starts if isinstance(starts, time) else time(),
         facts.text("character", 300),
     )
-    operators = _read_operators(raw, facts, problems)
+    operators = _read_operators(raw, problems)
     return (city, operators) if before == len(problems.found) else None
 
 
@@ -169,16 +182,20 @@ class _Facts:
             return ""
         if len(value) > max_length or not value.isprintable():
             self.problems.add(
-                self.where(key), "it is too long or holds control characters", f"Keep to {max_length} plain letters"
+                self.where(key),
+                "it is too long or holds control characters",
+                f"Keep to {max_length} plain letters",
             )
             return ""
         return value
 
 
-def _read_operators(raw: Mapping[str, object], facts: _Facts, problems: Problems) -> tuple[Operator, ...]:
+def _read_operators(raw: Mapping[str, object], problems: Problems) -> tuple[Operator, ...]:
     tables = raw.get("operator")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        problems.add("city.toml", "it names no operator", "Add a table [[operator]] with operator_id and name")
+        problems.add(
+            "city.toml", "it names no operator", "Add a table [[operator]] with operator_id and name"
+        )
         return ()
     found: list[Operator] = []
     for number, table in enumerate(cast("list[dict[str, object]]", tables), 1):
@@ -186,7 +203,9 @@ def _read_operators(raw: Mapping[str, object], facts: _Facts, problems: Problems
         values = {key: table.get(key) for key in ("operator_id", "name", "local_name")}
         for key in table:
             if key not in values:
-                problems.add(f"{place}, field {key}", "no such field is known", f"Known are {', '.join(values)}")
+                problems.add(
+                    f"{place}, field {key}", "no such field is known", f"Known are {', '.join(values)}"
+                )
         texts: dict[str, str] = {}
         for key, value in values.items():
             if not isinstance(value, str) or not value or len(value) > 100 or not value.isprintable():
@@ -214,7 +233,9 @@ def _read_stops(folder: Path, city: City, problems: Problems) -> dict[str, Stop]
         stop_id = _place_id(row, "stop_id", city)
         lat, lon = row.degrees("lat", most=90), row.degrees("lon", most=180)
         if bool(row.raw("lat")) != bool(row.raw("lon")):
-            row.wrong("lon" if row.raw("lat") else "lat", "one of lat and lon is empty", "Give both or neither")
+            row.wrong(
+                "lon" if row.raw("lat") else "lat", "one of lat and lon is empty", "Give both or neither"
+            )
         label, local = row.text("name"), row.text("local_name")
         zone, code = row.optional("zone", max_length=20), row.optional("code", max_length=40)
         if stop_id is None:
@@ -297,7 +318,9 @@ def _line(
         if stop_id is not None and stop_id not in stops:
             row.wrong("stop_id", f"stops.csv has no {shown(stop_id)}", "Add it there, or mend the name here")
         if stop_id in seen:
-            row.wrong("stop_id", f"the line called there on line {seen[stop_id]}", "List a stop once for each line")
+            row.wrong(
+                "stop_id", f"the line called there on line {seen[stop_id]}", "List a stop once for each line"
+            )
         least, most = (1, HOP_MAX_M) if number > 1 or loop else (0, 0)
         metres = row.whole("distance_from_previous_m", least=least, most=most)
         seen[stop_id or ""] = row.line

@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
+from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
@@ -114,7 +115,7 @@ class Line:
 
     def hops(self) -> Iterable[tuple[str, str, int]]:
         """Neighbours along the line: (stop, next stop, metres); a loop also has the hop that closes it."""
-        for before, here in zip(self.stops, self.stops[1:], strict=False):
+        for before, here in pairwise(self.stops):
             yield before.stop_id, here.stop_id, here.distance_m
         if self.loop:
             yield self.stops[-1].stop_id, self.stops[0].stop_id, self.stops[0].distance_m

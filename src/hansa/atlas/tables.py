@@ -38,11 +38,16 @@ class Problems:
         found = list(self.found)
         if self.left_out:
             found.append(
-                Problem("the rest", f"{self.left_out} more problems are not listed", "Mend these and read it again")
+                Problem(
+                    "the rest",
+                    f"{self.left_out} more problems are not listed",
+                    "Mend these and read it again",
+                )
             )
         count = len(self.found) + self.left_out
         raise InvalidInput(
-            f"{what} has {count} problem{'s' if count != 1 else ''}; nothing was imported.", problems=tuple(found)
+            f"{what} has {count} problem{'s' if count != 1 else ''}; nothing was imported.",
+            problems=tuple(found),
         )
 
     def refuse_if_any(self, what: str) -> None:
@@ -89,7 +94,9 @@ class Row:
             return None
         return value
 
-    def whole(self, name: str, *, least: int = 0, most: int = 10**9, default: int | None = None) -> int | None:
+    def whole(
+        self, name: str, *, least: int = 0, most: int = 10**9, default: int | None = None
+    ) -> int | None:
         """A whole number; the default where it is empty."""
         value = self.raw(name)
         if not value and default is not None:
@@ -112,7 +119,9 @@ class Row:
         except InvalidOperation:
             number = Decimal("NaN")
         if not number.is_finite() or abs(number) > most:
-            self.wrong(name, f"{shown(value)} is not degrees", f"Write decimal degrees from -{most} to {most}")
+            self.wrong(
+                name, f"{shown(value)} is not degrees", f"Write decimal degrees from -{most} to {most}"
+            )
             return None
         return float(number)
 
@@ -141,7 +150,9 @@ class Row:
             return None
         match = _TIME.fullmatch(value)
         if match is None:
-            self.wrong(name, f"{shown(value)} is not a time", "Write HH:MM:SS; after midnight count on, as 25:10:00")
+            self.wrong(
+                name, f"{shown(value)} is not a time", "Write HH:MM:SS; after midnight count on, as 25:10:00"
+            )
             return None
         hours, minutes, seconds = map(int, match.groups())
         return hours * 3600 + minutes * 60 + seconds
@@ -167,7 +178,9 @@ class Row:
         self.wrong(
             name,
             f"{shown(value)} is not an amount of {currency}",
-            f"Write digits with at most {decimals} decimals" if decimals else "Write whole units, without decimals",
+            f"Write digits with at most {decimals} decimals"
+            if decimals
+            else "Write whole units, without decimals",
         )
         return None
 
@@ -183,7 +196,9 @@ class Row:
 
 def shown(value: str) -> str:
     """A value as a problem quotes it: short, and with nothing that could disturb a terminal."""
-    return ascii(value) if not value.isprintable() else repr(value if len(value) <= 60 else f"{value[:57]}...")
+    return (
+        ascii(value) if not value.isprintable() else repr(value if len(value) <= 60 else f"{value[:57]}...")
+    )
 
 
 def decode(file: str, content: bytes, problems: Problems) -> str | None:
@@ -221,7 +236,9 @@ def read_table(
         return
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        problems.add(f"{file} line {line}", "it holds a NUL character", "Save the file as plain text in UTF-8")
+        problems.add(
+            f"{file} line {line}", "it holds a NUL character", "Save the file as plain text in UTF-8"
+        )
         return
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
@@ -238,7 +255,9 @@ def read_table(
                 continue
             count += 1
             if count > rows_max:
-                problems.add(f"{file} line {first_line}", f"there are more than {rows_max} rows", "Split the feed")
+                problems.add(
+                    f"{file} line {first_line}", f"there are more than {rows_max} rows", "Split the feed"
+                )
                 return
             if len(cells) != len(header):
                 problems.add(
@@ -249,7 +268,11 @@ def read_table(
                 continue
             yield Row(file, first_line, dict(zip(header, map(str.strip, cells), strict=True)), problems)
     except csv.Error as error:
-        problems.add(f"{file} line {line + 1}", f"it is not CSV ({error})", "Close every quote and double quotes inside")
+        problems.add(
+            f"{file} line {line + 1}",
+            f"it is not CSV ({error})",
+            "Close every quote and double quotes inside",
+        )
         return
     if header is None:
         problems.add(file, "it is empty", f"Begin it with the header {','.join(required)}")
