@@ -60,7 +60,7 @@ DEFAULT_HOME = Path(".hansa")
 def demo(
     riders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many people ride.")] = 20_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same cents.")] = 1,
-    day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Which day they ride.")] = datetime(
+    day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Which day they ride.")] = datetime(  # noqa: DTZ001 - a calendar day
         DEMO_DAY.year, DEMO_DAY.month, DEMO_DAY.day
     ),
     once: Annotated[

@@ -123,7 +123,7 @@ def _fares(summary: Summary) -> Table:
         f"{sum(f.incomplete for f in summary.fares):,}",
         f"{sum(f.corrections for f in summary.fares):,}",
     )
-    table.caption = f"{summary.rating['on_risk']:,} fares were carried by the rider's issuer: the wallet was empty after an offline ride"
+    table.caption = f"{summary.rating['on_risk']:,} charges fell to the rider's issuer: the wallet was empty"
     table.caption_justify = "left"
     return table
 
@@ -131,8 +131,8 @@ def _fares(summary: Summary) -> Table:
 def _refusals(summary: Summary) -> Table:
     accepted = sum(summary.taps.values())
     table = _table(
-        f"At the gates: {summary.shown:,} codes shown, {accepted:,} accepted, {sum(summary.refusals.values()):,} refused "
-        f"({summary.verify_us:,.0f} µs a decision)",
+        f"At the gates: {summary.shown:,} codes shown, {accepted:,} accepted, "
+        f"{sum(summary.refusals.values()):,} refused ({summary.verify_us:,.0f} µs a decision)",
         ("refused because", "<"),
         ("", "<"),
         ("codes", ">"),
