@@ -1,0 +1,266 @@
+"""What can be done in trust."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hansa.codes import PRODUCTS, KeyStatus, TrustedKey, TrustList, sign_trust_list
+from hansa.kernel import InvalidInput, Problem
+from hansa.store import Tx
+from hansa.trust import store
+from hansa.trust.model import (
+    Caller,
+    GateRecord,
+    Member,
+    MemberDiffers,
+    NoTrustList,
+    NotSignedIn,
+    UnknownGate,
+    UnknownIssuer,
+    UnknownMember,
+)
+
+TRUST_LIST_LIFE = timedelta(days=7)
+TOKEN_LIFE = timedelta(hours=24)
+"""The longest a ride token lives (docs/ride-code), so the longest it need stand on the deny list."""
+
+
+def add_members(tx: Tx, members: Sequence[Member]) -> None:
+    """Take these into the league. Again with the same is harmless.
+
+    Errors: UnknownMember for a ``clears_as`` that is neither there nor in the set; MemberDiffers when one is there
+    already with other words. Nothing is added then, once the caller's transaction rolls back.
+    """
+    if not members:
+        return
+    named = {member.member_id for member in members}
+    needed = {member.clears_as for member in members} - named
+    missing = needed - {member.member_id for member in store.members(tx, sorted(needed))}
+    if missing:
+        raise UnknownMember(f"No member {', '.join(sorted(missing))} to clear for others; add it with them.")
+    store.insert_members(tx, members)
+    _refuse_changed(members, {kept.member_id: kept for kept in store.members(tx, sorted(named))})
+
+
+def get_member(tx: Tx, member_id: str) -> Member:
+    """The member. Errors: UnknownMember."""
+    member = store.find_member(tx, member_id)
+    if member is None:
+        raise UnknownMember(f"The league has no member {member_id!r}.")
+    return member
+
+
+def list_members(tx: Tx) -> list[Member]:
+    """All members, by id."""
+    return store.members(tx)
+
+
+def add_gates(tx: Tx, gates: Sequence[GateRecord]) -> None:
+    """Take these gates into the league. Again with the same is harmless.
+
+    Errors: UnknownMember for an operator that is not there; MemberDiffers for a gate that is there with other words.
+    """
+    if not gates:
+        return
+    operators = {gate.operator_id for gate in gates}
+    missing = operators - {member.member_id for member in store.members(tx, sorted(operators))}
+    if missing:
+        raise UnknownMember(f"The league has no operator {', '.join(sorted(missing))}.")
+    store.insert_gates(tx, gates)
+    kept = store.gates(tx, ids=[gate.gate_id for gate in gates])
+    _refuse_changed(gates, {gate.gate_id: gate for gate in kept})
+
+
+def get_gate(tx: Tx, gate_id: str) -> GateRecord:
+    """The gate. Errors: UnknownGate."""
+    gates = store.gates(tx, ids=[gate_id])
+    if not gates:
+        raise UnknownGate(f"The league has no gate {gate_id!r}.")
+    return gates[0]
+
+
+def list_gates(tx: Tx, operator_id: str | None = None) -> list[GateRecord]:
+    """All gates, or an operator's, by id."""
+    return store.gates(tx, operator_id=operator_id)
+
+
+def list_gates_page(
+    tx: Tx, *, operator_id: str | None = None, after: str = "", limit: int = 100
+) -> list[GateRecord]:
+    """The next gates by id, after this one."""
+    return store.gates(tx, operator_id=operator_id, after=after, limit=limit)
+
+
+def find_gates(tx: Tx, gate_ids: Iterable[str]) -> dict[str, GateRecord]:
+    """Those of these gates that the league has, by id."""
+    return {gate.gate_id: gate for gate in store.gates(tx, ids=sorted(set(gate_ids)))}
+
+
+def add_issuer_key(
+    tx: Tx,
+    issuer_id: str,
+    public_key: bytes,
+    *,
+    not_before: datetime,
+    not_after: datetime,
+    products: Sequence[str] = PRODUCTS,
+    at: datetime | None = None,
+    kid: bytes | None = None,
+) -> TrustedKey:
+    """Vouch for an issuer's Ed25519 key: it stands on the next trust list. Again with the same is harmless.
+
+    kid: 4 bytes, else the first of the key's SHA-256. at: when, else ``not_before``.
+    Errors: UnknownIssuer; MemberDiffers when the id or the key stands there for something else.
+    """
+    member = store.find_member(tx, issuer_id)
+    if member is None or member.role != "issuer":
+        raise UnknownIssuer(f"The league has no issuer {issuer_id!r}.")
+    unknown = [product for product in products if product not in PRODUCTS]
+    if unknown or len(public_key) != 32:
+        raise InvalidInput(
+            "This key cannot be vouched for.",
+            problems=(
+                Problem(
+                    "products" if unknown else "public_key",
+                    f"{unknown} are unknown" if unknown else f"it has {len(public_key)} bytes",
+                    f"Choose from {', '.join(PRODUCTS)}" if unknown else "Give the 32 bytes of Ed25519",
+                ),
+            ),
+        )
+    key = TrustedKey(
+        kid=kid if kid is not None else sha256(public_key).digest()[:4],
+        issuer_id=issuer_id,
+        public_key=public_key,
+        not_before=not_before,
+        not_after=not_after,
+        products=tuple(products),
+        status="active",
+    )
+    if store.insert_key(tx, key):
+        store.record_key_change(tx, key.kid, "active", at or not_before)
+    elif store.find_key(tx, key.kid) != key:
+        raise MemberDiffers(f"The key id {key.kid.hex()} or this key is in use for something else.")
+    return key
+
+
+def set_key_status(tx: Tx, kid: bytes, status: KeyStatus, at: datetime) -> None:
+    """Retire a key, or call it compromised: on the next trust list. Errors: UnknownIssuer."""
+    if store.find_key(tx, kid) is None:
+        raise UnknownIssuer(f"No issuer has the key {kid.hex()}.")
+    if store.set_key_status(tx, kid, status):
+        store.record_key_change(tx, kid, status, at)
+
+
+def current_trust_list(tx: Tx, *, at: datetime | None = None) -> TrustList:
+    """The league's keys as they stand.
+
+    at: the list is issued then and ends a week later. None: issued at the last change, ending with the last key.
+    """
+    version, changed_at, keys = store.trust_list_rows(tx)
+    issued_at = at or changed_at or datetime.fromtimestamp(0, UTC)
+    last = max((key.not_after for key in keys), default=issued_at)
+    return TrustList(
+        version=version,
+        issued_at=issued_at,
+        expires_at=last if at is None else at + TRUST_LIST_LIFE,
+        keys=tuple(keys),
+    )
+
+
+def publish_trust_list(tx: Tx, root: Ed25519PrivateKey, *, at: datetime) -> bytes:
+    """Sign the list as it stands and keep it for gates to fetch; gives the signed bytes."""
+    trust_list = current_trust_list(tx, at=at)
+    body = sign_trust_list(trust_list, root)
+    store.insert_signed_list(
+        tx,
+        version=trust_list.version,
+        issued_at=trust_list.issued_at,
+        expires_at=trust_list.expires_at,
+        body=body,
+    )
+    return body
+
+
+def signed_trust_list(tx: Tx) -> bytes:
+    """The newest list the league's root signed. Errors: NoTrustList."""
+    body = store.find_signed_list(tx)
+    if body is None:
+        raise NoTrustList
+    return body
+
+
+def revoke_token(tx: Tx, cti: bytes, at: datetime, *, expires_at: datetime | None = None) -> int:
+    """Put a token on the deny list; gives the list's version. expires_at: the token's own end."""
+    return revoke_tokens(tx, [(cti, expires_at or at + TOKEN_LIFE)], at)
+
+
+def revoke_tokens(tx: Tx, tokens: Iterable[tuple[bytes, datetime]], at: datetime) -> int:
+    """Put tokens, each with its own end, on the deny list; gives the list's version."""
+    ends = dict(tokens)
+    if any(len(cti) != 8 for cti in ends):
+        raise InvalidInput(
+            "A token id has 8 bytes.",
+            problems=(Problem("cti", "its length is another", "Give the cti of the ride token"),),
+        )
+    return store.insert_revoked(tx, ends.items(), at)
+
+
+def current_deny_list(tx: Tx, *, at: datetime | None = None) -> tuple[int, frozenset[bytes]]:
+    """The deny list's version and its tokens; with ``at``, without those that have ended by then."""
+    version, ctis = store.deny_list_rows(tx, since=0, at=at)
+    return version, frozenset(ctis)
+
+
+def deny_list_since(tx: Tx, since: int, *, at: datetime | None = None) -> tuple[int, list[bytes]]:
+    """The deny list's version, and what was put on it after version ``since``: a gate's delta."""
+    return store.deny_list_rows(tx, since=since, at=at)
+
+
+def create_api_key(
+    tx: Tx, member_id: str, scopes: Iterable[str], *, at: datetime | None = None, gate_id: str | None = None
+) -> str:
+    """A new key for a member's programs, or for one gate. The secret is shown this once; its hash is kept.
+
+    Errors: UnknownMember, UnknownGate (also for another operator's gate).
+    """
+    get_member(tx, member_id)
+    if gate_id is not None and get_gate(tx, gate_id).operator_id != member_id:
+        raise UnknownGate(f"{member_id} has no gate {gate_id!r}.")
+    secret = f"hansa_{secrets.token_urlsafe(32)}"
+    store.insert_api_key(
+        tx,
+        key_hash=_hash(secret),
+        member_id=member_id,
+        gate_id=gate_id,
+        scopes=scopes,
+        at=at or datetime.now(UTC),
+    )
+    return secret
+
+
+def caller_of_key(tx: Tx, secret: str) -> Caller:
+    """Who sent this key. Errors: NotSignedIn."""
+    caller = store.find_caller(tx, _hash(secret))
+    if caller is None:
+        raise NotSignedIn("This API key is not valid.")
+    return caller
+
+
+def end_api_key(tx: Tx, secret: str, at: datetime) -> None:
+    """The key is good for nothing from now on."""
+    store.revoke_api_key(tx, _hash(secret), at)
+
+
+def _hash(secret: str) -> bytes:
+    # A plain hash is enough: the secret has 256 random bits, nothing a dictionary could guess.
+    return sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _refuse_changed(wanted: Sequence[Member] | Sequence[GateRecord], kept: Mapping[str, object]) -> None:
+    for one in wanted:
+        name = one.member_id if isinstance(one, Member) else one.gate_id
+        if kept[name] != one:
+            raise MemberDiffers(f"{name} is there already with other words.")

@@ -1,0 +1,115 @@
+"""The words of trust: members, gates, callers, and the errors about them."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NewType, get_args
+
+from hansa.kernel import HansaError
+
+MemberId = NewType("MemberId", str)
+Role = Literal["city", "issuer", "operator", "bank", "league"]
+CallerKind = Literal["member", "person", "gate", "operator", "league", "anonymous"]
+GateAction = Literal["entry", "exit", "board"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class UnknownMember(HansaError):
+    """The league has no such member."""
+
+    code: ClassVar[str] = "trust.unknown_member"
+    status: ClassVar[int] = 404
+
+
+class UnknownGate(HansaError):
+    """The league has no such gate."""
+
+    code: ClassVar[str] = "trust.unknown_gate"
+    status: ClassVar[int] = 404
+
+
+class UnknownIssuer(HansaError):
+    """No issuer of the league has this key or name."""
+
+    code: ClassVar[str] = "trust.unknown_issuer"
+    status: ClassVar[int] = 404
+
+
+class MemberDiffers(HansaError):
+    """A member or gate of this id is there already, and it is not the same."""
+
+    code: ClassVar[str] = "trust.differs"
+    status: ClassVar[int] = 409
+
+
+class NoTrustList(HansaError):
+    """The league has not signed a trust list yet."""
+
+    code: ClassVar[str] = "trust.no_trust_list"
+    status: ClassVar[int] = 404
+
+
+class NotAllowed(HansaError):
+    """This caller may not do that."""
+
+    code: ClassVar[str] = "trust.not_allowed"
+    status: ClassVar[int] = 403
+
+
+class NotSignedIn(HansaError):
+    """Sign in first, or send a valid API key as a bearer token."""
+
+    code: ClassVar[str] = "trust.not_signed_in"
+    status: ClassVar[int] = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Someone of the league. clears_as: who settles for it; itself, or its city. account: its IBAN or the like."""
+
+    member_id: MemberId
+    name: str
+    role: Role
+    city_id: str | None
+    clears_as: MemberId
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """A gate as the league knows it. stop_id: None on a vehicle. cell: 3 bytes. facts: what anyone may read of it."""
+
+    gate_id: str
+    operator_id: MemberId
+    city_id: str
+    stop_id: str | None
+    line_id: str | None
+    action: GateAction
+    product: str
+    cell: bytes = bytes(3)
+    facts: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what they may. account_id: a person's account, as text."""
+
+    caller_id: str
+    kind: CallerKind
+    scopes: frozenset[str] = frozenset()
+    member_id: MemberId | None = None
+    account_id: str | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller holds this scope, such as ``taps:write``."""
+        return scope in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Go on only with this scope. Errors: NotSignedIn for nobody, NotAllowed for someone without it."""
+        if self.may(scope):
+            return
+        if self.kind == "anonymous":
+            raise NotSignedIn
+        raise NotAllowed(f"This needs the scope {scope}.")
+
+
+ANONYMOUS = Caller("anonymous", "anonymous")

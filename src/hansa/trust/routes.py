@@ -1,0 +1,125 @@
+"""The HTTP face of trust: who is in the league, and what a gate fetches."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+
+from hansa.kernel import InvalidInput, Problem
+from hansa.store import Context
+from hansa.trust import actions
+from hansa.trust.model import GateRecord, Member
+
+Cursor = Annotated[str, Parameter(max_length=200, description="`next` of the page before")]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """A member as anyone may see it: its bank account is not shown."""
+
+    member_id: str
+    name: str
+    role: str
+    city_id: str | None
+    clears_as: str
+
+
+class Members(msgspec.Struct, frozen=True):
+    """All members of the league."""
+
+    members: list[MemberView]
+
+
+class GateView(msgspec.Struct, frozen=True):
+    """A gate as anyone may see it."""
+
+    gate_id: str
+    operator_id: str
+    city_id: str
+    stop_id: str | None
+    line_id: str | None
+    action: str
+    product: str
+    facts: dict[str, str]
+
+
+class GatePage(msgspec.Struct, frozen=True):
+    """Some gates by id; ``next`` asks for those after them, null at the end."""
+
+    gates: list[GateView]
+    next: str | None
+
+
+class DenyListView(msgspec.Struct, frozen=True):
+    """Tokens (hex) put on the deny list after version ``since``, and the version that a gate then has."""
+
+    version: int
+    since: int
+    added: list[str]
+
+
+@get("/v1/members", sync_to_thread=True, tags=["trust"])
+def members(ctx: Context) -> Members:
+    """The cities, issuers, operators and banks of the league."""
+    with ctx.tx() as tx:
+        return Members([_member(member) for member in actions.list_members(tx)])
+
+
+@get("/v1/trust-list", sync_to_thread=True, tags=["trust"], media_type="application/cose")
+def trust_list(ctx: Context) -> Response[bytes]:
+    """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code."""
+    with ctx.tx() as tx:
+        return Response(actions.signed_trust_list(tx), media_type="application/cose")
+
+
+@get("/v1/deny-list", sync_to_thread=True, tags=["trust"])
+def deny_list(ctx: Context, since: Annotated[int, Parameter(ge=0)] = 0) -> DenyListView:
+    """Revoked tokens that are still alive. A gate asks with the version it has and adds what it gets."""
+    with ctx.tx() as tx:
+        version, added = actions.deny_list_since(tx, since, at=ctx.clock.now())
+    if since > version:
+        raise InvalidInput(
+            "There is no such version yet.",
+            problems=(Problem("since", f"{since} is past {version}", "Ask with 0 for the whole list"),),
+        )
+    return DenyListView(version, since, [cti.hex() for cti in added])
+
+
+@get("/v1/gates", sync_to_thread=True, tags=["trust"])
+def gates(
+    ctx: Context,
+    operator_id: Annotated[str | None, Parameter(max_length=100)] = None,
+    after: Cursor = "",
+    limit: Limit = 100,
+) -> GatePage:
+    """The league's gates, by id."""
+    for name, text in (("operator_id", operator_id or ""), ("after", after)):
+        if "\0" in text:
+            raise InvalidInput(
+                "A name holds no NUL.", problems=(Problem(name, "it holds a NUL", "Take it out"),)
+            )
+    with ctx.tx() as tx:
+        found = actions.list_gates_page(tx, operator_id=operator_id, after=after, limit=limit + 1)
+    page = found[:limit]
+    return GatePage([_gate(gate) for gate in page], page[-1].gate_id if len(found) > limit else None)
+
+
+def _member(member: Member) -> MemberView:
+    return MemberView(member.member_id, member.name, member.role, member.city_id, member.clears_as)
+
+
+def _gate(gate: GateRecord) -> GateView:
+    return GateView(
+        gate.gate_id,
+        gate.operator_id,
+        gate.city_id,
+        gate.stop_id,
+        gate.line_id,
+        gate.action,
+        gate.product,
+        gate.facts,
+    )
+
+
+ROUTES = [members, trust_list, deny_list, gates]
