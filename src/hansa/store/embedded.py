@@ -228,6 +228,8 @@ class EmbeddedServer:
                     self._run(
                         self._place, "pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w", "-t", PATIENCE_S
                     )
+                if self._place.folder not in self._place.sockets.parents:
+                    self._place.sockets.rmdir()
             finally:
                 self._give_lock_back()
                 self._stopping.clear()
@@ -316,8 +318,7 @@ class EmbeddedServer:
                     raise ServerFailed(f"PostgreSQL (process {pid}) does not answer. {_log_end(place)}")
                 time.sleep(0.1)
                 continue
-            if pid is not None and is_listed(pid):
-                self._show_it_is_dead(place)
+            self._show_it_is_dead(place)
             try:
                 self._run(
                     place,
@@ -343,7 +344,20 @@ class EmbeddedServer:
         pid = self._written_pid()
         if pid is None or not lives_on(pid, place.data):
             return False
-        asked = [place.programs / "pg_isready", "-q", "-h", place.sockets, "-p", str(PORT), "-t", "5"]
+        asked = [
+            place.programs / "pg_isready",
+            "-q",
+            "-d",
+            "hansa",
+            "-h",
+            place.sockets,
+            "-p",
+            str(PORT),
+            "-U",
+            "hansa",
+            "-t",
+            "5",
+        ]
         return subprocess.run(asked, check=False, stdin=subprocess.DEVNULL, cwd="/").returncode == 0
 
     def _written_pid(self) -> int | None:
@@ -353,15 +367,19 @@ class EmbeddedServer:
             return None
 
     def _show_it_is_dead(self, place: Place) -> None:
-        """Let PostgreSQL see that the process in its lock file is dead although the system still lists the number.
+        """Let PostgreSQL see that the process in its lock files is dead although the system still lists its number.
 
         After a kill -9 a process stays listed until its parent, often the machine's first process, has collected
-        it, and its number may be someone else's by now; PostgreSQL would refuse to start. The rest of the file
-        stays, so that PostgreSQL still checks that no orphan of the dead server holds its shared memory.
+        it, and its number may be someone else's by now; PostgreSQL would refuse to start. The socket's lock can go.
+        In that of the data only the number changes, so that PostgreSQL still checks by the rest that no orphan of
+        the dead server holds its shared memory.
         """
-        file = place.data / "postmaster.pid"
-        rest = file.read_text().split("\n")[1:]
-        write_whole(file, "\n".join([str(NO_SUCH_PID), *rest]), place.user)
+        pid = self._written_pid()
+        if pid is not None and is_listed(pid):
+            file = place.data / "postmaster.pid"
+            rest = file.read_text().split("\n")[1:]
+            write_whole(file, "\n".join([str(NO_SUCH_PID), *rest]), place.user)
+        (place.sockets / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
     def _make_database(self) -> None:
         with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
