@@ -1,0 +1,447 @@
+"""What can be done with wallets: open, top up, charge, give back, look.
+
+Every action that moves money writes down its intent, posts to the ledger with ids worked out from it, and records
+the outcome. A kill between any two of these loses nothing: the same call again, or ``finish``, ends it the same way.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+from itertools import groupby
+from uuid import UUID
+
+from hansa import identity, ledger
+from hansa.identity import AccountId
+from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, fact_id
+from hansa.payments import store
+from hansa.payments.model import (
+    Charge,
+    Charged,
+    ChargeDiffers,
+    Movement,
+    NoRate,
+    Plan,
+    RateDiffers,
+    Step,
+    TopUp,
+    TopUpDiffers,
+    UnknownPayee,
+    cash_account,
+    exchange_account,
+    legs,
+    no_step,
+    plan,
+    risk_account,
+    wallet_id,
+)
+from hansa.store import Context, Tx
+
+_POOR = (ledger.ResultCode.EXCEEDS_CREDITS,)
+_CARRIED_BY_RISK = ledger.ResultCode.EXISTS_WITH_DIFFERENT_DEBIT_ACCOUNT_ID
+_NOT_OPEN = (ledger.ResultCode.DEBIT_ACCOUNT_NOT_FOUND, ledger.ResultCode.CREDIT_ACCOUNT_NOT_FOUND)
+
+
+def open_wallets(ctx: Context, wallets: Iterable[tuple[identity.Account, str]]) -> None:
+    """Open wallets, one per account and currency; doing so again is harmless."""
+    _open_wallets(ctx, [(account.account_id, currency) for account, currency in wallets])
+
+
+def open_member_accounts(ctx: Context, member_ids: Iterable[str], currencies: Iterable[str]) -> None:
+    """Open what a member needs to issue wallets in these currencies: cash, risk and exchange, in every partition."""
+    units = list(currencies)
+    _open_member_accounts(ctx, [(member, unit) for member in member_ids for unit in units])
+
+
+def set_rates(tx: Tx, day: date, rates: Sequence[tuple[str, str, Fraction]]) -> None:
+    """Set the exchange rates of a day: (base, quote, units of quote for one unit of base), exact.
+
+    Setting the same again is harmless. Errors: RateDiffers if a rate of that day is another; nothing is set then.
+    """
+    for base, quote, rate in rates:
+        assert {base, quote} <= CURRENCY_EXPONENTS.keys(), (base, quote)
+        if base == quote or rate <= 0:
+            raise InvalidInput(
+                "A rate joins two currencies and is above zero.",
+                problems=(
+                    Problem(f"rate {base}/{quote}", f"is {rate}", "Give units of quote for one of base"),
+                ),
+            )
+    store.set_rates(tx, day, rates)
+    kept = store.fetch_rates(tx, [day])
+    for base, quote, rate in rates:
+        if kept[day, base, quote] != rate:
+            raise RateDiffers(f"The rate {base}/{quote} of {day} is set to {kept[day, base, quote]} already.")
+
+
+def rate(tx: Tx, day: date, base: str, quote: str) -> Fraction:
+    """Units of quote for one unit of base on that day, exactly; the other way round where only that was set.
+
+    Errors: NoRate.
+    """
+    return _rate(store.fetch_rates(tx, [day]), day, base, quote)
+
+
+def top_up(ctx: Context, top_ups: Sequence[TopUp], *, step: Step = no_step) -> list[Money]:
+    """Put money that riders brought to their issuer into their wallets; gives the amounts, in order.
+
+    Safe to repeat by ``top_up_id``. Errors: TopUpDiffers, before anything is posted.
+    """
+    partition_of = ctx.directory.partition_of
+    placed = [(partition_of(top_up.account_id), top_up) for top_up in top_ups]
+    for _, item in placed:
+        if item.amount.minor <= 0:
+            raise InvalidInput(
+                "A top-up brings money.",
+                problems=(
+                    Problem(f"top-up {item.top_up_id}", f"amount is {item.amount}", "Make it above zero"),
+                ),
+            )
+    with ctx.tx() as tx:
+        store.intend_top_ups(tx, placed)
+        kept = store.fetch_top_ups(tx, [(partition, item.top_up_id) for partition, item in placed])
+        for _, item in placed:
+            if kept[item.top_up_id].body() != item:
+                raise TopUpDiffers(f"Top-up {item.top_up_id} is known with other content.")
+    step("intended")
+    _finish_top_ups(ctx, [row for row in kept.values() if row.state == "intended"], step)
+    return [item.amount for item in top_ups]
+
+
+def charge(ctx: Context, charges: Sequence[Charge], *, step: Step = no_step) -> list[Charged]:
+    """Take fares from wallets, or give back, each in full or not at all; answers in the order given.
+
+    A wallet in another currency pays at the rate of ``rate_day``. Where a wallet holds too little, the issuer pays
+    from its risk account and the rider owes the fare; what is given back later lowers that debt first.
+    Safe to repeat by ``charge_id``, also after a kill. Errors, before anything is posted: ChargeDiffers, NoRate,
+    UnknownPayee.
+    """
+    wanted: dict[UUID, tuple[int, Charge]] = {}
+    for item in charges:
+        if item.amount.minor == 0:
+            raise InvalidInput(
+                "A charge moves money.",
+                problems=(Problem(f"charge {item.charge_id}", "amount is zero", "Leave it out"),),
+            )
+        known = wanted.setdefault(item.charge_id, (ctx.directory.partition_of(item.account_id), item))
+        if known[1] != item:
+            raise ChargeDiffers(f"Charge {item.charge_id} stands twice in one call, with different content.")
+    rows = _intend_charges(ctx, wanted)
+    step("intended")
+    # In the order given: of two fares and money for one, a second try lets the same one be paid.
+    unfinished = [rows[charge_id] for charge_id in wanted if rows[charge_id].state == "intended"]
+    outcomes = _finish_charges(ctx, unfinished, step)
+    return [_charged(outcomes.get(item.charge_id, rows[item.charge_id])) for item in charges]
+
+
+def finish(ctx: Context, limit: int = 100_000) -> int:
+    """End what a kill left between intent and outcome; how many charges and top-ups that were."""
+    partitions = sorted(set(ctx.directory.partitions))
+    with ctx.tx() as tx:
+        top_ups = store.unfinished_top_ups(tx, partitions, limit)
+        charges = store.unfinished_charges(tx, partitions, limit)
+    _finish_top_ups(ctx, top_ups, no_step)
+    _finish_charges(ctx, charges, no_step)
+    return len(top_ups) + len(charges)
+
+
+def balance_of(tx: Tx, account_id: AccountId, *, partition: int = 0) -> list[Money]:
+    """What an account's wallets hold, by currency."""
+    currencies = store.wallets_of(tx, partition, account_id)
+    wallets = {currency: wallet_id(account_id, currency) for currency in currencies}
+    held = ledger.balances(tx, list(wallets.values()))
+    return [Money(held[wallet].credit_minor, currency) for currency, wallet in wallets.items()]
+
+
+def debts_of(tx: Tx, account_id: AccountId, *, partition: int = 0) -> list[Money]:
+    """What an account owes its issuer for fares carried on risk, by currency of the fare."""
+    return store.debts_of(tx, partition, account_id)
+
+
+def movements(tx: Tx, account_id: AccountId, limit: int = 50, *, partition: int = 0) -> list[Movement]:
+    """The lines of the wallet page, newest first: top-ups, fares with what they were for, corrections."""
+    return store.movements(tx, partition, account_id, limit)
+
+
+def _rate(rates: dict[tuple[date, str, str], Fraction], day: date, base: str, quote: str) -> Fraction:
+    if base == quote:
+        return Fraction(1)
+    if (day, base, quote) in rates:
+        return rates[day, base, quote]
+    if (day, quote, base) in rates:
+        return 1 / rates[day, quote, base]
+    raise NoRate(f"No exchange rate is set between {base} and {quote} for {day}.")
+
+
+def _intend_charges(ctx: Context, wanted: dict[UUID, tuple[int, Charge]]) -> dict[UUID, store.ChargeRow]:
+    """Write down, for each charge not known yet, how it is to be carried; the rows of all of them."""
+    with ctx.tx() as tx:
+        _check_payees(tx, {item.payee for _, item in wanted.values()})
+        giving_back = {
+            _debt_key(partition, item) for partition, item in wanted.values() if item.amount.minor < 0
+        }
+        owed = store.lock_debts(tx, giving_back) if giving_back else {}
+        keys = [(partition, charge_id) for charge_id, (partition, _) in wanted.items()]
+        rows = store.fetch_charges(tx, keys)
+        for charge_id, row in rows.items():
+            if row.body() != wanted[charge_id][1]:
+                raise ChargeDiffers(f"Charge {charge_id} is known with other content.")
+        new = {charge_id: both for charge_id, both in wanted.items() if charge_id not in rows}
+        foreign = {item.rate_day for _, item in new.values() if item.wallet_currency != item.amount.currency}
+        rates = store.fetch_rates(tx, foreign) if foreign else {}
+        planned: list[tuple[int, Charge, Plan]] = []
+        written_off: dict[UUID, tuple[store.DebtKey, int]] = {}
+        for charge_id, (partition, item) in new.items():
+            exchange = _rate(rates, item.rate_day, item.amount.currency, item.wallet_currency)
+            key = _debt_key(partition, item)
+            carried = plan(item, exchange, owed_minor=owed.get(key, 0))
+            if carried.risk_minor:
+                owed[key] += carried.risk_minor
+                written_off[charge_id] = (key, -carried.risk_minor)
+            planned.append((partition, item, carried))
+        taken = store.intend_charges(tx, planned) if planned else set[UUID]()
+        lowered: dict[store.DebtKey, int] = {}
+        for charge_id, (key, minor) in written_off.items():
+            if charge_id in taken:
+                lowered[key] = lowered.get(key, 0) + minor
+        if lowered:
+            store.write_off_debts(tx, lowered)
+        for partition, item, carried in planned:
+            if item.charge_id in taken:
+                rows[item.charge_id] = _row(partition, item, carried)
+        if len(rows) < len(wanted):  # somebody else wrote the same charge down while we planned
+            missing = [(partition, charge_id) for partition, charge_id in keys if charge_id not in rows]
+            for charge_id, row in store.fetch_charges(tx, missing).items():
+                if row.body() != wanted[charge_id][1]:
+                    raise ChargeDiffers(f"Charge {charge_id} is known with other content.")
+                rows[charge_id] = row
+    return rows
+
+
+def _finish_charges(ctx: Context, rows: Sequence[store.ChargeRow], step: Step) -> dict[UUID, store.ChargeRow]:
+    """Post what is written down and record the outcome, batch by batch."""
+    outcomes: dict[UUID, store.ChargeRow] = {}
+    for _, of_partition in groupby(
+        sorted(rows, key=lambda row: row.partition), key=lambda row: row.partition
+    ):
+        for batch in _batches(list(of_partition)):
+            carried = _post_charges(ctx, batch)
+            step("posted")
+            with ctx.tx() as tx:
+                store.finish_charges(
+                    tx,
+                    [
+                        (row.partition, row.charge_id, Plan(row.wallet_minor, row.risk_minor))
+                        for row in carried
+                    ],
+                )
+            step("recorded")
+            outcomes.update((row.charge_id, row) for row in carried)
+    return outcomes
+
+
+def _post_charges(
+    ctx: Context, batch: Sequence[tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]]
+) -> list[store.ChargeRow]:
+    """Ask the ledger to carry these by the wallets as planned, then by risk what the wallets cannot."""
+    codes = _post_chains(ctx, [chain for _, chain in batch])
+    closed = [i for i, code in enumerate(codes) if code in _NOT_OPEN]
+    if closed:
+        _open_wallets(ctx, [(AccountId(batch[i][0].account_id), batch[i][0].wallet_currency) for i in closed])
+        pairs = {(batch[i][0].issuer_id, unit) for i in closed for unit in _units(batch[i][0])}
+        _open_member_accounts(ctx, sorted(pairs))
+        again = _post_chains(ctx, [batch[i][1] for i in closed])
+        for i, code in zip(closed, again, strict=True):
+            codes[i] = code
+    carried: list[store.ChargeRow] = []
+    poor: list[store.ChargeRow] = []
+    for (row, _), code in zip(batch, codes, strict=True):
+        if code is ledger.ResultCode.OK:
+            carried.append(row)
+        else:
+            assert row.amount_minor > 0 and (code in _POOR or code is _CARRIED_BY_RISK), (row.charge_id, code)
+            poor.append(replace(row, wallet_minor=0, risk_minor=row.amount_minor))
+    if poor:
+        carried.extend(_post_on_risk(ctx, poor))
+    return carried
+
+
+def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[store.ChargeRow]:
+    """Let the issuers carry these; should a wallet have paid one in the meantime, it stays so."""
+    chains = [legs(row.body(), Plan(row.wallet_minor, row.risk_minor), row.partition) for row in rows]
+    codes = _post_chains(ctx, chains)
+    if any(code in _NOT_OPEN for code in codes):
+        _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in rows}))
+        codes = _post_chains(ctx, chains)
+    carried = [row for row, code in zip(rows, codes, strict=True) if code is ledger.ResultCode.OK]
+    raced = [row for row, code in zip(rows, codes, strict=True) if code is _CARRIED_BY_RISK]
+    assert len(carried) + len(raced) == len(rows), codes
+    if raced:  # the payee's transfer exists and its debit is not the risk account: the wallet paid
+        with ctx.tx() as tx:
+            kept = store.fetch_charges(tx, [(row.partition, row.charge_id) for row in raced])
+        carried.extend(
+            kept[row.charge_id] if kept[row.charge_id].state == "posted" else _by_wallet(kept[row.charge_id])
+            for row in raced
+        )
+    return carried
+
+
+def _by_wallet(row: store.ChargeRow) -> store.ChargeRow:
+    assert row.risk_minor == 0 and row.wallet_minor > 0, "a fare is planned on the wallet"
+    return row
+
+
+def _post_chains(ctx: Context, chains: Sequence[Sequence[ledger.Transfer]]) -> list[ledger.ResultCode]:
+    """Post chains; one code each: OK if it is in the books, else what stopped it."""
+    codes: list[ledger.ResultCode] = []
+    results = iter(ledger.post(ctx, [transfer for chain in chains for transfer in chain]))
+    for chain in chains:
+        got = [next(results).code for _ in chain]
+        # A chain is booked as a whole: one member that exists says that all do (the others then say "linked").
+        booked = ledger.ResultCode.EXISTS in got or all(code is ledger.ResultCode.OK for code in got)
+        stopped = (code for code in got if code is not ledger.ResultCode.LINKED_EVENT_FAILED)
+        codes.append(ledger.ResultCode.OK if booked else next(stopped))
+    return codes
+
+
+def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) -> None:
+    if not rows:
+        return
+    _open_wallets(ctx, [(AccountId(row.account_id), row.currency) for row in rows])
+    _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in rows}))
+    for _, of_partition in groupby(
+        sorted(rows, key=lambda row: row.partition), key=lambda row: row.partition
+    ):
+        ordered = list(of_partition)
+        for start in range(0, len(ordered), ledger.BATCH_MAX):
+            batch = ordered[start : start + ledger.BATCH_MAX]
+            codes = _post_chains(ctx, [(_top_up_transfer(row),) for row in batch])
+            assert all(code is ledger.ResultCode.OK for code in codes), codes
+            step("posted")
+            with ctx.tx() as tx:
+                store.finish_top_ups(tx, batch)
+            step("recorded")
+
+
+def _top_up_transfer(row: store.TopUpRow) -> ledger.Transfer:
+    return ledger.Transfer(
+        transfer_id=ledger.TransferId(fact_id(row.top_up_at, row.top_up_id, "top-up")),
+        debit=cash_account(row.issuer_id, row.currency, row.partition),
+        credit=wallet_id(AccountId(row.account_id), row.currency),
+        amount=row.amount_minor,
+        currency=row.currency,
+        code=ledger.TransferCode.TOP_UP,
+        partition=row.partition,
+        event_at=row.top_up_at,
+        reference=row.top_up_id,
+    )
+
+
+def _batches(
+    rows: Sequence[store.ChargeRow],
+) -> Iterator[list[tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]]]:
+    """Rows with their chains, in the order given, as many as one call to the ledger carries; no chain is split."""
+    batch: list[tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]] = []
+    size = 0
+    for row in rows:
+        chain = legs(row.body(), Plan(row.wallet_minor, row.risk_minor), row.partition)
+        if size + len(chain) > ledger.BATCH_MAX:
+            yield batch
+            batch, size = [], 0
+        batch.append((row, chain))
+        size += len(chain)
+    if batch:
+        yield batch
+
+
+def _open_wallets(ctx: Context, wallets: Sequence[tuple[AccountId, str]]) -> None:
+    placed = sorted(
+        {(ctx.directory.partition_of(account), account, currency) for account, currency in wallets}
+    )
+    ledger.open_accounts(
+        ctx,
+        [
+            ledger.Account(
+                account_id=wallet_id(account, currency),
+                currency=currency,
+                code=ledger.AccountCode.WALLET,
+                holder=str(account),
+                flags=ledger.AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+                partition=partition,
+            )
+            for partition, account, currency in placed
+        ],
+    )
+    with ctx.tx() as tx:
+        store.keep_wallets(tx, placed)
+
+
+def _open_member_accounts(ctx: Context, pairs: Iterable[tuple[str, str]]) -> None:
+    kinds = (
+        (cash_account, ledger.AccountCode.CASH),
+        (risk_account, ledger.AccountCode.RISK),
+        (exchange_account, ledger.AccountCode.EXCHANGE),
+    )
+    ledger.open_accounts(
+        ctx,
+        [
+            ledger.Account(
+                account_id=account_of(member, currency, partition),
+                currency=currency,
+                code=code,
+                holder=member,
+                partition=partition,
+            )
+            for member, currency in pairs
+            for partition in sorted(set(ctx.directory.partitions))
+            for account_of, code in kinds
+        ],
+    )
+
+
+def _check_payees(tx: Tx, payees: set[ledger.AccountId]) -> None:
+    try:
+        ledger.balances(tx, payees)
+    except ledger.UnknownAccount as unknown:
+        raise UnknownPayee(
+            f"{unknown.detail} Open it before somebody pays into it; nothing was charged."
+        ) from unknown
+
+
+def _debt_key(partition: int, item: Charge) -> store.DebtKey:
+    return (partition, item.account_id, item.issuer_id, item.amount.currency)
+
+
+def _units(row: store.ChargeRow) -> set[str]:
+    return {row.wallet_currency, row.currency}
+
+
+def _row(partition: int, item: Charge, carried: Plan) -> store.ChargeRow:
+    return store.ChargeRow(
+        partition,
+        item.charge_id,
+        item.account_id,
+        item.issuer_id,
+        item.wallet_currency,
+        item.amount.minor,
+        item.amount.currency,
+        item.payee,
+        item.at,
+        item.rate_day,
+        item.reference,
+        int(item.code),
+        carried.wallet_minor,
+        carried.risk_minor,
+        "intended",
+    )
+
+
+def _charged(row: store.ChargeRow) -> Charged:
+    body = row.body()
+    carried = Plan(row.wallet_minor, row.risk_minor)
+    return Charged(
+        row.charge_id,
+        Money(row.wallet_minor, row.wallet_currency),
+        row.risk_minor > 0,
+        tuple(leg.transfer_id for leg in legs(body, carried, row.partition)),
+    )

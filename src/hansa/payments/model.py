@@ -1,0 +1,255 @@
+"""Wallets, top-ups, charges and the rule of exchange. Pure: what a charge becomes in the ledger is decided here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from fractions import Fraction
+from typing import ClassVar
+from uuid import UUID
+
+from hansa import ledger
+from hansa.identity import AccountId
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, Money, fact_id, round_half_even
+
+Step = Callable[[str], None]
+"""Told the name of each step once it is durable: where an operator watches, and where a test pulls the plug."""
+
+
+def no_step(_: str) -> None:
+    """Nobody watches."""
+
+
+class NoRate(HansaError):
+    """No exchange rate is set between these currencies for this day; set it, then send the same again."""
+
+    code: ClassVar[str] = "payments.no_rate"
+    status: ClassVar[int] = 409
+
+
+class RateDiffers(HansaError):
+    """This day's rate is set already, and to another figure; a rate once set never changes."""
+
+    code: ClassVar[str] = "payments.rate_differs"
+    status: ClassVar[int] = 409
+
+
+class ChargeDiffers(HansaError):
+    """This charge is known with other content; another charge needs an id of its own."""
+
+    code: ClassVar[str] = "payments.charge_differs"
+    status: ClassVar[int] = 409
+
+
+class TopUpDiffers(HansaError):
+    """This top-up is known with other content; another top-up needs an id of its own."""
+
+    code: ClassVar[str] = "payments.top_up_differs"
+    status: ClassVar[int] = 409
+
+
+class UnknownPayee(HansaError):
+    """The account to be paid does not exist in the ledger; open it first. Nothing was charged."""
+
+    code: ClassVar[str] = "payments.unknown_payee"
+    status: ClassVar[int] = 404
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """Money a rider brought to the issuer. ``amount`` is above zero and in the wallet's currency."""
+
+    top_up_id: UUID
+    account_id: AccountId
+    issuer_id: str
+    amount: Money
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What an account owes a payee, or is given back by it.
+
+    amount: in the payee's currency; below zero gives back. rate_day: whose exchange rate holds; a give-back names
+    the day of the charge that it corrects. reference: what it is for, such as a journey.
+    payee: an account in the ledger partition of the account that is charged.
+    """
+
+    charge_id: UUID
+    account_id: AccountId
+    issuer_id: str
+    wallet_currency: str
+    amount: Money
+    payee: ledger.AccountId
+    at: datetime
+    rate_day: date
+    reference: UUID
+    code: ledger.TransferCode = ledger.TransferCode.FARE
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What became of a charge.
+
+    wallet_amount: taken from the wallet (+) or given back to it (-), in its currency. on_risk: the wallet held too
+    little, so the issuer paid and the rider owes it.
+    """
+
+    charge_id: UUID
+    wallet_amount: Money
+    on_risk: bool
+    transfer_ids: tuple[ledger.TransferId, ...]
+
+
+class MovementKind(StrEnum):
+    """What changed a wallet."""
+
+    TOP_UP = "top_up"
+    FARE = "fare"
+    CORRECTION = "correction"
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A line of the wallet page.
+
+    amount: what the wallet gained (+) or lost (-). price: what was asked, in the payee's currency.
+    reference: the journey, or the top-up itself. owed: what the issuer carried (+) or wrote off the debt (-).
+    """
+
+    at: datetime
+    kind: MovementKind
+    amount: Money
+    price: Money
+    owed: Money
+    reference: UUID
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a charge is carried: by the wallet (its currency), by the risk account (payee's currency), signed."""
+
+    wallet_minor: int
+    risk_minor: int
+
+
+def wallet_id(account_id: AccountId, currency: str) -> ledger.AccountId:
+    """The ledger account of an account's wallet in a currency."""
+    return ledger.AccountId(fact_id(None, "wallet", account_id, currency))
+
+
+def cash_account(member_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """A member's cash at the bank: what riders topped up, and what settlement moves."""
+    return ledger.AccountId(fact_id(None, "cash", member_id, currency, partition))
+
+
+def risk_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """Fares an issuer carries for its riders until they pay."""
+    return ledger.AccountId(fact_id(None, "risk", issuer_id, currency, partition))
+
+
+def exchange_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """Where an issuer turns a wallet's currency into a payee's: one account for each of its currencies."""
+    return ledger.AccountId(fact_id(None, "exchange", issuer_id, currency, partition))
+
+
+def quote(amount: Money, currency: str, rate: Fraction) -> Money:
+    """``amount`` in another currency: half to even, and never less than one minor unit of something.
+
+    rate: units of ``currency`` for one unit of the amount's, such as 21.5 yen for one yuan; exact.
+    The sign is kept, and giving back what was taken at the same rate gives back the same.
+    """
+    if amount.currency == currency or amount.minor == 0:
+        return Money(amount.minor, currency)
+    scale = Fraction(10) ** (CURRENCY_EXPONENTS[currency] - CURRENCY_EXPONENTS[amount.currency])
+    size = max(1, round_half_even(abs(amount.minor) * rate * scale))
+    return Money(size if amount.minor > 0 else -size, currency)
+
+
+def plan(charge: Charge, rate: Fraction, *, owed_minor: int) -> Plan:
+    """How a charge is to be carried, before the ledger is asked whether the wallet holds enough.
+
+    A fare is the wallet's. Of a give-back, what the rider owes the issuer in that currency is taken off first.
+    owed_minor: that debt; not below zero.
+    """
+    if charge.amount.minor > 0:
+        return Plan(quote(charge.amount, charge.wallet_currency, rate).minor, 0)
+    written_off = min(-charge.amount.minor, owed_minor)
+    rest = Money(charge.amount.minor + written_off, charge.amount.currency)
+    return Plan(quote(rest, charge.wallet_currency, rate).minor, -written_off)
+
+
+def payee_transfer(charge: Charge) -> ledger.TransferId:
+    """The id of the transfer that pays the payee.
+
+    It is the same whether the wallet or the risk account pays, so the ledger itself lets only one of them do so,
+    however often and by however many the charge is tried.
+    """
+    return ledger.TransferId(fact_id(charge.at, charge.charge_id, "payee"))
+
+
+def wallet_transfer(charge: Charge) -> ledger.TransferId:
+    """The id of the transfer between the wallet and the exchange account."""
+    return ledger.TransferId(fact_id(charge.at, charge.charge_id, "wallet"))
+
+
+def debt_transfer(charge: Charge) -> ledger.TransferId:
+    """The id of the transfer that takes a give-back off the rider's debt."""
+    return ledger.TransferId(fact_id(charge.at, charge.charge_id, "debt"))
+
+
+def legs(charge: Charge, carried: Plan, partition: int) -> tuple[ledger.Transfer, ...]:
+    """The transfers of a charge, one chain that is booked as a whole or not at all."""
+    wallet = wallet_id(charge.account_id, charge.wallet_currency)
+    issuer, currency, size = charge.issuer_id, charge.amount.currency, abs(charge.amount.minor)
+    same = charge.wallet_currency == currency
+    moves: list[
+        tuple[ledger.TransferId, ledger.AccountId, ledger.AccountId, int, str, ledger.TransferCode]
+    ] = []
+    if charge.amount.minor > 0:
+        if carried.risk_minor:
+            source = risk_account(issuer, currency, partition)
+        elif same:
+            source = wallet
+        else:
+            source = exchange_account(issuer, currency, partition)
+            till = exchange_account(issuer, charge.wallet_currency, partition)
+            moves.append((
+                wallet_transfer(charge), wallet, till, carried.wallet_minor, charge.wallet_currency, EXCHANGE,
+            ))  # fmt: skip
+        moves.append((payee_transfer(charge), source, charge.payee, size, currency, charge.code))
+    else:
+        rest = size + carried.risk_minor
+        if carried.risk_minor:
+            debt = risk_account(issuer, currency, partition)
+            moves.append(
+                (debt_transfer(charge), charge.payee, debt, -carried.risk_minor, currency, charge.code)
+            )
+        if rest:
+            target = wallet if same else exchange_account(issuer, currency, partition)
+            moves.append((payee_transfer(charge), charge.payee, target, rest, currency, charge.code))
+        if rest and not same:
+            till = exchange_account(issuer, charge.wallet_currency, partition)
+            moves.append((
+                wallet_transfer(charge), till, wallet, -carried.wallet_minor, charge.wallet_currency, EXCHANGE,
+            ))  # fmt: skip
+    last = len(moves) - 1
+    return tuple(
+        ledger.Transfer(
+            transfer_id=transfer_id,
+            debit=debit,
+            credit=credit,
+            amount=minor,
+            currency=unit,
+            code=code,
+            partition=partition,
+            event_at=charge.at,
+            flags=ledger.TransferFlag.LINKED if i < last else ledger.TransferFlag(0),
+            reference=charge.reference,
+        )
+        for i, (transfer_id, debit, credit, minor, unit, code) in enumerate(moves)
+    )
+
+
+EXCHANGE = ledger.TransferCode.EXCHANGE
