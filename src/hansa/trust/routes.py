@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from hansa.kernel import InvalidInput, Problem
@@ -60,21 +61,21 @@ class DenyListView(msgspec.Struct, frozen=True):
 
 
 @get("/v1/members", sync_to_thread=True, tags=["trust"])
-def members(ctx: Context) -> Members:
+def members(ctx: NamedDependency[Context]) -> Members:
     """The cities, issuers, operators and banks of the league."""
     with ctx.tx() as tx:
         return Members([_member(member) for member in actions.list_members(tx)])
 
 
 @get("/v1/trust-list", sync_to_thread=True, tags=["trust"], media_type="application/cose")
-def trust_list(ctx: Context) -> Response[bytes]:
+def trust_list(ctx: NamedDependency[Context]) -> Response[bytes]:
     """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code."""
     with ctx.tx() as tx:
         return Response(actions.signed_trust_list(tx), media_type="application/cose")
 
 
 @get("/v1/deny-list", sync_to_thread=True, tags=["trust"])
-def deny_list(ctx: Context, since: Annotated[int, Parameter(ge=0)] = 0) -> DenyListView:
+def deny_list(ctx: NamedDependency[Context], since: Annotated[int, Parameter(ge=0)] = 0) -> DenyListView:
     """Revoked tokens that are still alive. A gate asks with the version it has and adds what it gets."""
     with ctx.tx() as tx:
         version, added = actions.deny_list_since(tx, since, at=ctx.clock.now())
@@ -88,7 +89,7 @@ def deny_list(ctx: Context, since: Annotated[int, Parameter(ge=0)] = 0) -> DenyL
 
 @get("/v1/gates", sync_to_thread=True, tags=["trust"])
 def gates(
-    ctx: Context,
+    ctx: NamedDependency[Context],
     operator_id: Annotated[str | None, Parameter(max_length=100)] = None,
     after: Cursor = "",
     limit: Limit = 100,

@@ -1,0 +1,120 @@
+"""The trust list and the deny list: every change has a version, and a reader of versions misses none."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hansa import trust
+from hansa.codes import read_trust_list
+from hansa.store import Context, Tx
+from hansa.trust import Member, MemberId
+
+NOW = datetime(2026, 11, 17, 12, tzinfo=UTC)
+YEAR = timedelta(days=365)
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+ROOT = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
+
+
+def public(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
+
+
+def league(tx: Tx) -> None:
+    trust.add_members(
+        tx,
+        [
+            Member(MemberId("london"), "London", "city", "london", MemberId("london"), "GB00"),
+            Member(MemberId("london-card"), "London Card", "issuer", "london", MemberId("london"), "GB01"),
+        ],
+    )
+
+
+def vouch(tx: Tx, key: Ed25519PrivateKey, **more: object) -> None:
+    trust.add_issuer_key(
+        tx,
+        "london-card",
+        public(key),
+        not_before=NOW - YEAR,
+        not_after=NOW + YEAR,
+        products=("metro", "bus"),
+        **more,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def test_each_change_of_a_key_is_a_version_of_the_trust_list(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+        assert trust.current_trust_list(tx).version == 0
+
+        vouch(tx, KEY, kid=b"one1")
+        vouch(tx, KEY, kid=b"one1")
+        vouch(tx, OTHER_KEY, kid=b"two2")
+        trust.set_key_status(tx, b"one1", "compromised", NOW)
+        trust.set_key_status(tx, b"one1", "compromised", NOW)
+
+        now = trust.current_trust_list(tx)
+        assert now.version == 3
+        assert {key.kid: (key.issuer_id, key.status, key.products) for key in now.keys} == {
+            b"one1": ("london-card", "compromised", ("metro", "bus")),
+            b"two2": ("london-card", "active", ("metro", "bus")),
+        }
+        assert (now.issued_at, now.expires_at) == (NOW, NOW + YEAR)
+
+
+def test_a_key_id_is_not_given_to_a_second_key(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+        vouch(tx, KEY, kid=b"one1")
+
+    with pytest.raises(trust.MemberDiffers), ctx.tx() as tx:
+        vouch(tx, OTHER_KEY, kid=b"one1")
+
+    with ctx.tx() as tx:
+        assert [key.public_key for key in trust.current_trust_list(tx).keys] == [public(KEY)]
+
+
+def test_only_an_issuer_of_the_league_has_a_key(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+
+        for name in ("london", "atlantis-card"):
+            with pytest.raises(trust.UnknownIssuer):
+                trust.add_issuer_key(tx, name, public(KEY), not_before=NOW, not_after=NOW + YEAR)
+        with pytest.raises(trust.UnknownIssuer):
+            trust.set_key_status(tx, b"none", "retired", NOW)
+
+        assert trust.current_trust_list(tx).version == 0
+
+
+def test_gates_fetch_the_list_as_the_root_signed_it(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+        with pytest.raises(trust.NoTrustList):
+            trust.signed_trust_list(tx)
+        vouch(tx, KEY)
+
+        trust.publish_trust_list(tx, ROOT, at=NOW)
+        body = trust.signed_trust_list(tx)
+
+        read = read_trust_list(body, ROOT.public_key(), now=NOW)
+        assert read == trust.current_trust_list(tx, at=NOW)
+        assert read.expires_at == NOW + trust.TRUST_LIST_LIFE
+
+
+def test_revoked_tokens_stand_on_the_deny_list_while_they_live(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        assert trust.current_deny_list(tx) == (0, frozenset())
+
+        trust.revoke_token(tx, b"a" * 8, NOW)
+        trust.revoke_tokens(
+            tx, [(b"b" * 8, NOW + timedelta(hours=1)), (b"c" * 8, NOW + timedelta(hours=9))], NOW
+        )
+        trust.revoke_token(tx, b"a" * 8, NOW)
+
+        assert trust.current_deny_list(tx) == (3, frozenset({b"a" * 8, b"b" * 8, b"c" * 8}))
+        later = NOW + timedelta(hours=2)
+        assert trust.current_deny_list(tx, at=later) == (3, frozenset({b"a" * 8, b"c" * 8}))
+        assert trust.deny_list_since(tx, 1) == (3, [b"b" * 8, b"c" * 8])
+        assert trust.deny_list_since(tx, 3) == (3, [])
