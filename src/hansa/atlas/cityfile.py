@@ -123,7 +123,9 @@ def _read_toml(folder: Path, problems: Problems) -> tuple[City, tuple[Operator, 
     for key in raw:
         if key not in (*_CITY_FIELDS, "operator"):
             problems.add(
-                facts.where(key), "no such field is known", f"Take it out; known are {', '.join(known)}"
+                facts.where(key),
+                "no such field is known",
+                f"Take it out; known are {', '.join(_CITY_FIELDS)}",
             )
     city_id = facts.text("city_id", 60)
     if city_id and not _CITY_ID.fullmatch(city_id):

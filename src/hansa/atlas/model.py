@@ -198,6 +198,10 @@ class Network:
         put(self, "_all", _edges(self.lines.values()))
         put(self, "_from", {})
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """What goes to another process: the facts, without the distances worked out so far."""
+        return Network, (self.city, dict(self.stops), dict(self.lines), self.version, self.operators)
+
     def stop(self, stop_id: str) -> Stop:
         """Errors: UnknownStop."""
         stop = self.stops.get(stop_id)
