@@ -321,7 +321,19 @@ def test_a_home_that_the_servers_user_cannot_reach_is_kept_elsewhere_and_says_so
 
     with EmbeddedServer(closed / "league", settings=SMALL) as server:
         data, notes = server.data, server.notes
-    shutil.rmtree(data.parent)
+    was_there = data.is_dir()
+    server.wipe()
 
+    assert was_there
+    assert not data.parent.exists()
+    assert not server.home.exists()
     assert SETTLED_HOME in data.parents
     assert str(data.parent) in notes[0]
+
+
+def test_wiping_a_folder_in_use_is_refused(home: Path) -> None:
+    with EmbeddedServer(home, settings=SMALL) as server:
+        with pytest.raises(DataFolderTaken):
+            EmbeddedServer(home, settings=SMALL).wipe()
+
+        assert server.pid is not None

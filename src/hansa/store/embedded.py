@@ -234,6 +234,27 @@ class EmbeddedServer:
                 self._give_lock_back()
                 self._stopping.clear()
 
+    def wipe(self) -> None:
+        """Delete the data, for good; a server whose owner died is stopped first.
+
+        Errors: DataFolderTaken while another live process owns it.
+        """
+        if not self.home.exists():
+            return
+        self._take_lock()
+        try:
+            if self.pid is not None:
+                self._run(
+                    self._place, "pg_ctl", "stop", "-D", self.data, "-m", "immediate", "-w", "-t", PATIENCE_S
+                )
+            if self._place.folder.exists():
+                shutil.rmtree(self._place.folder)
+            shutil.rmtree(self.home)
+        except OSError as error:
+            raise _unfit(self.home, error) from error
+        finally:
+            self._give_lock_back()
+
     # --- the folder
 
     @property

@@ -1,0 +1,55 @@
+# Hansa's commands. `make` lists them.
+#
+# A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test quick check fmt bench chromium clean wipe
+
+BIN := .venv/bin
+ARGS ?=
+
+help: ## list these commands
+	@echo "Hansa: one account, honoured in every city. Commands:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready node_modules/.ready ## install what Hansa needs into this folder (done by the others as needed)
+
+demo: setup ## run the demo league for one business day and show it (ARGS="--riders 2000 --once")
+	@$(BIN)/hansa demo $(ARGS)
+
+test: setup chromium ## run all tests, with coverage (ARGS="tests/ledger -k chain")
+	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+quick: setup ## run the tests of the developer's loop: all but the slow and the browser's
+	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
+
+check: setup ## check format, lint, imports between rooms, and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/basedpyright
+
+fmt: setup ## put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## run the benchmarks (ARGS=--short for a short look)
+	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python "$$benchmark" $(ARGS) || exit 1; done
+
+clean: ## remove what setup and the checks made; the data in .hansa stay
+	@rm -rf .venv .tools node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+wipe: .venv/.ready ## delete the data of the demo league in .hansa, for good
+	@$(BIN)/python -c "from pathlib import Path; from hansa.store import EmbeddedServer; EmbeddedServer(Path('.hansa')).wipe()"
+
+chromium:
+	@sh tools/chromium.sh
+
+.venv/.ready: pyproject.toml uv.lock tools/bootstrap.sh
+	@sh tools/bootstrap.sh
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json tools/browser_files.sh .venv/.ready
+	@sh tools/browser_files.sh
+	@touch $@

