@@ -37,8 +37,9 @@ from hansa.payments.model import (
 )
 from hansa.store import Context, Tx
 
-_POOR = (ledger.ResultCode.EXCEEDS_CREDITS,)
-_CARRIED_BY_RISK = ledger.ResultCode.EXISTS_WITH_DIFFERENT_DEBIT_ACCOUNT_ID
+_POOR = ledger.ResultCode.EXCEEDS_CREDITS
+_PAID_BY_THE_OTHER = ledger.ResultCode.EXISTS_WITH_DIFFERENT_DEBIT_ACCOUNT_ID
+Posted = tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]
 _NOT_OPEN = (ledger.ResultCode.DEBIT_ACCOUNT_NOT_FOUND, ledger.ResultCode.CREDIT_ACCOUNT_NOT_FOUND)
 
 
@@ -131,7 +132,10 @@ def charge(ctx: Context, charges: Sequence[Charge], *, step: Step = no_step) -> 
     # In the order given: of two fares and money for one, a second try lets the same one be paid.
     unfinished = [rows[charge_id] for charge_id in wanted if rows[charge_id].state == "intended"]
     outcomes = _finish_charges(ctx, unfinished, step)
-    return [_charged(outcomes.get(item.charge_id, rows[item.charge_id])) for item in charges]
+    return [
+        _charged(*(outcomes.get(item.charge_id) or (rows[item.charge_id], _legs(rows[item.charge_id]))))
+        for item in charges
+    ]
 
 
 def finish(ctx: Context, limit: int = 100_000) -> int:
@@ -218,12 +222,10 @@ def _intend_charges(ctx: Context, wanted: dict[UUID, tuple[int, Charge]]) -> dic
     return rows
 
 
-def _finish_charges(ctx: Context, rows: Sequence[store.ChargeRow], step: Step) -> dict[UUID, store.ChargeRow]:
+def _finish_charges(ctx: Context, rows: Sequence[store.ChargeRow], step: Step) -> dict[UUID, Posted]:
     """Post what is written down and record the outcome, batch by batch."""
-    outcomes: dict[UUID, store.ChargeRow] = {}
-    for _, of_partition in groupby(
-        sorted(rows, key=lambda row: row.partition), key=lambda row: row.partition
-    ):
+    outcomes: dict[UUID, Posted] = {}
+    for _, of_partition in groupby(sorted(rows, key=_partition), key=_partition):
         for batch in _batches(list(of_partition)):
             carried = _post_charges(ctx, batch)
             step("posted")
@@ -232,63 +234,55 @@ def _finish_charges(ctx: Context, rows: Sequence[store.ChargeRow], step: Step) -
                     tx,
                     [
                         (row.partition, row.charge_id, Plan(row.wallet_minor, row.risk_minor))
-                        for row in carried
+                        for row, _ in carried
                     ],
                 )
             step("recorded")
-            outcomes.update((row.charge_id, row) for row in carried)
+            outcomes.update((row.charge_id, (row, chain)) for row, chain in carried)
     return outcomes
 
 
-def _post_charges(
-    ctx: Context, batch: Sequence[tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]]
-) -> list[store.ChargeRow]:
+def _post_charges(ctx: Context, batch: Sequence[Posted]) -> list[Posted]:
     """Ask the ledger to carry these by the wallets as planned, then by risk what the wallets cannot."""
     codes = _post_chains(ctx, [chain for _, chain in batch])
     closed = [i for i, code in enumerate(codes) if code in _NOT_OPEN]
     if closed:
-        _open_wallets(ctx, [(AccountId(batch[i][0].account_id), batch[i][0].wallet_currency) for i in closed])
-        pairs = {(batch[i][0].issuer_id, unit) for i in closed for unit in _units(batch[i][0])}
-        _open_member_accounts(ctx, sorted(pairs))
+        rows = [batch[i][0] for i in closed]
+        _open_wallets(ctx, [(AccountId(row.account_id), row.wallet_currency) for row in rows])
+        units = {(row.issuer_id, unit) for row in rows for unit in (row.wallet_currency, row.currency)}
+        _open_member_accounts(ctx, sorted(units))
         again = _post_chains(ctx, [batch[i][1] for i in closed])
         for i, code in zip(closed, again, strict=True):
             codes[i] = code
-    carried: list[store.ChargeRow] = []
+    carried: list[Posted] = []
     poor: list[store.ChargeRow] = []
-    for (row, _), code in zip(batch, codes, strict=True):
+    for (row, chain), code in zip(batch, codes, strict=True):
         if code is ledger.ResultCode.OK:
-            carried.append(row)
+            carried.append((row, chain))
         else:
-            assert row.amount_minor > 0 and (code in _POOR or code is _CARRIED_BY_RISK), (row.charge_id, code)
-            poor.append(replace(row, wallet_minor=0, risk_minor=row.amount_minor))
+            assert row.amount_minor > 0 and code in (_POOR, _PAID_BY_THE_OTHER), (row.charge_id, code)
+            poor.append(row)
     if poor:
         carried.extend(_post_on_risk(ctx, poor))
     return carried
 
 
-def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[store.ChargeRow]:
+def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[Posted]:
     """Let the issuers carry these; should a wallet have paid one in the meantime, it stays so."""
-    chains = [legs(row.body(), Plan(row.wallet_minor, row.risk_minor), row.partition) for row in rows]
+    risky = [replace(row, wallet_minor=0, risk_minor=row.amount_minor) for row in rows]
+    chains = [_legs(row) for row in risky]
     codes = _post_chains(ctx, chains)
     if any(code in _NOT_OPEN for code in codes):
         _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in rows}))
         codes = _post_chains(ctx, chains)
-    carried = [row for row, code in zip(rows, codes, strict=True) if code is ledger.ResultCode.OK]
-    raced = [row for row, code in zip(rows, codes, strict=True) if code is _CARRIED_BY_RISK]
-    assert len(carried) + len(raced) == len(rows), codes
-    if raced:  # the payee's transfer exists and its debit is not the risk account: the wallet paid
-        with ctx.tx() as tx:
-            kept = store.fetch_charges(tx, [(row.partition, row.charge_id) for row in raced])
-        carried.extend(
-            kept[row.charge_id] if kept[row.charge_id].state == "posted" else _by_wallet(kept[row.charge_id])
-            for row in raced
-        )
+    carried: list[Posted] = []
+    for row, risk, chain, code in zip(rows, risky, chains, codes, strict=True):
+        if code is ledger.ResultCode.OK:
+            carried.append((risk, chain))
+        else:
+            assert code is _PAID_BY_THE_OTHER and row.risk_minor == 0, (row.charge_id, code)
+            carried.append((row, _legs(row)))
     return carried
-
-
-def _by_wallet(row: store.ChargeRow) -> store.ChargeRow:
-    assert row.risk_minor == 0 and row.wallet_minor > 0, "a fare is planned on the wallet"
-    return row
 
 
 def _post_chains(ctx: Context, chains: Sequence[Sequence[ledger.Transfer]]) -> list[ledger.ResultCode]:
@@ -305,17 +299,16 @@ def _post_chains(ctx: Context, chains: Sequence[Sequence[ledger.Transfer]]) -> l
 
 
 def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) -> None:
-    if not rows:
-        return
-    _open_wallets(ctx, [(AccountId(row.account_id), row.currency) for row in rows])
-    _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in rows}))
-    for _, of_partition in groupby(
-        sorted(rows, key=lambda row: row.partition), key=lambda row: row.partition
-    ):
+    for _, of_partition in groupby(sorted(rows, key=_partition), key=_partition):
         ordered = list(of_partition)
         for start in range(0, len(ordered), ledger.BATCH_MAX):
             batch = ordered[start : start + ledger.BATCH_MAX]
-            codes = _post_chains(ctx, [(_top_up_transfer(row),) for row in batch])
+            chains = [(_top_up_transfer(row),) for row in batch]
+            codes = _post_chains(ctx, chains)
+            if any(code in _NOT_OPEN for code in codes):
+                _open_wallets(ctx, [(AccountId(row.account_id), row.currency) for row in batch])
+                _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in batch}))
+                codes = _post_chains(ctx, chains)
             assert all(code is ledger.ResultCode.OK for code in codes), codes
             step("posted")
             with ctx.tx() as tx:
@@ -337,14 +330,12 @@ def _top_up_transfer(row: store.TopUpRow) -> ledger.Transfer:
     )
 
 
-def _batches(
-    rows: Sequence[store.ChargeRow],
-) -> Iterator[list[tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]]]:
+def _batches(rows: Sequence[store.ChargeRow]) -> Iterator[list[Posted]]:
     """Rows with their chains, in the order given, as many as one call to the ledger carries; no chain is split."""
-    batch: list[tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]] = []
+    batch: list[Posted] = []
     size = 0
     for row in rows:
-        chain = legs(row.body(), Plan(row.wallet_minor, row.risk_minor), row.partition)
+        chain = _legs(row)
         if size + len(chain) > ledger.BATCH_MAX:
             yield batch
             batch, size = [], 0
@@ -352,6 +343,14 @@ def _batches(
         size += len(chain)
     if batch:
         yield batch
+
+
+def _legs(row: store.ChargeRow) -> tuple[ledger.Transfer, ...]:
+    return legs(row.body(), Plan(row.wallet_minor, row.risk_minor), row.partition)
+
+
+def _partition(row: store.ChargeRow | store.TopUpRow) -> int:
+    return row.partition
 
 
 def _open_wallets(ctx: Context, wallets: Sequence[tuple[AccountId, str]]) -> None:
@@ -412,10 +411,6 @@ def _debt_key(partition: int, item: Charge) -> store.DebtKey:
     return (partition, item.account_id, item.issuer_id, item.amount.currency)
 
 
-def _units(row: store.ChargeRow) -> set[str]:
-    return {row.wallet_currency, row.currency}
-
-
 def _row(partition: int, item: Charge, carried: Plan) -> store.ChargeRow:
     return store.ChargeRow(
         partition,
@@ -436,12 +431,10 @@ def _row(partition: int, item: Charge, carried: Plan) -> store.ChargeRow:
     )
 
 
-def _charged(row: store.ChargeRow) -> Charged:
-    body = row.body()
-    carried = Plan(row.wallet_minor, row.risk_minor)
+def _charged(row: store.ChargeRow, chain: Sequence[ledger.Transfer]) -> Charged:
     return Charged(
         row.charge_id,
         Money(row.wallet_minor, row.wallet_currency),
         row.risk_minor > 0,
-        tuple(leg.transfer_id for leg in legs(body, carried, row.partition)),
+        tuple(leg.transfer_id for leg in chain),
     )

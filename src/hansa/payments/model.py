@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -144,11 +145,13 @@ def cash_account(member_id: str, currency: str, partition: int = 0) -> ledger.Ac
     return ledger.AccountId(fact_id(None, "cash", member_id, currency, partition))
 
 
+@lru_cache(maxsize=4096)
 def risk_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
     """Fares an issuer carries for its riders until they pay."""
     return ledger.AccountId(fact_id(None, "risk", issuer_id, currency, partition))
 
 
+@lru_cache(maxsize=4096)
 def exchange_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
     """Where an issuer turns a wallet's currency into a payee's: one account for each of its currencies."""
     return ledger.AccountId(fact_id(None, "exchange", issuer_id, currency, partition))
@@ -245,7 +248,7 @@ def legs(charge: Charge, carried: Plan, partition: int) -> tuple[ledger.Transfer
             code=code,
             partition=partition,
             event_at=charge.at,
-            flags=ledger.TransferFlag.LINKED if i < last else ledger.TransferFlag(0),
+            flags=ledger.TransferFlag.LINKED if i < last else ledger.TransferFlag.NONE,
             reference=charge.reference,
         )
         for i, (transfer_id, debit, credit, minor, unit, code) in enumerate(moves)

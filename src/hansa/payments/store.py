@@ -394,9 +394,9 @@ def movements(tx: Tx, partition: int, account_id: AccountId, limit: int) -> list
             kind=MovementKind(kind),
             amount=Money(wallet_minor, wallet_currency),
             price=Money(price_minor, price_currency),
-            owed=Money(owed_minor, price_currency),
+            owed=Money(owed, price_currency),
             reference=reference,
             finished=finished,
         )
-        for at, kind, wallet_minor, wallet_currency, price_minor, price_currency, owed_minor, reference, finished in rows
+        for at, kind, wallet_minor, wallet_currency, price_minor, price_currency, owed, reference, finished in rows
     ]
