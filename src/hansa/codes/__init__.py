@@ -23,7 +23,7 @@ from hansa.codes.model import (
     TrustListRefused,
     VerifiedCode,
 )
-from hansa.codes.ride import make_code, make_token, verify_code
+from hansa.codes.ride import PREFIX, TOKEN_LENGTH, make_code, make_token, verify_code
 from hansa.codes.taps import CHAIN_START, tap_link
 from hansa.codes.tokens import TokenCache
 
@@ -31,9 +31,11 @@ __all__ = [
     "CHAIN_START",
     "KEY_STATUSES",
     "MODES",
+    "PREFIX",
     "PRODUCTS",
     "REASONS",
     "RIDER_CLASSES",
+    "TOKEN_LENGTH",
     "CodeRefused",
     "KeyStatus",
     "MalformedCbor",
