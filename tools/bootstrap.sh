@@ -48,9 +48,13 @@ if [ "$(.tools/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$UV_VERSION" ]
 fi
 
 # What pip was told about the network, uv is told too.
-pip_setting() { .tools/bin/python -m pip config get "$1" 2>/dev/null || true; }
-index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(pip_setting global.index-url)}}}
-certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(pip_setting global.cert)}}
+pip_setting() { .tools/bin/python -m pip config list 2>/dev/null | sed -n "s/^global\.$1='\(.*\)'\$/\1/p"; }
+index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(pip_setting index-url)}}}
+certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(pip_setting cert)}}
+for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; do
+    # The machine's own list has what its keeper added to it.
+    if [ -z "$certificates" ] && [ -f "$bundle" ]; then certificates=$bundle; fi
+done
 if [ -n "$certificates" ]; then export SSL_CERT_FILE="$certificates"; fi
 if [ -n "${PIP_TRUSTED_HOST:-}" ]; then export UV_INSECURE_HOST="${UV_INSECURE_HOST:-$PIP_TRUSTED_HOST}"; fi
 if [ -n "${PIP_DEFAULT_TIMEOUT:-}" ]; then export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-$PIP_DEFAULT_TIMEOUT}"; fi
