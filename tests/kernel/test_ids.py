@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from hansa.kernel import BUCKETS, Directory, bucket_of, fact_id, hex_id, new_id
 
-instants = st.datetimes(
-    min_value=datetime(1970, 1, 2),
-    max_value=datetime(2200, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
-)
+EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - hypothesis adds the zone
+LATEST = datetime(2200, 1, 1)  # noqa: DTZ001
+instants = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC))
 parts = st.lists(st.one_of(st.text(max_size=8), st.integers()), max_size=4)
 
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)

@@ -21,11 +21,9 @@ zones = st.sampled_from(
     ]
 )
 starts = st.sampled_from([time(0), time(2), time(3), time(4), time(4, 30)])
-instants = st.datetimes(
-    min_value=datetime(2024, 1, 1),
-    max_value=datetime(2030, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
-)
+EARLIEST = datetime(2024, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone
+LATEST = datetime(2030, 1, 1)  # noqa: DTZ001
+instants = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC))
 
 
 @pytest.mark.parametrize(
