@@ -1,0 +1,167 @@
+"""The application: the interface of every room, the wallet, the gate screen and the console, in one process."""
+
+import importlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.config.response_cache import ResponseCacheConfig
+from litestar.datastructures import MutableScopeHeaders
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler, Message, Scope
+
+from hansa import trust
+from hansa.apps.web import console, front, gate_screen, wallet
+from hansa.apps.web.browser_files import PACKAGES, find_browser_files
+from hansa.apps.web.callers import find_caller, refuse_cross_site
+from hansa.apps.web.gatehouse import GateHouse
+from hansa.apps.web.pages import STATIC
+from hansa.apps.web.problems import EXCEPTION_HANDLERS
+from hansa.apps.web.site import Site
+from hansa.store import Context
+
+ROOMS = (
+    "trust",
+    "identity",
+    "atlas",
+    "ledger",
+    "payments",
+    "orders",
+    "clearing",
+    "settlement",
+    "rides",
+    "insights",
+)
+"""Rooms that may speak HTTP; each that has a ``routes`` module is mounted."""
+
+BODY_MAX = 4 * 1024 * 1024
+"""Bytes of a request's body: a full batch of 5,000 taps has 2 MB."""
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        "media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""Sent with every answer: only our own files run here, nobody frames a page, nothing is guessed."""
+
+
+def create_app(ctx: Context, *, home: Path, demo: bool) -> Litestar:
+    """The whole web application on this Context.
+
+    home: the folder of this Hansa, for issuer keys (``keys/``), gate states (``gates/``) and bank files.
+    demo: riders sign in with one click, and the console is open to whoever sits at this machine.
+    """
+    site = Site(
+        ctx=ctx,
+        home=home,
+        demo=demo,
+        keys=trust.KeyFolder(home / "keys"),
+        gates=GateHouse(home / "gates"),
+        browser_files=find_browser_files(),
+    )
+    return Litestar(
+        route_handlers=[
+            *room_routes(),
+            *front.ROUTES,
+            *wallet.ROUTES,
+            *gate_screen.ROUTES,
+            *console.ROUTES,
+            *_file_routes(site),
+        ],
+        dependencies={
+            "site": Provide(lambda: site, sync_to_thread=False),
+            "ctx": Provide(lambda: ctx, sync_to_thread=False),
+            "caller": Provide(find_caller, sync_to_thread=True),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        before_request=_before_request,
+        before_send=[_add_security_headers],
+        request_max_body_size=BODY_MAX,
+        response_cache_config=ResponseCacheConfig(default_expiration=None),
+        openapi_config=_openapi(),
+        logging_config=None,
+    )
+
+
+def room_routes() -> list[ControllerRouterHandler]:
+    """What each room answers over HTTP, lowest room first."""
+    routes: list[ControllerRouterHandler] = []
+    for room in ROOMS:
+        if find_spec(f"hansa.{room}.routes") is not None:
+            routes.extend(importlib.import_module(f"hansa.{room}.routes").ROUTES)
+    return routes
+
+
+def _before_request(request: Request[Any, Any, Any]) -> None:
+    refuse_cross_site(request)
+
+
+async def _add_security_headers(message: Message, _: Scope) -> None:
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+
+
+def _file_routes(site: Site) -> list[ControllerRouterHandler]:
+    routes: list[ControllerRouterHandler] = [
+        create_static_files_router(
+            path="/static", directories=[STATIC], include_in_schema=False, name="static"
+        )
+    ]
+    if site.browser_files is not None:
+        routes += [
+            create_static_files_router(
+                path=f"/vendor/{package}",
+                directories=[site.browser_files / package],
+                include_in_schema=False,
+                name=f"vendor-{package}",
+            )
+            for package in PACKAGES
+        ]
+    return routes
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Hansa",
+        version="1",
+        summary="One account, honoured in every city.",
+        description=(
+            "Taps in, journeys, fares, ledger, clearing and settlement out. Refusals are application/problem+json "
+            "(RFC 9457) with a stable `code`. Amounts are whole minor units with an ISO 4217 currency. Instants are "
+            "RFC 3339 and name their offset. Every POST that moves something carries the caller's own id for it: "
+            "repeating it gives the first answer again."
+        ),
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin()],
+        use_handler_docstrings=True,
+        tags=[Tag(name="Identity", description="People: accounts and sign-ins.")],
+        security=[{"key": []}, {"session": []}],
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(
+                    type="http", scheme="bearer", description="A member's API key, made by the league operator."
+                ),
+                "session": SecurityScheme(
+                    type="apiKey",
+                    name="hansa_session",
+                    security_scheme_in="cookie",
+                    description="A rider's sign-in in this browser.",
+                ),
+            }
+        ),
+    )

@@ -1,0 +1,502 @@
+"""The console: the league as its operator sees it, each figure opening into what it is made of."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, get
+from litestar.params import Parameter
+
+from hansa import atlas, clearing, identity, ledger, payments, rides, trust
+from hansa.apps.web.callers import get_operator
+from hansa.apps.web.city_maps import CityMap, draw_city
+from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
+from hansa.apps.web.pages import page
+from hansa.apps.web.pictures import BarChart, bar_chart
+from hansa.apps.web.site import Site
+from hansa.kernel import HansaError, Money
+from hansa.store import Tx
+
+Asked = Request[Any, Any, Any]
+
+ITEMS_ON_PAGE = 50
+JOURNEYS_SHOWN = 40
+RIDERS_SHOWN = 50
+GATES_SHOWN = 200
+SPAN = 10
+"""Minutes of one bar of the day's charts."""
+SLOT = 5
+"""Minutes of one slot of rides.flow."""
+
+
+class UnknownFile(HansaError):
+    """There is no bank file of that name."""
+
+    code = "console.unknown_file"
+    status = 404
+
+
+@dataclass(frozen=True, slots=True)
+class CityPanel:
+    """A city on the overview."""
+
+    city: atlas.City
+    map: CityMap
+    flow: rides.CityFlow | None
+    lines: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The moving part of the overview."""
+
+    day: date
+    taps: int
+    journeys: int
+    riders: int
+    refusals: int
+    incomplete: int
+    fares: list[Money]
+    tap_chart: BarChart
+    refusal_chart: BarChart
+    hours: list[tuple[str, int, int]]
+    reasons: list[tuple[str, int]]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Who owes whom in one currency: a row for each issuer, a column for each operator, before netting."""
+
+    currency: str
+    operators: list[str]
+    rows: list[tuple[str, list[clearing.Position | None], Money]]
+    columns: list[Money]
+    total: Money
+    nets: list[clearing.NetPosition]
+    net_sum: Money
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """A posting of a position, with the journey it is for."""
+
+    item: clearing.Item
+    title: str
+    when: str
+
+
+@get("/console/", sync_to_thread=True, include_in_schema=False)
+def show_overview(request: Asked, site: Site, day: date | None = None) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        days = clearing.list_days(tx, limit=30)
+        today = site.ctx.clock.now().date()
+        chosen = day or (days[0].day if days else today)
+        flow = rides.flow(tx, chosen)
+        live = _live(flow, site.ctx.clock.now())
+        by_city = {one.city_id: one for one in flow.cities}
+        panels = [_panel(tx, city, by_city.get(city.city_id)) for city in atlas.list_cities(tx)]
+    return page(
+        "console/overview.html",
+        here="overview",
+        day=chosen,
+        before=chosen - timedelta(days=1),
+        after=chosen + timedelta(days=1),
+        today=today,
+        closed={one.day for one in days},
+        live=live,
+        panels=panels,
+    )
+
+
+@get("/console/live", sync_to_thread=True, include_in_schema=False)
+def show_live(request: Asked, site: Site, day: date) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        flow = rides.flow(tx, day)
+    return page("console/_live.html", live=_live(flow, site.ctx.clock.now()))
+
+
+@get("/console/days", sync_to_thread=True, include_in_schema=False)
+def show_days(request: Asked, site: Site) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        days = clearing.list_days(tx)
+    return page("console/days.html", here="days", days=days)
+
+
+@get("/console/days/{day:date}", sync_to_thread=True, include_in_schema=False)
+def show_day(request: Asked, site: Site, day: date) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        cleared = clearing.get_day(tx, day)
+        matrices = _matrices(clearing.positions(tx, day), clearing.net_positions(tx, day))
+        names = _names(tx)
+    return page(
+        "console/day.html",
+        here="days",
+        day=day,
+        cleared=cleared,
+        matrices=matrices,
+        names=names,
+        files=_files(site, day),
+    )
+
+
+@get("/console/days/{day:date}/members/{member_id:str}/{currency:str}", sync_to_thread=True, include_in_schema=False)
+def show_net_position(request: Asked, site: Site, day: date, member_id: str, currency: str) -> Response[str]:
+    """What a member's net position is made of: what it owes, what it is owed, and the fees."""
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        member = trust.get_member(tx, member_id)
+        nets = [one for one in clearing.net_positions(tx, day) if one.member_id == member_id and one.currency == currency]
+        positions = [one for one in clearing.positions(tx, day) if one.currency == currency]
+        names = _names(tx)
+    league = member_id == clearing.LEAGUE
+    owes = [] if league else [one for one in positions if one.debtor_id == member_id]
+    gets = positions if league else [one for one in positions if one.creditor_id == member_id]
+    return page(
+        "console/net_position.html",
+        here="days",
+        day=day,
+        member=member,
+        currency=currency,
+        net=Money(nets[0].net if nets else 0, currency),
+        owes=owes,
+        gets=gets,
+        league=league,
+        names=names,
+    )
+
+
+@get(
+    "/console/days/{day:date}/positions/{issuer_id:str}/{operator_id:str}/{currency:str}",
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def show_position(
+    request: Asked,
+    site: Site,
+    day: date,
+    issuer_id: str,
+    operator_id: str,
+    currency: str,
+    after: Annotated[str, Parameter(max_length=80)] = "",
+) -> Response[str]:
+    """The items of a position, each with the journey it was for."""
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        position = next(
+            (
+                one
+                for one in clearing.positions(tx, day)
+                if (one.issuer_id, one.operator_id, one.currency) == (issuer_id, operator_id, currency)
+            ),
+            None,
+        )
+        items = clearing.items(
+            tx, day, issuer_id, operator_id, currency, after=after, limit=ITEMS_ON_PAGE + 1
+        )
+        views = _item_views(tx, items[:ITEMS_ON_PAGE])
+        names = _names(tx)
+    return page(
+        "console/position.html",
+        here="days",
+        day=day,
+        position=position,
+        issuer_id=issuer_id,
+        operator_id=operator_id,
+        currency=currency,
+        items=views,
+        next_after=items[ITEMS_ON_PAGE - 1].cursor if len(items) > ITEMS_ON_PAGE else "",
+        names=names,
+    )
+
+
+@get("/console/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
+def show_journey(request: Asked, site: Site, journey_id: UUID) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        detail = rides.journey(tx, rides.JourneyId(journey_id))
+        places = Places(tx)
+        journey = view_detail(places, detail)
+        account = identity.find_account(tx, identity.AccountId(detail.journey.account_id))
+        names = _names(tx)
+    return page(
+        "console/journey.html", here="days", journey=journey, detail=detail, rider=account, names=names
+    )
+
+
+@get("/console/files", sync_to_thread=True, include_in_schema=False)
+def show_files(request: Asked, site: Site) -> Response[str]:
+    get_operator(request, site)
+    return page("console/files.html", here="files", files=_files(site, None))
+
+
+@get("/console/files/{name:str}", sync_to_thread=True, include_in_schema=False)
+def give_file(request: Asked, site: Site, name: str) -> Response[bytes]:
+    """A bank file to keep. Only names on the list are served, so none leads out of the folder."""
+    get_operator(request, site)
+    for file in _files(site, None):
+        if file.name == name:
+            return Response(
+                file.path.read_bytes(),
+                media_type="application/xml",
+                headers={
+                    "content-disposition": f'attachment; filename="{file.name}"',
+                    "cache-control": "no-store",
+                },
+            )
+    raise UnknownFile(f"There is no bank file {name!r}.")
+
+
+@get("/console/ledger", sync_to_thread=True, include_in_schema=False)
+def show_ledger(request: Asked, site: Site) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        trial = ledger.trial_balance(tx)
+        heads = ledger.list_heads(tx)
+    return page(
+        "console/ledger.html", here="ledger", trial=trial, heads=heads, currencies=_by_currency(trial.rows)
+    )
+
+
+@get("/console/gates", sync_to_thread=True, include_in_schema=False)
+def show_gates(
+    request: Asked,
+    site: Site,
+    day: date | None = None,
+    city: Annotated[str, Parameter(max_length=80)] = "",
+) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        cities = atlas.list_cities(tx)
+        chosen = day or _latest_day(tx, site)
+        flows = [one for one in rides.flow(tx, chosen).cities if city in ("", one.city_id)]
+        places = Places(tx)
+        busiest = [
+            (places.network(flow.city_id).city.name, places.stop_name(flow.city_id, stop_id), count)
+            for flow in flows
+            for stop_id, count in flow.stops.items()
+        ]
+        gates = {one.city_id: 0 for one in cities}
+        for record in trust.list_gates(tx):
+            gates[record.city_id] = gates.get(record.city_id, 0) + 1
+    reasons: Counter[str] = Counter()
+    for flow in flows:
+        reasons.update(flow.refusals)
+    return page(
+        "console/gates.html",
+        here="gates",
+        day=chosen,
+        city=city,
+        cities=cities,
+        gates=gates,
+        flows=flows,
+        reasons=reasons.most_common(),
+        busiest=sorted(busiest, key=lambda one: -one[2])[:GATES_SHOWN],
+    )
+
+
+@get("/console/riders", sync_to_thread=True, include_in_schema=False)
+def show_riders(
+    request: Asked,
+    site: Site,
+    q: Annotated[str, Parameter(max_length=80)] = "",
+    city: Annotated[str, Parameter(max_length=80)] = "",
+) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        cities = atlas.list_cities(tx)
+        riders = identity.search_accounts(tx, q, city_id=city.replace("\0", ""), limit=RIDERS_SHOWN + 1)
+    return page(
+        "console/riders.html",
+        here="riders",
+        q=q,
+        city=city,
+        cities=cities,
+        riders=riders[:RIDERS_SHOWN],
+        more=len(riders) > RIDERS_SHOWN,
+    )
+
+
+@get("/console/riders/{account_id:uuid}", sync_to_thread=True, include_in_schema=False)
+def show_rider(request: Asked, site: Site, account_id: UUID) -> Response[str]:
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        account = identity.get_account(tx, identity.AccountId(account_id))
+        partition = site.ctx.directory.partition_of(account.account_id)
+        balances = payments.balance_of(tx, account.account_id, partition=partition)
+        debts = payments.debts_of(tx, account.account_id, partition=partition)
+        places = Places(tx)
+        journeys: list[JourneyView] = [
+            view_journey(places, one) for one in rides.journeys(tx, account.account_id, limit=JOURNEYS_SHOWN)
+        ]
+    return page(
+        "console/rider.html", here="riders", rider=account, balances=balances, debts=debts, journeys=journeys
+    )
+
+
+# -- what the pages are made from -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A bank file on the disk."""
+
+    name: str
+    path: Path
+    kind: str
+    bytes: int
+
+
+def _files(site: Site, day: date | None) -> list[FileView]:
+    folder = site.home / "files"
+    if not folder.is_dir():
+        return []
+    return [
+        FileView(path.name, path, _kind(path.name), path.stat().st_size)
+        for path in sorted(folder.glob("*.xml"), reverse=True)
+        if day is None or day.isoformat() in path.name
+    ]
+
+
+def _kind(name: str) -> str:
+    return "Statement from the bank" if name.startswith("camt.053") else "Payments to the bank"
+
+
+def _latest_day(tx: Tx, site: Site) -> date:
+    days = clearing.list_days(tx, limit=1)
+    return days[0].day if days else site.ctx.clock.now().date()
+
+
+def _names(tx: Tx) -> dict[str, str]:
+    return {member.member_id: member.name for member in trust.list_members(tx)}
+
+
+def _panel(tx: Tx, city: atlas.City, flow: rides.CityFlow | None) -> CityPanel:
+    network = Places(tx).network(city.city_id)
+    counts = flow.lines if flow else {}
+    lines = [
+        (line.name, line.color, counts.get(line.line_id, 0))
+        for line in sorted(network.lines.values(), key=lambda one: -counts.get(one.line_id, 0))
+    ]
+    return CityPanel(city, draw_city(network, counts, flow.stops if flow else {}), flow, lines)
+
+
+def _live(flow: rides.Flow, now: datetime) -> Live:
+    taps: Counter[int] = Counter()
+    refused: Counter[int] = Counter()
+    reasons: Counter[str] = Counter()
+    fares: dict[str, int] = {}
+    for city in flow.cities:
+        for slot in city.slots:
+            taps[slot.minute // SPAN] += slot.entries + slot.exits + slot.boardings
+            refused[slot.minute // SPAN] += slot.refusals
+        reasons.update(city.refusals)
+        fares[city.fares.currency] = fares.get(city.fares.currency, 0) + city.fares.minor
+    busy = [span for span in (taps | refused) if taps[span] or refused[span]]
+    first, last = (min(busy), max(busy)) if busy else (5 * 60 // SPAN, 24 * 60 // SPAN)
+    first, last = min(first, 5 * 60 // SPAN), max(last, 24 * 60 // SPAN - 1)
+    spans = range(first, last + 1)
+    hours = [
+        (
+            f"{hour % 24:02d}:00",
+            sum(taps[span] for span in range(hour * 60 // SPAN, (hour + 1) * 60 // SPAN)),
+            sum(refused[span] for span in range(hour * 60 // SPAN, (hour + 1) * 60 // SPAN)),
+        )
+        for hour in range(first * SPAN // 60, last * SPAN // 60 + 1)
+    ]
+    return Live(
+        day=flow.day,
+        taps=sum(city.taps for city in flow.cities),
+        journeys=sum(city.journeys for city in flow.cities),
+        riders=sum(city.riders for city in flow.cities),
+        refusals=sum(reasons.values()),
+        incomplete=sum(city.incomplete for city in flow.cities),
+        fares=[Money(minor, currency) for currency, minor in sorted(fares.items())],
+        tap_chart=bar_chart([taps[s] for s in spans], minutes=SPAN, first_minute=first * SPAN, what="taps"),
+        refusal_chart=bar_chart(
+            [refused[s] for s in spans], minutes=SPAN, first_minute=first * SPAN, what="refusals", height=120
+        ),
+        hours=hours,
+        reasons=reasons.most_common(),
+        as_of=now,
+    )
+
+
+def _matrices(positions: Sequence[clearing.Position], nets: Sequence[clearing.NetPosition]) -> list[Matrix]:
+    matrices: list[Matrix] = []
+    for currency in sorted({one.currency for one in positions} | {one.currency for one in nets}):
+        mine = [one for one in positions if one.currency == currency]
+        operators = sorted({one.operator_id for one in mine})
+        at = {(one.issuer_id, one.operator_id): one for one in mine}
+        rows = [
+            (
+                issuer,
+                [at.get((issuer, operator)) for operator in operators],
+                Money(sum(one.gross for one in mine if one.issuer_id == issuer), currency),
+            )
+            for issuer in sorted({one.issuer_id for one in mine})
+        ]
+        columns = [
+            Money(sum(one.gross for one in mine if one.operator_id == operator), currency)
+            for operator in operators
+        ]
+        of_currency = sorted((one for one in nets if one.currency == currency), key=lambda one: -one.net)
+        matrices.append(
+            Matrix(
+                currency=currency,
+                operators=operators,
+                rows=rows,
+                columns=columns,
+                total=Money(sum(one.gross for one in mine), currency),
+                nets=of_currency,
+                net_sum=Money(sum(one.net for one in of_currency), currency),
+            )
+        )
+    return matrices
+
+
+def _item_views(tx: Tx, items: Sequence[clearing.Item]) -> list[ItemView]:
+    places = Places(tx)
+    wanted = [rides.JourneyId(item.reference) for item in items if item.reference is not None]
+    records = rides.find_journeys(tx, wanted)
+    views: list[ItemView] = []
+    for item in items:
+        record = records.get(rides.JourneyId(item.reference)) if item.reference else None
+        if record is None:
+            views.append(ItemView(item, "", f"{item.event_at:%Y-%m-%d %H:%M} UTC"))
+        else:
+            view = view_journey(places, record)
+            views.append(ItemView(item, view.title, view.when))
+    return views
+
+
+def _by_currency(rows: Sequence[ledger.TrialRow]) -> dict[str, list[ledger.TrialRow]]:
+    found: dict[str, list[ledger.TrialRow]] = {}
+    for row in rows:
+        found.setdefault(row.currency, []).append(row)
+    return found
+
+
+ROUTES = [
+    show_overview,
+    show_live,
+    show_days,
+    show_day,
+    show_net_position,
+    show_position,
+    show_journey,
+    show_files,
+    give_file,
+    show_ledger,
+    show_gates,
+    show_riders,
+    show_rider,
+]

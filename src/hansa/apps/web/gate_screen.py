@@ -1,0 +1,156 @@
+"""The gate screen: choose a gate, show it a code, see it open or say why not."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.background_tasks import BackgroundTask
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, Parameter
+
+from hansa import atlas, codes, trust
+from hansa.apps.web.journey_views import Places
+from hansa.apps.web.pages import page
+from hansa.apps.web.site import Site
+from hansa.kernel import HansaError
+from hansa.store import Tx
+
+Asked = Request[Any, Any, Any]
+
+logger = logging.getLogger("hansa.web.gates")
+
+GATES_SHOWN = 60
+TEXT_MAX = 2000
+OPEN_WORDS = {"entry": "Go in", "exit": "Go out", "board": "Welcome aboard"}
+DIRECTIONS = {"entry": "way in", "exit": "way out", "board": "aboard"}
+
+
+class TextRead(msgspec.Struct, frozen=True):
+    """What the scanner read."""
+
+    text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+
+
+class GateAnswer(msgspec.Struct, frozen=True):
+    """What the gate did. reason: ``ok``, or the stable word of the refusal. gate_time: by the gate's clock."""
+
+    accepted: bool
+    reason: str
+    title: str
+    words: str
+    gate_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GateView:
+    """A gate by the names people use."""
+
+    gate_id: str
+    place: str
+    detail: str
+    city: str
+    zone: str
+
+
+@get("/gate/", sync_to_thread=True, include_in_schema=False)
+def choose_gate(
+    site: Site,
+    city: Annotated[str, Parameter(max_length=80)] = "",
+    q: Annotated[str, Parameter(max_length=80)] = "",
+) -> Response[str]:
+    """Cities, then the gates of one city whose name or id holds the words."""
+    with site.ctx.tx() as tx:
+        cities = atlas.list_cities(tx)
+        chosen = next((one for one in cities if one.city_id == city), None)
+        gates = _gates_of(tx, chosen.city_id) if chosen else []
+    wanted = q.casefold().split()
+    found = [one for one in gates if all(word in f"{one.place} {one.detail}".casefold() for word in wanted)]
+    return page(
+        "gate/choose.html",
+        cities=cities,
+        chosen=chosen,
+        q=q,
+        gates=found[:GATES_SHOWN],
+        names=sorted({one.place for one in gates}),
+        more=max(0, len(found) - GATES_SHOWN),
+    )
+
+
+@get("/gate/{gate_id:str}", sync_to_thread=True, include_in_schema=False)
+def show_screen(site: Site, gate_id: str) -> Response[str]:
+    return _screen(site, gate_id, None)
+
+
+@post("/gate/{gate_id:str}/show", sync_to_thread=True, include_in_schema=False, status_code=200)
+def show_reading(
+    site: Site, gate_id: str, data: Annotated[TextRead, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[str]:
+    """The form's way, without JavaScript: the same screen with the gate's answer on it."""
+    answer = _read(site, gate_id, data.text)
+    screen = _screen(site, gate_id, answer)
+    screen.background = _hand_in_later(site, gate_id, answer)
+    return screen
+
+
+@post("/gate/{gate_id:str}/read", sync_to_thread=True, include_in_schema=False, status_code=200)
+def read_code(site: Site, gate_id: str, data: TextRead) -> Response[GateAnswer]:
+    """Show a text to the gate's scanner: what it decided, in words for its screen."""
+    answer = _read(site, gate_id, data.text)
+    return Response(answer, background=_hand_in_later(site, gate_id, answer))
+
+
+def _read(site: Site, gate_id: str, text: str) -> GateAnswer:
+    reading = site.gates.read(site.ctx, gate_id, text)
+    decision = reading.decision
+    if decision.tap is not None:
+        with site.ctx.tx() as tx:
+            view = _view(Places(tx), trust.get_gate(tx, gate_id))
+        return GateAnswer(True, decision.reason, OPEN_WORDS[decision.tap.action], view.place, reading.gate_time)
+    return GateAnswer(
+        False, decision.reason, "Please wait", codes.REASONS[decision.reason], reading.gate_time
+    )
+
+
+def _hand_in_later(site: Site, gate_id: str, answer: GateAnswer) -> BackgroundTask | None:
+    """After the gate has answered, its taps go to the back office; the rider does not wait for that."""
+    return BackgroundTask(_hand_in, site, gate_id) if answer.accepted else None
+
+
+def _hand_in(site: Site, gate_id: str) -> None:
+    try:
+        site.gates.hand_in(site.ctx, gate_id)
+    except HansaError as error:  # the gate keeps its taps and hands them in with the next one
+        logger.warning("Gate %s could not hand in its taps: %s", gate_id, error)
+
+
+def _screen(site: Site, gate_id: str, answer: GateAnswer | None) -> Response[str]:
+    with site.ctx.tx() as tx:
+        view = _view(Places(tx), trust.get_gate(tx, gate_id))
+    return page("gate/screen.html", gate=view, answer=answer, now=site.ctx.clock.now())
+
+
+def _gates_of(tx: Tx, city_id: str) -> list[GateView]:
+    places = Places(tx)
+    operators = [operator.operator_id for operator in places.network(city_id).operators]
+    views = [
+        _view(places, record)
+        for operator_id in operators
+        for record in trust.list_gates(tx, operator_id)
+        if record.city_id == city_id
+    ]
+    return sorted(views, key=lambda view: (view.place, view.detail))
+
+
+def _view(places: Places, record: trust.GateRecord) -> GateView:
+    city = places.network(record.city_id).city
+    if record.stop_id is not None:
+        place = places.stop_name(record.city_id, record.stop_id)
+    else:
+        place = f"{record.product.capitalize()} {places.line_name(record.city_id, record.line_id)}"
+    return GateView(record.gate_id, place, DIRECTIONS[record.action], city.name, city.tz)
+
+
+ROUTES = [choose_gate, show_screen, show_reading, read_code]

@@ -1,0 +1,53 @@
+"""Serving the application on a port of this machine."""
+
+import errno
+import socket
+from typing import ClassVar
+
+import uvicorn
+from litestar import Litestar
+
+from hansa.kernel import HansaError
+
+BACKLOG = 512
+
+
+class PortTaken(HansaError):
+    """Another program listens on this port."""
+
+    code: ClassVar[str] = "web.port_taken"
+    status: ClassVar[int] = 409
+
+
+def serve(app: Litestar, host: str = "127.0.0.1", port: int = 8017) -> None:
+    """Serve until the process is told to stop (Ctrl-C or TERM), then finish what is under way.
+
+    Errors: PortTaken, before anything is served.
+    """
+    listening = listen(host, port)
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    )
+    try:
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. port 0 takes any free one. Errors: PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise PortTaken(
+                f"Port {port} on {host} is taken by another program. Stop that one, or choose another port: "
+                f"--port {port + 1}."
+            ) from error
+        raise
+    return listening

@@ -1,0 +1,24 @@
+"""What every page and every route of one running Hansa shares."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hansa import trust
+from hansa.apps.web.gatehouse import GateHouse
+from hansa.store import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One running Hansa.
+
+    home: its folder (keys, gate states, bank files). demo: riders sign in with one click, and the console is open
+    to whoever sits at this machine. browser_files: where npm put the browser libraries; None if they are missing.
+    """
+
+    ctx: Context
+    home: Path
+    demo: bool
+    keys: trust.KeyFolder
+    gates: GateHouse
+    browser_files: Path | None

@@ -1,0 +1,385 @@
+"""The wallet: a rider's phone. Balance, a live ride code that needs no network, journeys, money, top-up."""
+
+import base64
+import binascii
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import msgspec
+import segno
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from litestar import Request, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.response import Redirect
+
+from hansa import codes, identity, payments, rides, trust
+from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
+from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
+from hansa.apps.web.pages import STATIC, page, static_version
+from hansa.apps.web.site import Site
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
+from hansa.store import Tx
+
+Asked = Request[Any, Any, Any]
+
+RIDERS_SHOWN = 24
+JOURNEYS_ON_HOME = 4
+JOURNEYS_ON_PAGE = 25
+MOVEMENTS_SHOWN = 100
+TOKEN_LASTS = timedelta(hours=24) - timedelta(minutes=1)
+"""A gate takes no token that ends later than a day from now, and its clock may be a little behind ours."""
+OFFLINE_CAP = 20
+FORM_LASTS = timedelta(hours=12)
+
+TOP_UPS: dict[str, tuple[int, ...]] = {
+    "CNY": (20_00, 50_00, 100_00, 200_00),
+    "HKD": (50_00, 100_00, 200_00, 500_00),
+    "GBP": (5_00, 10_00, 20_00, 50_00),
+    "JPY": (500, 1_000, 3_000, 5_000),
+    "CAD": (5_00, 10_00, 20_00, 50_00),
+}
+"""What the demo bank pays in, by currency, in minor units."""
+TOP_UPS_ELSEWHERE = (5_00, 10_00, 20_00, 50_00)
+
+
+class WrongCurrency(HansaError):
+    """This wallet holds another currency."""
+
+    code: ClassVar[str] = "wallet.wrong_currency"
+    status: ClassVar[int] = 422
+
+
+class NoIssuerKey(HansaError):
+    """The issuer of this account has no key in force, so it can sign no ride token."""
+
+    code: ClassVar[str] = "wallet.no_issuer_key"
+    status: ClassVar[int] = 409
+
+
+class SignInForm(msgspec.Struct, frozen=True):
+    """Whom to sign in as."""
+
+    account_id: UUID
+
+
+class TopUpForm(msgspec.Struct, frozen=True):
+    """A payment into the wallet. amount: minor units. asked_at: when the form was opened."""
+
+    top_up_id: UUID
+    amount: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_00)]
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    asked_at: datetime
+
+
+class TokenWanted(msgspec.Struct, frozen=True):
+    """device_key: the phone's P-256 public key, an uncompressed point of 65 bytes, in base64."""
+
+    device_key: Annotated[str, msgspec.Meta(min_length=88, max_length=88)]
+
+
+class TokenGiven(msgspec.Struct, frozen=True):
+    """A ride token for that key. server_time: so that the phone knows how far its own clock is off."""
+
+    token: str
+    cti: str
+    expires_at: datetime
+    server_time: datetime
+
+
+class TextToDraw(msgspec.Struct, frozen=True):
+    """A ride code's text, in the characters of QR's alphanumeric mode."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=400, pattern=r"^[0-9A-Z $%*+\-./:]+$")]
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    """A QR picture: an SVG path in a square of ``size`` modules."""
+
+    size: int
+    path: str
+
+
+@get("/wallet/", sync_to_thread=True, include_in_schema=False)
+def show_sign_in(request: Asked, site: Site) -> Response[Any]:
+    if find_account(request, site) is not None:
+        return Redirect("/wallet/home")
+    with site.ctx.tx() as tx:
+        riders = identity.sample_accounts(tx)[:RIDERS_SHOWN] if site.demo else []
+        names = {city: Places(tx).network(city).city.name for city in {one.home_city_id for one in riders}}
+    return page("wallet/sign_in.html", riders=riders, city_names=names, demo=site.demo)
+
+
+@post("/wallet/sign-in", sync_to_thread=True, include_in_schema=False)
+def sign_in(
+    request: Asked,
+    site: Site,
+    data: Annotated[SignInForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    if not site.demo:
+        raise trust.NotAllowed("One-click sign-in works in a demo league only.")
+    with site.ctx.tx() as tx:
+        secret = identity.start_session(tx, identity.AccountId(data.account_id), site.ctx.clock.now())
+    answer = Redirect("/wallet/home", status_code=303)
+    return with_session(answer, secret, secure=request.url.scheme == "https")
+
+
+@post("/wallet/sign-out", sync_to_thread=True, include_in_schema=False)
+def sign_out(request: Asked, site: Site) -> Response[Any]:
+    secret = request.cookies.get(COOKIE)
+    if secret:
+        with site.ctx.tx() as tx:
+            identity.end_session(tx, secret)
+    # The phone forgets its key, its token and the pages it kept for reading offline.
+    answer = Redirect("/wallet/", status_code=303, headers={"clear-site-data": '"storage"'})
+    answer.delete_cookie(COOKIE, path="/")
+    return answer
+
+
+@get("/wallet/home", sync_to_thread=True, include_in_schema=False)
+def show_home(request: Asked, site: Site) -> Response[Any]:
+    account = find_account(request, site)
+    if account is None:
+        return Redirect("/wallet/")
+    with site.ctx.tx() as tx:
+        issuer = trust.get_member(tx, trust.MemberId(account.issuer_id))
+        return page(
+            "wallet/home.html",
+            here="home",
+            account=account,
+            issuer_name=issuer.name,
+            balances=_balances(tx, site, account),
+            journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME),
+        )
+
+
+@get("/wallet/home/balance", sync_to_thread=True, include_in_schema=False)
+def show_balance(request: Asked, site: Site) -> Response[str]:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        return page("wallet/_balance.html", balances=_balances(tx, site, account))
+
+
+@get("/wallet/home/journeys", sync_to_thread=True, include_in_schema=False)
+def show_last_journeys(request: Asked, site: Site) -> Response[str]:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        return page("wallet/_journeys.html", journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME))
+
+
+@get("/wallet/journeys", sync_to_thread=True, include_in_schema=False)
+def show_journeys(request: Asked, site: Site) -> Response[str]:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        journeys = _last_journeys(tx, account, JOURNEYS_ON_PAGE)
+    return page("wallet/journeys.html", here="journeys", account=account, journeys=journeys, next_page="")
+
+
+@get("/wallet/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
+def show_journey(request: Asked, site: Site, journey_id: UUID) -> Response[str]:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        detail = rides.journey(tx, rides.JourneyId(journey_id))
+        if detail.journey.account_id != account.account_id:
+            raise rides.UnknownJourney()  # somebody else's journey is not there for this rider
+        journey = view_detail(Places(tx), detail)
+    return page("wallet/journey.html", here="journeys", account=account, journey=journey)
+
+
+@get("/wallet/statement", sync_to_thread=True, include_in_schema=False)
+def show_statement(request: Asked, site: Site) -> Response[str]:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        city = Places(tx).network(account.home_city_id).city
+        movements = payments.movements(tx, account.account_id, MOVEMENTS_SHOWN)
+        debts = payments.debts_of(tx, account.account_id)
+    return page(
+        "wallet/statement.html",
+        here="statement",
+        account=account,
+        movements=movements,
+        debts=debts,
+        zone=city.tz,
+    )
+
+
+@get("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
+def show_top_up(request: Asked, site: Site) -> Response[str]:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        currency = _currency(tx, account)
+    return page(
+        "wallet/top_up.html",
+        here="top-up",
+        account=account,
+        currency=currency,
+        amounts=[Money(minor, currency) for minor in TOP_UPS.get(currency, TOP_UPS_ELSEWHERE)],
+        top_up_id=new_id(),
+        asked_at=site.ctx.clock.now(),
+    )
+
+
+@post("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
+def top_up(
+    request: Asked,
+    site: Site,
+    data: Annotated[TopUpForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    account = get_account(request, site)
+    with site.ctx.tx() as tx:
+        currency = _currency(tx, account)
+    if data.currency != currency:
+        raise WrongCurrency(f"This wallet holds {currency}; the form says {data.currency}.")
+    if data.amount not in TOP_UPS.get(currency, TOP_UPS_ELSEWHERE):
+        raise _unfit("amount", "is not one the demo bank pays", "Choose one of the amounts on the form")
+    asked_at = data.asked_at.astimezone(UTC)
+    if abs(site.ctx.clock.now() - asked_at) > FORM_LASTS:
+        raise _unfit("asked_at", "the form is too old", "Open the form again")
+    payments.top_up(
+        site.ctx,
+        [
+            payments.TopUp(
+                top_up_id=data.top_up_id,
+                account_id=account.account_id,
+                issuer_id=trust.MemberId(account.issuer_id),
+                amount=Money(data.amount, currency),
+                at=asked_at,
+            )
+        ],
+    )
+    return Redirect("/wallet/statement", status_code=303)
+
+
+@post("/wallet/token", sync_to_thread=True, include_in_schema=False, status_code=200)
+def give_token(request: Asked, site: Site, data: TokenWanted) -> TokenGiven:
+    """A ride token bound to this phone's key, signed by the issuer of the rider's account."""
+    account = get_account(request, site)
+    device_key = _device_key(data.device_key)
+    now = site.ctx.clock.now()
+    cti = secrets.token_bytes(8)
+    expires_at = (now + TOKEN_LASTS).replace(microsecond=0)
+    with site.ctx.tx() as tx:
+        key = _issuer_key(trust.current_trust_list(tx), account.issuer_id, now)
+        token = codes.make_token(
+            site.keys.issuer(account.issuer_id),
+            kid=key.kid,
+            cti=cti,
+            expires_at=expires_at,
+            device_key=device_key,
+            scope=codes.Scope(
+                rider_class=account.rider_class, products=key.products, modes=(), offline_cap=OFFLINE_CAP
+            ),
+        )
+        rides.register_tokens(
+            tx,
+            [
+                rides.Token(
+                    cti=cti,
+                    account_id=account.account_id,
+                    issuer_id=account.issuer_id,
+                    wallet_currency=_currency(tx, account),
+                    rider_class=account.rider_class,
+                    expires_at=expires_at,
+                )
+            ],
+        )
+    return TokenGiven(base64.b64encode(token).decode(), cti.hex(), expires_at, site.ctx.clock.now())
+
+
+@post("/wallet/qr", sync_to_thread=True, include_in_schema=False, status_code=200)
+def draw_qr(data: TextToDraw) -> Drawing:
+    """The picture of a code, for phones whose QR library is not installed."""
+    qr = segno.make(data.text, error="l", micro=False, boost_error=False)
+    rows = [bytes(row) for row in qr.matrix_iter(border=4)]
+    path = "".join(
+        f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
+    )
+    return Drawing(len(rows), path)
+
+
+@get("/wallet/sw.js", sync_to_thread=True, include_in_schema=False)
+def give_worker() -> Response[bytes]:
+    """The service worker. It stands here because a worker serves what lies beside and below it."""
+    return Response(
+        (STATIC / "js" / "sw.js").read_bytes(),
+        media_type="text/javascript",
+        headers={"cache-control": "no-cache"},
+    )
+
+
+@get("/wallet/manifest.webmanifest", sync_to_thread=False, include_in_schema=False)
+def give_manifest() -> Response[bytes]:
+    """What makes the wallet installable on a phone (W3C Web Application Manifest)."""
+    manifest = {
+        "name": "Hansa wallet",
+        "short_name": "Hansa",
+        "id": "/wallet/",
+        "start_url": "/wallet/home",
+        "scope": "/wallet/",
+        "display": "standalone",
+        "background_color": "#0a2f46",
+        "theme_color": "#0a2f46",
+        "icons": [
+            {"src": f"/static/icon.svg?v={static_version()}", "sizes": "any", "type": "image/svg+xml"},
+            {"src": "/static/icon-maskable.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "maskable"},
+        ],
+    }
+    return Response(msgspec.json.encode(manifest), media_type="application/manifest+json")
+
+
+def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
+    partition = site.ctx.directory.partition_of(account.account_id)
+    held = payments.balance_of(tx, account.account_id, partition=partition)
+    return held or [Money(0, _currency(tx, account))]
+
+
+def _last_journeys(tx: Tx, account: identity.Account, limit: int) -> list[JourneyView]:
+    places = Places(tx)
+    return [view_journey(places, one) for one in rides.journeys(tx, account.account_id, limit=limit)]
+
+
+def _currency(tx: Tx, account: identity.Account) -> str:
+    return Places(tx).network(account.home_city_id).city.currency
+
+
+def _issuer_key(trust_list: codes.TrustList, issuer_id: str, now: datetime) -> codes.TrustedKey:
+    keys = [
+        key
+        for key in trust_list.keys
+        if key.issuer_id == issuer_id and key.status == "active" and key.not_before <= now < key.not_after
+    ]
+    if not keys:
+        raise NoIssuerKey(f"{issuer_id} has no key in force, so it can sign no ride token.")
+    return max(keys, key=lambda key: key.not_before)
+
+
+def _device_key(text: str) -> EllipticCurvePublicKey:
+    try:
+        return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise _unfit("device_key", "is no point on P-256", "Send the phone's public key, raw, in base64") from error
+
+
+def _unfit(where: str, what: str, remedy: str) -> InvalidInput:
+    return InvalidInput(f"{where} {what}.", problems=(Problem(where, what, remedy),))
+
+
+ROUTES = [
+    show_sign_in,
+    sign_in,
+    sign_out,
+    show_home,
+    show_balance,
+    show_last_journeys,
+    show_journeys,
+    show_journey,
+    show_statement,
+    show_top_up,
+    top_up,
+    give_token,
+    draw_qr,
+    give_worker,
+    give_manifest,
+]
