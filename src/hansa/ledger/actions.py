@@ -208,32 +208,32 @@ def _write_block(tx: Tx, head: Head, book: Book, rows: Sequence[Row], now: datet
     store.move_head(tx, block)
 
 
-def expire_pending(ctx: Context, *, limit: int = BATCH_MAX) -> int:
+def expire_pending(ctx: Context, *, partition: int | None = None, limit: int = BATCH_MAX) -> int:
     """Release the holds whose time is up; gives how many. The release is a transfer like any other.
 
-    limit: holds per partition in this call; call again while it returns something.
+    partition: one; None is all. limit: holds per partition in this call; call again while it returns something.
     """
     with ctx.tx() as tx:
-        partitions = [head.partition for head in store.list_heads(tx)]
+        partitions = [head.partition for head in store.list_heads(tx) if partition in (None, head.partition)]
     expired = 0
-    for partition in partitions:
+    for number in partitions:
         with ctx.tx() as tx:
-            head = store.lock_head(tx, partition)
+            head = store.lock_head(tx, number)
             now = max(in_utc(ctx.clock.now()), head.booked_at)
             releases = [
                 Transfer(
-                    transfer_id=TransferId(fact_id(expires_at, "ledger.expired", partition, hold)),
+                    transfer_id=TransferId(fact_id(expires_at, "ledger.expired", number, hold)),
                     debit=AS_PENDING,
                     credit=AS_PENDING,
                     amount=0,
                     currency="",
                     code=0,
                     event_at=expires_at,
-                    partition=partition,
+                    partition=number,
                     flags=TransferFlag.VOID_PENDING | TransferFlag.EXPIRED,
                     pending_id=hold,
                 )
-                for hold, expires_at in store.list_due_holds(tx, partition, now, limit)
+                for hold, expires_at in store.list_due_holds(tx, number, now, limit)
             ]
             codes = _post_share(tx, head, releases, now, expiring=True) if releases else []
             assert all(code is ResultCode.OK for code in codes), "an open hold can always be released"

@@ -69,7 +69,7 @@ update ledger.accounts set flags = flags | 4 where partition = %s and account_id
 
 STANDINGS = """
 select account_id, currency, flags, debits_pending, debits_posted, credits_pending, credits_posted
-from ledger.accounts where partition = %s and account_id = any(%s)
+from ledger.accounts where partition = %s and account_id = any(%b)
 """
 
 BALANCES = """
@@ -78,11 +78,11 @@ from ledger.accounts where account_id = any(%s)
 """
 
 EXISTING: LiteralString = (
-    "select " + COLUMNS + " from ledger.transfers where partition = %s and transfer_id = any(%s)"
+    "select " + COLUMNS + " from ledger.transfers where partition = %s and transfer_id = any(%b)"
 )
 
 HOLDS = (
-    "select transfer_id, expires_at, state from ledger.holds where partition = %s and transfer_id = any(%s)"
+    "select transfer_id, expires_at, state from ledger.holds where partition = %s and transfer_id = any(%b)"
 )
 
 HOLDS_DUE = """
@@ -114,7 +114,7 @@ with changed as (
     update ledger.accounts a
     set debits_pending = given.debits_pending, debits_posted = given.debits_posted,
         credits_pending = given.credits_pending, credits_posted = given.credits_posted
-    from unnest(%(ids)s::uuid[], %(dp)s::bigint[], %(d)s::bigint[], %(cp)s::bigint[], %(c)s::bigint[])
+    from unnest(%(ids)b::uuid[], %(dp)b::bigint[], %(d)b::bigint[], %(cp)b::bigint[], %(c)b::bigint[])
             as given (account_id, debits_pending, debits_posted, credits_pending, credits_posted)
         join ledger.accounts old on old.partition = %(partition)s and old.account_id = given.account_id
     where a.partition = %(partition)s and a.account_id = given.account_id
