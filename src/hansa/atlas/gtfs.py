@@ -90,6 +90,8 @@ def read_gtfs(source: Path | bytes, *, city: City, operator_id: str) -> GtfsFeed
     problems = Problems()
     label = source.name if isinstance(source, Path) else "The GTFS feed"
     files = feed_files(source, (*REQUIRED, *OPTIONAL), problems)
+    if not files:
+        problems.refuse_if_any(label)
     for name in REQUIRED:
         if name not in files and not any(name in problem.where for problem in problems.found):
             problems.add(name, "the file is missing", f"Put {name} at the root of the feed")
