@@ -14,5 +14,5 @@ else
     PATH="$PWD/.venv/bin:$PATH"
     npm=.venv/bin/npm
 fi
-"$npm" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >/dev/null
+npm_config_update_notifier=false "$npm" ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >/dev/null
 mkdir -p node_modules
