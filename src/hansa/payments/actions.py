@@ -54,6 +54,22 @@ def open_member_accounts(ctx: Context, member_ids: Iterable[str], currencies: It
     _open_member_accounts(ctx, [(member, unit) for member in member_ids for unit in units])
 
 
+def open_cash_accounts(ctx: Context, pairs: Iterable[tuple[str, str]]) -> None:
+    """Open the cash accounts of members that settle and issue no wallets: (member, currency)."""
+    ledger.open_accounts(
+        ctx,
+        [
+            ledger.Account(
+                account_id=cash_account(member, currency),
+                currency=currency,
+                code=ledger.AccountCode.CASH,
+                holder=member,
+            )
+            for member, currency in pairs
+        ],
+    )
+
+
 def set_rates(tx: Tx, day: date, rates: Sequence[tuple[str, str, Fraction]]) -> None:
     """Set the exchange rates of a day: (base, quote, units of quote for one unit of base), exact.
 

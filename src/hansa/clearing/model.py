@@ -1,0 +1,322 @@
+"""Clearing days, positions, nets: the words, and how a decided day is booked. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import ClassVar, Self
+from uuid import UUID
+
+from hansa import ledger
+from hansa.clearing.netting import Agreement, Obligation, share_out
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, service_day, service_day_bounds
+from hansa.trust import MemberId
+
+LEAGUE = MemberId("league")
+"""The member that keeps the league's own fee."""
+
+
+class DayClosed(HansaError):
+    """A later day is closed already, so this day can no longer be: what it held has cleared with that one."""
+
+    code: ClassVar[str] = "clearing.day_closed"
+    status: ClassVar[int] = 409
+
+
+class DayNotOver(HansaError):
+    """The business day is not over; close it after its cut-off."""
+
+    code: ClassVar[str] = "clearing.day_not_over"
+    status: ClassVar[int] = 409
+
+
+class UnknownDay(HansaError):
+    """No such clearing day: it was not closed yet."""
+
+    code: ClassVar[str] = "clearing.unknown_day"
+    status: ClassVar[int] = 404
+
+
+class AgreementDiffers(HansaError):
+    """These two have an agreement from that day on already, with other fees; agree on a later day."""
+
+    code: ClassVar[str] = "clearing.agreement_differs"
+    status: ClassVar[int] = 409
+
+
+class DayStatus(StrEnum):
+    """How far a clearing day is: decided and being booked, or closed for good."""
+
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The league's business day: it ends at the cut-off, local wall time of the zone, of the next calendar day."""
+
+    tz: str
+    cut_off: time
+
+    def day_of(self, instant: datetime) -> date:
+        """The business day an instant belongs to."""
+        return service_day(instant, self.tz, self.cut_off)
+
+    def ends_at(self, day: date) -> datetime:
+        """The instant, in UTC, at which a business day is over."""
+        return service_day_bounds(day, self.tz, self.cut_off)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """The ledger blocks of a partition that make up a day: after the one, up to and with the other."""
+
+    partition: int
+    after_block: int
+    up_to_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotal:
+    """A day in one currency. ``to_pay``: what all net debtors pay together, and all net creditors receive."""
+
+    currency: str
+    items: int
+    gross: Money
+    issuer_fees: Money
+    league_fees: Money
+    to_pay: Money
+
+
+@dataclass(frozen=True, slots=True)
+class ClearingDay:
+    """A business day as it was cleared. Once closed, none of this ever changes."""
+
+    day: date
+    status: DayStatus
+    ends_at: datetime
+    decided_at: datetime
+    closed_at: datetime | None
+    watermark: tuple[Watermark, ...]
+    items: int
+    totals: tuple[DayTotal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What an issuer owes an operator for a day, and how it is shared out, in minor units of the currency.
+
+    gross = operator_share + issuer_fee + league_fee; below zero where corrections outweigh fares.
+    debtor_id, creditor_id: the members as which the two clear.
+    """
+
+    day: date
+    issuer_id: str
+    operator_id: str
+    currency: str
+    gross: int
+    issuer_fee: int
+    league_fee: int
+    operator_share: int
+    items: int
+    debtor_id: MemberId
+    creditor_id: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class NetPosition:
+    """What a member receives (+) or pays (-) for a day in a currency."""
+
+    day: date
+    member_id: MemberId
+    currency: str
+    net: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a cleared day made payable to a member, in one ledger partition: shares and fees before netting."""
+
+    member_id: str
+    currency: str
+    partition: int
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One posting of a position. ``amount`` adds to what the issuer owes; below zero it corrects.
+
+    reference: what it was for, such as a journey. cursor: hand it back to read on after this item.
+    """
+
+    transfer_id: ledger.TransferId
+    reference: UUID | None
+    amount: Money
+    code: int
+    event_at: datetime
+    booked_at: datetime
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ItemCursor:
+    """Where a page of items ended: a partition and a place in its journal."""
+
+    partition: int
+    block: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}.{self.block}.{self.position}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Errors: InvalidInput when this is none of ours."""
+        parts = text.split(".")
+        if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+            raise InvalidInput(
+                "This is not a place in the list.",
+                problems=(Problem("after", f"{text[:40]!r} is no cursor", "Send one that this list gave"),),
+            )
+        return cls(*(int(part) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAccount:
+    """A ledger account that is a position."""
+
+    partition: int
+    account_id: ledger.AccountId
+    issuer_id: str
+    operator_id: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class PositionLine:
+    """A position in one ledger partition, as a day decides it."""
+
+    issuer_id: str
+    operator_id: str
+    currency: str
+    partition: int
+    items: int
+    gross: int
+    issuer_fee_bp: int
+    league_fee_bp: int
+    operator_share: int
+    issuer_fee: int
+    league_fee: int
+    debtor_id: MemberId
+    creditor_id: MemberId
+
+
+def position_account(issuer_id: str, operator_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """What an issuer owes an operator for what is not yet cleared."""
+    return ledger.AccountId(fact_id(None, "position", issuer_id, operator_id, currency, partition))
+
+
+def due_account(member_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """What cleared days made payable to a member and settlement has not yet moved."""
+    return ledger.AccountId(fact_id(None, "due", member_id, currency, partition))
+
+
+def earned_account(member_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """A member's settled revenue and fees."""
+    return ledger.AccountId(fact_id(None, "earned", member_id, currency, partition))
+
+
+def day_reference(day: date) -> UUID:
+    """What all transfers of a clearing day refer to."""
+    return fact_id(None, "clearing day", day.isoformat())
+
+
+def line_of(
+    account: PositionAccount,
+    agreement: Agreement,
+    *,
+    items: int,
+    gross: int,
+    debtor: MemberId,
+    creditor: MemberId,
+) -> PositionLine:
+    """A position as the day decides it: the gross, shared out by agreement."""
+    shares = share_out(gross, agreement)
+    return PositionLine(
+        issuer_id=account.issuer_id,
+        operator_id=account.operator_id,
+        currency=account.currency,
+        partition=account.partition,
+        items=items,
+        gross=gross,
+        issuer_fee_bp=agreement.issuer_fee_bp,
+        league_fee_bp=agreement.league_fee_bp,
+        operator_share=shares.operator_share,
+        issuer_fee=shares.issuer_fee,
+        league_fee=shares.league_fee,
+        debtor_id=debtor,
+        creditor_id=creditor,
+    )
+
+
+def obligations(lines: Iterable[PositionLine | Position]) -> list[Obligation]:
+    """Who owes whom for these positions; what an issuer keeps as its fee it owes to nobody."""
+    owed: list[Obligation] = []
+    for line in lines:
+        owed.append(Obligation(line.debtor_id, line.creditor_id, line.currency, line.operator_share))
+        owed.append(Obligation(line.debtor_id, LEAGUE, line.currency, line.league_fee))
+    return owed
+
+
+def dues(lines: Iterable[PositionLine]) -> list[Due]:
+    """What each member is due, by currency and partition, in order; members due nothing are left out."""
+    sums: dict[tuple[str, str, int], int] = {}
+    for line in lines:
+        for member, minor in _shares(line):
+            key = (member, line.currency, line.partition)
+            sums[key] = sums.get(key, 0) + minor
+    return [Due(*key, minor) for key, minor in sorted(sums.items()) if minor]
+
+
+def transfers_of_day(day: date, ends_at: datetime, lines: Sequence[PositionLine]) -> list[ledger.Transfer]:
+    """The transfers that empty the positions of a day into what members are due; ids worked out from the day."""
+    transfers: list[ledger.Transfer] = []
+    for line in lines:
+        position = position_account(line.issuer_id, line.operator_id, line.currency, line.partition)
+        pair = f"{line.issuer_id} to {line.operator_id}"
+        for share, (member, minor) in zip(("share", "issuer", "league"), _shares(line), strict=True):
+            if minor:
+                due = due_account(member, line.currency, line.partition)
+                debit, credit = (position, due) if minor > 0 else (due, position)
+                parts = (
+                    day.isoformat(),
+                    line.issuer_id,
+                    line.operator_id,
+                    line.currency,
+                    line.partition,
+                    share,
+                )
+                transfers.append(
+                    ledger.Transfer(
+                        transfer_id=ledger.TransferId(fact_id(ends_at, "cleared", *parts)),
+                        debit=debit,
+                        credit=credit,
+                        amount=abs(minor),
+                        currency=line.currency,
+                        code=ledger.TransferCode.CLEARED if share == "share" else ledger.TransferCode.FEE,
+                        partition=line.partition,
+                        event_at=ends_at,
+                        reference=day_reference(day),
+                        memo=f"{day.isoformat()} {pair}"[:200],
+                    )
+                )
+    return transfers
+
+
+def _shares(line: PositionLine) -> tuple[tuple[str, int], ...]:
+    return (
+        (line.operator_id, line.operator_share),
+        (line.issuer_id, line.issuer_fee),
+        (LEAGUE, line.league_fee),
+    )

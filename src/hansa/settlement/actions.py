@@ -1,0 +1,348 @@
+"""What can be done in settlement: write a day's bank files, read the bank's statements, see what does not agree.
+
+Each action decides in one transaction, acts with ids and bytes worked out from what was decided, and records the
+outcome; after a kill the same call goes on where it stopped.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+from hansa import clearing, ledger, payments, trust
+from hansa.kernel import Money, Problem, fact_id
+from hansa.settlement import store
+from hansa.settlement.camt053 import read_camt053
+from hansa.settlement.model import (
+    STATEMENT_BYTES_MAX,
+    BadStatement,
+    BankFile,
+    Break,
+    DayNotClosed,
+    Direction,
+    FileDiffers,
+    FileRecord,
+    Instruction,
+    Match,
+    Progress,
+    Reconciliation,
+    Statement,
+    StatementDiffers,
+    UnknownFile,
+    instructions_of,
+    match,
+    settlement_account,
+)
+from hansa.settlement.pain001 import control_sum, validate_pain001, write_pain001
+from hansa.store import Context, Tx
+from hansa.trust import MemberId
+
+LEAGUE_BANK = MemberId("league-bank")
+"""The member whose account is the league's settlement account."""
+
+Step = Callable[[str], None]
+"""Told the name of each step once it is durable: where an operator watches, and where a test pulls the plug."""
+
+
+def no_step(_: str) -> None:
+    """Nobody watches."""
+
+
+def write_files(ctx: Context, day: date, folder: Path, *, step: Step = no_step) -> list[BankFile]:
+    """Write the bank files of a closed day, one per currency in which money moves, into ``folder``.
+
+    A file appears whole or not at all, and is the same bytes whenever it is written again. A currency in which the
+    members' debts cancel out needs no file and is settled at once. Errors: clearing.UnknownDay, DayNotClosed,
+    FileDiffers where the folder holds another file of that name.
+    """
+    files = _instruct(ctx, day)
+    step("instructed")
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[BankFile] = []
+    for file, document in files:
+        path = folder / f"{file.message_id}.xml"
+        _write_once(path, document)
+        step("written")
+        written.append(
+            BankFile(
+                file.currency,
+                path,
+                file.message_id,
+                Money(file.control_sum_minor, file.currency),
+                file.transactions,
+            )
+        )
+    with ctx.tx() as tx:
+        waiting = {total.currency for total in clearing.get_day(tx, day).totals} - store.settled_currencies(
+            tx, day
+        )
+    for currency in sorted(waiting - {file.currency for file, _ in files}):
+        _settle(ctx, day, currency, step)
+    return written
+
+
+def list_files(tx: Tx, day: date) -> list[FileRecord]:
+    """The bank files of a day, by currency. Errors: clearing.UnknownDay."""
+    clearing.get_day(tx, day)
+    return store.files_of_day(tx, day)
+
+
+def file_document(tx: Tx, message_id: str) -> bytes:
+    """The bytes of a bank file, whether or not it still lies in its folder. Errors: UnknownFile."""
+    file = store.find_file(tx, message_id)
+    if file is None:
+        raise UnknownFile(f"There is no bank file {message_id!r}.")
+    return _document(file, store.instructions_of_file(tx, message_id))
+
+
+def read_statement(ctx: Context, source: Path | bytes, *, step: Step = no_step) -> Reconciliation:
+    """Match a bank statement with what was instructed, and book what the bank has moved.
+
+    An entry agrees in end-to-end id, amount, currency and direction, or it is a break for a person to look at; so is
+    what was instructed and is not there. When all money of a day and currency has moved, what members are due
+    becomes earned. Reading a statement again changes nothing. Errors: BadStatement, StatementDiffers.
+    """
+    document = _read(source)
+    statement = read_camt053(document)
+    matches, breaks = _reconcile(ctx, statement, hashlib.sha256(document).digest())
+    step("matched")
+    with ctx.tx() as tx:
+        touched = store.days_of_statement(tx, statement.statement_id)
+    settled = [(day, currency) for day, currency in touched if _settle(ctx, day, currency, step)]
+    return Reconciliation(statement.statement_id, len(matches), tuple(breaks), tuple(settled))
+
+
+def finish(ctx: Context) -> list[tuple[date, str]]:
+    """End what a kill left between matching and booking; the days and currencies that are settled with it."""
+    with ctx.tx() as tx:
+        waiting = store.unsettled(tx)
+    return [(day, currency) for day, currency in waiting if _settle(ctx, day, currency, no_step)]
+
+
+def progress(tx: Tx, day: date) -> dict[str, Progress]:
+    """How far a day's money is, by currency. Errors: clearing.UnknownDay."""
+    settled = store.settled_currencies(tx, day)
+    instructed = {file.currency for file in store.files_of_day(tx, day)}
+    return {
+        total.currency: Progress.SETTLED
+        if total.currency in settled
+        else Progress.INSTRUCTED
+        if total.currency in instructed
+        else Progress.CLEARED
+        for total in clearing.get_day(tx, day).totals
+    }
+
+
+def open_breaks(tx: Tx, *, after: tuple[str, int] = ("", 0), limit: int = 100) -> list[Break]:
+    """What does not agree and nobody has explained, in order of statement and place."""
+    return store.open_breaks(tx, after, limit)
+
+
+# --- out
+
+
+def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
+    """Write down what the bank is told for a day, once; the files with their bytes."""
+    with ctx.tx() as tx:
+        found = clearing.get_day(tx, day)
+        if found.closed_at is None:
+            raise DayNotClosed(f"{day} is being closed; its files come after.")
+        members = {member.member_id: member for member in trust.list_members(tx)}
+        nets = clearing.net_positions(tx, day)
+        store.add_instructions(
+            tx,
+            instructions_of(
+                nets,
+                names={member_id: member.name for member_id, member in members.items()},
+                accounts={member_id: member.account for member_id, member in members.items()},
+            ),
+        )
+        holder, account = members[clearing.LEAGUE].name, trust.get_member(tx, LEAGUE_BANK).account
+        by_file: dict[str, list[Instruction]] = {}
+        for told in store.instructions_of_day(tx, day):
+            by_file.setdefault(told.message_id, []).append(told)
+        for message_id, told in by_file.items():
+            file = FileRecord(
+                message_id,
+                day,
+                told[0].currency,
+                found.closed_at,
+                holder,
+                account,
+                control_sum(told),
+                len(told),
+                b"",
+            )
+            digest = hashlib.sha256(write_pain001(file, told)).digest()
+            store.add_file(
+                tx,
+                FileRecord(
+                    message_id,
+                    day,
+                    file.currency,
+                    file.created_at,
+                    holder,
+                    account,
+                    control_sum(told),
+                    len(told),
+                    digest,
+                ),
+            )
+        return [(file, _document(file, by_file[file.message_id])) for file in store.files_of_day(tx, day)]
+
+
+def _document(file: FileRecord, instructions: Sequence[Instruction]) -> bytes:
+    document = write_pain001(file, instructions)
+    if hashlib.sha256(document).digest() != file.digest:
+        raise FileDiffers(
+            f"{file.message_id} cannot be written as it was decided; this Hansa writes it differently."
+        )
+    problems = validate_pain001(document)
+    assert not problems, problems
+    return document
+
+
+def _write_once(path: Path, document: bytes) -> None:
+    """Put a file there whole, surviving a power cut; one that is there already must be the same."""
+    if path.exists():
+        if path.read_bytes() != document:
+            raise FileDiffers(
+                f"{path} is there with other content. Move it away, then write the day's files again."
+            )
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with unfinished.open("wb") as file:
+        file.write(document)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+# --- in
+
+
+def _read(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    if source.stat().st_size > STATEMENT_BYTES_MAX:
+        raise BadStatement(
+            problems=(
+                Problem(
+                    str(source),
+                    f"it is larger than {STATEMENT_BYTES_MAX} bytes",
+                    "Ask the bank for it in parts",
+                ),
+            )
+        )
+    return source.read_bytes()
+
+
+def _reconcile(ctx: Context, statement: Statement, digest: bytes) -> tuple[list[Match], list[Break]]:
+    """Lay the statement beside the instructions and keep what comes of it; one read before gives what it gave."""
+    with ctx.tx() as tx:
+        if not store.add_statement(tx, statement, digest, ctx.clock.now()):
+            if store.statement_digest(tx, statement.statement_id) != digest:
+                raise StatementDiffers(
+                    f"Statement {statement.statement_id} was read before with other content."
+                )
+            return (
+                store.matches_of_statement(tx, statement.statement_id),
+                store.breaks_of_statement(tx, statement.statement_id),
+            )
+        ids = {entry.end_to_end_id for entry in statement.entries}
+        instructions = store.lock_instructions(tx, ids)
+        matches, breaks = match(
+            statement,
+            instructions,
+            matched=store.matched_among(tx, ids),
+            missing_from=store.outstanding(tx, statement.currency, statement.created_at),
+            found_at=ctx.clock.now(),
+        )
+        store.add_matches(tx, matches)
+        store.add_breaks(tx, breaks)
+        return matches, breaks
+
+
+def _settle(ctx: Context, day: date, currency: str, step: Step) -> bool:
+    """Book what the bank has moved for a day and currency; once it is all, turn what is due into earned."""
+    with ctx.tx() as tx:
+        if currency in store.settled_currencies(tx, day):
+            return True
+        closed_at = clearing.get_day(tx, day).closed_at
+        assert closed_at is not None, "only a closed day is instructed"
+        told = [one for one in store.instructions_of_day(tx, day) if one.currency == currency]
+        booked = store.booked_days(tx, day, currency)
+        dues = [due for due in clearing.day_dues(tx, day) if due.currency == currency]
+    moved = [_bank_transfer(one, booked[one.end_to_end_id]) for one in told if one.end_to_end_id in booked]
+    if moved:
+        _open_accounts(ctx, currency, {one.member_id for one in told})
+        _post(ctx, moved)
+        step("moved")
+    if len(moved) < len(told):
+        return False
+    _post(ctx, [_earned_transfer(due, day, closed_at) for due in dues])
+    step("earned")
+    with ctx.tx() as tx:
+        store.add_settled(tx, day, currency, ctx.clock.now())
+    step("settled")
+    return True
+
+
+def _open_accounts(ctx: Context, currency: str, member_ids: set[str]) -> None:
+    account = ledger.Account(
+        account_id=settlement_account(currency),
+        currency=currency,
+        code=ledger.AccountCode.SETTLEMENT,
+        holder=LEAGUE_BANK,
+    )
+    ledger.open_accounts(ctx, [account])
+    payments.open_cash_accounts(ctx, [(member_id, currency) for member_id in sorted(member_ids)])
+
+
+def _post(ctx: Context, transfers: Sequence[ledger.Transfer]) -> None:
+    for start in range(0, len(transfers), ledger.BATCH_MAX):
+        results = ledger.post(ctx, transfers[start : start + ledger.BATCH_MAX])
+        assert all(result.ok for result in results), [result for result in results if not result.ok]
+
+
+def _bank_transfer(told: Instruction, booked_day: date) -> ledger.Transfer:
+    """A payment that the bank has made, in the books."""
+    transit, cash = settlement_account(told.currency), payments.cash_account(told.member_id, told.currency)
+    paid_in = told.direction is Direction.IN
+    at = datetime.combine(booked_day, time(0), UTC)
+    return ledger.Transfer(
+        transfer_id=ledger.TransferId(fact_id(at, "settled", told.end_to_end_id)),
+        debit=transit if paid_in else cash,
+        credit=cash if paid_in else transit,
+        amount=told.amount_minor,
+        currency=told.currency,
+        code=ledger.TransferCode.SETTLED_IN if paid_in else ledger.TransferCode.SETTLED_OUT,
+        event_at=at,
+        reference=clearing.day_reference(told.day),
+        memo=told.end_to_end_id,
+    )
+
+
+def _earned_transfer(due: clearing.Due, day: date, closed_at: datetime) -> ledger.Transfer:
+    """What a member was due becomes earned; where corrections outweighed fares, the other way round."""
+    due_account = clearing.due_account(due.member_id, due.currency, due.partition)
+    earned = clearing.earned_account(due.member_id, due.currency, due.partition)
+    parts = (day.isoformat(), due.member_id, due.currency, due.partition)
+    return ledger.Transfer(
+        transfer_id=ledger.TransferId(fact_id(closed_at, "earned", *parts)),
+        debit=due_account if due.minor > 0 else earned,
+        credit=earned if due.minor > 0 else due_account,
+        amount=abs(due.minor),
+        currency=due.currency,
+        code=ledger.TransferCode.EARNED,
+        event_at=closed_at,
+        partition=due.partition,
+        reference=clearing.day_reference(day),
+        memo=f"{day.isoformat()} {due.member_id}"[:200],
+    )

@@ -1,0 +1,297 @@
+"""Bank files, instructions, statements, breaks: the words, and the matching of a statement. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from hansa import ledger
+from hansa.clearing import NetPosition
+from hansa.kernel import HansaError, Money, fact_id
+from hansa.settlement.iso20022 import short
+
+STATEMENT_BYTES_MAX = 32 * 1024 * 1024
+"""The largest statement that is read: about 40,000 entries."""
+
+
+class BadStatement(HansaError):
+    """This is not a bank statement we can read; nothing of it was taken."""
+
+    code: ClassVar[str] = "settlement.bad_statement"
+    status: ClassVar[int] = 422
+
+
+class StatementDiffers(HansaError):
+    """A statement of this id was read before, with other content. Ask the bank which one holds."""
+
+    code: ClassVar[str] = "settlement.statement_differs"
+    status: ClassVar[int] = 409
+
+
+class FileDiffers(HansaError):
+    """A bank file is not what was written down for its day. It was left as it is; nothing was sent."""
+
+    code: ClassVar[str] = "settlement.file_differs"
+    status: ClassVar[int] = 409
+
+
+class UnknownFile(HansaError):
+    """There is no bank file of this message id."""
+
+    code: ClassVar[str] = "settlement.unknown_file"
+    status: ClassVar[int] = 404
+
+
+class DayNotClosed(HansaError):
+    """This day is still being closed; bank files come after."""
+
+    code: ClassVar[str] = "settlement.day_not_closed"
+    status: ClassVar[int] = 409
+
+
+class Direction(StrEnum):
+    """Seen from the league's settlement account: a member pays in, or is paid out."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Progress(StrEnum):
+    """How far a day's money is, in one currency."""
+
+    CLEARED = "cleared"
+    INSTRUCTED = "instructed"
+    SETTLED = "settled"
+
+
+class BreakKind(StrEnum):
+    """How statement and instructions disagree."""
+
+    UNKNOWN = "unknown"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    DIRECTION = "direction"
+    DUPLICATE = "duplicate"
+    NOT_BOOKED = "not_booked"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One payment the bank is told to make. name, account: of the member, when it was instructed."""
+
+    end_to_end_id: str
+    day: date
+    currency: str
+    member_id: str
+    direction: Direction
+    amount_minor: int
+    message_id: str
+    name: str
+    account: str
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A bank file as it was decided. holder, account: of the settlement account. digest: SHA-256 of its bytes."""
+
+    message_id: str
+    day: date
+    currency: str
+    created_at: datetime
+    holder: str
+    account: str
+    control_sum_minor: int
+    transactions: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BankFile:
+    """A pain.001 that lies ready for the bank."""
+
+    currency: str
+    path: Path
+    message_id: str
+    control_sum: Money
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a bank statement. Its place counts from one."""
+
+    place: int
+    end_to_end_id: str
+    amount: Money
+    direction: Direction
+    booked: bool
+    booked_day: date
+    bank_reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A bank statement of the league's settlement account in one currency."""
+
+    statement_id: str
+    account: str
+    currency: str
+    created_at: datetime
+    opening_minor: int
+    closing_minor: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A disagreement that a person has to look at. entry: place in the statement; below zero if not in it."""
+
+    statement_id: str
+    entry: int
+    kind: BreakKind
+    end_to_end_id: str
+    expected_minor: int | None
+    found_minor: int | None
+    currency: str
+    detail: str
+    found_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An entry that says what an instruction said."""
+
+    end_to_end_id: str
+    statement_id: str
+    entry: int
+    booked_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What reading a statement came to. settled: days and currencies whose money has all moved with it."""
+
+    statement_id: str
+    matched: int
+    breaks: tuple[Break, ...]
+    settled: tuple[tuple[date, str], ...]
+
+    @property
+    def unmatched(self) -> int:
+        return len(self.breaks)
+
+
+def settlement_account(currency: str) -> ledger.AccountId:
+    """The league's money in transit at its bank."""
+    return ledger.AccountId(fact_id(None, "settlement", currency))
+
+
+def message_id(day: date, currency: str) -> str:
+    """The id of the day's bank file in a currency."""
+    return f"HANSA-{day:%Y%m%d}-{currency}"
+
+
+def end_to_end_id(day: date, currency: str, member_id: str) -> str:
+    """The id that a payment keeps from our file to the bank's statement; at most 35 characters."""
+    return short(f"HANSA-{day:%Y%m%d}-{currency}-{member_id}", 35)
+
+
+def instructions_of(
+    nets: Iterable[NetPosition], *, names: Mapping[str, str], accounts: Mapping[str, str]
+) -> list[Instruction]:
+    """The payments that settle a day's nets: each net debtor pays in, each net creditor is paid out."""
+    return [
+        Instruction(
+            end_to_end_id=end_to_end_id(net.day, net.currency, net.member_id),
+            day=net.day,
+            currency=net.currency,
+            member_id=net.member_id,
+            direction=Direction.IN if net.net < 0 else Direction.OUT,
+            amount_minor=abs(net.net),
+            message_id=message_id(net.day, net.currency),
+            name=names[net.member_id],
+            account=accounts[net.member_id],
+        )
+        for net in nets
+        if net.net
+    ]
+
+
+def match(
+    statement: Statement,
+    instructions: Mapping[str, Instruction],
+    *,
+    matched: Collection[str],
+    missing_from: Iterable[Instruction],
+    found_at: datetime,
+) -> tuple[list[Match], list[Break]]:
+    """Lay a statement beside what was instructed: what agrees in id, amount, currency and direction, and what not.
+
+    instructions: those the statement names, by end-to-end id. matched: ids that an entry agreed with before.
+    missing_from: what should be in it, had the bank carried everything out; what it names wrongly is not missing.
+    """
+    done = set(matched)
+    matches: list[Match] = []
+    breaks: list[Break] = []
+    for entry in statement.entries:
+        told = instructions.get(entry.end_to_end_id)
+        verdict = _verdict(entry, told, done)
+        if verdict is None:
+            done.add(entry.end_to_end_id)
+            matches.append(Match(entry.end_to_end_id, statement.statement_id, entry.place, entry.booked_day))
+        else:
+            kind, detail = verdict
+            breaks.append(
+                Break(
+                    statement_id=statement.statement_id,
+                    entry=entry.place,
+                    kind=kind,
+                    end_to_end_id=entry.end_to_end_id,
+                    expected_minor=None if told is None else told.amount_minor,
+                    found_minor=entry.amount.minor,
+                    currency=entry.amount.currency,
+                    detail=detail,
+                    found_at=found_at,
+                )
+            )
+    named = {entry.end_to_end_id for entry in statement.entries}
+    lost = [told for told in missing_from if told.end_to_end_id not in done | named]
+    for place, told in enumerate(sorted(lost, key=lambda told: told.end_to_end_id), start=1):
+        breaks.append(
+            Break(
+                statement_id=statement.statement_id,
+                entry=-place,
+                kind=BreakKind.MISSING,
+                end_to_end_id=told.end_to_end_id,
+                expected_minor=told.amount_minor,
+                found_minor=None,
+                currency=told.currency,
+                detail=f"{told.amount} of {told.member_id} was instructed and is not in the statement",
+                found_at=found_at,
+            )
+        )
+    return matches, breaks
+
+
+def _verdict(entry: Entry, told: Instruction | None, done: Collection[str]) -> tuple[BreakKind, str] | None:
+    """Why an entry is not what was instructed; None if it is."""
+    if told is None:
+        return BreakKind.UNKNOWN, f"nobody instructed {entry.amount} under {entry.end_to_end_id or 'no id'}"
+    if entry.amount.currency != told.currency:
+        return BreakKind.CURRENCY, f"instructed in {told.currency}, booked in {entry.amount.currency}"
+    if entry.direction is not told.direction:
+        return BreakKind.DIRECTION, f"instructed to move {told.direction}, booked as {entry.direction}"
+    if entry.amount.minor != told.amount_minor:
+        return BreakKind.AMOUNT, f"instructed {told.amount}, booked {entry.amount}"
+    if not entry.booked:
+        return BreakKind.NOT_BOOKED, f"{entry.amount} is announced and not booked"
+    if entry.end_to_end_id in done:
+        return BreakKind.DUPLICATE, f"{entry.amount} was booked before"
+    return None

@@ -1,0 +1,331 @@
+"""The SQL of settlement."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+
+from psycopg.rows import class_row
+
+from hansa.settlement.model import (
+    Break,
+    BreakKind,
+    Direction,
+    FileRecord,
+    Instruction,
+    Match,
+    Statement,
+)
+from hansa.store import Tx
+
+ADD_INSTRUCTIONS = """
+insert into settlement.instructions
+    (end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account)
+select * from unnest(%s::text[], %s::date[], %s::char(3)[], %s::text[], %s::text[], %s::bigint[], %s::text[],
+    %s::text[], %s::text[])
+on conflict do nothing
+"""
+
+INSTRUCTIONS_OF_DAY = """
+select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account
+from settlement.instructions
+where day = %s
+order by end_to_end_id
+"""
+
+INSTRUCTIONS_OF_FILE = """
+select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account
+from settlement.instructions
+where message_id = %s
+order by end_to_end_id
+"""
+
+LOCK_INSTRUCTIONS = """
+select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account
+from settlement.instructions
+where end_to_end_id = any(%s::text[])
+order by end_to_end_id
+for no key update
+"""
+
+# What a statement of this instant should say: told before, neither seen in any statement nor missed before.
+OUTSTANDING = """
+select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account
+from settlement.instructions i
+join settlement.files f using (message_id)
+where i.currency = %s and f.created_at <= %s
+    and not exists (select from settlement.matches m where m.end_to_end_id = i.end_to_end_id)
+    and not exists (select from settlement.breaks b where b.end_to_end_id = i.end_to_end_id)
+order by i.end_to_end_id
+"""
+
+ADD_FILE = """
+insert into settlement.files
+    (message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict do nothing
+"""
+
+FILES_OF_DAY = """
+select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest
+from settlement.files
+where day = %s
+order by currency
+"""
+
+FILE = """
+select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest
+from settlement.files
+where message_id = %s
+"""
+
+ADD_STATEMENT = """
+insert into settlement.statements (statement_id, currency, digest, entries, read_at)
+values (%s, %s, %s, %s, %s)
+on conflict do nothing
+"""
+
+STATEMENT_DIGEST = "select digest from settlement.statements where statement_id = %s"
+
+MATCHED_AMONG = "select end_to_end_id from settlement.matches where end_to_end_id = any(%s::text[])"
+
+ADD_MATCHES = """
+insert into settlement.matches (end_to_end_id, statement_id, entry, booked_day)
+select * from unnest(%s::text[], %s::text[], %s::integer[], %s::date[])
+"""
+
+MATCHES_OF_STATEMENT = """
+select m.end_to_end_id, m.statement_id, m.entry, m.booked_day
+from settlement.matches m
+where m.statement_id = %s
+order by m.entry
+"""
+
+MATCHED_INSTRUCTIONS = """
+select i.end_to_end_id, m.booked_day
+from settlement.instructions i
+join settlement.matches m using (end_to_end_id)
+where i.day = %s and i.currency = %s
+"""
+
+DAYS_OF_STATEMENT = """
+select distinct i.day, i.currency
+from settlement.matches m
+join settlement.instructions i using (end_to_end_id)
+where m.statement_id = %s
+order by i.day, i.currency
+"""
+
+# Every day and currency with money to move, whose money has all moved, and of which the books do not say so yet.
+UNSETTLED = """
+select i.day, i.currency
+from settlement.instructions i
+left join settlement.matches m using (end_to_end_id)
+where not exists (select from settlement.settled s where s.day = i.day and s.currency = i.currency)
+group by i.day, i.currency
+having bool_or(m.end_to_end_id is not null)
+order by i.day, i.currency
+"""
+
+ADD_BREAKS = """
+insert into settlement.breaks
+    (statement_id, entry, kind, end_to_end_id, expected_minor, found_minor, currency, detail, found_at)
+select * from unnest(%s::text[], %s::integer[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::char(3)[],
+    %s::text[], %s::timestamptz[])
+"""
+
+BREAKS_OF_STATEMENT = """
+select statement_id, entry, kind, end_to_end_id, expected_minor, found_minor, currency, detail, found_at
+from settlement.breaks
+where statement_id = %s
+order by entry
+"""
+
+# A break over an instruction that has been matched since explains itself; a duplicate does not.
+OPEN_BREAKS = """
+select b.statement_id, b.entry, b.kind, b.end_to_end_id, b.expected_minor, b.found_minor, b.currency, b.detail,
+    b.found_at
+from settlement.breaks b
+where (b.statement_id, b.entry) > (%s, %s)
+    and (b.kind not in ('missing', 'not_booked')
+        or not exists (select from settlement.matches m where m.end_to_end_id = b.end_to_end_id))
+order by b.statement_id, b.entry
+limit %s
+"""
+
+ADD_SETTLED = """
+insert into settlement.settled (day, currency, settled_at) values (%s, %s, %s)
+on conflict do nothing
+"""
+
+SETTLED = "select currency from settlement.settled where day = %s"
+
+
+def add_instructions(tx: Tx, instructions: Sequence[Instruction]) -> None:
+    """Write down what the bank is to be told; what is written down already stays as it is."""
+    tx.execute(
+        ADD_INSTRUCTIONS,
+        (
+            [told.end_to_end_id for told in instructions],
+            [told.day for told in instructions],
+            [told.currency for told in instructions],
+            [told.member_id for told in instructions],
+            [told.direction.value for told in instructions],
+            [told.amount_minor for told in instructions],
+            [told.message_id for told in instructions],
+            [told.name for told in instructions],
+            [told.account for told in instructions],
+        ),
+    )
+
+
+def instructions_of_day(tx: Tx, day: date) -> list[Instruction]:
+    """What the bank was told for a day."""
+    return [_instruction(row) for row in tx.execute(INSTRUCTIONS_OF_DAY, (day,)).fetchall()]
+
+
+def instructions_of_file(tx: Tx, message_id: str) -> list[Instruction]:
+    """What a file tells the bank."""
+    return [_instruction(row) for row in tx.execute(INSTRUCTIONS_OF_FILE, (message_id,)).fetchall()]
+
+
+def lock_instructions(tx: Tx, ids: Collection[str]) -> dict[str, Instruction]:
+    """The instructions of these ids that exist; nobody else matches them until the transaction ends."""
+    rows = tx.execute(LOCK_INSTRUCTIONS, (sorted(set(ids)),)).fetchall()
+    return {row[0]: _instruction(row) for row in rows}
+
+
+def outstanding(tx: Tx, currency: str, created_at: datetime) -> list[Instruction]:
+    """What a statement of that currency and instant should say and no statement has said."""
+    return [_instruction(row) for row in tx.execute(OUTSTANDING, (currency, created_at)).fetchall()]
+
+
+def add_file(tx: Tx, file: FileRecord) -> None:
+    """Write down what a file holds; a file written down before stays as it is."""
+    tx.execute(
+        ADD_FILE,
+        (
+            file.message_id,
+            file.day,
+            file.currency,
+            file.created_at,
+            file.holder,
+            file.account,
+            file.control_sum_minor,
+            file.transactions,
+            file.digest,
+        ),
+    )
+
+
+def files_of_day(tx: Tx, day: date) -> list[FileRecord]:
+    """The files of a day, by currency."""
+    with tx.cursor(row_factory=class_row(FileRecord)) as cursor:
+        return cursor.execute(FILES_OF_DAY, (day,)).fetchall()
+
+
+def find_file(tx: Tx, message_id: str) -> FileRecord | None:
+    """A file by its message id."""
+    with tx.cursor(row_factory=class_row(FileRecord)) as cursor:
+        return cursor.execute(FILE, (message_id,)).fetchone()
+
+
+def add_statement(tx: Tx, statement: Statement, digest: bytes, read_at: datetime) -> bool:
+    """Remember that a statement is read; whether it is new."""
+    row = (statement.statement_id, statement.currency, digest, len(statement.entries), read_at)
+    return tx.execute(ADD_STATEMENT, row).rowcount == 1
+
+
+def statement_digest(tx: Tx, statement_id: str) -> bytes | None:
+    """SHA-256 of the statement that was read under this id."""
+    row = tx.execute(STATEMENT_DIGEST, (statement_id,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def matched_among(tx: Tx, ids: Collection[str]) -> set[str]:
+    """Those of these instructions that an entry agreed with."""
+    return {end_to_end_id for (end_to_end_id,) in tx.execute(MATCHED_AMONG, (list(ids),)).fetchall()}
+
+
+def add_matches(tx: Tx, matches: Sequence[Match]) -> None:
+    """Keep what agrees."""
+    tx.execute(
+        ADD_MATCHES,
+        (
+            [match.end_to_end_id for match in matches],
+            [match.statement_id for match in matches],
+            [match.entry for match in matches],
+            [match.booked_day for match in matches],
+        ),
+    )
+
+
+def matches_of_statement(tx: Tx, statement_id: str) -> list[Match]:
+    """What agreed in a statement."""
+    with tx.cursor(row_factory=class_row(Match)) as cursor:
+        return cursor.execute(MATCHES_OF_STATEMENT, (statement_id,)).fetchall()
+
+
+def booked_days(tx: Tx, day: date, currency: str) -> dict[str, date]:
+    """On which day the bank booked each instruction of a day and currency that it has booked."""
+    return dict(tx.execute(MATCHED_INSTRUCTIONS, (day, currency)).fetchall())
+
+
+def days_of_statement(tx: Tx, statement_id: str) -> list[tuple[date, str]]:
+    """The days and currencies of what agreed in a statement."""
+    return [(day, currency) for day, currency in tx.execute(DAYS_OF_STATEMENT, (statement_id,)).fetchall()]
+
+
+def unsettled(tx: Tx) -> list[tuple[date, str]]:
+    """Days and currencies of which some money has moved and which are not settled."""
+    return [(day, currency) for day, currency in tx.execute(UNSETTLED).fetchall()]
+
+
+def add_breaks(tx: Tx, breaks: Sequence[Break]) -> None:
+    """Keep what does not agree."""
+    tx.execute(
+        ADD_BREAKS,
+        (
+            [found.statement_id for found in breaks],
+            [found.entry for found in breaks],
+            [found.kind.value for found in breaks],
+            [found.end_to_end_id for found in breaks],
+            [found.expected_minor for found in breaks],
+            [found.found_minor for found in breaks],
+            [found.currency for found in breaks],
+            [found.detail for found in breaks],
+            [found.found_at for found in breaks],
+        ),
+    )
+
+
+def breaks_of_statement(tx: Tx, statement_id: str) -> list[Break]:
+    """What did not agree in a statement."""
+    return [_break(row) for row in tx.execute(BREAKS_OF_STATEMENT, (statement_id,)).fetchall()]
+
+
+def open_breaks(tx: Tx, after: tuple[str, int], limit: int) -> list[Break]:
+    """What nobody has explained yet, in order of statement and place."""
+    return [_break(row) for row in tx.execute(OPEN_BREAKS, (*after, limit)).fetchall()]
+
+
+def add_settled(tx: Tx, day: date, currency: str, at: datetime) -> None:
+    """Remember that a day's money has all moved in a currency."""
+    tx.execute(ADD_SETTLED, (day, currency, at))
+
+
+def settled_currencies(tx: Tx, day: date) -> set[str]:
+    """The currencies in which a day is settled."""
+    return {currency for (currency,) in tx.execute(SETTLED, (day,)).fetchall()}
+
+
+def _instruction(row: tuple[str, date, str, str, str, int, str, str, str]) -> Instruction:
+    end_to_end_id, day, currency, member_id, direction, minor, message_id, name, account = row
+    return Instruction(
+        end_to_end_id, day, currency, member_id, Direction(direction), minor, message_id, name, account
+    )
+
+
+def _break(row: tuple[str, int, str, str, int | None, int | None, str, str, datetime]) -> Break:
+    statement_id, entry, kind, end_to_end_id, expected, found, currency, detail, found_at = row
+    return Break(
+        statement_id, entry, BreakKind(kind), end_to_end_id, expected, found, currency, detail, found_at
+    )
