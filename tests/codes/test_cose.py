@@ -127,10 +127,7 @@ def test_a_message_of_any_length_is_signed_and_read(length: int) -> None:
     assert check_eddsa(key.public_key(), message.signature, to_be_signed(message.protected, message.payload))
 
 
-@pytest.mark.parametrize("data", ["", "80", "a0", "84404040", "8440a04040ff", "d28440a0f640", "8340a040"])
+@pytest.mark.parametrize("data", ["", "80", "a0", "84404040", "d28440a0f640", "8340a040", "c18440a04040"])
 def test_what_is_no_message_is_refused(data: str) -> None:
     with pytest.raises(MalformedCbor):
-        message = read_sign1(bytes.fromhex(data))
-        if data.endswith("ff"):  # bytes after the end are the caller's to notice: it compares
-            assert message.payload == b""
-            raise MalformedCbor
+        read_sign1(bytes.fromhex(data))

@@ -70,7 +70,9 @@ def write_sign1(protected: bytes, payload: bytes, signature: bytes) -> bytes:
 
 
 def to_be_signed(protected: bytes, payload: bytes, external: bytes = b"") -> bytes:
-    """The bytes a COSE_Sign1 signature is made over (Sig_structure)."""
+    """The bytes a COSE_Sign1 signature is made over (Sig_structure); an empty header counts as no bytes."""
+    if protected == b"\xa0":
+        protected = b""
     return b"\x84\x6aSignature1" + bstr(protected) + bstr(external) + bstr(payload)
 
 
