@@ -1,0 +1,402 @@
+"""What can be done in rides: hand in taps, have days rated, have charges posted, look into a journey."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from hansa import atlas, clearing, identity, ledger, payments, trust
+from hansa.kernel import InvalidInput, Money, Problem, fact_id, service_day_bounds
+from hansa.rides import store
+from hansa.rides.fares import Quote, Unpriceable
+from hansa.rides.model import (
+    TAPS_MAX,
+    CityFares,
+    CityFlow,
+    Flow,
+    FlowSlot,
+    JourneyDetail,
+    JourneyId,
+    JourneyRecord,
+    OpeningSpend,
+    PostCounts,
+    Refusals,
+    RefusedTap,
+    RiderClass,
+    TapBatchTooLarge,
+    TapLike,
+    TapReceipt,
+    TariffConflict,
+    Token,
+    TokenConflict,
+    UnknownJourney,
+    UnknownTariff,
+    tap_digest,
+)
+from hansa.rides.rating import Tariffs, digest_of
+from hansa.rides.store import DayKey, KnownTap, TariffVersion
+from hansa.rides.tariff import Tariff
+from hansa.store import Context, Tx
+
+AHEAD_MAX = timedelta(minutes=5)
+"""How far a gate's clock may run ahead of ours before its taps are refused."""
+
+CHARGES_MAX = 2_000
+"""Charges in one call of payments, so that its chains stay within one ledger batch."""
+
+# -- tariffs ------------------------------------------------------------------------------------------------
+
+
+def import_tariff(tx: Tx, tariff: Tariff) -> bool:
+    """Put a tariff in force from its first day; False when exactly this one was there already.
+
+    Days that it speaks for and that have taps are rated again.
+    Errors: TariffConflict when another text begins on that day, or the operator's day would start at another time.
+    """
+    versions = [version for version in store.list_tariffs(tx) if version.operator_id == tariff.operator_id]
+    digest = digest_of(tariff.source)
+    for version in versions:
+        if version.valid_from == tariff.valid_from:
+            if version.digest == digest:
+                return False
+            raise TariffConflict
+        if (version.tz, version.day_starts, version.currency) != (
+            tariff.tz,
+            tariff.day_starts,
+            tariff.currency,
+        ):
+            raise TariffConflict(
+                "Time zone, day start and currency of an operator are the same in all its tariffs."
+            )
+    at = _now(tx)
+    if not store.insert_tariff(tx, tariff, digest, at):
+        raise TariffConflict
+    store.mark_days_of_operator(tx, tariff, at)
+    return True
+
+
+def list_tariffs(tx: Tx) -> list[TariffVersion]:
+    """All versions of all tariffs, by operator and first day."""
+    return store.list_tariffs(tx)
+
+
+def get_tariff(tx: Tx, operator_id: str, day: date) -> Tariff:
+    """The tariff in force on a service day. Errors: UnknownTariff."""
+    tariffs = Tariffs(tx)
+    version = tariffs.version_on(operator_id, day)
+    if version is None:
+        raise UnknownTariff(f"{operator_id} has no tariff in force on {day}.")
+    return tariffs.read(version)
+
+
+def quote(
+    tx: Tx, *, operator_id: str, origin: str, destination: str, at: datetime, rider_class: RiderClass
+) -> Quote:
+    """What a single journey costs that starts at this instant, before caps and monthly tiers.
+
+    Errors: UnknownTariff; InvalidInput when the tariff has no fare for it.
+    """
+    tariffs = Tariffs(tx)
+    if not tariffs.knows(operator_id):
+        raise UnknownTariff(f"{operator_id} has no tariff.")
+    day = tariffs.days_touched(operator_id, at)[0]
+    version = tariffs.version_on(operator_id, day)
+    if version is None:
+        raise UnknownTariff(f"{operator_id} has no tariff in force on {day}.")
+    try:
+        return tariffs.pricer(version).quote(origin, destination, at, rider_class)
+    except Unpriceable as reason:
+        problem = Problem("origin, destination", str(reason), "Name two stops of this operator's network")
+        raise InvalidInput("The tariff has no fare for this journey.", problems=(problem,)) from reason
+
+
+# -- tokens and taps ----------------------------------------------------------------------------------------
+
+
+def register_tokens(tx: Tx, tokens: Sequence[Token]) -> None:
+    """Tell whom ride tokens stand for. Again with the same is harmless.
+
+    Errors: TokenConflict when a token id is known with anything else; nothing is kept then.
+    """
+    if not tokens:
+        return
+    store.insert_tokens(tx, tokens)
+    known = store.find_tokens(tx, [token.cti for token in tokens])
+    for token in tokens:
+        if known[token.cti] != token:
+            raise TokenConflict(
+                f"The token {token.cti.hex()} already stands for another account, class or life."
+            )
+
+
+def record_taps(
+    ctx: Context, gate_id: str | None, taps: Sequence[TapLike], *, operator_id: str | None = None
+) -> TapReceipt:
+    """Keep taps exactly once. Sending a batch again is harmless: all its taps are duplicates then.
+
+    gate_id: the one gate that speaks; None when someone hands in for many. operator_id: whose gates these must be.
+    A refused tap does not hold up the others. Errors: TapBatchTooLarge, with nothing kept.
+    """
+    if len(taps) > TAPS_MAX:
+        raise TapBatchTooLarge(f"{len(taps):,} taps in one batch; send at most {TAPS_MAX:,} at a time.")
+    if not taps:
+        return TapReceipt(0, 0, ())
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        gates = trust.find_gates(tx, {tap.gate_id for tap in taps})
+        if gate_id is not None:
+            gates = {one: gate for one, gate in gates.items() if one == gate_id}
+        if operator_id is not None:
+            gates = {one: gate for one, gate in gates.items() if gate.operator_id == operator_id}
+        tokens = store.find_tokens(tx, [tap.cti for tap in taps])
+        good, refused, repeats = _sort_out(ctx, taps, gates, tokens, now)
+        recorded, duplicates, conflicts = _keep(tx, good, now)
+        refused += conflicts
+        return TapReceipt(recorded, duplicates + repeats, tuple(sorted(refused, key=lambda one: one.index)))
+
+
+def _sort_out(
+    ctx: Context,
+    taps: Sequence[TapLike],
+    gates: dict[str, trust.GateRecord],
+    tokens: dict[bytes, Token],
+    now: datetime,
+) -> tuple[dict[int, KnownTap], list[RefusedTap], int]:
+    """Taps that may be kept, by their place in the batch; those that may not; and repeats within the batch."""
+    good: dict[int, KnownTap] = {}
+    refused: list[RefusedTap] = []
+    seen: dict[tuple[str, int], bytes] = {}
+    partitions: dict[UUID, int] = {}
+    repeats = 0
+    for index, tap in enumerate(taps):
+        gate, token = gates.get(tap.gate_id), tokens.get(tap.cti)
+        if gate is None:
+            refused.append(
+                RefusedTap(index, "rides.unknown_gate", f"No gate {tap.gate_id!r} that you speak for.")
+            )
+        elif token is None:
+            refused.append(
+                RefusedTap(index, "rides.unknown_token", f"No issuer told of token {tap.cti.hex()}.")
+            )
+        elif tap.tapped_at > now + AHEAD_MAX:
+            ahead = int((tap.tapped_at - now).total_seconds())
+            detail = f"{ahead:,} s ahead of our clock; set the gate's clock and hand the tap in again later."
+            refused.append(RefusedTap(index, "rides.tap_from_future", detail))
+        elif tap.tap_id != fact_id(tap.tapped_at, tap.gate_id, tap.sequence):
+            detail = "tap_id is not the id of this gate's tap with this sequence number and instant."
+            refused.append(RefusedTap(index, "rides.tap_conflict", detail))
+        else:
+            digest = tap_digest(tap)
+            first = seen.get((tap.gate_id, tap.sequence))
+            if first is None:
+                seen[tap.gate_id, tap.sequence] = digest
+                partition = partitions.get(token.account_id)
+                if partition is None:
+                    partition = partitions[token.account_id] = ctx.directory.partition_of(token.account_id)
+                good[index] = KnownTap(
+                    tap,
+                    digest,
+                    partition,
+                    token.account_id,
+                    gate.operator_id,
+                    tap.stop_id or gate.stop_id,
+                    gate.line_id,
+                    gate.product,
+                )
+            elif first == digest:
+                repeats += 1
+            else:
+                refused.append(_conflict(index, tap))
+    return good, refused, repeats
+
+
+def _keep(tx: Tx, good: dict[int, KnownTap], now: datetime) -> tuple[int, int, list[RefusedTap]]:
+    """Write what is new, and tell repeats from contradictions in the rest."""
+    if not good:
+        return 0, 0, []
+    fresh = store.insert_taps(tx, list(good.values()), now)
+    tariffs = Tariffs(tx)
+    days: set[DayKey] = set()
+    old: dict[int, KnownTap] = {}
+    for index, known in good.items():
+        if (known.tap.gate_id, known.tap.sequence) not in fresh:
+            old[index] = known
+        elif tariffs.knows(known.operator_id):
+            for day in tariffs.days_touched(known.operator_id, known.tap.tapped_at):
+                days.add(DayKey(known.partition, known.account_id, known.operator_id, day))
+    store.mark_days(tx, days, now)
+    if not old:
+        return len(fresh), 0, []
+    digests = store.find_digests(tx, [(known.tap.gate_id, known.tap.sequence) for known in old.values()])
+    conflicts = [
+        _conflict(index, known.tap)
+        for index, known in old.items()
+        if digests[known.tap.gate_id, known.tap.sequence] != known.digest
+    ]
+    return len(fresh), len(old) - len(conflicts), conflicts
+
+
+def _conflict(index: int, tap: TapLike) -> RefusedTap:
+    detail = f"Tap {tap.sequence} of gate {tap.gate_id!r} is known with other content; the first stays."
+    return RefusedTap(index, "rides.tap_conflict", detail)
+
+
+def record_refusals(tx: Tx, refusals: Sequence[Refusals]) -> None:
+    """Take in how often gates refused, by minute and reason. Hearing a count again is harmless."""
+    store.record_refusals(tx, refusals)
+
+
+def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
+    """State what accounts had spent in a week or month before Hansa kept the books."""
+    store.set_opening_spend(tx, spends)
+
+
+# -- charges ------------------------------------------------------------------------------------------------
+
+
+def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
+    """Send charges to the ledger, through payments, in the order in which the rides ended.
+
+    A charge is noted as an intent first and carries its own id, so a run after a kill finishes what was begun.
+    """
+    counts = PostCounts()
+    opened: set[tuple[str, str, str]] = set()
+    while counts.charges < limit:
+        with ctx.tx() as tx:
+            intents = store.load_intents(tx, min(CHARGES_MAX, limit - counts.charges))
+        if not intents:
+            break
+        positions = {(one.issuer_id, one.operator_id, one.currency) for one in intents}
+        if positions - opened:
+            clearing.open_positions(ctx, sorted(positions - opened))
+            opened |= positions
+        charged = {one.charge_id: one for one in payments.charge(ctx, [_charge(one) for one in intents])}
+        posted = [
+            store.PostedCharge(
+                one.partition,
+                one.journey_id,
+                one.revision,
+                charged[one.charge_id].wallet_amount.minor,
+                charged[one.charge_id].on_risk,
+                " ".join(str(transfer_id) for transfer_id in charged[one.charge_id].transfer_ids),
+            )
+            for one in intents
+        ]
+        with ctx.tx() as tx:
+            store.mark_posted(tx, posted, ctx.clock.now())
+        on_risk = sum(one.on_risk for one in posted)
+        counts = PostCounts(counts.charges + len(posted), counts.on_risk + on_risk)
+    return counts
+
+
+def _charge(intent: store.NewCharge) -> payments.Charge:
+    first = intent.revision == 0
+    return payments.Charge(
+        charge_id=intent.charge_id,
+        account_id=identity.AccountId(intent.account_id),
+        issuer_id=trust.MemberId(intent.issuer_id),
+        wallet_currency=intent.wallet_currency,
+        amount=Money(intent.amount_minor, intent.currency),
+        payee=clearing.position_account(
+            intent.issuer_id, intent.operator_id, intent.currency, intent.partition
+        ),
+        at=intent.event_at,
+        rate_day=intent.service_day,
+        reference=intent.journey_id,
+        code=ledger.TransferCode.FARE if first else ledger.TransferCode.FARE_CORRECTION,
+    )
+
+
+# -- looking ------------------------------------------------------------------------------------------------
+
+
+def journeys(
+    tx: Tx, account_id: UUID, *, after: tuple[datetime, UUID] | None = None, limit: int = 50
+) -> list[JourneyRecord]:
+    """An account's journeys, latest first. after: start and id of the last one seen."""
+    return store.list_journeys(tx, account_id, after, limit)
+
+
+def find_journeys(tx: Tx, ids: Sequence[JourneyId]) -> dict[JourneyId, JourneyRecord]:
+    """Those of these journeys that there are, by id."""
+    return {found.record.journey_id: found.record for found in store.get_journeys(tx, ids)}
+
+
+def journey(tx: Tx, journey_id: JourneyId) -> JourneyDetail:
+    """A journey down to its taps and up to its postings. Errors: UnknownJourney."""
+    found = store.get_journeys(tx, [journey_id])
+    if not found:
+        raise UnknownJourney(f"There is no journey {journey_id}.")
+    one = found[0]
+    taps = store.get_taps(tx, one.partition, one.taps)
+    charges = store.get_charges(tx, one.partition, journey_id)
+    return JourneyDetail(one.record, tuple(taps), tuple(charges))
+
+
+def fares_by_city(tx: Tx, day: date) -> list[CityFares]:
+    """What a service day brought each operator."""
+    cities = {version.operator_id: version.city_id for version in Tariffs(tx).all_latest()}
+    return [
+        CityFares(cities[operator_id], operator_id, currency, *counts)
+        for operator_id, currency, *counts in store.fares_by_operator(tx, day)
+    ]
+
+
+def flow(tx: Tx, day: date) -> Flow:
+    """A service day of the whole league: taps and refusals by five minutes, by stop and by line."""
+    versions = sorted(Tariffs(tx).all_latest(), key=lambda version: version.city_id)
+    return Flow(day, tuple(_city_flow(tx, version, day) for version in versions))
+
+
+def _city_flow(tx: Tx, version: TariffVersion, day: date) -> CityFlow:
+    starts_at, ends_at = service_day_bounds(day, version.tz, version.day_starts)
+    gates = {gate.gate_id: gate for gate in trust.list_gates(tx, version.operator_id)}
+    rows = store.flow_rows(tx, version.operator_id, day, (starts_at, ends_at), list(gates))
+    first_minute = version.day_starts.hour * 60 + version.day_starts.minute
+    slots: dict[int, list[int]] = {}
+    for slot, action, count in rows.taps:
+        slots.setdefault(slot, [0, 0, 0, 0])[_COLUMNS[action]] += count
+    reasons: dict[str, int] = {}
+    for slot, reason, count in rows.refusals:
+        slots.setdefault(slot, [0, 0, 0, 0])[3] += count
+        reasons[reason] = reasons.get(reason, 0) + count
+    stops: dict[str, int] = {}
+    lines: dict[str, int] = {}
+    network = atlas.get_network(tx, version.city_id)
+    for stop, line, count in rows.places:
+        if stop is not None:
+            stops[stop] = stops.get(stop, 0) + count
+        for name in _lines_of(network, stop, line):
+            lines[name] = lines.get(name, 0) + count
+    number, riders, incomplete, held, fares = rows.journeys
+    return CityFlow(
+        city_id=version.city_id,
+        operator_id=version.operator_id,
+        taps=sum(count for _, _, count in rows.taps),
+        journeys=number,
+        riders=riders,
+        incomplete=incomplete,
+        held=held,
+        fares=Money(fares, version.currency),
+        slots=tuple(FlowSlot(first_minute + 5 * slot, *slots[slot]) for slot in sorted(slots)),
+        refusals=reasons,
+        stops=stops,
+        lines=lines,
+    )
+
+
+_COLUMNS = {"entry": 0, "exit": 1, "board": 2}
+
+
+def _lines_of(network: atlas.Network, stop: str | None, line: str | None) -> list[str]:
+    """The line that was boarded, else those that call where the rider entered."""
+    if line is not None:
+        return [line]
+    if stop is None or stop not in network.stops:
+        return []
+    return [one.line_id for one in network.lines_at(stop)]
+
+
+def _now(tx: Tx) -> datetime:
+    row = tx.execute("select now()").fetchone()
+    assert row is not None, "now() has a row"
+    return row[0]

@@ -1,0 +1,432 @@
+"""What a ride is made of: taps, the journeys they pair into, what a journey costs and why."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import ClassVar, Literal, NewType, Protocol, cast
+from uuid import UUID
+
+from hansa.kernel import HansaError, Money
+from hansa.rides.wording import say
+
+JourneyId = NewType("JourneyId", UUID)
+"""A journey is named by its first tap, so working it out again gives the same name."""
+
+Action = Literal["entry", "exit", "board"]
+RiderClass = Literal["adult", "child", "senior", "student"]
+Kind = Literal["complete", "no_exit", "no_entry", "boarding"]
+Status = Literal["priced", "held", "withdrawn"]
+
+RIDER_CLASSES: tuple[RiderClass, ...] = ("adult", "child", "senior", "student")
+
+TAPS_MAX = 5_000
+"""Taps in one batch. One batch is one statement and one commit; more waits for the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What a gate hands in for one accepted code, field for field as the gate library makes it.
+
+    tap_id: fact_id(tapped_at, gate_id, sequence). chain: hash chain of this gate's taps, 32 bytes.
+    """
+
+    tap_id: UUID
+    gate_id: str
+    sequence: int
+    action: Action
+    stop_id: str | None
+    tapped_at: datetime
+    cti: bytes
+    counter: int
+    kid: bytes
+    made_at: datetime
+    list_version: int
+    chain: bytes
+
+    @staticmethod
+    def from_gate(tap: "TapLike") -> "Tap":
+        """The same tap as this room's own value."""
+        return Tap(
+            tap.tap_id,
+            tap.gate_id,
+            tap.sequence,
+            cast(Action, tap.action),
+            tap.stop_id,
+            tap.tapped_at,
+            tap.cti,
+            tap.counter,
+            tap.kid,
+            tap.made_at,
+            tap.list_version,
+            tap.chain,
+        )
+
+
+class TapLike(Protocol):
+    """Any value with a tap's fields: the gate library's own Tap is one."""
+
+    @property
+    def tap_id(self) -> UUID: ...
+    @property
+    def gate_id(self) -> str: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def stop_id(self) -> str | None: ...
+    @property
+    def tapped_at(self) -> datetime: ...
+    @property
+    def cti(self) -> bytes: ...
+    @property
+    def counter(self) -> int: ...
+    @property
+    def kid(self) -> bytes: ...
+    @property
+    def made_at(self) -> datetime: ...
+    @property
+    def list_version(self) -> int: ...
+    @property
+    def chain(self) -> bytes: ...
+
+
+def tap_digest(tap: TapLike) -> bytes:
+    """Sixteen bytes that differ when anything in the tap differs: tells a repeat from a contradiction."""
+    body = (
+        f"{tap.tap_id.hex}|{tap.action}|{tap.stop_id}|{tap.tapped_at.timestamp()!r}|{tap.cti.hex()}|{tap.counter}"
+        f"|{tap.kid.hex()}|{tap.made_at.timestamp()!r}|{tap.list_version}|{tap.chain.hex()}"
+    )
+    return hashlib.sha256(body.encode()).digest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Whom a ride token stands for: the issuer's side of the 8 bytes a code carries."""
+
+    cti: bytes
+    account_id: UUID
+    issuer_id: str
+    wallet_currency: str
+    rider_class: RiderClass
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A tap as pairing and pricing see it: where, when, which way, and on whose token."""
+
+    tap_id: UUID
+    gate_id: str
+    sequence: int
+    action: Action
+    stop_id: str | None
+    line_id: str | None
+    product: str
+    tapped_at: datetime
+    cti: bytes
+    rider_class: RiderClass
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One trip with one operator, from its first tap to its last.
+
+    kind: complete; no_exit or no_entry when the other tap is missing; boarding when one tap is the whole trip.
+    origin, destination: stop ids, None where no tap tells.
+    """
+
+    journey_id: JourneyId
+    kind: Kind
+    product: str
+    rider_class: RiderClass
+    cti: bytes
+    started_at: datetime
+    ended_at: datetime
+    origin: str | None
+    destination: str | None
+    line_id: str | None
+    first_tap: UUID
+    last_tap: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a fare's explanation: a rule of the tariff, what it added or took off, and the figures.
+
+    amount: minor units of ``currency``; the amounts of a fare's steps add up to the fare.
+    """
+
+    rule: str
+    amount: int
+    currency: str
+    facts: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+
+    @property
+    def text(self) -> str:
+        """The step in plain English with its figures."""
+        return say(self.rule, self.amount, self.currency, self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Fare:
+    """What a journey costs, and why.
+
+    status: ``held`` when the tariff has no answer: shown to the operator, never charged by guess.
+    counted_minor: what counts towards the weekly or monthly cap (after daily caps, before that one), by
+        (product, zones). tier_minor: what counts towards the month's cumulative tiers.
+    """
+
+    journey_id: JourneyId
+    amount_minor: int
+    currency: str
+    steps: tuple[Step, ...]
+    status: Status = "priced"
+    zones: str = ""
+    counted_minor: int = 0
+    tier_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What earlier days of the same period have used up, for one account and one operator.
+
+    month_minor: paid this calendar month, as the cumulative tiers count it.
+    period_minor: counted towards the weekly (or monthly) cap so far, by (product, zones).
+    opening_minor: spent in that period before Hansa kept the books; it counts inside every cap.
+    """
+
+    month_minor: int = 0
+    period_minor: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    opening_minor: int = 0
+
+
+class StopFacts(Protocol):
+    """What fares need of a stop."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Places(Protocol):
+    """What fares need of a network; ``atlas.Network`` is one."""
+
+    @property
+    def stops(self) -> Mapping[str, StopFacts]: ...
+
+    def distance_m(self, origin: str, destination: str, /) -> int:
+        """Shortest metres over the network."""
+        ...
+
+    def zone_of(self, stop_id: str, /) -> str | None:
+        """The stop's fare zone, ``"2"``, or ``"2/3"`` on a boundary."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningSpend:
+    """What an account had spent with an operator in the week or month from ``start_day``, before the books began."""
+
+    account_id: UUID
+    operator_id: str
+    period: Literal["week", "month"]
+    start_day: date
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """How often a gate refused for one reason within one minute."""
+
+    gate_id: str
+    minute: datetime
+    reason: str
+    count: int
+
+
+# -- what is told to callers ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTap:
+    """A tap that was not taken: where it stood in the batch, a stable code, and what is wrong with it."""
+
+    index: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapReceipt:
+    """What became of a batch: newly recorded, already known, refused."""
+
+    recorded: int
+    duplicates: int
+    refused: tuple[RefusedTap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateCounts:
+    """What one run of rating did. days: (account, operator, service day) keys worked through."""
+
+    days: int = 0
+    taps: int = 0
+    journeys: int = 0
+    held: int = 0
+    charges: int = 0
+
+    def __add__(self, other: "RateCounts") -> "RateCounts":
+        return RateCounts(
+            self.days + other.days,
+            self.taps + other.taps,
+            self.journeys + other.journeys,
+            self.held + other.held,
+            self.charges + other.charges,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PostCounts:
+    """What one run of posting did. on_risk: charges the issuer carries because the wallet was short."""
+
+    charges: int = 0
+    on_risk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRecord:
+    """One posting of a journey: the first fare is revision 0, a later one corrects it (``amount`` may be negative).
+
+    status: ``intent`` until the ledger has it, then ``posted``. wallet_amount: what left the wallet.
+    """
+
+    charge_id: UUID
+    revision: int
+    status: str
+    amount: Money
+    wallet_amount: Money | None
+    on_risk: bool
+    transfer_ids: tuple[UUID, ...]
+    made_at: datetime
+    posted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyRecord:
+    """A journey as the books hold it, with its fare and the reason for it."""
+
+    journey_id: JourneyId
+    account_id: UUID
+    issuer_id: str
+    operator_id: str
+    city_id: str
+    service_day: date
+    kind: Kind
+    product: str
+    rider_class: RiderClass
+    started_at: datetime
+    ended_at: datetime
+    origin: str | None
+    destination: str | None
+    line_id: str | None
+    status: Status
+    fare: Money
+    steps: tuple[Step, ...]
+    zones: str
+    tariff_valid_from: date
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyDetail:
+    """A journey down to its taps and up to its postings."""
+
+    journey: JourneyRecord
+    taps: tuple[Tap, ...]
+    charges: tuple[ChargeRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSlot:
+    """Five minutes of one city's day. minute: minutes after local midnight of the service day, 0 to 1,799."""
+
+    minute: int
+    entries: int
+    exits: int
+    boardings: int
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True)
+class CityFlow:
+    """One operator's service day for the console."""
+
+    city_id: str
+    operator_id: str
+    taps: int
+    journeys: int
+    riders: int
+    incomplete: int
+    held: int
+    fares: Money
+    slots: tuple[FlowSlot, ...]
+    refusals: Mapping[str, int]
+    stops: Mapping[str, int]
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A service day of the whole league, city by city."""
+
+    day: date
+    cities: tuple[CityFlow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CityFares:
+    """What a service day brought one operator. corrections: journeys whose first fare was put right later."""
+
+    city_id: str
+    operator_id: str
+    currency: str
+    journeys: int
+    incomplete: int
+    held: int
+    corrections: int
+    charged_minor: int
+
+
+class TapBatchTooLarge(HansaError):
+    """A batch holds at most 5,000 taps; send it in parts."""
+
+    code: ClassVar[str] = "rides.batch_too_large"
+    status: ClassVar[int] = 413
+
+
+class TokenConflict(HansaError):
+    """This token id already stands for another account or class."""
+
+    code: ClassVar[str] = "rides.token_conflict"
+    status: ClassVar[int] = 409
+
+
+class UnknownTariff(HansaError):
+    """No tariff of this operator is in force on that day."""
+
+    code: ClassVar[str] = "rides.unknown_tariff"
+    status: ClassVar[int] = 404
+
+
+class TariffConflict(HansaError):
+    """A tariff from that day is already in force and says something else; give the new one a later day."""
+
+    code: ClassVar[str] = "rides.tariff_conflict"
+    status: ClassVar[int] = 409
+
+
+class UnknownJourney(HansaError):
+    """There is no such journey."""
+
+    code: ClassVar[str] = "rides.unknown_journey"
+    status: ClassVar[int] = 404

@@ -1,0 +1,377 @@
+"""Days are worked out from their taps, and what changed is written: journeys, fares, and charges for the ledger.
+
+One transaction rates a chunk of days in one partition. A key is one account's service day with one operator; it is
+always rated whole, so it does not matter how its taps arrived. Where the tariff looks back over a week or month, a
+change has the later days of that period rated again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from hansa import atlas
+from hansa.kernel import fact_id, service_day, service_day_bounds
+from hansa.rides import store
+from hansa.rides.fares import Pricer
+from hansa.rides.model import Counters, Fare, Journey, RateCounts, Step
+from hansa.rides.pairing import pair_taps
+from hansa.rides.reading import read_source
+from hansa.rides.store import CounterAsk, DayKey, DayTaps, KeptJourney, NewCharge, RatedJourney, TariffVersion
+from hansa.rides.tariff import Tariff, TariffSource, period_end, period_start
+from hansa.store import Context, Tx
+
+CHUNK = 4_000
+"""Days in one transaction: some ten thousand rows, half a second."""
+
+
+def digest_of(source: TariffSource) -> bytes:
+    """What tells one tariff text from another."""
+    digest = hashlib.sha256(source.toml.encode())
+    for name in sorted(source.tables):
+        digest.update(name.encode() + b"\0" + source.tables[name].encode())
+    return digest.digest()
+
+
+class Tariffs:
+    """The tariffs in the books, as one transaction sees them."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._versions: dict[str, list[TariffVersion]] = {}
+        for version in store.list_tariffs(tx):
+            self._versions.setdefault(version.operator_id, []).append(version)
+        self._bounds: dict[tuple[str, date], tuple[datetime, datetime]] = {}
+
+    def knows(self, operator_id: str) -> bool:
+        """Whether this operator has any tariff."""
+        return operator_id in self._versions
+
+    def latest(self, operator_id: str) -> TariffVersion:
+        """The operator's latest version; time zone and day start are the same in all."""
+        return self._versions[operator_id][-1]
+
+    def all_latest(self) -> list[TariffVersion]:
+        """The latest version of each operator."""
+        return [versions[-1] for versions in self._versions.values()]
+
+    def version_on(self, operator_id: str, day: date) -> TariffVersion | None:
+        """The version in force on a service day."""
+        for version in reversed(self._versions.get(operator_id, [])):
+            if version.valid_from <= day and (version.valid_to is None or day <= version.valid_to):
+                return version
+        return None
+
+    def bounds(self, operator_id: str, day: date) -> tuple[datetime, datetime]:
+        """The instants between which the operator's service day lies."""
+        known = self._bounds.get((operator_id, day))
+        if known is None:
+            version = self.latest(operator_id)
+            known = service_day_bounds(day, version.tz, version.day_starts)
+            self._bounds[operator_id, day] = known
+        return known
+
+    def journey_max(self, operator_id: str) -> timedelta:
+        """The longest journey of any version: how far apart two taps may be and still belong together."""
+        return max(version.journey_max for version in self._versions[operator_id])
+
+    def days_touched(self, operator_id: str, tapped_at: datetime) -> tuple[date, ...]:
+        """The service day of a tap, and its neighbour when the tap may belong to a journey that began there."""
+        version = self.latest(operator_id)
+        day = service_day(tapped_at, version.tz, version.day_starts)
+        starts_at, ends_at = self.bounds(operator_id, day)
+        reach = 2 * self.journey_max(operator_id)
+        days = [day]
+        if tapped_at - reach < starts_at:
+            days.append(day - timedelta(days=1))
+        if tapped_at + reach >= ends_at:
+            days.append(day + timedelta(days=1))
+        return tuple(days)
+
+    def read(self, version: TariffVersion) -> Tariff:
+        """The tariff itself."""
+        return read_version(self._tx, version)
+
+    def pricer(self, version: TariffVersion) -> Pricer:
+        """A pricer for this version over the city's present network."""
+        network = atlas.get_network(self._tx, version.city_id)
+        return _PRICERS.get(self.read(version), version.digest, network)
+
+
+def read_version(tx: Tx, version: TariffVersion) -> Tariff:
+    """A stored tariff, read once for as long as it is among the last hundred used."""
+    with _PARSE:
+        known = _PARSED.get(version.digest)
+    if known is not None:
+        return known
+    tariff = read_source(store.get_tariff_source(tx, version.operator_id, version.valid_from))
+    with _PARSE:
+        if len(_PARSED) >= 100:
+            _PARSED.pop(next(iter(_PARSED)))
+        _PARSED[version.digest] = tariff
+    return tariff
+
+
+_PARSE = Lock()
+_PARSED: dict[bytes, Tariff] = {}
+
+
+@dataclass(slots=True)
+class _Pricers:
+    """Pricers by tariff and network: what they worked out once is true for as long as both stand."""
+
+    lock: Lock = field(default_factory=Lock)
+    known: dict[tuple[bytes, str], tuple[atlas.Network, Pricer]] = field(
+        default_factory=dict[tuple[bytes, str], tuple[atlas.Network, Pricer]]
+    )
+
+    def get(self, tariff: Tariff, digest: bytes, network: atlas.Network) -> Pricer:
+        with self.lock:
+            found = self.known.get((digest, network.city.city_id))
+            if found is None or found[0] is not network:
+                if len(self.known) >= 100:
+                    self.known.clear()
+                found = network, Pricer(tariff, network)
+                self.known[digest, network.city.city_id] = found
+            return found[1]
+
+
+_PRICERS = _Pricers()
+
+
+def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
+    """Rate up to ``limit`` days that wait for it. Safe to run again, to kill, and beside itself."""
+    counts = RateCounts()
+    with ctx.tx() as tx:
+        partitions = store.dirty_partitions(tx)
+    for partition in partitions:
+        while counts.days < limit:
+            done = _rate_chunk(ctx, partition, min(CHUNK, limit - counts.days))
+            if not done.days:
+                break
+            counts += done
+    return counts
+
+
+def _rate_chunk(ctx: Context, partition: int, limit: int) -> RateCounts:
+    with ctx.tx() as tx:
+        store.lock_rater(tx, partition)
+        keys = store.take_days(tx, partition, limit)
+        if not keys:
+            return RateCounts()
+        return _Chunk(tx, partition, keys, ctx.clock.now()).run()
+
+
+class _Chunk:
+    """Some days of one partition while they are rated."""
+
+    def __init__(self, tx: Tx, partition: int, keys: Sequence[DayKey], at: datetime) -> None:
+        self.tx, self.partition, self.keys, self.at = tx, partition, keys, at
+        self.tariffs = Tariffs(tx)
+        self.versions = [self.tariffs.version_on(key.operator_id, key.service_day) for key in keys]
+        self.rated: list[RatedJourney] = []
+        self.withdrawn: list[tuple[Any, int]] = []
+        self.charges: list[NewCharge] = []
+        self.changed: list[tuple[Any, str, date, date]] = []
+        self.journeys = self.held = self.taps = 0
+
+    def run(self) -> RateCounts:
+        """Load, work out, write."""
+        taps = store.load_taps(self.tx, self.partition, self.keys, [self._reach(key) for key in self.keys])
+        kept = store.load_journeys(self.tx, self.partition, self.keys)
+        counters = self._counters()
+        for n, key in enumerate(self.keys):
+            self._rate(key, self.versions[n], taps[n], kept[n], counters.get(n) or Counters())
+        store.write_journeys(self.tx, self.rated, self.at)
+        store.withdraw_journeys(self.tx, self.partition, self.withdrawn, self.at)
+        store.insert_charges(self.tx, self.charges, self.at)
+        store.mark_later_days(self.tx, self.partition, self.changed, self.at)
+        return RateCounts(len(self.keys), self.taps, self.journeys, self.held, len(self.charges))
+
+    def _reach(self, key: DayKey) -> tuple[datetime, datetime]:
+        """The day and what pairing needs around it."""
+        starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
+        reach = 2 * self.tariffs.journey_max(key.operator_id)
+        return starts_at - reach, ends_at + reach
+
+    def _counters(self) -> dict[int, Counters]:
+        """What earlier days used up, for those keys whose tariff looks back."""
+        asks: list[CounterAsk] = []
+        periods: dict[int, str | None] = {}
+        for n, (key, version) in enumerate(zip(self.keys, self.versions, strict=True)):
+            tariff = None if version is None else self.tariffs.read(version)
+            if tariff is None or not (tariff.tiers or tariff.period):
+                continue
+            month_starts = period_start(key.service_day, "month")
+            starts = period_start(key.service_day, tariff.period) if tariff.period else key.service_day
+            if not tariff.tiers:
+                month_starts = key.service_day
+            asks.append(CounterAsk(n, key.account_id, key.operator_id, month_starts, starts, key.service_day))
+            periods[n] = tariff.period
+        if not asks:
+            return {}
+        month: dict[int, int] = {}
+        period: dict[int, dict[tuple[str, str], int]] = {}
+        opening: dict[int, int] = {}
+        for n, product, zones, tier, counted in store.load_counters(self.tx, self.partition, asks):
+            month[n] = month.get(n, 0) + tier
+            period.setdefault(n, {})[product, zones] = counted
+        spends = [
+            (
+                ask.n,
+                ask.account_id,
+                ask.operator_id,
+                period_start(ask.service_day, "month"),
+                period_start(ask.service_day, "week"),
+            )
+            for ask in asks
+        ]
+        for n, name, minor in store.load_opening(self.tx, spends):
+            if name == "month":
+                month[n] = month.get(n, 0) + minor
+            if name == periods[n]:
+                opening[n] = opening.get(n, 0) + minor
+        return {
+            ask.n: Counters(month.get(ask.n, 0), period.get(ask.n, {}), opening.get(ask.n, 0)) for ask in asks
+        }
+
+    def _rate(
+        self,
+        key: DayKey,
+        version: TariffVersion | None,
+        taps: DayTaps,
+        kept: Sequence[KeptJourney],
+        counters: Counters,
+    ) -> None:
+        starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
+        longest = self.tariffs.journey_max(key.operator_id) if version is None else version.journey_max
+        journeys = [
+            journey
+            for journey in pair_taps(taps.touches, journey_max=longest)
+            if starts_at <= journey.started_at < ends_at
+        ]
+        fares = self._fares(key, version, journeys, counters)
+        before = {one.journey_id: one for one in kept}
+        for journey, fare in zip(journeys, fares, strict=True):
+            self._compare(key, version, journey, fare, taps, before.pop(journey.journey_id, None))
+        for gone in before.values():
+            if gone.status != "withdrawn":
+                self._withdraw(key, gone)
+        self.journeys += len(journeys)
+        self.taps += sum(1 if journey.last_tap is None else 2 for journey in journeys)
+        self.held += sum(fare.status == "held" for fare in fares)
+        self._mark_later(key, version, fares, kept)
+
+    def _fares(
+        self, key: DayKey, version: TariffVersion | None, journeys: Sequence[Journey], counters: Counters
+    ) -> list[Fare]:
+        if not journeys:
+            return []
+        if version is not None:
+            return self.tariffs.pricer(version).price_day(journeys, counters)
+        currency = self.tariffs.latest(key.operator_id).currency
+        step = Step("held", 0, currency, {"why": f"no tariff is in force on {key.service_day}"})
+        return [Fare(journey.journey_id, 0, currency, (step,), status="held") for journey in journeys]
+
+    def _compare(
+        self,
+        key: DayKey,
+        version: TariffVersion | None,
+        journey: Journey,
+        fare: Fare,
+        taps: DayTaps,
+        kept: KeptJourney | None,
+    ) -> None:
+        """Write a journey only where it differs, and charge only the difference."""
+        steps = [[step.rule, step.amount, dict(step.facts)] for step in fare.steps]
+        valid_from = date.min if version is None else version.valid_from
+        revision = charged = 0
+        payer = taps.payers[journey.cti]
+        if kept is not None:
+            same = (
+                kept.kind == journey.kind
+                and kept.status == fare.status
+                and kept.fare_minor == kept.charged_minor == fare.amount_minor
+                and kept.last_tap == journey.last_tap
+                and kept.destination == journey.destination
+                and kept.zones == fare.zones
+                and kept.counted_minor == fare.counted_minor
+                and kept.tier_minor == fare.tier_minor
+                and kept.tariff_from == valid_from
+                and kept.steps == steps
+            )
+            if same:
+                return
+            revision, charged = kept.revision, kept.charged_minor
+            payer = store.Payer(kept.issuer_id, kept.wallet_currency)
+        delta = fare.amount_minor - charged
+        if delta:
+            event_at = journey.ended_at if revision == 0 else self.at
+            self._charge(key, journey.journey_id, revision, delta, fare.currency, event_at, payer)
+            revision += 1
+        self.rated.append(RatedJourney(key, journey, fare, payer, steps, valid_from, revision))
+
+    def _withdraw(self, key: DayKey, gone: KeptJourney) -> None:
+        """A journey that another took the place of: its charges are given back."""
+        revision = gone.revision
+        if gone.charged_minor:
+            currency = self.tariffs.latest(key.operator_id).currency
+            payer = store.Payer(gone.issuer_id, gone.wallet_currency)
+            self._charge(key, gone.journey_id, revision, -gone.charged_minor, currency, self.at, payer)
+            revision += 1
+        self.withdrawn.append((gone.journey_id, revision))
+
+    def _charge(
+        self,
+        key: DayKey,
+        journey_id: Any,
+        revision: int,
+        amount_minor: int,
+        currency: str,
+        event_at: datetime,
+        payer: store.Payer,
+    ) -> None:
+        self.charges.append(
+            NewCharge(
+                partition=key.partition,
+                journey_id=journey_id,
+                revision=revision,
+                charge_id=fact_id(event_at, "rides.charge", journey_id, revision),
+                account_id=key.account_id,
+                issuer_id=payer.issuer_id,
+                operator_id=key.operator_id,
+                wallet_currency=payer.wallet_currency,
+                amount_minor=amount_minor,
+                currency=currency,
+                event_at=event_at,
+                service_day=key.service_day,
+            )
+        )
+
+    def _mark_later(
+        self, key: DayKey, version: TariffVersion | None, fares: Sequence[Fare], kept: Sequence[KeptJourney]
+    ) -> None:
+        """Later days of the week or month build on this one's sums; where these changed, they are rated again."""
+        if version is None:
+            return
+        tariff = self.tariffs.read(version)
+        if not (tariff.tiers or tariff.period):
+            return
+        if _sums(fares) == _sums(one for one in kept if one.status == "priced"):
+            return
+        last = key.service_day
+        if tariff.period:
+            last = max(last, period_end(key.service_day, tariff.period))
+        if tariff.tiers:
+            last = max(last, period_end(key.service_day, "month"))
+        self.changed.append((key.account_id, key.operator_id, key.service_day, last))
+
+
+def _sums(parts: Any) -> dict[str, tuple[int, int]]:
+    sums: dict[str, tuple[int, int]] = {}
+    for part in parts:
+        counted, tier = sums.get(part.zones, (0, 0))
+        sums[part.zones] = counted + part.counted_minor, tier + part.tier_minor
+    return {zones: both for zones, both in sums.items() if both != (0, 0)}

@@ -1,0 +1,844 @@
+"""The SQL of rides. Sets, not loops: every statement takes a batch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from hansa.kernel import Money
+from hansa.rides.model import (
+    ChargeRecord,
+    Fare,
+    Journey,
+    JourneyId,
+    JourneyRecord,
+    OpeningSpend,
+    Refusals,
+    Step,
+    Tap,
+    TapLike,
+    Token,
+    Touch,
+)
+from hansa.rides.tariff import Tariff, TariffSource
+from hansa.store import Tx
+
+# -- tariffs ------------------------------------------------------------------------------------------------
+
+LIST_TARIFFS = """
+select operator_id, valid_from, valid_to, city_id, name, currency, tz, day_starts, journey_max, digest
+from rides.tariffs
+order by operator_id, valid_from
+"""
+
+GET_TARIFF_SOURCE = "select toml, tables from rides.tariffs where operator_id = %s and valid_from = %s"
+
+INSERT_TARIFF = """
+insert into rides.tariffs (operator_id, valid_from, valid_to, city_id, name, currency, tz, day_starts, journey_max,
+    toml, tables, digest, imported_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict do nothing
+"""
+
+# A first tariff finds taps that came before it, and a later one changes days that are priced already.
+MARK_DAYS_OF_OPERATOR = """
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, marked_at)
+select distinct partition, account_id, operator_id,
+    ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date as service_day, %(at)s::timestamptz
+from rides.taps
+where operator_id = %(operator_id)s
+    and ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date >= %(valid_from)s
+    and (%(valid_to)s::date is null
+        or ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date <= %(valid_to)s::date)
+order by partition, account_id, operator_id, service_day
+on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TariffVersion:
+    """What is known of a stored tariff without reading it."""
+
+    operator_id: str
+    valid_from: date
+    valid_to: date | None
+    city_id: str
+    name: str
+    currency: str
+    tz: str
+    day_starts: time
+    journey_max: timedelta
+    digest: bytes
+
+
+def list_tariffs(tx: Tx) -> list[TariffVersion]:
+    """All versions of all tariffs, by operator and first day."""
+    return tx.cursor(row_factory=class_row(TariffVersion)).execute(LIST_TARIFFS).fetchall()
+
+
+def get_tariff_source(tx: Tx, operator_id: str, valid_from: date) -> TariffSource:
+    """The text of a stored tariff."""
+    row = tx.execute(GET_TARIFF_SOURCE, (operator_id, valid_from)).fetchone()
+    assert row is not None, "the version was listed in this transaction"
+    return TariffSource(row[0], row[1])
+
+
+def insert_tariff(tx: Tx, tariff: Tariff, digest: bytes, at: datetime) -> bool:
+    """Keep a tariff; False when one of this operator begins on that day already."""
+    row = (
+        tariff.operator_id,
+        tariff.valid_from,
+        tariff.valid_to,
+        tariff.city_id,
+        tariff.name,
+        tariff.currency,
+        tariff.tz,
+        tariff.day_starts,
+        tariff.journey_max,
+        tariff.source.toml,
+        Jsonb(dict(tariff.source.tables)),
+        digest,
+        at,
+    )
+    return tx.execute(INSERT_TARIFF, row).rowcount == 1
+
+
+def mark_days_of_operator(tx: Tx, tariff: Tariff, at: datetime) -> None:
+    """Have all days rated again that this tariff speaks for."""
+    values = {
+        "tz": tariff.tz,
+        "day_starts": tariff.day_starts,
+        "operator_id": tariff.operator_id,
+        "valid_from": tariff.valid_from,
+        "valid_to": tariff.valid_to,
+        "at": at,
+    }
+    tx.execute(MARK_DAYS_OF_OPERATOR, values)
+
+
+# -- tokens -------------------------------------------------------------------------------------------------
+
+INSERT_TOKENS = """
+insert into rides.tokens (cti, account_id, issuer_id, wallet_currency, rider_class, expires_at)
+select * from unnest(%s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+    as given (cti, account_id, issuer_id, wallet_currency, rider_class, expires_at)
+order by cti
+on conflict do nothing
+"""
+
+FIND_TOKENS = """
+select cti, account_id, issuer_id, wallet_currency, rider_class, expires_at from rides.tokens where cti = any(%s)
+"""
+
+
+def insert_tokens(tx: Tx, tokens: Sequence[Token]) -> None:
+    """Keep these tokens, leaving known ones as they are."""
+    columns = zip(
+        *((t.cti, t.account_id, t.issuer_id, t.wallet_currency, t.rider_class, t.expires_at) for t in tokens),
+        strict=True,
+    )
+    tx.execute(INSERT_TOKENS, [list(column) for column in columns])
+
+
+def find_tokens(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, Token]:
+    """The known ones among these token ids."""
+    rows = tx.cursor(row_factory=class_row(Token)).execute(FIND_TOKENS, (list(set(ctis)),)).fetchall()
+    return {row.cti: row for row in rows}
+
+
+# -- taps ---------------------------------------------------------------------------------------------------
+
+INSERT_TAPS = """
+with given as (
+    select * from unnest(
+        %s::smallint[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
+        %s::text[], %s::text[], %s::timestamptz[], %s::bytea[], %s::integer[], %s::bytea[], %s::timestamptz[],
+        %s::integer[], %s::bytea[], %s::bytea[]
+    ) as given (partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product,
+        tapped_at, cti, counter, kid, made_at, list_version, chain, digest)
+), numbered as (
+    insert into rides.tap_numbers (gate_id, sequence, digest)
+    select gate_id, sequence, digest from given order by gate_id, sequence
+    on conflict do nothing
+    returning gate_id, sequence
+)
+insert into rides.taps (partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id,
+    product, tapped_at, cti, counter, kid, made_at, list_version, chain, received_at)
+select partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product, tapped_at,
+    cti, counter, kid, made_at, list_version, chain, %s
+from given join numbered using (gate_id, sequence)
+returning gate_id, sequence
+"""
+
+FIND_DIGESTS = """
+select gate_id, sequence, digest
+from unnest(%s::text[], %s::bigint[]) as asked (gate_id, sequence)
+join rides.tap_numbers using (gate_id, sequence)
+"""
+
+MARK_DAYS = """
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, marked_at)
+select partition, account_id, operator_id, service_day, %s
+from unnest(%s::smallint[], %s::uuid[], %s::text[], %s::date[])
+    as given (partition, account_id, operator_id, service_day)
+order by partition, account_id, operator_id, service_day
+on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+"""
+
+
+class KnownTap(NamedTuple):
+    """A tap with what the directories know about it."""
+
+    tap: TapLike
+    digest: bytes
+    partition: int
+    account_id: UUID
+    operator_id: str
+    stop_id: str | None
+    line_id: str | None
+    product: str
+
+
+class DayKey(NamedTuple):
+    """What is rated as a whole: one account's service day with one operator."""
+
+    partition: int
+    account_id: UUID
+    operator_id: str
+    service_day: date
+
+
+def insert_taps(tx: Tx, taps: Sequence[KnownTap], at: datetime) -> set[tuple[str, int]]:
+    """Keep the taps whose (gate, sequence) is new, and give those."""
+    rows = [
+        (
+            known.partition,
+            known.tap.tap_id,
+            known.account_id,
+            known.operator_id,
+            known.tap.gate_id,
+            known.tap.sequence,
+            known.tap.action,
+            known.stop_id,
+            known.line_id,
+            known.product,
+            known.tap.tapped_at,
+            known.tap.cti,
+            known.tap.counter,
+            known.tap.kid,
+            known.tap.made_at,
+            known.tap.list_version,
+            known.tap.chain,
+            known.digest,
+        )
+        for known in taps
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return {(row[0], row[1]) for row in tx.execute(INSERT_TAPS, (*columns, at))}
+
+
+def find_digests(tx: Tx, numbers: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+    """What is kept under these (gate, sequence) numbers."""
+    gates, sequences = [gate for gate, _ in numbers], [sequence for _, sequence in numbers]
+    return {(row[0], row[1]): bytes(row[2]) for row in tx.execute(FIND_DIGESTS, (gates, sequences))}
+
+
+def mark_days(tx: Tx, keys: Iterable[DayKey], at: datetime) -> None:
+    """Have these days rated (again)."""
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    if columns:
+        tx.execute(MARK_DAYS, (at, *columns))
+
+
+# -- rating -------------------------------------------------------------------------------------------------
+
+DIRTY_PARTITIONS = "select distinct partition from rides.dirty_days"
+
+ADD_RATER = "insert into rides.raters (partition) values (%s) on conflict do nothing"
+
+LOCK_RATER = "select 1 from rides.raters where partition = %s for no key update"
+
+TAKE_DAYS = """
+select partition, account_id, operator_id, service_day
+from rides.dirty_days
+where partition = %s
+order by account_id, operator_id, service_day
+limit %s
+for no key update
+"""
+
+DROP_DAYS = """
+delete from rides.dirty_days d
+using unnest(%s::smallint[], %s::uuid[], %s::text[], %s::date[]) as k (partition, account_id, operator_id, service_day)
+where d.partition = k.partition and d.account_id = k.account_id and d.operator_id = k.operator_id
+    and d.service_day = k.service_day
+"""
+
+LOAD_TAPS = """
+select k.n, t.tap_id, t.gate_id, t.sequence, t.action, t.stop_id, t.line_id, t.product, t.tapped_at, t.cti,
+    o.rider_class, o.issuer_id, o.wallet_currency
+from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
+    as k (account_id, operator_id, starts_at, ends_at, n)
+join rides.taps t on t.partition = %s and t.account_id = k.account_id and t.operator_id = k.operator_id
+    and t.tapped_at >= k.starts_at and t.tapped_at < k.ends_at
+join rides.tokens o on o.cti = t.cti
+"""
+
+LOAD_JOURNEYS = """
+select k.n, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
+    j.tier_minor, j.tariff_from, j.steps, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency
+from unnest(%s::uuid[], %s::text[], %s::date[]) with ordinality as k (account_id, operator_id, service_day, n)
+join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
+    and j.service_day = k.service_day
+"""
+
+LOAD_COUNTERS = """
+select k.n, j.product, j.zones, coalesce(sum(j.tier_minor) filter (where j.service_day >= k.month_starts), 0),
+    coalesce(sum(j.counted_minor) filter (where j.service_day >= k.period_starts), 0)
+from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::date[], %s::date[])
+    as k (n, account_id, operator_id, month_starts, period_starts, service_day)
+join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
+    and j.service_day >= least(k.month_starts, k.period_starts) and j.service_day < k.service_day
+    and j.status = 'priced'
+group by k.n, j.product, j.zones
+"""
+
+LOAD_OPENING = """
+select k.n, s.period, sum(s.minor)
+from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::date[])
+    as k (n, account_id, operator_id, month_starts, week_starts)
+join rides.opening_spend s on s.account_id = k.account_id and s.operator_id = k.operator_id
+    and ((s.period = 'month' and s.start_day = k.month_starts) or (s.period = 'week' and s.start_day = k.week_starts))
+group by k.n, s.period
+"""
+
+UPSERT_JOURNEYS = """
+insert into rides.journeys (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class,
+    issuer_id, wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status,
+    fare_minor, currency, steps, zones, counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at)
+select partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
+    wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status, fare_minor,
+    currency, steps::jsonb, zones, counted_minor, tier_minor, tariff_from, fare_minor, revision, %s
+from unnest(
+    %s::smallint[], %s::uuid[], %s::uuid[], %s::text[], %s::date[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::uuid[],
+    %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::date[],
+    %s::integer[]
+) as given (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
+    wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status, fare_minor,
+    currency, steps, zones, counted_minor, tier_minor, tariff_from, revision)
+on conflict (partition, journey_id) do update set kind = excluded.kind, ended_at = excluded.ended_at,
+    destination = excluded.destination, last_tap = excluded.last_tap, status = excluded.status,
+    fare_minor = excluded.fare_minor, steps = excluded.steps, zones = excluded.zones,
+    counted_minor = excluded.counted_minor, tier_minor = excluded.tier_minor, tariff_from = excluded.tariff_from,
+    charged_minor = excluded.charged_minor, revision = excluded.revision, rated_at = excluded.rated_at
+"""
+
+WITHDRAW_JOURNEYS = """
+update rides.journeys j
+set status = 'withdrawn', fare_minor = 0, charged_minor = 0, counted_minor = 0, tier_minor = 0, steps = '[]',
+    revision = k.revision, rated_at = %s
+from unnest(%s::uuid[], %s::integer[]) as k (journey_id, revision)
+where j.partition = %s and j.journey_id = k.journey_id
+"""
+
+INSERT_CHARGES = """
+insert into rides.charges (partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id,
+    wallet_currency, amount_minor, currency, event_at, service_day, status, on_risk, made_at)
+select partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency, amount_minor,
+    currency, event_at, service_day, 'intent', false, %s
+from unnest(%s::smallint[], %s::uuid[], %s::integer[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[],
+    %s::bigint[], %s::text[], %s::timestamptz[], %s::date[])
+    as given (partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency,
+        amount_minor, currency, event_at, service_day)
+"""
+
+MARK_LATER_DAYS = """
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, marked_at)
+select distinct j.partition, j.account_id, j.operator_id, j.service_day, %s::timestamptz
+from unnest(%s::uuid[], %s::text[], %s::date[], %s::date[])
+    as k (account_id, operator_id, service_day, last_day)
+join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
+    and j.service_day > k.service_day and j.service_day <= k.last_day and j.status <> 'withdrawn'
+order by j.partition, j.account_id, j.operator_id, j.service_day
+on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+"""
+
+
+class KeptJourney(NamedTuple):
+    """What the books hold of a journey that is being worked out again."""
+
+    journey_id: UUID
+    kind: str
+    destination: str | None
+    last_tap: UUID | None
+    status: str
+    fare_minor: int
+    zones: str
+    counted_minor: int
+    tier_minor: int
+    tariff_from: date
+    steps: list[Any]
+    charged_minor: int
+    revision: int
+    issuer_id: str
+    wallet_currency: str
+
+
+class Payer(NamedTuple):
+    """Who pays for a token: the issuer, in the wallet's currency."""
+
+    issuer_id: str
+    wallet_currency: str
+
+
+@dataclass(slots=True)
+class DayTaps:
+    """The taps around one day, and who pays for their tokens."""
+
+    touches: list[Touch] = field(default_factory=list[Touch])
+    payers: dict[bytes, Payer] = field(default_factory=dict[bytes, Payer])
+
+
+class RatedJourney(NamedTuple):
+    """A journey with its fare, ready to be written. revision: charges made for it, this one included."""
+
+    key: DayKey
+    journey: Journey
+    fare: Fare
+    payer: Payer
+    steps: list[Any]
+    tariff_from: date
+    revision: int
+
+
+class NewCharge(NamedTuple):
+    """What is to be sent to the ledger for a journey."""
+
+    partition: int
+    journey_id: UUID
+    revision: int
+    charge_id: UUID
+    account_id: UUID
+    issuer_id: str
+    operator_id: str
+    wallet_currency: str
+    amount_minor: int
+    currency: str
+    event_at: datetime
+    service_day: date
+
+
+def dirty_partitions(tx: Tx) -> list[int]:
+    """Partitions in which days wait to be rated."""
+    return sorted(row[0] for row in tx.execute(DIRTY_PARTITIONS))
+
+
+def lock_rater(tx: Tx, partition: int) -> None:
+    """Be the one rater of this partition until the transaction ends."""
+    tx.execute(ADD_RATER, (partition,))
+    tx.execute(LOCK_RATER, (partition,))
+
+
+def take_days(tx: Tx, partition: int, limit: int) -> list[DayKey]:
+    """Days to rate, at most one of each account and operator: the earliest, since later ones build on it."""
+    taken: dict[tuple[UUID, str], DayKey] = {}
+    for row in tx.execute(TAKE_DAYS, (partition, limit)):
+        taken.setdefault((row[1], row[2]), DayKey(*row))
+    if taken:
+        tx.execute(DROP_DAYS, [list(column) for column in zip(*taken.values(), strict=True)])
+    return list(taken.values())
+
+
+def load_taps(
+    tx: Tx, partition: int, keys: Sequence[DayKey], spans: Sequence[tuple[datetime, datetime]]
+) -> list[DayTaps]:
+    """The taps of each key within its span of time."""
+    days = [DayTaps() for _ in keys]
+    values = (
+        [key.account_id for key in keys],
+        [key.operator_id for key in keys],
+        [span[0] for span in spans],
+        [span[1] for span in spans],
+        partition,
+    )
+    for row in tx.execute(LOAD_TAPS, values, binary=True):
+        day = days[row[0] - 1]
+        cti = row[9]
+        day.touches.append(Touch(*row[1:11]))
+        if cti not in day.payers:
+            day.payers[cti] = Payer(row[11], row[12])
+    return days
+
+
+def load_journeys(tx: Tx, partition: int, keys: Sequence[DayKey]) -> list[list[KeptJourney]]:
+    """The journeys already kept for each key, withdrawn ones too."""
+    kept: list[list[KeptJourney]] = [[] for _ in keys]
+    values = (
+        [key.account_id for key in keys],
+        [key.operator_id for key in keys],
+        [key.service_day for key in keys],
+        partition,
+    )
+    for row in tx.execute(LOAD_JOURNEYS, values):
+        kept[row[0] - 1].append(KeptJourney(*row[1:]))
+    return kept
+
+
+class CounterAsk(NamedTuple):
+    """Which earlier days count for a key: from the first of the month, and of the week or month of its caps."""
+
+    n: int
+    account_id: UUID
+    operator_id: str
+    month_starts: date
+    period_starts: date
+    service_day: date
+
+
+def load_counters(tx: Tx, partition: int, asks: Sequence[CounterAsk]) -> list[tuple[int, str, str, int, int]]:
+    """(n, product, zones, towards tiers, towards caps) of earlier days."""
+    columns = [list(column) for column in zip(*asks, strict=True)]
+    return [
+        (n, product, zones, int(tier), int(counted))
+        for n, product, zones, tier, counted in tx.execute(LOAD_COUNTERS, (*columns, partition))
+    ]
+
+
+def load_opening(tx: Tx, asks: Sequence[tuple[int, UUID, str, date, date]]) -> list[tuple[int, str, int]]:
+    """(n, period, minor) spent before Hansa kept the books. asks: n, account, operator, month and week start."""
+    columns = [list(column) for column in zip(*asks, strict=True)]
+    return [(n, period, int(minor)) for n, period, minor in tx.execute(LOAD_OPENING, columns)]
+
+
+def write_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
+    """Write journeys with their fares over what was there."""
+    if not rated:
+        return
+    encode = msgspec.json.encode
+    rows = [
+        (
+            key.partition,
+            journey.journey_id,
+            key.account_id,
+            key.operator_id,
+            key.service_day,
+            journey.kind,
+            journey.product,
+            journey.rider_class,
+            payer.issuer_id,
+            payer.wallet_currency,
+            journey.started_at,
+            journey.ended_at,
+            journey.origin,
+            journey.destination,
+            journey.line_id,
+            journey.first_tap,
+            journey.last_tap,
+            fare.status,
+            fare.amount_minor,
+            fare.currency,
+            encode(steps).decode(),
+            fare.zones,
+            fare.counted_minor,
+            fare.tier_minor,
+            tariff_from,
+            revision,
+        )
+        for key, journey, fare, payer, steps, tariff_from, revision in rated
+    ]
+    tx.execute(UPSERT_JOURNEYS, (at, *(list(column) for column in zip(*rows, strict=True))))
+
+
+def withdraw_journeys(tx: Tx, partition: int, journeys: Sequence[tuple[UUID, int]], at: datetime) -> None:
+    """Take back journeys that turned out not to be ones. journeys: id, and charges made for it."""
+    if journeys:
+        ids, revisions = [one for one, _ in journeys], [revision for _, revision in journeys]
+        tx.execute(WITHDRAW_JOURNEYS, (at, ids, revisions, partition))
+
+
+def insert_charges(tx: Tx, charges: Sequence[NewCharge], at: datetime) -> None:
+    """Note what is to be sent to the ledger."""
+    if charges:
+        tx.execute(INSERT_CHARGES, (at, *(list(column) for column in zip(*charges, strict=True))))
+
+
+def mark_later_days(
+    tx: Tx, partition: int, changed: Sequence[tuple[UUID, str, date, date]], at: datetime
+) -> None:
+    """Have later days rated again that build on changed ones. changed: account, operator, day, last day of period."""
+    if changed:
+        columns = [list(column) for column in zip(*changed, strict=True)]
+        tx.execute(MARK_LATER_DAYS, (at, *columns, partition))
+
+
+# -- charges ------------------------------------------------------------------------------------------------
+
+LOAD_INTENTS = """
+select partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency, amount_minor,
+    currency, event_at, service_day
+from rides.charges
+where status = 'intent'
+order by event_at, journey_id, revision
+limit %s
+"""
+
+MARK_POSTED = """
+update rides.charges c
+set status = 'posted', wallet_minor = k.wallet_minor, on_risk = k.on_risk,
+    transfer_ids = string_to_array(k.transfer_ids, ' ')::uuid[], posted_at = %s
+from unnest(%s::smallint[], %s::uuid[], %s::integer[], %s::bigint[], %s::boolean[], %s::text[])
+    as k (partition, journey_id, revision, wallet_minor, on_risk, transfer_ids)
+where c.partition = k.partition and c.journey_id = k.journey_id and c.revision = k.revision and c.status = 'intent'
+"""
+
+
+class PostedCharge(NamedTuple):
+    """What became of a charge."""
+
+    partition: int
+    journey_id: UUID
+    revision: int
+    wallet_minor: int
+    on_risk: bool
+    transfer_ids: str
+
+
+def load_intents(tx: Tx, limit: int) -> list[NewCharge]:
+    """Charges that the ledger may not have yet, in the order in which the rides ended."""
+    return [NewCharge(*row) for row in tx.execute(LOAD_INTENTS, (limit,))]
+
+
+def mark_posted(tx: Tx, posted: Sequence[PostedCharge], at: datetime) -> None:
+    """Note what the ledger has."""
+    if posted:
+        tx.execute(MARK_POSTED, (at, *(list(column) for column in zip(*posted, strict=True))))
+
+
+# -- reading ------------------------------------------------------------------------------------------------
+
+# Partitions are few and named in raters, so each is asked by its key.
+GET_JOURNEYS = """
+select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
+    (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
+    j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
+    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.partition
+from rides.raters r
+join rides.journeys j on j.partition = r.partition and j.journey_id = any(%s)
+"""
+
+LIST_JOURNEYS = """
+select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
+    (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
+    j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
+    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.partition
+from rides.raters r
+join rides.journeys j on j.partition = r.partition and j.account_id = %(account_id)s
+where (%(after_at)s::timestamptz is null or (j.started_at, j.journey_id) < (%(after_at)s, %(after_id)s))
+    and j.status <> 'withdrawn'
+order by j.started_at desc, j.journey_id desc
+limit %(limit)s
+"""
+
+GET_TAPS = """
+select tap_id, gate_id, sequence, action, stop_id, tapped_at, cti, counter, kid, made_at, list_version, chain
+from rides.taps
+where partition = %s and tap_id = any(%s)
+order by tapped_at, gate_id, sequence
+"""
+
+GET_CHARGES = """
+select charge_id, revision, status, amount_minor, currency, wallet_minor, wallet_currency, on_risk, transfer_ids,
+    made_at, posted_at
+from rides.charges
+where partition = %s and journey_id = %s
+order by revision
+"""
+
+
+class FoundJourney(NamedTuple):
+    """A journey with the keys under which its taps and charges lie."""
+
+    record: JourneyRecord
+    partition: int
+    taps: tuple[UUID, ...]
+
+
+def get_journeys(tx: Tx, ids: Sequence[JourneyId]) -> list[FoundJourney]:
+    """Those of these journeys that there are."""
+    return [_found(row) for row in tx.execute(GET_JOURNEYS, (list(ids),))]
+
+
+def list_journeys(
+    tx: Tx, account_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+) -> list[JourneyRecord]:
+    """An account's journeys, latest first, from before ``after`` on."""
+    values = {
+        "account_id": account_id,
+        "after_at": after[0] if after else None,
+        "after_id": after[1] if after else None,
+        "limit": limit,
+    }
+    return [_found(row).record for row in tx.execute(LIST_JOURNEYS, values)]
+
+
+def get_taps(tx: Tx, partition: int, ids: Sequence[UUID]) -> list[Tap]:
+    """Taps by id, in order of time."""
+    cursor = tx.cursor(row_factory=class_row(Tap))
+    return cursor.execute(GET_TAPS, (partition, list(ids))).fetchall()
+
+
+def get_charges(tx: Tx, partition: int, journey_id: UUID) -> list[ChargeRecord]:
+    """A journey's postings, first to last."""
+    return [
+        ChargeRecord(
+            charge_id=row[0],
+            revision=row[1],
+            status=row[2],
+            amount=Money(row[3], row[4]),
+            wallet_amount=None if row[5] is None else Money(row[5], row[6]),
+            on_risk=row[7],
+            transfer_ids=tuple(row[8] or ()),
+            made_at=row[9],
+            posted_at=row[10],
+        )
+        for row in tx.execute(GET_CHARGES, (partition, journey_id))
+    ]
+
+
+def _found(row: tuple[Any, ...]) -> FoundJourney:
+    currency = row[16]
+    record = JourneyRecord(
+        journey_id=JourneyId(row[0]),
+        account_id=row[1],
+        issuer_id=row[2],
+        operator_id=row[3],
+        city_id=row[4] or "",
+        service_day=row[5],
+        kind=row[6],
+        product=row[7],
+        rider_class=row[8],
+        started_at=row[9],
+        ended_at=row[10],
+        origin=row[11],
+        destination=row[12],
+        line_id=row[13],
+        status=row[14],
+        fare=Money(row[15], currency),
+        steps=tuple(Step(rule, amount, currency, facts) for rule, amount, facts in row[17]),
+        zones=row[18],
+        tariff_valid_from=row[19],
+    )
+    return FoundJourney(record, row[22], tuple(tap for tap in row[20:22] if tap is not None))
+
+
+# -- what stands beside rating ------------------------------------------------------------------------------
+
+SET_OPENING_SPEND = """
+insert into rides.opening_spend (account_id, operator_id, period, start_day, minor)
+select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::date[], %s::bigint[])
+on conflict (account_id, operator_id, period, start_day) do update set minor = excluded.minor
+"""
+
+RECORD_REFUSALS = """
+insert into rides.refusals (gate_id, minute, reason, count)
+select * from unnest(%s::text[], %s::timestamptz[], %s::text[], %s::integer[])
+    as given (gate_id, minute, reason, count)
+order by gate_id, minute, reason
+on conflict (gate_id, minute, reason) do update set count = greatest(refusals.count, excluded.count)
+"""
+
+FLOW_TAPS = """
+select extract(epoch from tapped_at - %(starts_at)s)::integer / 300, action, count(*)
+from rides.taps
+where operator_id = %(operator_id)s and tapped_at >= %(starts_at)s and tapped_at < %(ends_at)s
+group by 1, 2
+"""
+
+FLOW_PLACES = """
+select stop_id, line_id, count(*)
+from rides.taps
+where operator_id = %(operator_id)s and tapped_at >= %(starts_at)s and tapped_at < %(ends_at)s and action <> 'exit'
+group by 1, 2
+"""
+
+FLOW_REFUSALS = """
+select extract(epoch from minute - %(starts_at)s)::integer / 300, reason, sum(count)
+from rides.refusals
+where minute >= %(starts_at)s and minute < %(ends_at)s and gate_id = any(%(gates)s)
+group by 1, 2
+"""
+
+FLOW_JOURNEYS = """
+select count(*), count(distinct account_id), count(*) filter (where kind in ('no_exit', 'no_entry')),
+    count(*) filter (where status = 'held'), coalesce(sum(fare_minor), 0)
+from rides.journeys
+where service_day = %s and operator_id = %s and status <> 'withdrawn'
+"""
+
+FARES_BY_OPERATOR = """
+select j.operator_id, j.currency, count(*) filter (where j.status <> 'withdrawn'),
+    count(*) filter (where j.status <> 'withdrawn' and j.kind in ('no_exit', 'no_entry')),
+    count(*) filter (where j.status = 'held'), count(*) filter (where j.revision > 1),
+    coalesce(sum(j.charged_minor), 0)
+from rides.journeys j
+where j.service_day = %s
+group by j.operator_id, j.currency
+order by j.operator_id
+"""
+
+
+def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
+    """Write what was spent before the books began; again with another amount writes over it."""
+    rows = [(s.account_id, s.operator_id, s.period, s.start_day, s.minor) for s in spends]
+    if rows:
+        tx.execute(SET_OPENING_SPEND, [list(column) for column in zip(*rows, strict=True)])
+
+
+def record_refusals(tx: Tx, refusals: Sequence[Refusals]) -> None:
+    """Write how often gates refused; hearing a count again changes nothing, a greater one replaces it."""
+    rows = [(r.gate_id, r.minute, r.reason, r.count) for r in refusals]
+    if rows:
+        tx.execute(RECORD_REFUSALS, [list(column) for column in zip(*rows, strict=True)])
+
+
+class FlowRows(NamedTuple):
+    """An operator's service day, counted: by (slot, action), (stop, line), (slot, reason), and journeys as a whole."""
+
+    taps: list[tuple[int, str, int]]
+    places: list[tuple[str | None, str | None, int]]
+    refusals: list[tuple[int, str, int]]
+    journeys: tuple[int, int, int, int, int]
+
+
+def flow_rows(
+    tx: Tx, operator_id: str, day: date, span: tuple[datetime, datetime], gates: Sequence[str]
+) -> FlowRows:
+    """Count one operator's day. Slots are five minutes, counted from the start of the day."""
+    values = {
+        "operator_id": operator_id,
+        "starts_at": span[0],
+        "ends_at": span[1],
+        "gates": list(gates),
+    }
+    journeys = tx.execute(FLOW_JOURNEYS, (day, operator_id)).fetchone()
+    assert journeys is not None, "an aggregate has a row"
+    return FlowRows(
+        taps=[(row[0], row[1], row[2]) for row in tx.execute(FLOW_TAPS, values)],
+        places=[(row[0], row[1], row[2]) for row in tx.execute(FLOW_PLACES, values)],
+        refusals=[(row[0], row[1], row[2]) for row in tx.execute(FLOW_REFUSALS, values)],
+        journeys=(journeys[0], journeys[1], journeys[2], journeys[3], int(journeys[4])),
+    )
+
+
+def fares_by_operator(tx: Tx, day: date) -> list[tuple[str, str, int, int, int, int, int]]:
+    """(operator, currency, journeys, incomplete, held, corrected, charged) of a service day."""
+    return [
+        (row[0], row[1], row[2], row[3], row[4], row[5], int(row[6]))
+        for row in tx.execute(FARES_BY_OPERATOR, (day,))
+    ]
