@@ -53,6 +53,7 @@ def test_each_change_of_a_key_is_a_version_of_the_trust_list(ctx: Context) -> No
         vouch(tx, OTHER_KEY, kid=b"two2")
         trust.set_key_status(tx, b"one1", "compromised", NOW)
         trust.set_key_status(tx, b"one1", "compromised", NOW)
+        vouch(tx, KEY, kid=b"one1")
 
         now = trust.current_trust_list(tx)
         assert now.version == 3

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -141,9 +142,11 @@ def add_issuer_key(
     )
     if store.insert_key(tx, key):
         store.record_key_change(tx, key.kid, "active", at or not_before)
-    elif store.find_key(tx, key.kid) != key:
+        return key
+    kept = store.find_key(tx, key.kid)
+    if kept is None or replace(kept, status="active") != key:
         raise MemberDiffers(f"The key id {key.kid.hex()} or this key is in use for something else.")
-    return key
+    return kept
 
 
 def set_key_status(tx: Tx, kid: bytes, status: KeyStatus, at: datetime) -> None:
