@@ -53,8 +53,9 @@ def test_a_loop_is_drawn_closed() -> None:
 def test_names_stand_at_hubs_and_cover_no_other(city_id: str) -> None:
     named = [stop for stop in picture(network(city_id), 900, 700).stops if stop.label]
     boxes = [
-        (stop.x + 4, stop.y - LABEL_HEIGHT, stop.x + 8 + LETTER_WIDTH * len(stop.label), stop.y + 2)
+        (left, stop.y - LABEL_HEIGHT, left + 4 + LETTER_WIDTH * len(stop.label), stop.y + 2)
         for stop in named
+        for left in [stop.x + 4 if stop.anchor == "start" else stop.x - 8 - LETTER_WIDTH * len(stop.label)]
     ]
 
     assert len(named) >= 5 and all(stop.hub for stop in named)

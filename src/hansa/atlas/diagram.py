@@ -27,7 +27,10 @@ class PictureLine:
 
 @dataclass(frozen=True, slots=True)
 class PictureStop:
-    """A stop as it is drawn. hub: lines meet here, or a line ends. label: its name where there is room for it."""
+    """A stop as it is drawn. hub: lines meet here, or a line ends. label: its name where there is room for it.
+
+    anchor: the side of the point on which the label stands, as SVG's text-anchor: start is right of it, end left.
+    """
 
     stop_id: str
     name: str
@@ -36,6 +39,7 @@ class PictureStop:
     lines: int
     hub: bool
     label: str
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def picture(network: Network, width: int, height: int, *, margin: int = 24) -> P
             y,
             crossings[stop_id],
             stop_id in hubs,
-            labels.get(stop_id, ""),
+            *labels.get(stop_id, ("", "start")),
         )
         for stop_id, (x, y) in places.items()
     )
@@ -121,18 +125,20 @@ def _project(
     }
 
 
-def _labels(stops: Sequence[tuple[Stop, XY]], width: int, height: int) -> dict[str, str]:
-    """Names by stop, the first stops first; one that would cover another or leave the sheet is left out."""
+def _labels(stops: Sequence[tuple[Stop, XY]], width: int, height: int) -> dict[str, tuple[str, str]]:
+    """Names with their side by stop, the first stops first; a name that fits on neither side is left out."""
     taken: list[tuple[float, float, float, float]] = []
-    labels: dict[str, str] = {}
+    labels: dict[str, tuple[str, str]] = {}
     for stop, (x, y) in stops:
         if len(labels) == LABELS_MAX:
             break
-        box = (x + 4, y - LABEL_HEIGHT, x + 8 + LETTER_WIDTH * len(stop.name), y + 2)
-        if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
-            continue
-        if any(box[0] < r and l < box[2] and box[1] < b and t < box[3] for l, t, r, b in taken):  # noqa: E741
-            continue
-        taken.append(box)
-        labels[stop.stop_id] = stop.name
+        long = LETTER_WIDTH * len(stop.name)
+        for anchor, left, right in (("start", x + 4, x + 8 + long), ("end", x - 8 - long, x - 4)):
+            top, bottom = y - LABEL_HEIGHT, y + 2
+            on_sheet = left >= 0 and top >= 0 and right <= width and bottom <= height
+            covers = any(left < r and li < right and top < b and t < bottom for li, t, r, b in taken)
+            if on_sheet and not covers:
+                taken.append((left, top, right, bottom))
+                labels[stop.stop_id] = (stop.name, anchor)
+                break
     return labels

@@ -177,6 +177,7 @@ def _places(content: bytes, problems: Problems) -> dict[str, _Place]:
         lat, lon = row.degrees("stop_lat", most=90), row.degrees("stop_lon", most=180)
         zone = row.optional("zone_id", max_length=40)
         parent = row.optional("parent_station", max_length=100)
+        row.optional("stop_code", max_length=40)
         if kind in ("0", "1", "2"):
             row.text("stop_name")
             for name in ("stop_lat", "stop_lon"):
