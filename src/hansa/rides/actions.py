@@ -240,6 +240,11 @@ def _conflict(index: int, tap: TapLike) -> RefusedTap:
     return RefusedTap(index, "rides.tap_conflict", detail)
 
 
+def find_last_tap(tx: Tx, gate_id: str) -> tuple[int, bytes] | None:
+    """Where a gate's numbering and chain stand: what a replaced device needs to go on from. None before its first tap."""
+    return store.find_last_tap(tx, gate_id)
+
+
 def record_refusals(tx: Tx, refusals: Sequence[Refusals]) -> None:
     """Take in how often gates refused, by minute and reason. Hearing a count again is harmless."""
     store.record_refusals(tx, refusals)

@@ -793,6 +793,20 @@ order by j.operator_id
 """
 
 
+LAST_TAP = """
+select t.sequence, t.chain
+from rides.taps t
+where t.gate_id = %(gate_id)s
+    and t.sequence = (select max(n.sequence) from rides.tap_numbers n where n.gate_id = %(gate_id)s)
+"""
+
+
+def find_last_tap(tx: Tx, gate_id: str) -> tuple[int, bytes] | None:
+    """Sequence number and chain of the last tap that came from a gate."""
+    row = tx.execute(LAST_TAP, {"gate_id": gate_id}).fetchone()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
 def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
     """Write what was spent before the books began; again with another amount writes over it."""
     rows = [(s.account_id, s.operator_id, s.period, s.start_day, s.minor) for s in spends]
