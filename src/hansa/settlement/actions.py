@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from hansa import clearing, ledger, payments, trust
-from hansa.kernel import Money, Problem, fact_id
+from hansa.kernel import Problem, fact_id
 from hansa.settlement import store
 from hansa.settlement.camt053 import read_camt053
 from hansa.settlement.model import (
@@ -69,7 +69,7 @@ def write_files(ctx: Context, day: date, folder: Path, *, step: Step = no_step) 
                 file.currency,
                 path,
                 file.message_id,
-                Money(file.control_sum_minor, file.currency),
+                file.control_sum_minor,
                 file.transactions,
             )
         )
@@ -110,7 +110,7 @@ def read_statement(ctx: Context, source: Path | bytes, *, step: Step = no_step) 
     with ctx.tx() as tx:
         touched = store.days_of_statement(tx, statement.statement_id)
     settled = [(day, currency) for day, currency in touched if _settle(ctx, day, currency, step)]
-    return Reconciliation(statement.statement_id, len(matches), tuple(breaks), tuple(settled))
+    return Reconciliation(statement.statement_id, tuple(matches), tuple(breaks), tuple(settled))
 
 
 def finish(ctx: Context) -> list[tuple[date, str]]:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from hansa.kernel import CURRENCY_EXPONENTS, Clock, HansaError, Money, SystemClock, fact_id
 from hansa.settlement.camt053 import write_camt053
-from hansa.settlement.iso20022 import PAIN_001, read_account, read_xml, short
+from hansa.settlement.iso20022 import PAIN_001, read_xml, short
 from hansa.settlement.model import Direction, Entry, Statement
 from hansa.settlement.pain001 import FILE_BYTES_MAX, validate_pain001
 
@@ -44,32 +44,33 @@ class Mishap(StrEnum):
     MISSTATE = "misstate"
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A file as the bank carried it out. account: the number of the league's own account."""
+
+    at: datetime
+    account: str
+    payments: list[Entry]
+
+
 @dataclass(slots=True)
 class SimulatedBank:
     """A bank that checks what it is given, carries it out at once, and can be told to make mistakes.
 
-    account: the league's settlement account, as trust keeps it. mishaps: by end-to-end id.
+    mishaps: by end-to-end id. The league's settlement account is the one that every block of a file has in common.
     """
 
-    account: str
     clock: Clock = field(default_factory=SystemClock)
     mishaps: Mapping[str, Mishap] = field(default_factory=dict[str, Mishap])
-    _orders: dict[str, tuple[datetime, list[Entry]]] = field(
-        default_factory=dict[str, tuple[datetime, list[Entry]]]
-    )
+    _orders: dict[str, _Order] = field(default_factory=dict[str, _Order])
 
     def instruct(self, document: bytes) -> str:
         """Carry out a file. Errors: BankRefused with the problems of the file."""
-        problems = validate_pain001(document)
-        if problems:
-            raise BankRefused(problems=tuple(problems))
-        root = read_xml(document, size_max=FILE_BYTES_MAX)
-        message_id = root.findtext(f".//{_INSIDE}MsgId", "")
-        created = datetime.fromisoformat(root.findtext(f".//{_INSIDE}CreDtTm", ""))
-        now = max(created, self.clock.now())
-        if message_id not in self._orders:
-            self._orders[message_id] = (now, _payments(root, read_account(self.account).number, now))
-        return message_id
+        return self._carry_out(document, self.clock.now())
+
+    def statement_for(self, document: bytes, *, at: datetime) -> bytes:
+        """Carry out a file at an instant, and say so at once."""
+        return self.statement(self._carry_out(document, at))
 
     def statement(self, message_id: str) -> bytes:
         """What came of a file, with the mistakes this bank was told to make."""
@@ -89,10 +90,21 @@ class SimulatedBank:
             written.append(target)
         return written
 
+    def _carry_out(self, document: bytes, at: datetime) -> str:
+        problems = validate_pain001(document)
+        if problems:
+            raise BankRefused(problems=tuple(problems))
+        root = read_xml(document, size_max=FILE_BYTES_MAX)
+        message_id = root.findtext(f".//{_INSIDE}MsgId", "")
+        if message_id not in self._orders:
+            created = datetime.fromisoformat(root.findtext(f".//{_INSIDE}CreDtTm", ""))
+            self._orders[message_id] = _order(root, max(created, at))
+        return message_id
+
     def _statement(self, message_id: str, suffix: str, *, lost: bool) -> bytes:
-        at, payments = self._orders[message_id]
+        order = self._orders[message_id]
         entries: list[Entry] = []
-        for payment in payments:
+        for payment in order.payments:
             mishap = self.mishaps.get(payment.end_to_end_id)
             if (mishap is Mishap.LOSE) is not lost:
                 continue
@@ -109,16 +121,16 @@ class SimulatedBank:
                         amount=amount,
                         direction=payment.direction,
                         booked=True,
-                        booked_day=at.date(),
+                        booked_day=order.at.date(),
                         bank_reference=fact_id(None, message_id, suffix, len(entries)).hex[:16].upper(),
                     )
                 )
         return write_camt053(
             Statement(
                 statement_id=short(f"CAMT053-{message_id}{suffix}", 35),
-                account=self.account,
-                currency=payments[0].amount.currency,
-                created_at=at,
+                account=order.account,
+                currency=order.payments[0].amount.currency,
+                created_at=order.at,
                 opening_minor=0,
                 closing_minor=sum(_signed(entry) for entry in entries),
                 entries=tuple(entries),
@@ -126,30 +138,43 @@ class SimulatedBank:
         )
 
 
-def _payments(root: ET.Element, own_number: str, at: datetime) -> list[Entry]:
-    found: list[Entry] = []
-    for block in root.iter(f"{_INSIDE}PmtInf"):
-        payer = block.find(f"{_INSIDE}DbtrAcct")
-        assert payer is not None, "the file was checked"
-        paid_by_us = own_number in ("".join(element.itertext()) for element in payer.iter(f"{_INSIDE}Id"))
+def _order(root: ET.Element, at: datetime) -> _Order:
+    """The payments of a file that was checked, and whose they are."""
+    blocks = list(root.iter(f"{_INSIDE}PmtInf"))
+    common = set[str].intersection(
+        *({*_numbers(block, "DbtrAcct"), *_numbers(block, "CdtrAcct")} for block in blocks)
+    )
+    own = min(common, default="")
+    payments: list[Entry] = []
+    for block in blocks:
+        direction = Direction.OUT if own in _numbers(block, "DbtrAcct") else Direction.IN
         for payment in block.iter(f"{_INSIDE}CdtTrfTxInf"):
             amount = payment.find(f"{_INSIDE}Amt/{_INSIDE}InstdAmt")
             assert amount is not None, "the file was checked"
             currency = amount.get("Ccy", "")
             whole, _, part = (amount.text or "").partition(".")
-            minor = int(whole + part.ljust(CURRENCY_EXPONENTS[currency], "0"))
-            found.append(
+            payments.append(
                 Entry(
-                    place=len(found) + 1,
+                    place=len(payments) + 1,
                     end_to_end_id=payment.findtext(f"{_INSIDE}PmtId/{_INSIDE}EndToEndId", ""),
-                    amount=Money(minor, currency),
-                    direction=Direction.OUT if paid_by_us else Direction.IN,
+                    amount=Money(int(whole + part.ljust(CURRENCY_EXPONENTS[currency], "0")), currency),
+                    direction=direction,
                     booked=True,
                     booked_day=at.date(),
                     bank_reference="",
                 )
             )
-    return found
+    return _Order(at, own, payments)
+
+
+def _numbers(block: ET.Element, name: str) -> list[str]:
+    """The account numbers that stand under these elements."""
+    return [
+        number.text or ""
+        for account in block.iter(f"{_INSIDE}{name}")
+        for kind in ("IBAN", f"Othr/{_INSIDE}Id")
+        for number in account.findall(f"{_INSIDE}Id/{_INSIDE}{kind}")
+    ]
 
 
 def _signed(entry: Entry) -> int:

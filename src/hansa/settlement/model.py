@@ -114,12 +114,12 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class BankFile:
-    """A pain.001 that lies ready for the bank."""
+    """A pain.001 that lies ready for the bank. control_sum: of all its payments, in minor units."""
 
     currency: str
     path: Path
     message_id: str
-    control_sum: Money
+    control_sum: int
     transactions: int
 
 
@@ -179,13 +179,9 @@ class Reconciliation:
     """What reading a statement came to. settled: days and currencies whose money has all moved with it."""
 
     statement_id: str
-    matched: int
+    matched: tuple[Match, ...]
     breaks: tuple[Break, ...]
     settled: tuple[tuple[date, str], ...]
-
-    @property
-    def unmatched(self) -> int:
-        return len(self.breaks)
 
 
 def settlement_account(currency: str) -> ledger.AccountId:

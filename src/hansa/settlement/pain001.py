@@ -7,7 +7,7 @@ identifiers and texts as the EPC's guidelines ask (EPC132-08).
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
@@ -100,7 +100,7 @@ def _block(
     _text(block, "BtchBookg", "false")
     _text(block, "NbOfTxs", str(len(told)))
     _text(block, "CtrlSum", _sum(told))
-    _text(ET.SubElement(block, "ReqdExctnDt"), "Dt", file.created_at.date().isoformat())
+    _text(ET.SubElement(block, "ReqdExctnDt"), "Dt", _execution_day(file).isoformat())
     _party(block, "Dbtr", payer[0])
     _account(block, "DbtrAcct", payer[1], file.currency)
     _agent(block, "DbtrAgt", payer[1])
@@ -118,6 +118,11 @@ def _block(
         _account(payment, "CdtrAcct", account, file.currency)
         about = plain(f"HANSA clearing {file.day} {instruction.member_id}", 140, instead="HANSA clearing")
         _text(ET.SubElement(payment, "RmtInf"), "Ustrd", about)
+
+
+def _execution_day(file: FileRecord) -> date:
+    """When the bank is to move the money: the day after the business day, or the day the file is made if later."""
+    return max(file.day + timedelta(days=1), file.created_at.astimezone(UTC).date())
 
 
 def _text(parent: ET.Element, name: str, text: str) -> None:

@@ -1,0 +1,232 @@
+"""HTTP for clearing: days, what they came to, and the way down from a figure to its items."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import get, post
+from litestar.params import Parameter
+
+from hansa import trust
+from hansa.clearing import actions
+from hansa.clearing.model import ClearingDay
+from hansa.kernel import InvalidInput, Money, Problem
+from hansa.store import Context
+
+MemberName = Annotated[str, Parameter(max_length=100)]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+class Total(msgspec.Struct, frozen=True):
+    """A day in one currency. to_pay: what all net debtors pay together."""
+
+    currency: str
+    items: int
+    gross: Money
+    issuer_fees: Money
+    league_fees: Money
+    to_pay: Money
+
+
+class Blocks(msgspec.Struct, frozen=True):
+    """The ledger blocks of a partition that make up the day: after the one, up to and with the other."""
+
+    partition: int
+    after_block: int
+    up_to_block: int
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A clearing day. status: ``closing`` while it is being booked, then ``closed`` for good."""
+
+    day: date
+    status: str
+    ends_at: datetime
+    decided_at: datetime
+    closed_at: datetime | None
+    items: int
+    totals: list[Total]
+    watermark: list[Blocks]
+
+
+class DayPage(msgspec.Struct, frozen=True):
+    """Some days, latest first; ``next`` asks for those before them, null at the end."""
+
+    days: list[Day]
+    next: date | None
+
+
+class PositionView(msgspec.Struct, frozen=True):
+    """What an issuer owes an operator for a day: gross = operator_share + issuer_fee + league_fee."""
+
+    issuer_id: str
+    operator_id: str
+    debtor_id: str
+    creditor_id: str
+    items: int
+    gross: Money
+    operator_share: Money
+    issuer_fee: Money
+    league_fee: Money
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """All positions of a day."""
+
+    day: date
+    positions: list[PositionView]
+
+
+class NetView(msgspec.Struct, frozen=True):
+    """What a member receives (above zero) or pays (below zero) for a day."""
+
+    member_id: str
+    net: Money
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """What one member owes another before netting."""
+
+    debtor_id: str
+    creditor_id: str
+    owed: Money
+
+
+class NetPositions(msgspec.Struct, frozen=True):
+    """A day's nets, each currency summing to zero, and the matrix of what they were netted from."""
+
+    day: date
+    net_positions: list[NetView]
+    matrix: list[Cell]
+
+
+class ItemView(msgspec.Struct, frozen=True):
+    """One posting of a position. reference: what it was for, such as a journey."""
+
+    transfer_id: UUID
+    reference: UUID | None
+    amount: Money
+    code: int
+    event_at: datetime
+    booked_at: datetime
+
+
+class ItemPage(msgspec.Struct, frozen=True):
+    """Some items in order of booking; ``next`` asks for those after them, null at the end."""
+
+    items: list[ItemView]
+    next: str | None
+
+
+@get("/v1/clearing/days", sync_to_thread=True, tags=["Clearing"])
+def list_days(ctx: Context, before: date | None = None, limit: Limit = 50) -> DayPage:
+    """Clearing days, latest first."""
+    with ctx.tx() as tx:
+        found = actions.list_days(tx, before=before, limit=limit + 1)
+    page = found[:limit]
+    return DayPage([_day(day) for day in page], page[-1].day if len(found) > limit else None)
+
+
+@get("/v1/clearing/days/{day:date}", sync_to_thread=True, tags=["Clearing"])
+def get_day(ctx: Context, day: date) -> Day:
+    """A clearing day. `clearing.unknown_day` if it was not closed."""
+    with ctx.tx() as tx:
+        return _day(actions.get_day(tx, day))
+
+
+@get("/v1/clearing/days/{day:date}/positions", sync_to_thread=True, tags=["Clearing"])
+def positions(ctx: Context, day: date) -> Positions:
+    """What each issuer owes each operator for a day, and how it is shared out."""
+    with ctx.tx() as tx:
+        found = actions.positions(tx, day)
+    return Positions(
+        day,
+        [
+            PositionView(
+                issuer_id=one.issuer_id,
+                operator_id=one.operator_id,
+                debtor_id=one.debtor_id,
+                creditor_id=one.creditor_id,
+                items=one.items,
+                gross=Money(one.gross, one.currency),
+                operator_share=Money(one.operator_share, one.currency),
+                issuer_fee=Money(one.issuer_fee, one.currency),
+                league_fee=Money(one.league_fee, one.currency),
+            )
+            for one in found
+        ],
+    )
+
+
+@get("/v1/clearing/days/{day:date}/net-positions", sync_to_thread=True, tags=["Clearing"])
+def net_positions(ctx: Context, day: date) -> NetPositions:
+    """What each member pays or receives for a day, and who owed whom before netting."""
+    with ctx.tx() as tx:
+        nets = actions.net_positions(tx, day)
+        cells = actions.day_matrix(tx, day)
+    return NetPositions(
+        day,
+        [NetView(one.member_id, Money(one.net, one.currency)) for one in nets],
+        [
+            Cell(debtor, creditor, Money(minor, unit))
+            for (debtor, creditor, unit), minor in sorted(cells.items())
+        ],
+    )
+
+
+@get("/v1/clearing/days/{day:date}/items", sync_to_thread=True, tags=["Clearing"])
+def items(
+    ctx: Context,
+    day: date,
+    issuer_id: MemberName,
+    operator_id: MemberName,
+    currency: Annotated[str, Parameter(min_length=3, max_length=3)],
+    after: Annotated[str, Parameter(max_length=60, description="`next` of the page before")] = "",
+    limit: Limit = 100,
+) -> ItemPage:
+    """The postings that make up a position of a day, page by page."""
+    for name, text in (("issuer_id", issuer_id), ("operator_id", operator_id), ("currency", currency)):
+        if "\0" in text:
+            raise InvalidInput(
+                "A name holds no NUL.", problems=(Problem(name, "it holds a NUL", "Take it out"),)
+            )
+    with ctx.tx() as tx:
+        found = actions.items(tx, day, issuer_id, operator_id, currency, after=after, limit=limit + 1)
+    page = found[:limit]
+    return ItemPage(
+        [
+            ItemView(one.transfer_id, one.reference, one.amount, one.code, one.event_at, one.booked_at)
+            for one in page
+        ],
+        page[-1].cursor if len(found) > limit else None,
+    )
+
+
+@post("/v1/clearing/days/{day:date}/close", sync_to_thread=True, status_code=200, tags=["Clearing"])
+def close_day(ctx: Context, caller: trust.Caller, day: date) -> Day:
+    """Close a business day after its cut-off. Needs `clearing:close`; closing it again gives the same day.
+
+    `clearing.day_not_over` before the cut-off, `clearing.day_closed` if a later day is closed.
+    """
+    caller.require("clearing:close")
+    return _day(actions.close_day(ctx, day))
+
+
+def _day(found: ClearingDay) -> Day:
+    return Day(
+        day=found.day,
+        status=found.status.value,
+        ends_at=found.ends_at,
+        decided_at=found.decided_at,
+        closed_at=found.closed_at,
+        items=found.items,
+        totals=[
+            Total(one.currency, one.items, one.gross, one.issuer_fees, one.league_fees, one.to_pay)
+            for one in found.totals
+        ],
+        watermark=[Blocks(one.partition, one.after_block, one.up_to_block) for one in found.watermark],
+    )
+
+
+ROUTES = [list_days, get_day, positions, net_positions, items, close_day]

@@ -1,0 +1,181 @@
+"""HTTP for settlement: bank files out, statements in, what does not agree."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import Parameter
+
+from hansa import trust
+from hansa.kernel import InvalidInput, Money, Problem
+from hansa.settlement import actions
+from hansa.settlement.model import STATEMENT_BYTES_MAX, Break
+from hansa.store import Context
+
+
+class File(msgspec.Struct, frozen=True):
+    """A bank file: pain.001.001.09 of one day and currency. sha256: of its bytes, hex."""
+
+    message_id: str
+    currency: str
+    created_at: datetime
+    control_sum: Money
+    transactions: int
+    sha256: str
+
+
+class Files(msgspec.Struct, frozen=True):
+    """A day's files, and how far each currency is: cleared, instructed or settled."""
+
+    day: date
+    files: list[File]
+    progress: dict[str, str]
+
+
+class BreakView(msgspec.Struct, frozen=True):
+    """A disagreement between what was instructed and what the bank says."""
+
+    statement_id: str
+    entry: int
+    kind: str
+    end_to_end_id: str
+    expected: Money | None
+    found: Money | None
+    detail: str
+    found_at: datetime
+
+
+class BreakPage(msgspec.Struct, frozen=True):
+    """Some breaks; ``next`` asks for those after them, null at the end."""
+
+    breaks: list[BreakView]
+    next: str | None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A day whose money has all moved in a currency."""
+
+    day: date
+    currency: str
+
+
+class StatementReceipt(msgspec.Struct, frozen=True):
+    """What reading a statement came to; the same however often it is sent."""
+
+    statement_id: str
+    matched: int
+    breaks: list[BreakView]
+    settled: list[Settled]
+
+
+@get("/v1/settlement/days/{day:date}/files", sync_to_thread=True, tags=["Settlement"])
+def list_files(ctx: Context, caller: trust.Caller, day: date) -> Files:
+    """The bank files of a day. Needs `settlement:read`."""
+    caller.require("settlement:read")
+    with ctx.tx() as tx:
+        files = actions.list_files(tx, day)
+        progress = actions.progress(tx, day)
+    return Files(
+        day,
+        [
+            File(
+                file.message_id,
+                file.currency,
+                file.created_at,
+                Money(file.control_sum_minor, file.currency),
+                file.transactions,
+                file.digest.hex(),
+            )
+            for file in files
+        ],
+        {currency: state.value for currency, state in progress.items()},
+    )
+
+
+@get(
+    "/v1/settlement/files/{message_id:str}",
+    sync_to_thread=True,
+    tags=["Settlement"],
+    media_type="application/xml",
+)
+def download_file(
+    ctx: Context, caller: trust.Caller, message_id: Annotated[str, Parameter(max_length=35)]
+) -> Response[bytes]:
+    """A bank file, byte for byte as it was written. Needs `settlement:read`."""
+    caller.require("settlement:read")
+    if "\0" in message_id:
+        raise InvalidInput(problems=(Problem("message_id", "it holds a NUL", "Take it out"),))
+    with ctx.tx() as tx:
+        document = actions.file_document(tx, message_id)
+    return Response(
+        document,
+        media_type="application/xml",
+        headers={"Content-Disposition": f'attachment; filename="{message_id}.xml"'},
+    )
+
+
+@post(
+    "/v1/settlement/statements",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Settlement"],
+    request_max_body_size=STATEMENT_BYTES_MAX,
+)
+def read_statement(ctx: Context, caller: trust.Caller, body: bytes) -> StatementReceipt:
+    """Hand in a bank statement: the body is a camt.053. Needs `settlement:write`; sending it again is harmless.
+
+    `settlement.bad_statement` with the place, the fault and the remedy of each problem; nothing is taken then.
+    """
+    caller.require("settlement:write")
+    read = actions.read_statement(ctx, body)
+    return StatementReceipt(
+        read.statement_id,
+        len(read.matched),
+        [_break(found) for found in read.breaks],
+        [Settled(day, currency) for day, currency in read.settled],
+    )
+
+
+@get("/v1/settlement/breaks", sync_to_thread=True, tags=["Settlement"])
+def list_breaks(
+    ctx: Context,
+    caller: trust.Caller,
+    after: Annotated[str, Parameter(max_length=60, description="`next` of the page before")] = "",
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+) -> BreakPage:
+    """What does not agree and waits for a person. Needs `settlement:read`."""
+    caller.require("settlement:read")
+    with ctx.tx() as tx:
+        found = actions.open_breaks(tx, after=_cursor(after), limit=limit + 1)
+    page = found[:limit]
+    last = f"{page[-1].statement_id}~{page[-1].entry}" if len(found) > limit else None
+    return BreakPage([_break(one) for one in page], last)
+
+
+def _cursor(text: str) -> tuple[str, int]:
+    if not text:
+        return ("", 0)
+    statement_id, _, entry = text.rpartition("~")
+    if "\0" in text or not entry.removeprefix("-").isdecimal() or not entry.isascii() or len(entry) > 9:
+        raise InvalidInput(
+            "This is not a place in the list.",
+            problems=(Problem("after", f"{text!r} is no cursor", "Send one that this list gave"),),
+        )
+    return (statement_id, int(entry))
+
+
+def _break(found: Break) -> BreakView:
+    return BreakView(
+        statement_id=found.statement_id,
+        entry=found.entry,
+        kind=found.kind.value,
+        end_to_end_id=found.end_to_end_id,
+        expected=None if found.expected_minor is None else Money(found.expected_minor, found.currency),
+        found=None if found.found_minor is None else Money(found.found_minor, found.currency),
+        detail=found.detail,
+        found_at=found.found_at,
+    )
+
+
+ROUTES = [list_files, download_file, read_statement, list_breaks]
