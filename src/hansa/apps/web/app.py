@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
@@ -68,18 +68,11 @@ def create_app(ctx: Context, *, home: Path, demo: bool) -> Litestar:
         home=home,
         demo=demo,
         keys=trust.KeyFolder(home / "keys"),
-        gates=GateHouse(home / "gates"),
+        gates=GateHouse(home / "gates", demo=demo),
         browser_files=find_browser_files(),
     )
     return Litestar(
-        route_handlers=[
-            *room_routes(),
-            *front.ROUTES,
-            *wallet.ROUTES,
-            *gate_screen.ROUTES,
-            *console.ROUTES,
-            *_file_routes(site),
-        ],
+        route_handlers=[_everything(), *_file_routes(site)],
         dependencies={
             "site": Provide(lambda: site, sync_to_thread=False),
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
@@ -93,6 +86,16 @@ def create_app(ctx: Context, *, home: Path, demo: bool) -> Litestar:
         openapi_config=_openapi(),
         logging_config=None,
     )
+
+
+def _everything() -> Router:
+    """All routes and pages, handed to the application as one.
+
+    One by one, a GET and a POST of the same address would be registered twice, and Litestar 2.25 wraps a sync
+    handler anew at each registration: its second wrapping returns a coroutine that nobody awaits.
+    """
+    handlers = [*room_routes(), *front.ROUTES, *wallet.ROUTES, *gate_screen.ROUTES, *console.ROUTES]
+    return Router(path="/", route_handlers=handlers)
 
 
 def room_routes() -> list[ControllerRouterHandler]:
@@ -154,7 +157,9 @@ def _openapi() -> OpenAPIConfig:
         components=Components(
             security_schemes={
                 "key": SecurityScheme(
-                    type="http", scheme="bearer", description="A member's API key, made by the league operator."
+                    type="http",
+                    scheme="bearer",
+                    description="A member's API key, made by the league operator.",
                 ),
                 "session": SecurityScheme(
                     type="apiKey",

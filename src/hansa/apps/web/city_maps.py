@@ -12,6 +12,8 @@ THIN = 1.6
 THICK = 6.5
 DOT = 1.6
 DOT_MOST = 9.0
+NAMES_MAX = 14
+"""Names on a map this small; more of them hide the lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def draw_city(network: atlas.Network, lines: Mapping[str, int], stops: Mapping[s
     drawn = _picture(_Key(network))
     most_line = max(lines.values(), default=0) or 1
     most_stop = max(stops.values(), default=0) or 1
+    by_rank = sorted(drawn.stops, key=lambda stop: (-stops.get(stop.stop_id, 0), -stop.lines))
+    named = {stop.stop_id for stop in [stop for stop in by_rank if stop.label][:NAMES_MAX]}
     return CityMap(
         drawn.width,
         drawn.height,
@@ -67,7 +71,7 @@ def draw_city(network: atlas.Network, lines: Mapping[str, int], stops: Mapping[s
                 x=round(stop.x, 1),
                 y=round(stop.y, 1),
                 radius=_radius(stops.get(stop.stop_id, 0), most_stop),
-                label=stop.label,
+                label=stop.label if stop.stop_id in named else "",
                 title=f"{stop.name}: {stops.get(stop.stop_id, 0):,} taps",
             )
             for stop in drawn.stops

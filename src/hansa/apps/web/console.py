@@ -148,13 +148,21 @@ def show_day(request: Asked, site: Site, day: date) -> Response[str]:
     )
 
 
-@get("/console/days/{day:date}/members/{member_id:str}/{currency:str}", sync_to_thread=True, include_in_schema=False)
+@get(
+    "/console/days/{day:date}/members/{member_id:str}/{currency:str}",
+    sync_to_thread=True,
+    include_in_schema=False,
+)
 def show_net_position(request: Asked, site: Site, day: date, member_id: str, currency: str) -> Response[str]:
     """What a member's net position is made of: what it owes, what it is owed, and the fees."""
     get_operator(request, site)
     with site.ctx.tx() as tx:
         member = trust.get_member(tx, member_id)
-        nets = [one for one in clearing.net_positions(tx, day) if one.member_id == member_id and one.currency == currency]
+        nets = [
+            one
+            for one in clearing.net_positions(tx, day)
+            if one.member_id == member_id and one.currency == currency
+        ]
         positions = [one for one in clearing.positions(tx, day) if one.currency == currency]
         names = _names(tx)
     league = member_id == clearing.LEAGUE

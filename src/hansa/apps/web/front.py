@@ -29,7 +29,12 @@ def show_health(site: Site) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/openapi.json", sync_to_thread=False, include_in_schema=False, media_type="application/vnd.oai.openapi+json")
+@get(
+    "/openapi.json",
+    sync_to_thread=False,
+    include_in_schema=False,
+    media_type="application/vnd.oai.openapi+json",
+)
 def show_openapi(request: Request[Any, Any, Any]) -> bytes:
     return json.dumps(request.app.openapi_schema.to_schema(), ensure_ascii=False).encode()
 
@@ -93,7 +98,9 @@ def read_operation(verb: str, path: str, spec: dict[str, Any], schema: dict[str,
         description=words,
         parameters=parameters,
         body=body,
-        answers=[(status, str(answer.get("description", ""))) for status, answer in spec["responses"].items()],
+        answers=[
+            (status, str(answer.get("description", ""))) for status, answer in spec["responses"].items()
+        ],
     )
 
 

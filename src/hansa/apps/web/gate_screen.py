@@ -91,7 +91,7 @@ def show_reading(
     """The form's way, without JavaScript: the same screen with the gate's answer on it."""
     answer = _read(site, gate_id, data.text)
     screen = _screen(site, gate_id, answer)
-    screen.background = _hand_in_later(site, gate_id, answer)
+    screen.background = BackgroundTask(_hand_in, site, gate_id)
     return screen
 
 
@@ -99,7 +99,7 @@ def show_reading(
 def read_code(site: Site, gate_id: str, data: TextRead) -> Response[GateAnswer]:
     """Show a text to the gate's scanner: what it decided, in words for its screen."""
     answer = _read(site, gate_id, data.text)
-    return Response(answer, background=_hand_in_later(site, gate_id, answer))
+    return Response(answer, background=BackgroundTask(_hand_in, site, gate_id))
 
 
 def _read(site: Site, gate_id: str, text: str) -> GateAnswer:
@@ -108,20 +108,19 @@ def _read(site: Site, gate_id: str, text: str) -> GateAnswer:
     if decision.tap is not None:
         with site.ctx.tx() as tx:
             view = _view(Places(tx), trust.get_gate(tx, gate_id))
-        return GateAnswer(True, decision.reason, OPEN_WORDS[decision.tap.action], view.place, reading.gate_time)
+        return GateAnswer(
+            True, decision.reason, OPEN_WORDS[decision.tap.action], view.place, reading.gate_time
+        )
     return GateAnswer(
         False, decision.reason, "Please wait", codes.REASONS[decision.reason], reading.gate_time
     )
 
 
-def _hand_in_later(site: Site, gate_id: str, answer: GateAnswer) -> BackgroundTask | None:
-    """After the gate has answered, its taps go to the back office; the rider does not wait for that."""
-    return BackgroundTask(_hand_in, site, gate_id) if answer.accepted else None
-
-
 def _hand_in(site: Site, gate_id: str) -> None:
+    """After the gate has answered, its taps go to the back office; the rider does not wait for that."""
     try:
-        site.gates.hand_in(site.ctx, gate_id)
+        for refused in site.gates.hand_in(site.ctx, gate_id).refused:
+            logger.warning("A tap of gate %s was refused: %s %s", gate_id, refused.code, refused.detail)
     except HansaError as error:  # the gate keeps its taps and hands them in with the next one
         logger.warning("Gate %s could not hand in its taps: %s", gate_id, error)
 

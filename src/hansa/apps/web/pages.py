@@ -74,10 +74,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        zone=in_zone, rfc3339=as_rfc3339, day=as_day, grouped=grouped, worded=worded
-    )
-    environment.globals.update(money=as_money, class_names=CLASS_NAMES, version=static_version())
+    environment.filters.update(zone=in_zone, rfc3339=as_rfc3339, day=as_day, grouped=grouped, worded=worded)
+    shared: dict[str, Any] = {"money": as_money, "class_names": CLASS_NAMES, "version": static_version()}
+    environment.globals.update(**shared)
     return environment
 
 

@@ -46,7 +46,9 @@ class BarChart:
     most: str
 
 
-def bar_chart(counts: Sequence[int], *, minutes: int, first_minute: int, what: str, height: int = HEIGHT) -> BarChart:
+def bar_chart(
+    counts: Sequence[int], *, minutes: int, first_minute: int, what: str, height: int = HEIGHT
+) -> BarChart:
     """A chart of how many per minute over a day.
 
     counts: for consecutive spans of ``minutes``, from ``first_minute`` after midnight. what: of what, for the words.
@@ -80,14 +82,21 @@ def bar_chart(counts: Sequence[int], *, minutes: int, first_minute: int, what: s
         for part in (Fraction(1, 2), Fraction(1))
     ]
     return BarChart(
-        WIDTH, height, LEFT, base, tuple(bars), tuple(hours), tuple(levels), per_minute(max(counts, default=0), minutes)
+        WIDTH,
+        height,
+        LEFT,
+        base,
+        tuple(bars),
+        tuple(hours),
+        tuple(levels),
+        per_minute(max(counts, default=0), minutes),
     )
 
 
 def nice_ceiling(count: int, minutes: int) -> Fraction:
     """A round figure per minute that no bar passes: 1, 2 or 5 times a power of ten."""
     most = Fraction(count, minutes)
-    power = Fraction(1, 10)
+    power = Fraction(1)
     while True:
         for times in (1, 2, 5):
             if power * times >= most:

@@ -158,7 +158,9 @@ def _faulty_field(found: object) -> FaultyField:
     if isinstance(found, dict):
         fields = cast(dict[str, Any], found)
         where = str(fields.get("key") or fields.get("source") or "body")
-        return FaultyField(where, str(fields.get("message", "does not fit")), "See /openapi.json for what fits")
+        return FaultyField(
+            where, str(fields.get("message", "does not fit")), "See /openapi.json for what fits"
+        )
     return FaultyField("body", str(found), "See /openapi.json for what fits")
 
 

@@ -293,9 +293,7 @@ def draw_qr(data: TextToDraw) -> Drawing:
     """The picture of a code, for phones whose QR library is not installed."""
     qr = segno.make(data.text, error="l", micro=False, boost_error=False)
     rows = [bytes(row) for row in qr.matrix_iter(border=4)]
-    path = "".join(
-        f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
-    )
+    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
     return Drawing(len(rows), path)
 
 
@@ -323,7 +321,12 @@ def give_manifest() -> Response[bytes]:
         "theme_color": "#0a2f46",
         "icons": [
             {"src": f"/static/icon.svg?v={static_version()}", "sizes": "any", "type": "image/svg+xml"},
-            {"src": "/static/icon-maskable.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "maskable"},
+            {
+                "src": "/static/icon-maskable.svg",
+                "sizes": "any",
+                "type": "image/svg+xml",
+                "purpose": "maskable",
+            },
         ],
     }
     return Response(msgspec.json.encode(manifest), media_type="application/manifest+json")
@@ -359,7 +362,9 @@ def _device_key(text: str) -> EllipticCurvePublicKey:
     try:
         return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
-        raise _unfit("device_key", "is no point on P-256", "Send the phone's public key, raw, in base64") from error
+        raise _unfit(
+            "device_key", "is no point on P-256", "Send the phone's public key, raw, in base64"
+        ) from error
 
 
 def _unfit(where: str, what: str, remedy: str) -> InvalidInput:

@@ -1,0 +1,216 @@
+"""The wallet over HTTP: sign in, see, top up, get a token."""
+
+import base64
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from litestar.testing import TestClient
+
+from hansa import codes, identity, payments, rides, trust
+from hansa.kernel import FixedClock, Money
+from hansa.store import Context
+from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
+
+Client = TestClient[Any]
+
+
+def sign_in(client: Client, account: identity.Account) -> None:
+    answer = client.post("/wallet/sign-in", data={"account_id": str(account.account_id)}, follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+
+
+def balance(ctx: Context, account: identity.Account) -> list[Money]:
+    with ctx.tx() as tx:
+        return payments.balance_of(tx, account.account_id)
+
+
+def top_up_form(client: Client) -> dict[str, str]:
+    page = client.get("/wallet/top-up").text
+    return dict(re.findall(r'name="(top_up_id|currency|asked_at)" value="([^"]+)"', page))
+
+
+def test_one_click_signs_in_as_a_demo_rider(client: Client, league: LittleLeague) -> None:
+    page = client.get("/wallet/").text
+    assert "Gao Lan" in page and "Hangzhou · Adult" in page
+
+    sign_in(client, league.riders["Gao Lan"])
+
+    home = client.get("/wallet/home").text
+    assert "¥100.00" in home and "Hangzhou Card" in home and "Gao Lan" in home
+
+
+def test_the_sign_in_cookie_is_out_of_reach_of_scripts_and_other_sites(client: Client, league: LittleLeague) -> None:
+    account = league.riders["Gao Lan"]
+
+    answer = client.post("/wallet/sign-in", data={"account_id": str(account.account_id)}, follow_redirects=False)
+
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=lax" in cookie and "path=/" in cookie
+
+
+def test_signing_out_ends_the_session_and_clears_the_phone(client: Client, league: LittleLeague) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+
+    answer = client.post("/wallet/sign-out", follow_redirects=False)
+
+    assert answer.headers["clear-site-data"] == '"storage"'
+    assert "Choose a rider" in client.get("/wallet/home").text
+
+
+def test_a_stranger_signs_in_as_nobody_outside_a_demo(ctx: Context, client: Client, league: LittleLeague) -> None:
+    answer = client.post("/wallet/sign-in", data={"account_id": str(UUID(int=5))})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "identity.unknown_account")
+
+
+@pytest.mark.parametrize("path", ["/wallet/journeys", "/wallet/statement", "/wallet/top-up", "/wallet/home/balance"])
+def test_pages_of_the_wallet_need_a_sign_in(client: Client, path: str) -> None:
+    answer = client.get(path, headers={"accept": "text/html"})
+
+    assert answer.status_code == 401
+    assert "Sign in" in answer.text
+
+
+def test_a_top_up_sent_twice_is_paid_once(ctx: Context, client: Client, league: LittleLeague) -> None:
+    account = league.riders["Gao Lan"]
+    sign_in(client, account)
+    form = {**top_up_form(client), "amount": "5000"}
+
+    for _ in range(2):
+        answer = client.post("/wallet/top-up", data=form)
+        assert answer.status_code == 200 and "Top-up" in answer.text
+
+    assert balance(ctx, account) == [Money(150_00, "CNY")]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"currency": "GBP"}, "wallet.wrong_currency"),
+        ({"amount": "12345"}, "hansa.invalid_input"),
+        ({"amount": "-5000"}, "web.does_not_fit"),
+        ({"amount": "many"}, "web.does_not_fit"),
+        ({"asked_at": "2020-01-01T00:00:00Z"}, "hansa.invalid_input"),
+    ],
+)
+def test_a_top_up_that_does_not_fit_is_refused_and_nothing_is_paid(
+    ctx: Context, client: Client, league: LittleLeague, change: dict[str, str], code: str
+) -> None:
+    account = league.riders["Gao Lan"]
+    sign_in(client, account)
+
+    answer = client.post("/wallet/top-up", data={**top_up_form(client), "amount": "5000", **change})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert balance(ctx, account) == [Money(100_00, "CNY")]
+
+
+def test_a_token_is_bound_to_the_phone_and_opens_a_gate(ctx: Context, client: Client, league: LittleLeague) -> None:
+    sign_in(client, league.riders["Qian Qing"])
+    key = ec.generate_private_key(ec.SECP256R1())
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+    given = client.post("/wallet/token", json={"device_key": base64.b64encode(point).decode()}).json()
+
+    code = codes.make_code(
+        key, base64.b64decode(given["token"]), made_at=ctx.clock.now(), counter=1, cell=bytes(3)
+    )
+    with ctx.tx() as tx:
+        verified = codes.verify_code(
+            code,
+            trust.current_trust_list(tx),
+            now=ctx.clock.now(),
+            product="metro",
+            denied=lambda _: False,
+        )
+    assert verified.cti.hex() == given["cti"]
+    assert (verified.issuer_id, verified.scope.rider_class) == ("hangzhou-card", "child")
+    assert verified.token_expires_at - ctx.clock.now() < timedelta(hours=24)
+
+
+@pytest.mark.parametrize("key", ["A" * 88, "!" * 88, base64.b64encode(b"\x04" + b"\x01" * 64).decode()])
+def test_a_token_for_no_key_is_refused(client: Client, league: LittleLeague, key: str) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+
+    answer = client.post("/wallet/token", json={"device_key": key})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "hansa.invalid_input")
+    assert answer.json()["problems"][0]["where"] == "device_key"
+
+
+def test_a_ride_shows_in_the_wallet_with_its_fare_explained(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = league.riders["Gao Lan"]
+    phone = Phone(ctx, league, "Gao Lan")
+    clock = ctx.clock
+    assert isinstance(clock, FixedClock)
+
+    client.post(f"/gate/{WAY_IN}/read", json={"text": phone.show()})
+    clock.at += timedelta(minutes=9)
+    client.post(f"/gate/{WAY_OUT}/read", json={"text": phone.show()})
+
+    sign_in(client, account)
+    with ctx.tx() as tx:
+        (journey,) = rides.journeys(tx, account.account_id)
+    assert journey.kind == "complete"
+    assert "Xianghu → Binkang Lu" in client.get("/wallet/home").text
+    page = client.get(f"/wallet/journeys/{journey.journey_id}").text
+    assert journey.steps and all(step.text.split("<")[0] in page for step in journey.steps)
+    assert str(journey.fare) in page
+    assert balance(ctx, account) == [Money(100_00, "CNY") - journey.fare]
+
+
+def test_a_ride_abroad_shows_the_exchange(ctx: Context, client: Client, league: LittleLeague) -> None:
+    account = league.riders["Gao Lan"]
+    phone = Phone(ctx, league, "Gao Lan")
+
+    client.post(f"/gate/{BUS}/read", json={"text": phone.show()})
+
+    sign_in(client, account)
+    with ctx.tx() as tx:
+        (journey,) = rides.journeys(tx, account.account_id)
+    page = client.get(f"/wallet/journeys/{journey.journey_id}").text
+    assert f"{journey.fare} exchanged to ¥" in page
+
+
+def test_another_riders_journey_is_not_there(ctx: Context, client: Client, league: LittleLeague) -> None:
+    phone = Phone(ctx, league, "Gao Lan")
+    client.post(f"/gate/{BUS}/read", json={"text": phone.show()})
+    with ctx.tx() as tx:
+        (journey,) = rides.journeys(tx, league.riders["Gao Lan"].account_id)
+
+    sign_in(client, league.riders["Omar Singh"])
+    answer = client.get(f"/wallet/journeys/{journey.journey_id}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "rides.unknown_journey")
+
+
+def test_the_server_draws_a_code_when_the_phone_cannot(client: Client) -> None:
+    answer = client.post("/wallet/qr", json={"text": "HR1:" + "A" * 360}).json()
+
+    assert answer["size"] == 57 + 8  # version 10 and its quiet zone
+    assert answer["path"].startswith("M")
+
+
+def test_the_service_worker_keeps_every_file_the_wallet_needs(client: Client, league: LittleLeague) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+    worker = client.get("/wallet/sw.js").text
+    page = client.get("/wallet/home").text
+    seen: set[str] = set()
+    wanted = re.findall(r'src="(/static/js/[^"]+)"', page)
+    while wanted:
+        path = wanted.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        wanted += [f"/static/js/{name}" for name in re.findall(r'from "\./([^"]+)"', client.get(path).text)]
+
+    assert len(seen) >= 6
+    assert all(f'"{path}"' in worker for path in seen)
