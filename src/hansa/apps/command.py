@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -73,7 +73,7 @@ def demo(
         bool, typer.Option("--json", help="End with every figure of money as one line of JSON.")
     ] = False,
     host: Annotated[str, typer.Option(help="Address to serve the pages on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_300,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_017,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Six cities, a day of riding, clearing between them, bank files; then the pages stay up.
@@ -86,7 +86,7 @@ def demo(
 
     spec = Spec(riders=riders, seed=seed, day=day.date())
     if not once:
-        web.check_port(host, port)
+        web.listen(host, port).close()
     if fresh and home.exists():
         _throw_away(home)
     clock = FixedClock(SystemClock().now())
@@ -107,13 +107,13 @@ def demo(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to serve the pages on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_300,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_017,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Serve the wallet, the gate screen, the console and the API on what the home folder holds."""
     from hansa.apps import web
 
-    web.check_port(host, port)
+    web.listen(host, port).close()
     with opened(home) as ctx:
         _serve(ctx, home, host, port)
 
@@ -183,13 +183,14 @@ def tariff_import(
 def trial_balance(home: Home = DEFAULT_HOME) -> None:
     """Debits and credits of every kind of account, by currency; they must agree."""
     with opened(home) as ctx, ctx.tx() as tx:
-        rows = ledger.trial_balance(tx)
+        trial = ledger.trial_balance(tx)
     table = Table("currency", "account", "debits", "credits", title="Trial balance", title_justify="left")
-    for row in rows:
+    for row in trial.rows:
         kind = ledger.AccountCode(row.code).name.lower()
-        table.add_row(row.currency, kind, *(str(Money(m, row.currency)) for m in (row.debits, row.credits)))
+        sums = (Money(row.debits_posted, row.currency), Money(row.credits_posted, row.currency))
+        table.add_row(row.currency, kind, *map(str, sums))
     out.print(table)
-    if sum(row.debits for row in rows) != sum(row.credits for row in rows):
+    if not trial.is_even:
         err.print("[bold red]Debits and credits differ.[/bold red]")
         raise typer.Exit(1)
 
@@ -199,7 +200,7 @@ def ledger_verify(home: Home = DEFAULT_HOME) -> None:
     """Recompute every block's hash and every balance from the transfers."""
     with opened(home) as ctx, ctx.tx() as tx:
         number, _ = ledger.block_head(tx, 0)
-        findings = ledger.verify(tx, 0)
+        findings = ledger.verify(tx)
     for finding in findings:
         err.print(f"[red]{finding}[/red]")
     out.print(f"{number:,} blocks checked, {len(findings)} findings.")
@@ -245,7 +246,7 @@ def settlement_statement(
 ) -> None:
     """Read a bank statement, match its entries to our payments, and book what was paid."""
     with opened(home) as ctx:
-        outcome = settlement.read_statement(ctx, statement.read_bytes())
+        outcome = settlement.read_statement(ctx, statement)
     out.print(f"{len(outcome.matched)} entries matched, {len(outcome.breaks)} breaks.")
 
 
@@ -262,7 +263,7 @@ def main() -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     try:
         yield
     except HansaError as error:

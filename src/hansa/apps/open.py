@@ -1,7 +1,7 @@
 """Open Hansa's data: the server that ``HANSA_DATABASE_URL`` names, or the embedded one in the home folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hansa.store import Context, EmbeddedServer, open_context
 
 
 @contextmanager
-def opened(home: Path, *, clock: Clock | None = None) -> Iterator[Context]:
+def opened(home: Path, *, clock: Clock | None = None) -> Generator[Context]:
     """A Context on an up-to-date database; an embedded server is stopped cleanly at the end.
 
     home: where the embedded server keeps its data; made when missing.

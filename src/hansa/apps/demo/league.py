@@ -18,6 +18,9 @@ from hansa.store import Context
 
 PRODUCTS = ("metro", "bus", "tram")
 VEHICLES_PER_LINE = 4
+STATION_GATES: tuple[tuple[str, gate.Action], ...] = (("in", "entry"), ("out", "exit"))
+BUSINESS_ZONE, CUT_OFF = "UTC", time(10)
+"""The league's business day ends when Toronto's last riders, in the west, are home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,15 @@ def build_league(ctx: Context, keys: trust.KeyFolder, spec: Spec) -> League:
             trust.add_issuer_key(
                 tx,
                 role.issuer_id,
-                keys.issuer(role.issuer_id).public_key(),
+                keys.issuer(role.issuer_id).public_key().public_bytes_raw(),
                 not_before=midnight - timedelta(days=30),
                 not_after=midnight + timedelta(days=730),
                 products=PRODUCTS,
             )
+        try:
+            trust.signed_trust_list(tx)
+        except trust.NoTrustList:
+            trust.publish_trust_list(tx, keys.league_root(), at=midnight - timedelta(days=1))
     for role in facts.cities:
         _import_city(ctx, role)
     with ctx.tx() as tx:
@@ -61,6 +68,7 @@ def build_league(ctx: Context, keys: trust.KeyFolder, spec: Spec) -> League:
         trust.add_gates(
             tx, [record for role in facts.cities for record in _records(role, gates[role.city_id])]
         )
+        clearing.set_settings(tx, tz=BUSINESS_ZONE, cut_off=CUT_OFF)
         clearing.add_agreements(tx, _agreements(facts, spec.day))
         for day in (spec.day, spec.day + timedelta(days=1)):
             payments.set_rates(tx, day, _rates(facts, currencies))
@@ -135,7 +143,7 @@ def gates_of(role: CityRole, network: atlas.Network) -> tuple[gate.GateIdentity,
             cell=_cell(stop_id),
         )
         for stop_id in sorted(network.stops)
-        for suffix, action in (("in", "entry"), ("out", "exit"))
+        for suffix, action in STATION_GATES
     )
 
 

@@ -5,6 +5,7 @@ from random import Random
 from uuid import UUID
 
 from hansa.apps.demo.spec import LeagueFacts, Spec
+from hansa.codes import RiderClass
 from hansa.kernel import fact_id
 
 _GIVEN = {
@@ -23,7 +24,7 @@ _FAMILY = {
     "toronto": ["Tremblay", "Singh", "Campbell", "Nguyen", "Roy", "Martin", "Garcia", "Wilson", "Ali", "Lee"],
     "utsunomiya": ["Sato", "Suzuki", "Takahashi", "Tanaka", "Watanabe", "Ito", "Kobayashi", "Kato"],
 }
-_CLASSES = ("adult", "student", "senior", "child")
+_CLASSES: tuple[RiderClass, ...] = ("adult", "student", "senior", "child")
 _CLASS_WEIGHTS = (78, 9, 8, 5)
 
 # What a rider keeps in the wallet, in units of the home currency: enough for days of riding.
@@ -44,7 +45,7 @@ class Rider:
     name: str
     home: str
     here: str
-    rider_class: str
+    rider_class: RiderClass
     purse_minor: int
     month_share: float
     week_share: float

@@ -74,8 +74,7 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
     console.print(_checks(summary))
     if summary.files:
         lines = [
-            f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments"
-            for file in summary.files
+            f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments" for file in summary.files
         ]
         console.print(
             Panel(
@@ -123,7 +122,7 @@ def _fares(summary: Summary) -> Table:
         f"{sum(f.incomplete for f in summary.fares):,}",
         f"{sum(f.corrections for f in summary.fares):,}",
     )
-    table.caption = f"{summary.rating['on_risk']:,} charges fell to the rider's issuer: the wallet was empty"
+    table.caption = f"{summary.on_risk:,} charges fell to the rider's issuer: the wallet was empty"
     table.caption_justify = "left"
     return table
 
