@@ -1,19 +1,163 @@
-"""Transactions commit, roll back, and come back after the server did."""
+"""A transaction keeps all or nothing, says what went wrong outside, and the next one works again."""
 
-from hansa.store import Context
+import threading
+from datetime import UTC
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from conftest import NOON
+from hansa.kernel import HansaError, new_id
+from hansa.store import Context, StoreBusy, StoreFull, StoreUnavailable, open_context
+
+TABLE = "create table parcel (id int primary key)"
 
 
-def test_a_transaction_sees_the_store(ctx: Context) -> None:
+def _count(ctx: Context) -> int:
     with ctx.tx() as tx:
-        row = tx.execute("select count(*) from store.migrations").fetchone()
-
+        row = tx.execute("select count(*) from parcel").fetchone()
     assert row is not None
-    assert row[0] >= 1
+    return int(row[0])
 
 
-def test_a_database_of_its_own_starts_migrated(committed_ctx: Context) -> None:
+@pytest.fixture
+def parcels(committed_ctx: Context) -> Context:
+    """A Context on a database with a table of parcels, which has one."""
     with committed_ctx.tx() as tx:
-        row = tx.execute("select count(*) from store.migrations").fetchone()
+        tx.execute(TABLE)
+        tx.execute("insert into parcel values (1)")
+    return committed_ctx
 
-    assert row is not None
-    assert row[0] >= 1
+
+def test_a_block_that_ends_well_is_kept(parcels: Context) -> None:
+    with parcels.tx() as tx:
+        tx.execute("insert into parcel values (2)")
+
+    assert _count(parcels) == 2
+
+
+def test_a_block_that_raises_leaves_nothing(parcels: Context) -> None:
+    with pytest.raises(ZeroDivisionError), parcels.tx() as tx:  # noqa: PT012 - the error ends the transaction
+        tx.execute("insert into parcel values (2)")
+        raise ZeroDivisionError
+
+    assert _count(parcels) == 1
+
+
+def test_what_a_test_does_in_ctx_is_gone_in_the_next(ctx: Context) -> None:
+    for _ in range(2):  # the same in both runs: nothing is left over
+        with ctx.tx() as tx:
+            assert tx.execute("select to_regclass('parcel')").fetchone() == (None,)
+    with ctx.tx() as tx:
+        tx.execute(TABLE)
+
+
+def test_what_the_test_before_did_is_gone(ctx: Context) -> None:
+    test_what_a_test_does_in_ctx_is_gone_in_the_next(ctx)
+
+
+def test_a_ctx_transaction_that_fails_undoes_itself_alone(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        tx.execute(TABLE)
+        tx.execute("insert into parcel values (1)")
+
+    with pytest.raises(psycopg.errors.UniqueViolation), ctx.tx() as tx:
+        tx.execute("insert into parcel values (2), (1)")
+
+    assert _count(ctx) == 1
+
+
+def test_instants_come_back_in_utc_whatever_the_servers_zone(ctx: Context, committed_ctx: Context) -> None:
+    for context in (ctx, committed_ctx):
+        with context.tx() as tx:
+            row = tx.execute("select timestamptz '2026-11-17 20:00+08'").fetchone()
+
+        assert row is not None
+        assert row == (NOON,)
+        assert row[0].utcoffset() == UTC.utcoffset(None)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "error", "code", "status"),
+    [
+        ("53100", StoreFull, "store.full", 507),  # disk full
+        ("53200", StoreUnavailable, "store.unavailable", 503),  # out of memory
+        ("57P01", StoreUnavailable, "store.unavailable", 503),  # the server is shutting down
+        ("58030", StoreUnavailable, "store.unavailable", 503),  # the disk does not answer
+        ("40P01", StoreBusy, "store.busy", 503),  # deadlock
+        ("40001", StoreBusy, "store.busy", 503),  # serialization failure
+        ("55P03", StoreBusy, "store.busy", 503),  # lock not available
+        ("57014", StoreBusy, "store.busy", 503),  # statement timeout
+    ],
+)
+def test_what_went_wrong_outside_is_told_and_nothing_is_kept(
+    parcels: Context, sqlstate: str, error: type[HansaError], code: str, status: int
+) -> None:
+    with parcels.tx() as tx:
+        tx.execute("create function fail(state text) returns void language plpgsql as $$"
+                   " begin raise exception 'so it went' using errcode = state; end $$")  # fmt: skip
+
+    with pytest.raises(error) as told, parcels.tx() as tx:  # noqa: PT012 - it comes after work was done
+        tx.execute("insert into parcel values (2)")
+        tx.execute("select fail(%s)", (sqlstate,))
+
+    assert (told.value.code, told.value.status) == (code, status)
+    assert "so it went" not in str(told.value)  # the server's words stay in our log
+    assert _count(parcels) == 1
+
+
+def test_a_lost_connection_is_told_and_the_next_transaction_works(parcels: Context) -> None:
+    with pytest.raises(StoreUnavailable), parcels.tx() as tx, psycopg.connect(parcels.url) as other:  # noqa: PT012
+        tx.execute("insert into parcel values (2)")
+        other.execute("select pg_terminate_backend(%s)", (tx.info.backend_pid,))
+        tx.execute("insert into parcel values (3)")
+
+    assert _count(parcels) == 1
+
+
+def test_connections_that_died_in_the_pool_are_not_handed_out(parcels: Context) -> None:
+    start = threading.Barrier(4)
+
+    def use() -> None:
+        with parcels.tx() as tx:
+            tx.execute("select 1")
+            start.wait()
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with psycopg.connect(parcels.url, autocommit=True) as other:
+        other.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'hansa'"
+        )
+
+    assert [_count(parcels) for _ in range(6)] == [1] * 6
+
+
+def test_one_transaction_too_many_is_told_after_a_while(parcels: Context) -> None:
+    with open_context(parcels.url, connections_max=1, wait_s=0.1) as small:
+        first, second = small.tx(), small.tx()
+
+        with first, pytest.raises(StoreUnavailable):
+            second.__enter__()
+
+
+def test_opening_what_is_not_there_says_why(parcels: Context) -> None:
+    nowhere = make_conninfo(parcels.url, dbname=f"no_{new_id().hex}")
+
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        open_context(nowhere)
+
+
+def test_closing_twice_does_nothing(parcels: Context) -> None:
+    context = open_context(parcels.url)
+
+    context.close()
+    context.close()
+
+    with pytest.raises(StoreUnavailable), context.tx():
+        pass

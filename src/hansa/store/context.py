@@ -1,5 +1,6 @@
 """Transactions: how every room reaches the database."""
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from typing import ClassVar
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from hansa.kernel import Clock, Directory, HansaError, SystemClock
 
@@ -114,29 +115,66 @@ def open_context(
 
     connections_max: how many transactions can be open at once. One more, or one while the server restarts, waits
         for ``wait_s`` and is then told StoreUnavailable.
-    Each connection is asked whether it still lives before it is handed out (0.05 ms on a socket), so that what
-    comes after the server is back works.
+    What waits while the server restarts goes on within a second of its return.
     Errors: StoreUnavailable, with the server's words, when it cannot be reached now; StoreTooOld.
     """
     _try(url)
-    pool = ConnectionPool(
+    pool: ConnectionPool[Tx] = ConnectionPool(
         url,
         min_size=1,
         max_size=max(1, connections_max),
-        timeout=wait_s,
-        reconnect_timeout=2,
-        check=ConnectionPool.check_connection,
+        reconnect_timeout=0.5,
         configure=_configure,
         kwargs={"application_name": "hansa"},
         open=True,
     )
+
+    @contextmanager
+    def open_tx() -> Generator[Tx]:
+        connection = _living_connection(pool, wait_s)
+        try:
+            with connection:  # commits or rolls back; a pool's connection stays open
+                yield connection
+        finally:
+            pool.putconn(connection)
+
     return Context(
-        open_tx=pool.connection,
+        open_tx=open_tx,
         clock=clock or SystemClock(),
         directory=directory or Directory(),
         url=url,
         shut=pool.close,
     )
+
+
+def _living_connection(pool: ConnectionPool[Tx], wait_s: float) -> Tx:
+    """A connection that has just answered (0.05 ms on a socket).
+
+    When one turns out dead, all that were idle are thrown away with it: after a restart of the server they are dead
+    too. We ask the pool anew each second, which makes it try to connect at once; the pool's own check would sleep
+    1, 2, 4 ... s, once for each dead connection.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            connection = pool.getconn(timeout=max(0.01, min(1, left_s)))
+        except PoolTimeout:
+            if left_s <= 1:
+                raise
+            continue
+        try:
+            ConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            pool.putconn(connection)
+            pool.drain()
+            if left_s <= 0:
+                raise
+        except BaseException:
+            pool.putconn(connection)
+            raise
+        else:
+            return connection
 
 
 def _try(url: str) -> None:

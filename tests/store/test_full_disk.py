@@ -1,0 +1,81 @@
+"""A full disk is told, nothing is half done, and it works again as soon as there is room."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from hansa.store import DataFolderUnfit, EmbeddedServer, StoreFull, open_context
+
+SMALL = {"shared_buffers": "16MB", "wal_buffers": "1MB", "fsync": "off"}
+
+SmallDisk = Callable[[int], Path]
+
+
+@pytest.fixture
+def small_disk() -> Generator[SmallDisk]:
+    """Makes a disk of so many megabytes and gives its folder; only root may."""
+    mounted: list[Path] = []
+
+    def mount(megabytes: int) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="hansa-disk-"))
+        options = ["-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "hansa-test"]
+        done = subprocess.run(["mount", *options, folder], check=False, capture_output=True)
+        if done.returncode != 0:
+            folder.rmdir()
+            pytest.skip("a small disk can only be made by root, outside most containers")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
+
+
+def test_a_start_on_a_full_disk_is_refused_and_works_when_there_is_room(small_disk: SmallDisk) -> None:
+    disk = small_disk(100)
+    (disk / "ballast").write_bytes(bytes(90 * 2**20))
+    server = EmbeddedServer(disk / "home", settings=SMALL)
+
+    with pytest.raises(DataFolderUnfit, match="is full"):
+        server.start()
+    (disk / "ballast").unlink()
+    server.start()
+    server.stop()
+
+
+def test_a_transaction_that_fills_the_disk_is_told_so_and_leaves_nothing(small_disk: SmallDisk) -> None:
+    disk = small_disk(8)
+    (disk / "ballast").write_bytes(bytes(4 * 2**20))
+    home = Path(tempfile.mkdtemp(prefix="hansa-store-"))
+    home.chmod(0o755)
+    with EmbeddedServer(home, settings=SMALL) as server, open_context(server.url) as context:
+        if os.geteuid() == 0:
+            shutil.chown(disk, "hansa", "hansa")
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("create tablespace small location {}").format(sql.Literal(str(disk))))
+        with context.tx() as tx:
+            tx.execute("create table parcel (id int, label text) tablespace small")
+            tx.execute("insert into parcel values (1, 'first')")
+
+        with pytest.raises(StoreFull), context.tx() as tx:
+            tx.execute("insert into parcel select g, repeat('x', 1000) from generate_series(2, 9000) g")
+        with context.tx() as tx:
+            after = tx.execute("select count(*) from parcel").fetchone()
+        (disk / "ballast").unlink()
+        with context.tx() as tx:
+            tx.execute("insert into parcel select g, repeat('x', 1000) from generate_series(2, 1000) g")
+            again = tx.execute("select count(*) from parcel").fetchone()
+            tx.execute("drop table parcel")
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("drop tablespace small")
+
+    shutil.rmtree(home)
+    assert (after, again) == ((1,), (1000,))
