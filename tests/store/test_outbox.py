@@ -9,7 +9,16 @@ import psycopg
 import pytest
 
 from hansa.kernel import new_id
-from hansa.store import START, Bookmark, Context, Event, forget_outbox, read_outbox, write_outbox
+from hansa.store import (
+    START,
+    Bookmark,
+    Context,
+    Event,
+    begin_outbox_anew,
+    forget_outbox,
+    read_outbox,
+    write_outbox,
+)
 
 
 def _write(ctx: Context, *names: str, topic: str = "rides") -> None:
@@ -75,6 +84,33 @@ def test_what_all_have_read_can_be_forgotten(committed_ctx: Context) -> None:
 
     assert gone == 2
     assert _names(committed_ctx) == ["c"]
+
+
+def test_events_of_another_servers_dump_are_told_in_their_old_order(committed_ctx: Context) -> None:
+    for name in "abc":
+        _write(committed_ctx, name)
+    with committed_ctx.tx() as tx:  # as loaded from a server that had come much further
+        tx.execute("update store.outbox set xid = (xid::text::bigint + 1000000)::text::xid8")
+    as_loaded = _names(committed_ctx)
+
+    with committed_ctx.tx() as tx:
+        count = begin_outbox_anew(tx)
+    _write(committed_ctx, "d")
+
+    assert as_loaded == []
+    assert count == 3
+    assert _names(committed_ctx) == ["a", "b", "c", "d"]
+
+
+def test_events_of_a_dump_whose_ids_overlap_ours_can_begin_anew_too(committed_ctx: Context) -> None:
+    for name in "abc":
+        _write(committed_ctx, name)
+    with committed_ctx.tx() as tx:  # one of them bears the very id of the transaction that renumbers
+        tx.execute("update store.outbox set xid = pg_current_xact_id() where body ->> 'name' = 'c'")
+
+        assert begin_outbox_anew(tx) == 3
+
+    assert _names(committed_ctx) == ["a", "b", "c"]
 
 
 BY_NUMBER = """

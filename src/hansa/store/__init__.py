@@ -18,7 +18,16 @@ from hansa.store.context import (
 from hansa.store.embedded import EmbeddedServer
 from hansa.store.errors import DataFolderTaken, DataFolderUnfit, ServerFailed
 from hansa.store.migrations import MigrationRefused, migrate
-from hansa.store.outbox import START, Bookmark, Event, WrittenEvent, forget_outbox, read_outbox, write_outbox
+from hansa.store.outbox import (
+    START,
+    Bookmark,
+    Event,
+    WrittenEvent,
+    begin_outbox_anew,
+    forget_outbox,
+    read_outbox,
+    write_outbox,
+)
 
 __all__ = [
     "START",
@@ -37,6 +46,7 @@ __all__ = [
     "StoreUnavailable",
     "Tx",
     "WrittenEvent",
+    "begin_outbox_anew",
     "forget_answers",
     "forget_outbox",
     "idempotent",

@@ -39,6 +39,16 @@ delete from store.outbox
 where partition = %(partition)s and topic = %(topic)s and (xid, seq) <= (%(xid)s::text::xid8, %(seq)s)
 """
 
+BEGIN_ANEW = """
+with gone as (
+    delete from store.outbox returning *
+)
+insert into store.outbox (partition, topic, xid, seq, event_id, body, written_at)
+select partition, topic, pg_current_xact_id(), row_number() over (partition by partition, topic order by xid, seq),
+       event_id, body, written_at
+from gone
+"""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Bookmark:
@@ -102,3 +112,11 @@ def forget_outbox(tx: Tx, topic: str, up_to: Bookmark, *, partition: int = 0) ->
     """Delete what every reader has read; gives how many events that were."""
     values = {"partition": partition, "topic": topic, "xid": str(up_to.xid), "seq": up_to.seq}
     return tx.execute(FORGET, values).rowcount
+
+
+def begin_outbox_anew(tx: Tx) -> int:
+    """After loading a dump into another server, whose transaction ids begin anew: make all events of the present.
+
+    They keep their order, and each reader must go back to START. Gives how many events there are.
+    """
+    return tx.execute(BEGIN_ANEW).rowcount
