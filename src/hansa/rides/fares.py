@@ -367,7 +367,10 @@ class Pricer:
         key = (stop, journey.kind, self._band(local, None, None), journey.rider_class)
         found = self._highest.get(key)
         if found is None:
+            apart = frozenset[str]().union(*(override.stops for override in self.tariff.overrides))
             for other in self.places.stops:
+                if other in apart and stop not in apart:
+                    continue  # nobody is taken for an airport traveller by guess
                 ends = (stop, other) if journey.kind == "no_exit" else (other, stop)
                 try:
                     quote = self._single(("complete", *ends, None), local, journey.rider_class)

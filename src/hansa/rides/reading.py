@@ -126,6 +126,7 @@ class _Lines:
             elif bare.startswith("[") and "=" not in bare.split("]")[0]:
                 table = bare[1:].split("]")[0].strip()
                 self._at.setdefault(table, number)
+                self._at.setdefault(table.split(".")[0], number)
             elif match := re.match(r"""["']?([A-Za-z0-9_.-]+)["']?\s*=""", bare):
                 self._at.setdefault(f"{table}.{match[1]}" if table else match[1], number)
 
