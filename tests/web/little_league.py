@@ -1,8 +1,9 @@
 """A league small enough for a test: Hangzhou by metro and distance, Toronto by bus at a flat fare, four riders."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -13,7 +14,7 @@ from hansa.store import Context
 CITIES = {"hangzhou": ("hangzhou-metro", "metro", "CNY"), "toronto": ("toronto-ttc", "bus", "CAD")}
 WAY_IN = "hangzhou-metro.xianghu.in"
 WAY_OUT = "hangzhou-metro.binkanglu.out"
-BUS = "toronto-ttc.29.v1"
+BUS = "toronto-ttc.29-dufferin.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,8 @@ def build(ctx: Context, keys: trust.KeyFolder) -> LittleLeague:
     with ctx.tx() as tx:
         trust.add_members(tx, _members())
         for city_id, (operator_id, _, _) in CITIES.items():
-            atlas.import_city(tx, atlas.read_city(atlas.city_folder(city_id)))
-            tariff = rides.read_tariff(rides.tariff_folder(operator_id))
-            rides.import_tariff(tx, replace(tariff, valid_from=min(tariff.valid_from, now.date())))
+            atlas.import_city(tx, _read_city(city_id))
+            rides.import_tariff(tx, _read_tariff(operator_id))
             trust.add_issuer_key(
                 tx,
                 f"{city_id}-card",
@@ -51,11 +51,7 @@ def build(ctx: Context, keys: trust.KeyFolder) -> LittleLeague:
     payments.open_member_accounts(ctx, [f"{city_id}-card" for city_id in CITIES], units)
     clearing.open_positions(
         ctx,
-        [
-            (f"{home}-card", operator_id, unit)
-            for home in CITIES
-            for operator_id, _, unit in CITIES.values()
-        ],
+        [(f"{home}-card", operator_id, unit) for home in CITIES for operator_id, _, unit in CITIES.values()],
     )
     riders = {account.name: account for account in _riders(now)}
     with ctx.tx() as tx:
@@ -120,10 +116,22 @@ class Phone:
         )
 
 
+@cache
+def _read_city(city_id: str) -> atlas.CityFile:
+    return atlas.read_city(atlas.city_folder(city_id))
+
+
+@cache
+def _read_tariff(operator_id: str) -> rides.Tariff:
+    return rides.read_tariff(rides.tariff_folder(operator_id))
+
+
 def _members() -> list[trust.Member]:
     def member(name: str, role: trust.Role, city: str | None, clears_as: str) -> trust.Member:
         words = name.replace("-", " ").title()
-        return trust.Member(trust.MemberId(name), words, role, city, trust.MemberId(clears_as), f"TEST-{name}"[:30])
+        return trust.Member(
+            trust.MemberId(name), words, role, city, trust.MemberId(clears_as), f"TEST-{name}"[:30]
+        )
 
     members = [member("league", "league", None, "league"), member("league-bank", "bank", None, "league-bank")]
     for city_id, (operator_id, _, _) in CITIES.items():
@@ -140,7 +148,9 @@ def _gates() -> list[trust.GateRecord]:
     return [
         trust.GateRecord(WAY_IN, metro, "hangzhou", "hangzhou/xianghu", None, "entry", "metro"),
         trust.GateRecord(WAY_OUT, metro, "hangzhou", "hangzhou/binkanglu", None, "exit", "metro"),
-        trust.GateRecord(BUS, trust.MemberId("toronto-ttc"), "toronto", None, "toronto/29", "board", "bus"),
+        trust.GateRecord(
+            BUS, trust.MemberId("toronto-ttc"), "toronto", None, "toronto/29-dufferin", "board", "bus"
+        ),
     ]
 
 

@@ -20,7 +20,9 @@ Client = TestClient[Any]
 
 
 def sign_in(client: Client, account: identity.Account) -> None:
-    answer = client.post("/wallet/sign-in", data={"account_id": str(account.account_id)}, follow_redirects=False)
+    answer = client.post(
+        "/wallet/sign-in", data={"account_id": str(account.account_id)}, follow_redirects=False
+    )
     assert answer.status_code == 303, answer.text
 
 
@@ -44,10 +46,14 @@ def test_one_click_signs_in_as_a_demo_rider(client: Client, league: LittleLeague
     assert "¥100.00" in home and "Hangzhou Card" in home and "Gao Lan" in home
 
 
-def test_the_sign_in_cookie_is_out_of_reach_of_scripts_and_other_sites(client: Client, league: LittleLeague) -> None:
+def test_the_sign_in_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    client: Client, league: LittleLeague
+) -> None:
     account = league.riders["Gao Lan"]
 
-    answer = client.post("/wallet/sign-in", data={"account_id": str(account.account_id)}, follow_redirects=False)
+    answer = client.post(
+        "/wallet/sign-in", data={"account_id": str(account.account_id)}, follow_redirects=False
+    )
 
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=lax" in cookie and "path=/" in cookie
@@ -62,13 +68,17 @@ def test_signing_out_ends_the_session_and_clears_the_phone(client: Client, leagu
     assert "Choose a rider" in client.get("/wallet/home").text
 
 
-def test_a_stranger_signs_in_as_nobody_outside_a_demo(ctx: Context, client: Client, league: LittleLeague) -> None:
+def test_a_stranger_signs_in_as_nobody_outside_a_demo(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
     answer = client.post("/wallet/sign-in", data={"account_id": str(UUID(int=5))})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "identity.unknown_account")
 
 
-@pytest.mark.parametrize("path", ["/wallet/journeys", "/wallet/statement", "/wallet/top-up", "/wallet/home/balance"])
+@pytest.mark.parametrize(
+    "path", ["/wallet/journeys", "/wallet/statement", "/wallet/top-up", "/wallet/home/balance"]
+)
 def test_pages_of_the_wallet_need_a_sign_in(client: Client, path: str) -> None:
     answer = client.get(path, headers={"accept": "text/html"})
 
@@ -111,7 +121,9 @@ def test_a_top_up_that_does_not_fit_is_refused_and_nothing_is_paid(
     assert balance(ctx, account) == [Money(100_00, "CNY")]
 
 
-def test_a_token_is_bound_to_the_phone_and_opens_a_gate(ctx: Context, client: Client, league: LittleLeague) -> None:
+def test_a_token_is_bound_to_the_phone_and_opens_a_gate(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
     sign_in(client, league.riders["Qian Qing"])
     key = ec.generate_private_key(ec.SECP256R1())
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)

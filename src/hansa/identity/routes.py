@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import get
+from litestar.di import NamedDependency
 
 from hansa import trust
 from hansa.identity import actions
@@ -26,7 +27,7 @@ class Me(msgspec.Struct, frozen=True):
 
 
 @get("/v1/me", sync_to_thread=True, tags=["Identity"])
-def read_me(ctx: Context, caller: trust.Caller) -> Me:
+def read_me(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> Me:
     """The account of the person who is signed in."""
     if caller.account_id is None:
         raise trust.NotSignedIn()

@@ -9,7 +9,7 @@ from litestar.datastructures import Cookie
 
 from hansa import identity, trust
 from hansa.apps.web.problems import CrossSite
-from hansa.apps.web.site import Site
+from hansa.apps.web.site import Here, Site
 
 Asked = Request[Any, Any, Any]
 
@@ -21,7 +21,7 @@ EVERYTHING = frozenset({"taps:write", "league:read", "league:write", "clearing:w
 """What the operator of a demo league may do over HTTP."""
 
 
-def find_caller(request: Asked, site: Site) -> trust.Caller:
+def find_caller(request: Asked, site: Here) -> trust.Caller:
     """Who sends this request. Errors: trust.NotSignedIn when a key is sent and is not known.
 
     A key counts before a sign-in, a sign-in before the place one sits at.

@@ -1,7 +1,7 @@
 """The console: the league as its operator sees it, each figure opening into what it is made of."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hansa import atlas, clearing, identity, ledger, payments, rides, trust
 from hansa.apps.web.callers import get_operator
@@ -17,7 +17,7 @@ from hansa.apps.web.city_maps import CityMap, draw_city
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
-from hansa.apps.web.site import Site
+from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, Money
 from hansa.store import Tx
 
@@ -91,7 +91,7 @@ class ItemView:
 
 
 @get("/console/", sync_to_thread=True, include_in_schema=False)
-def show_overview(request: Asked, site: Site, day: date | None = None) -> Response[str]:
+def show_overview(request: Asked, site: Here, day: FromQuery[date | None] = None) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         days = clearing.list_days(tx, limit=30)
@@ -115,7 +115,7 @@ def show_overview(request: Asked, site: Site, day: date | None = None) -> Respon
 
 
 @get("/console/live", sync_to_thread=True, include_in_schema=False)
-def show_live(request: Asked, site: Site, day: date) -> Response[str]:
+def show_live(request: Asked, site: Here, day: FromQuery[date]) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         flow = rides.flow(tx, day)
@@ -123,7 +123,7 @@ def show_live(request: Asked, site: Site, day: date) -> Response[str]:
 
 
 @get("/console/days", sync_to_thread=True, include_in_schema=False)
-def show_days(request: Asked, site: Site) -> Response[str]:
+def show_days(request: Asked, site: Here) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         days = clearing.list_days(tx)
@@ -131,7 +131,7 @@ def show_days(request: Asked, site: Site) -> Response[str]:
 
 
 @get("/console/days/{day:date}", sync_to_thread=True, include_in_schema=False)
-def show_day(request: Asked, site: Site, day: date) -> Response[str]:
+def show_day(request: Asked, site: Here, day: FromPath[date]) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         cleared = clearing.get_day(tx, day)
@@ -153,7 +153,9 @@ def show_day(request: Asked, site: Site, day: date) -> Response[str]:
     sync_to_thread=True,
     include_in_schema=False,
 )
-def show_net_position(request: Asked, site: Site, day: date, member_id: str, currency: str) -> Response[str]:
+def show_net_position(
+    request: Asked, site: Here, day: FromPath[date], member_id: FromPath[str], currency: FromPath[str]
+) -> Response[str]:
     """What a member's net position is made of: what it owes, what it is owed, and the fees."""
     get_operator(request, site)
     with site.ctx.tx() as tx:
@@ -189,12 +191,12 @@ def show_net_position(request: Asked, site: Site, day: date, member_id: str, cur
 )
 def show_position(
     request: Asked,
-    site: Site,
-    day: date,
-    issuer_id: str,
-    operator_id: str,
-    currency: str,
-    after: Annotated[str, Parameter(max_length=80)] = "",
+    site: Here,
+    day: FromPath[date],
+    issuer_id: FromPath[str],
+    operator_id: FromPath[str],
+    currency: FromPath[str],
+    after: Annotated[str, QueryParameter(max_length=80)] = "",
 ) -> Response[str]:
     """The items of a position, each with the journey it was for."""
     get_operator(request, site)
@@ -227,7 +229,7 @@ def show_position(
 
 
 @get("/console/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_journey(request: Asked, site: Site, journey_id: UUID) -> Response[str]:
+def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         detail = rides.journey(tx, rides.JourneyId(journey_id))
@@ -241,13 +243,13 @@ def show_journey(request: Asked, site: Site, journey_id: UUID) -> Response[str]:
 
 
 @get("/console/files", sync_to_thread=True, include_in_schema=False)
-def show_files(request: Asked, site: Site) -> Response[str]:
+def show_files(request: Asked, site: Here) -> Response[str]:
     get_operator(request, site)
     return page("console/files.html", here="files", files=_files(site, None))
 
 
 @get("/console/files/{name:str}", sync_to_thread=True, include_in_schema=False)
-def give_file(request: Asked, site: Site, name: str) -> Response[bytes]:
+def give_file(request: Asked, site: Here, name: FromPath[str]) -> Response[bytes]:
     """A bank file to keep. Only names on the list are served, so none leads out of the folder."""
     get_operator(request, site)
     for file in _files(site, None):
@@ -264,7 +266,7 @@ def give_file(request: Asked, site: Site, name: str) -> Response[bytes]:
 
 
 @get("/console/ledger", sync_to_thread=True, include_in_schema=False)
-def show_ledger(request: Asked, site: Site) -> Response[str]:
+def show_ledger(request: Asked, site: Here) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         trial = ledger.trial_balance(tx)
@@ -277,9 +279,9 @@ def show_ledger(request: Asked, site: Site) -> Response[str]:
 @get("/console/gates", sync_to_thread=True, include_in_schema=False)
 def show_gates(
     request: Asked,
-    site: Site,
-    day: date | None = None,
-    city: Annotated[str, Parameter(max_length=80)] = "",
+    site: Here,
+    day: FromQuery[date | None] = None,
+    city: Annotated[str, QueryParameter(max_length=80)] = "",
 ) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
@@ -314,9 +316,9 @@ def show_gates(
 @get("/console/riders", sync_to_thread=True, include_in_schema=False)
 def show_riders(
     request: Asked,
-    site: Site,
-    q: Annotated[str, Parameter(max_length=80)] = "",
-    city: Annotated[str, Parameter(max_length=80)] = "",
+    site: Here,
+    q: Annotated[str, QueryParameter(max_length=80)] = "",
+    city: Annotated[str, QueryParameter(max_length=80)] = "",
 ) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
@@ -334,7 +336,7 @@ def show_riders(
 
 
 @get("/console/riders/{account_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_rider(request: Asked, site: Site, account_id: UUID) -> Response[str]:
+def show_rider(request: Asked, site: Here, account_id: FromPath[UUID]) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         account = identity.get_account(tx, identity.AccountId(account_id))
@@ -389,7 +391,7 @@ def _names(tx: Tx) -> dict[str, str]:
 
 def _panel(tx: Tx, city: atlas.City, flow: rides.CityFlow | None) -> CityPanel:
     network = Places(tx).network(city.city_id)
-    counts = flow.lines if flow else {}
+    counts: Mapping[str, int] = flow.lines if flow else {}
     lines = [
         (line.name, line.color, counts.get(line.line_id, 0))
         for line in sorted(network.lines.values(), key=lambda one: -counts.get(one.line_id, 0))

@@ -9,20 +9,20 @@ from litestar.response import Redirect
 
 from hansa import atlas
 from hansa.apps.web.pages import page
-from hansa.apps.web.site import Site
+from hansa.apps.web.site import Here
 
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
 @get("/", sync_to_thread=True, include_in_schema=False)
-def show_front(site: Site) -> Response[str]:
+def show_front(site: Here) -> Response[str]:
     with site.ctx.tx() as tx:
         cities = atlas.list_cities(tx)
     return page("landing.html", cities=cities)
 
 
 @get("/healthz", sync_to_thread=True, include_in_schema=False)
-def show_health(site: Site) -> dict[str, str]:
+def show_health(site: Here) -> dict[str, str]:
     """Well when the database answers; a problem with status 503 otherwise."""
     with site.ctx.tx() as tx:
         tx.execute("select 1")

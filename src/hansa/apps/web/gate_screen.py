@@ -9,12 +9,12 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, Parameter
+from litestar.params import Body, FromPath, JSONBody, QueryParameter
 
 from hansa import atlas, codes, trust
 from hansa.apps.web.journey_views import Places
 from hansa.apps.web.pages import page
-from hansa.apps.web.site import Site
+from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError
 from hansa.store import Tx
 
@@ -57,9 +57,9 @@ class GateView:
 
 @get("/gate/", sync_to_thread=True, include_in_schema=False)
 def choose_gate(
-    site: Site,
-    city: Annotated[str, Parameter(max_length=80)] = "",
-    q: Annotated[str, Parameter(max_length=80)] = "",
+    site: Here,
+    city: Annotated[str, QueryParameter(max_length=80)] = "",
+    q: Annotated[str, QueryParameter(max_length=80)] = "",
 ) -> Response[str]:
     """Cities, then the gates of one city whose name or id holds the words."""
     with site.ctx.tx() as tx:
@@ -80,13 +80,15 @@ def choose_gate(
 
 
 @get("/gate/{gate_id:str}", sync_to_thread=True, include_in_schema=False)
-def show_screen(site: Site, gate_id: str) -> Response[str]:
+def show_screen(site: Here, gate_id: FromPath[str]) -> Response[str]:
     return _screen(site, gate_id, None)
 
 
 @post("/gate/{gate_id:str}/show", sync_to_thread=True, include_in_schema=False, status_code=200)
 def show_reading(
-    site: Site, gate_id: str, data: Annotated[TextRead, Body(media_type=RequestEncodingType.URL_ENCODED)]
+    site: Here,
+    gate_id: FromPath[str],
+    data: Annotated[TextRead, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[str]:
     """The form's way, without JavaScript: the same screen with the gate's answer on it."""
     answer = _read(site, gate_id, data.text)
@@ -96,7 +98,7 @@ def show_reading(
 
 
 @post("/gate/{gate_id:str}/read", sync_to_thread=True, include_in_schema=False, status_code=200)
-def read_code(site: Site, gate_id: str, data: TextRead) -> Response[GateAnswer]:
+def read_code(site: Here, gate_id: FromPath[str], data: JSONBody[TextRead]) -> Response[GateAnswer]:
     """Show a text to the gate's scanner: what it decided, in words for its screen."""
     answer = _read(site, gate_id, data.text)
     return Response(answer, background=BackgroundTask(_hand_in, site, gate_id))

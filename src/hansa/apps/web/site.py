@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from litestar.di import NamedDependency
+
 from hansa import trust
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.store import Context
@@ -22,3 +24,7 @@ class Site:
     keys: trust.KeyFolder
     gates: GateHouse
     browser_files: Path | None
+
+
+Here = NamedDependency[Site]
+"""How a page asks for the Site it belongs to."""

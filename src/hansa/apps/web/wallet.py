@@ -12,14 +12,14 @@ import segno
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath, JSONBody
 from litestar.response import Redirect
 
 from hansa import codes, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
 from hansa.apps.web.pages import STATIC, page, static_version
-from hansa.apps.web.site import Site
+from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
 
@@ -103,7 +103,7 @@ class Drawing(msgspec.Struct, frozen=True):
 
 
 @get("/wallet/", sync_to_thread=True, include_in_schema=False)
-def show_sign_in(request: Asked, site: Site) -> Response[Any]:
+def show_sign_in(request: Asked, site: Here) -> Response[Any]:
     if find_account(request, site) is not None:
         return Redirect("/wallet/home")
     with site.ctx.tx() as tx:
@@ -115,7 +115,7 @@ def show_sign_in(request: Asked, site: Site) -> Response[Any]:
 @post("/wallet/sign-in", sync_to_thread=True, include_in_schema=False)
 def sign_in(
     request: Asked,
-    site: Site,
+    site: Here,
     data: Annotated[SignInForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     if not site.demo:
@@ -127,7 +127,7 @@ def sign_in(
 
 
 @post("/wallet/sign-out", sync_to_thread=True, include_in_schema=False)
-def sign_out(request: Asked, site: Site) -> Response[Any]:
+def sign_out(request: Asked, site: Here) -> Response[Any]:
     secret = request.cookies.get(COOKIE)
     if secret:
         with site.ctx.tx() as tx:
@@ -139,7 +139,7 @@ def sign_out(request: Asked, site: Site) -> Response[Any]:
 
 
 @get("/wallet/home", sync_to_thread=True, include_in_schema=False)
-def show_home(request: Asked, site: Site) -> Response[Any]:
+def show_home(request: Asked, site: Here) -> Response[Any]:
     account = find_account(request, site)
     if account is None:
         return Redirect("/wallet/")
@@ -156,21 +156,21 @@ def show_home(request: Asked, site: Site) -> Response[Any]:
 
 
 @get("/wallet/home/balance", sync_to_thread=True, include_in_schema=False)
-def show_balance(request: Asked, site: Site) -> Response[str]:
+def show_balance(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         return page("wallet/_balance.html", balances=_balances(tx, site, account))
 
 
 @get("/wallet/home/journeys", sync_to_thread=True, include_in_schema=False)
-def show_last_journeys(request: Asked, site: Site) -> Response[str]:
+def show_last_journeys(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         return page("wallet/_journeys.html", journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME))
 
 
 @get("/wallet/journeys", sync_to_thread=True, include_in_schema=False)
-def show_journeys(request: Asked, site: Site) -> Response[str]:
+def show_journeys(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         journeys = _last_journeys(tx, account, JOURNEYS_ON_PAGE)
@@ -178,7 +178,7 @@ def show_journeys(request: Asked, site: Site) -> Response[str]:
 
 
 @get("/wallet/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_journey(request: Asked, site: Site, journey_id: UUID) -> Response[str]:
+def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         detail = rides.journey(tx, rides.JourneyId(journey_id))
@@ -189,7 +189,7 @@ def show_journey(request: Asked, site: Site, journey_id: UUID) -> Response[str]:
 
 
 @get("/wallet/statement", sync_to_thread=True, include_in_schema=False)
-def show_statement(request: Asked, site: Site) -> Response[str]:
+def show_statement(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         city = Places(tx).network(account.home_city_id).city
@@ -206,7 +206,7 @@ def show_statement(request: Asked, site: Site) -> Response[str]:
 
 
 @get("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
-def show_top_up(request: Asked, site: Site) -> Response[str]:
+def show_top_up(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         currency = _currency(tx, account)
@@ -224,7 +224,7 @@ def show_top_up(request: Asked, site: Site) -> Response[str]:
 @post("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
 def top_up(
     request: Asked,
-    site: Site,
+    site: Here,
     data: Annotated[TopUpForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Redirect:
     account = get_account(request, site)
@@ -253,7 +253,7 @@ def top_up(
 
 
 @post("/wallet/token", sync_to_thread=True, include_in_schema=False, status_code=200)
-def give_token(request: Asked, site: Site, data: TokenWanted) -> TokenGiven:
+def give_token(request: Asked, site: Here, data: JSONBody[TokenWanted]) -> TokenGiven:
     """A ride token bound to this phone's key, signed by the issuer of the rider's account."""
     account = get_account(request, site)
     device_key = _device_key(data.device_key)
@@ -289,7 +289,7 @@ def give_token(request: Asked, site: Site, data: TokenWanted) -> TokenGiven:
 
 
 @post("/wallet/qr", sync_to_thread=True, include_in_schema=False, status_code=200)
-def draw_qr(data: TextToDraw) -> Drawing:
+def draw_qr(data: JSONBody[TextToDraw]) -> Drawing:
     """The picture of a code, for phones whose QR library is not installed."""
     qr = segno.make(data.text, error="l", micro=False, boost_error=False)
     rows = [bytes(row) for row in qr.matrix_iter(border=4)]

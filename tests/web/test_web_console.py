@@ -1,0 +1,170 @@
+"""The console: from a net position to the taps, and closed to others."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from hansa import clearing, settlement, trust
+from hansa.kernel import FixedClock
+from hansa.store import Context
+from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
+
+Client = TestClient[Any]
+
+PAGES = [
+    "/console/",
+    "/console/days",
+    "/console/files",
+    "/console/ledger",
+    "/console/gates",
+    "/console/riders",
+]
+
+
+@pytest.fixture
+def ridden(ctx: Context, client: Client, league: LittleLeague) -> LittleLeague:
+    """Gao Lan of Hangzhou took a bus in Toronto; Emily Tremblay of Toronto took the metro in Hangzhou."""
+    clock = ctx.clock
+    assert isinstance(clock, FixedClock)
+    abroad, visitor = Phone(ctx, league, "Gao Lan"), Phone(ctx, league, "Emily Tremblay")
+    client.post(f"/gate/{BUS}/read", json={"text": abroad.show()})
+    client.post(f"/gate/{WAY_IN}/read", json={"text": visitor.show()})
+    clock.at += timedelta(minutes=9)
+    client.post(f"/gate/{WAY_OUT}/read", json={"text": visitor.show()})
+    return league
+
+
+@pytest.fixture
+def closed(ctx: Context, ridden: LittleLeague, home: Path) -> str:
+    """That day, cleared, with its bank files; its date."""
+    clock = ctx.clock
+    assert isinstance(clock, FixedClock)
+    day = clock.now().date()
+    clock.at += timedelta(days=2)
+    clearing.close_day(ctx, day)
+    settlement.write_files(ctx, day, home / "files")
+    return day.isoformat()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_stands_on_an_empty_league(ctx: Context, client: Client, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 200, answer.text
+    assert '<main id="main"' in answer.text and "Skip to content" in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_console_is_closed_to_strangers(stranger: Client, path: str) -> None:
+    answer = stranger.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "trust.not_signed_in")
+
+
+def test_a_members_key_does_not_open_the_console(
+    ctx: Context, stranger: Client, league: LittleLeague
+) -> None:
+    with ctx.tx() as tx:
+        secret = trust.create_api_key(tx, "toronto-ttc", ["taps:write"], at=ctx.clock.now())
+
+    answer = stranger.get("/console/", headers={"authorization": f"Bearer {secret}"})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "trust.not_allowed")
+
+
+def test_a_name_that_only_points_here_does_not_open_the_console(client: Client) -> None:
+    answer = client.get("/console/", headers={"host": "rebound.example"})
+
+    assert answer.status_code == 401
+
+
+def test_the_overview_draws_cities_and_counts_the_day(client: Client, ridden: LittleLeague) -> None:
+    page = client.get("/console/?day=2026-11-17").text
+
+    assert "Hangzhou 杭州" in page and page.count("<path") > 4
+    assert "<dt>Taps</dt><dd>3</dd>" in page
+    assert "<dt>Journeys</dt><dd>2</dd>" in page
+    assert "<caption>Taps and refusals by hour" in page
+
+
+def test_every_figure_opens_down_to_the_tap(client: Client, closed: str) -> None:
+    day_page = client.get(f"/console/days/{closed}").text
+    assert set(re.findall(r'data-zero-sum="(\w+)">([^<]+)<', day_page)) == {
+        ("CAD", "CA$0.00"),
+        ("CNY", "¥0.00"),
+    }
+
+    net_link = f"/console/days/{closed}/members/toronto/CNY"
+    assert net_link in day_page
+    net_page = client.get(net_link).text
+    assert "Toronto: pays" in net_page
+
+    (position_link,) = set(re.findall(r'href="(/console/days/[^"]+/positions/toronto-card/[^"]+)"', net_page))
+    position_page = client.get(position_link).text
+    assert "Xianghu → Binkang Lu" in position_page
+
+    (journey_link,) = set(re.findall(r'href="(/console/journeys/[^"]+)"', position_page))
+    journey_page = client.get(journey_link).text
+    assert len(set(re.findall(r'data-tap="([^"]+)"', journey_page))) == 2
+    assert WAY_IN in journey_page and WAY_OUT in journey_page
+
+
+def test_bank_files_are_handed_out_by_their_listed_names_only(
+    client: Client, closed: str, home: Path
+) -> None:
+    (home / "secret.xml").write_text("<secret/>")
+    page = client.get("/console/files").text
+    names = set(re.findall(r'href="/console/files/([^"]+)" download', page))
+    assert len(names) == 2
+
+    for name in names:
+        answer = client.get(f"/console/files/{name}")
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert "pain.001.001.09" in answer.text
+    for name in ("../secret.xml", "..%2Fsecret.xml", "%2e%2e%2fsecret.xml", "nothing.xml"):
+        assert client.get(f"/console/files/{name}").status_code == 404
+
+
+def test_riders_are_found_by_name(client: Client, ridden: LittleLeague) -> None:
+    assert "Gao Lan" in client.get("/console/riders?q=gao").text
+    assert "Gao Lan" not in client.get("/console/riders?q=gao&city=toronto").text
+    account = ridden.riders["Gao Lan"].account_id
+    page = client.get(f"/console/riders/{account}").text
+    assert "29 Dufferin" in page
+
+
+def test_names_are_shown_as_text_and_never_as_markup(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    answer = client.get("/console/riders", params={"q": "<script>alert(1)</script>"})
+
+    assert "<script>alert" not in answer.text and "&lt;script&gt;" in answer.text
+
+
+def test_the_ledger_page_shows_even_books(client: Client, ridden: LittleLeague) -> None:
+    page = client.get("/console/ledger").text
+
+    assert "Debits equal credits in every currency" in page and "Wallet" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/console/days/2026-11-17", 404, "clearing.unknown_day"),
+        ("/console/days/tomorrow", 404, "web.not_found"),
+        ("/console/?day=tomorrow", 422, "web.does_not_fit"),
+        ("/console/days/2026-11-17/members/nobody/CNY", 404, "trust.unknown_member"),
+        ("/console/journeys/00000000-0000-0000-0000-000000000000", 404, "rides.unknown_journey"),
+        ("/console/riders/00000000-0000-0000-0000-000000000000", 404, "identity.unknown_account"),
+    ],
+)
+def test_what_is_not_there_is_said_clearly(
+    client: Client, league: LittleLeague, path: str, status: int, code: str
+) -> None:
+    answer = client.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
