@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 from xml.etree import ElementTree as ET
+from xml.parsers.expat import ErrorString
 
 from hansa.kernel import fact_id
 
@@ -122,7 +123,7 @@ def read_xml(document: bytes, *, size_max: int) -> ET.Element:
         line, column = error.position
         raise DocumentRefused(
             f"line {line}, column {column + 1}",
-            f"not well-formed XML ({error.msg})",
+            f"not well-formed XML ({ErrorString(error.code)})",
             "Send the file as it was written",
         ) from error
     except (UnicodeError, LookupError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from hansa import ledger
 from hansa.clearing import NetPosition
 from hansa.kernel import HansaError, Money, fact_id
-from hansa.settlement.iso20022 import short
+from hansa.settlement.iso20022 import TEXT, short
 
 STATEMENT_BYTES_MAX = 32 * 1024 * 1024
 """The largest statement that is read: about 40,000 entries."""
@@ -196,7 +196,8 @@ def message_id(day: date, currency: str) -> str:
 
 def end_to_end_id(day: date, currency: str, member_id: str) -> str:
     """The id that a payment keeps from our file to the bank's statement; at most 35 characters."""
-    return short(f"HANSA-{day:%Y%m%d}-{currency}-{member_id}", 35)
+    name = member_id if TEXT.fullmatch(member_id) else fact_id(None, member_id).hex
+    return short(f"HANSA-{day:%Y%m%d}-{currency}-{name}", 35)
 
 
 def instructions_of(
