@@ -1,0 +1,118 @@
+"""The HTTP face of clearing, asked over HTTP."""
+
+from collections.abc import Iterator
+
+import pytest
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.testing import TestClient
+
+from clearing.example_day import DAY, OVER, RIDES, journey_of, ride_all, set_clock
+from hansa import clearing, trust
+from hansa.clearing.routes import ROUTES
+from hansa.kernel import HansaError
+from hansa.store import Context
+
+LEAGUE = trust.Caller("league", "league", frozenset({"clearing:close"}))
+
+
+def problem(_: Request[object, object, State], error: HansaError) -> Response[dict[str, str]]:
+    return Response({"code": error.code}, status_code=error.status)
+
+
+def client_of(ctx: Context, caller: trust.Caller) -> TestClient[Litestar]:
+    app = Litestar(
+        ROUTES,
+        dependencies={
+            "ctx": Provide(lambda: ctx, sync_to_thread=False),
+            "caller": Provide(lambda: caller, sync_to_thread=False),
+        },
+        exception_handlers={HansaError: problem},
+    )
+    return TestClient(app)
+
+
+@pytest.fixture
+def client(ctx: Context) -> Iterator[TestClient[Litestar]]:
+    ride_all(ctx)
+    set_clock(ctx, OVER)
+    with client_of(ctx, LEAGUE) as client:
+        yield client
+
+
+def test_a_day_is_closed_and_read_down_to_its_items(client: TestClient[Litestar]) -> None:
+    closed = client.post(f"/v1/clearing/days/{DAY}/close")
+    again = client.post(f"/v1/clearing/days/{DAY}/close")
+    listed = client.get("/v1/clearing/days").json()
+    positions = client.get(f"/v1/clearing/days/{DAY}/positions").json()["positions"]
+    nets = client.get(f"/v1/clearing/days/{DAY}/net-positions").json()
+    asked = {"issuer_id": "hangzhou-card", "operator_id": "beijing-subway", "currency": "CNY", "limit": 2}
+    page = client.get(f"/v1/clearing/days/{DAY}/items", params=asked).json()
+    rest = client.get(f"/v1/clearing/days/{DAY}/items", params={**asked, "after": page["next"]}).json()
+
+    assert closed.status_code == 200 and again.json() == closed.json()
+    assert (closed.json()["status"], closed.json()["items"]) == ("closed", 8)
+    assert listed == {"days": [client.get(f"/v1/clearing/days/{DAY}").json()], "next": None}
+    assert positions[2]["gross"] == {"minor": 900, "currency": "CNY"} and len(positions) == 6
+    assert nets["net_positions"][0] == {"member_id": "beijing", "net": {"minor": 982, "currency": "CNY"}}
+    assert {
+        "debtor_id": "beijing",
+        "creditor_id": "hangzhou",
+        "owed": {"minor": 493, "currency": "CNY"},
+    } in nets["matrix"]
+    assert [item["amount"]["minor"] for item in page["items"] + rest["items"]] == [700, 400, -200]
+    assert page["items"][0]["reference"] == str(journey_of(RIDES[0])) and rest["next"] is None
+
+
+# method | path | status | code
+REFUSED = [
+    ("GET", "/v1/clearing/days/2026-11-16", 404, "clearing.unknown_day"),
+    ("GET", "/v1/clearing/days/2026-11-16/positions", 404, "clearing.unknown_day"),
+    ("GET", "/v1/clearing/days/2026-11-16/net-positions", 404, "clearing.unknown_day"),
+    (
+        "GET",
+        "/v1/clearing/days/2026-11-16/items?issuer_id=a&operator_id=b&currency=CNY",
+        404,
+        "clearing.unknown_day",
+    ),
+    (
+        "GET",
+        "/v1/clearing/days/2026-11-17/items?issuer_id=a&operator_id=b&currency=CNY&after=x",
+        422,
+        "hansa.invalid_input",
+    ),
+    (
+        "GET",
+        "/v1/clearing/days/2026-11-17/items?issuer_id=%00&operator_id=b&currency=CNY",
+        422,
+        "hansa.invalid_input",
+    ),
+    ("POST", "/v1/clearing/days/2026-11-18/close", 409, "clearing.day_not_over"),
+    ("POST", "/v1/clearing/days/2026-11-16/close", 409, "clearing.day_closed"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "code"), REFUSED)
+def test_a_refusal_has_a_stable_code(
+    client: TestClient[Litestar], method: str, path: str, status: int, code: str
+) -> None:
+    client.post(f"/v1/clearing/days/{DAY}/close")
+    before = client.get("/v1/clearing/days").json()
+
+    answer = client.request(method, path)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert client.get("/v1/clearing/days").json() == before
+
+
+def test_closing_needs_the_scope(ctx: Context) -> None:
+    ride_all(ctx)
+    set_clock(ctx, OVER)
+
+    for caller, code in ((trust.ANONYMOUS, 401), (trust.Caller("a", "member"), 403)):
+        with client_of(ctx, caller) as client:
+            assert client.post(f"/v1/clearing/days/{DAY}/close").status_code == code
+
+    with ctx.tx() as tx:
+        assert clearing.list_days(tx) == []
