@@ -64,14 +64,17 @@ class GateHouse:
         self._tell_refusals(ctx)
         device = self._gates.get(gate_id)
         recorded = duplicates = 0
+        ended = False
         refused: list[rides.RefusedTap] = []
         while device is not None and (taps := device.pending(HAND_IN_MAX)):
             receipt = rides.record_taps(ctx, gate_id, [rides.Tap.from_gate(tap) for tap in taps])
             device.acknowledge(taps[-1].sequence)
+            ended = ended or any(tap.action != "entry" for tap in taps)
             recorded += receipt.recorded
             duplicates += receipt.duplicates
             refused += receipt.refused
-        if recorded or duplicates:
+        # Somebody who has just gone in is still under way: priced now, they would pay for a missing tap out.
+        if ended:
             today = ctx.clock.now().date()
             if self._demo and today not in self._days_with_rates:
                 keep_rates(ctx, today)
