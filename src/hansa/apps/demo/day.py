@@ -5,6 +5,7 @@ the same riders, times, token ids and counters; only keys and signatures differ 
 """
 
 import multiprocessing
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -13,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from heapq import heapify, heappop, heappush
 from multiprocessing.sharedctypes import Synchronized
 from random import Random
+from threading import Thread
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -79,7 +81,7 @@ def live_the_day(
     """Each city's day as it ends, largest first, spread over processes. shown: counts codes as they are shown."""
     ordered = sorted(jobs, key=lambda job: -len(job.riders))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _remember_counter, (shown,)) as pool:
+    with ProcessPoolExecutor(processes, context, _begin_worker, (shown,)) as pool:
         for done in as_completed([pool.submit(live, job) for job in ordered]):
             yield done.result()
 
@@ -89,9 +91,18 @@ def progress_counter() -> "Synchronized[int]":
     return multiprocessing.get_context("spawn").Value("q", 0)
 
 
-def _remember_counter(shown: "Synchronized[int] | None") -> None:
+def _begin_worker(shown: "Synchronized[int] | None") -> None:
     global _shown
     _shown = shown
+    Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """A parent that was killed cannot tell its workers; without this they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def live(job: CityJob) -> CityDay:

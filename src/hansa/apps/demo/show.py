@@ -74,7 +74,8 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
     console.print(_checks(summary))
     if summary.files:
         lines = [
-            f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments" for file in summary.files
+            f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments"
+            for file in summary.files
         ]
         console.print(
             Panel(
