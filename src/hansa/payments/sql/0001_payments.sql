@@ -53,7 +53,10 @@ create table payments.charges (
     primary key (partition, charge_id),
     constraint charge_is_carried_by_wallet_or_risk check (wallet_minor <> 0 or risk_minor <> 0),
     constraint charge_has_one_direction check (
-        sign(wallet_minor) in (0, sign(amount_minor)) and sign(risk_minor) in (0, sign(amount_minor))
+        case when amount_minor > 0
+            then wallet_minor >= 0 and risk_minor >= 0
+            else wallet_minor <= 0 and risk_minor <= 0
+        end
     ),
     constraint charge_is_on_risk_wholly check (risk_minor in (0, amount_minor) or amount_minor < 0)
 ) with (fillfactor = 80);
