@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from hansa import __version__, atlas, clearing, ledger, rides, settlement
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.open import opened
 from hansa.kernel import FixedClock, HansaError, Money, SystemClock
+from hansa.store import Context, EmbeddedServer
 
 out = Console()
 err = Console(stderr=True)
@@ -277,6 +278,7 @@ def _told() -> Generator[None]:
 def _throw_away(home: Path) -> None:
     """Remove an earlier demonstration; nothing else is ever removed."""
     if (home / "demo.json").is_file():
+        EmbeddedServer(home).wipe()
         shutil.rmtree(home)
     elif any(home.iterdir()):
         raise typer.BadParameter(
@@ -284,7 +286,7 @@ def _throw_away(home: Path) -> None:
         )
 
 
-def _serve(ctx: Any, home: Path, host: str, port: int) -> None:
+def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     from hansa.apps import web
 
     address = f"http://{host}:{port}"

@@ -1,6 +1,7 @@
 """Open Hansa's data: the server that ``HANSA_DATABASE_URL`` names, or the embedded one in the home folder."""
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ def opened(home: Path, *, clock: Clock | None = None) -> Generator[Context]:
         home.mkdir(parents=True, exist_ok=True)
         server = EmbeddedServer(home)
         url = server.start()
+        server.keep_running()
+        for note in server.notes:
+            print(note, file=sys.stderr)
     try:
         migrate_all(url)
         ctx = open_context(url, clock=clock)
