@@ -1,12 +1,11 @@
 """The six cities that come with Hansa: they read cleanly, and they are what was published of them.
 
-The published figures themselves are not part of Hansa. HANSA_TEST_FACTS names a folder that has them
+The published figures themselves are not part of Hansa. HANSA_SHARED_DATA names a folder that has them
 (docs/cities.md says which); without it the comparisons are skipped.
 """
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from hansa import atlas
 from hansa.kernel import Money
+from published import published
 
 # city | stops | lines | currency | tz | day starts
 CITIES = [
@@ -36,14 +36,6 @@ def read(city_id: str) -> atlas.CityFile:
 def utsunomiya() -> atlas.GtfsFeed:
     facts = atlas.read_city_facts(atlas.city_folder("utsunomiya"))
     return atlas.read_gtfs(atlas.gtfs_zip("utsunomiya"), city=facts, operator_id="utsunomiya-lightline")
-
-
-def published(*parts: str) -> Path:
-    home = os.environ.get("HANSA_TEST_FACTS")
-    path = Path(home or "/nowhere", *parts)
-    if not path.exists():
-        pytest.skip(f"HANSA_TEST_FACTS names no folder with {'/'.join(parts)}")
-    return path
 
 
 def rows_of(path: Path) -> Iterator[dict[str, str]]:

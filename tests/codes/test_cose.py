@@ -1,9 +1,7 @@
 """COSE_Sign1 against the published examples of the COSE working group."""
 
 import json
-import os
 from base64 import urlsafe_b64decode
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +24,9 @@ from hansa.codes.cose import (
     to_be_signed,
 )
 from hansa.codes.vectors import example_device
+from published import HOME
 
-EXAMPLES = Path(os.environ.get("HANSA_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data") / "cose"
+EXAMPLES = HOME / "cose"
 needs_examples = pytest.mark.skipif(
     not EXAMPLES.is_dir(),
     reason="the COSE working group's examples are not here; set HANSA_SHARED_DATA to a folder with cose/ in it",
