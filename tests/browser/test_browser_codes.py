@@ -107,7 +107,8 @@ def test_the_lower_twin_is_chosen_at_the_very_edge(page: Page, s: int, low: int)
     signature = bytes(range(32)) + s.to_bytes(32, "big")
 
     chosen = page.evaluate(
-        "async bytes => [...(await import('/static/js/cose.js')).lowS(Uint8Array.from(bytes))]", list(signature)
+        "async bytes => [...(await import('/static/js/cose.js')).lowS(Uint8Array.from(bytes))]",
+        list(signature),
     )
 
     assert bytes(chosen) == signature[:32] + low.to_bytes(32, "big")

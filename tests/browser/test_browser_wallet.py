@@ -75,7 +75,9 @@ def test_a_metro_ride_is_in_and_out(served: Served, phone: BrowserContext, desk:
     assert (journey.kind, journey.rider_class) == ("complete", "child")
 
 
-def test_the_phones_key_cannot_leave_it_and_counters_never_repeat(served: Served, phone: BrowserContext) -> None:
+def test_the_phones_key_cannot_leave_it_and_counters_never_repeat(
+    served: Served, phone: BrowserContext
+) -> None:
     wallet = phone.new_page()
     sign_in(wallet, served.url, "Gao Lan")
 
@@ -110,7 +112,9 @@ def test_signing_out_leaves_nothing_on_the_phone(served: Served, phone: BrowserC
     wallet.get_by_role("button", name="Sign out").click()
     wallet.wait_for_url("**/wallet/")
 
-    left = wallet.evaluate("caches.keys().then(async keys => [keys, (await indexedDB.databases()).map(d => d.name)])")
+    left = wallet.evaluate(
+        "caches.keys().then(async keys => [keys, (await indexedDB.databases()).map(d => d.name)])"
+    )
     assert left == [[], []]
 
 

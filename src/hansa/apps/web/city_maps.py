@@ -10,8 +10,8 @@ WIDTH = 560
 HEIGHT = 340
 THIN = 1.6
 THICK = 6.5
-DOT = 1.6
-DOT_MOST = 9.0
+DOT = 1.2
+DOT_MOST = 7.0
 NAMES_MAX = 14
 """Names on a map this small; more of them hide the lines."""
 
@@ -34,6 +34,7 @@ class MapStop:
     y: float
     radius: float
     label: str
+    anchor: str
     title: str
 
 
@@ -72,6 +73,7 @@ def draw_city(network: atlas.Network, lines: Mapping[str, int], stops: Mapping[s
                 y=round(stop.y, 1),
                 radius=_radius(stops.get(stop.stop_id, 0), most_stop),
                 label=stop.label if stop.stop_id in named else "",
+                anchor=stop.anchor,
                 title=f"{stop.name}: {stops.get(stop.stop_id, 0):,} taps",
             )
             for stop in drawn.stops

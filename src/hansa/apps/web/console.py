@@ -372,7 +372,7 @@ def _files(site: Site, day: date | None) -> list[FileView]:
     return [
         FileView(path.name, path, _kind(path.name), path.stat().st_size)
         for path in sorted(folder.glob("*.xml"), reverse=True)
-        if day is None or day.isoformat() in path.name
+        if day is None or day.isoformat() in path.name or f"{day:%Y%m%d}" in path.name
     ]
 
 

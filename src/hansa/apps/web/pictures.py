@@ -94,11 +94,11 @@ def bar_chart(
 
 
 def nice_ceiling(count: int, minutes: int) -> Fraction:
-    """A round figure per minute that no bar passes: 1, 2 or 5 times a power of ten."""
+    """A round figure per minute that no bar passes, and whose half is round too."""
     most = Fraction(count, minutes)
     power = Fraction(1)
     while True:
-        for times in (1, 2, 5):
+        for times in (1, 2, 3, 4, 6, 8):
             if power * times >= most:
                 return power * times
         power *= 10
