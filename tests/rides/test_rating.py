@@ -328,7 +328,7 @@ def _three_days(league: League, operator: str, seed: int, stops: list[str], numb
         rides.set_opening_spend(tx, [spent])
     taps: list[rides.Tap] = []
     for day in (date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)):
-        clock = at("05:30", operator, day)
+        clock = at(dice.choice(("05:30", "22:30")), operator, day)
         for _ in range(dice.randint(0, 6)):
             clock += timedelta(minutes=dice.randint(5, 200))
             origin, destination = dice.sample(stops, 2)

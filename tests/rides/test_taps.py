@@ -138,6 +138,15 @@ def test_a_token_stands_for_one_account_for_ever(league: League) -> None:
     assert league.rider(1) == cti  # again with the same is harmless
 
 
+def test_a_replaced_gate_learns_where_its_numbers_stand(league: League) -> None:
+    entry, again = (league.tap(OPERATOR, A, "entry", EIGHT, league.rider(number)) for number in (1, 2))
+    league.hand_in([again, entry])
+
+    with league.ctx.tx() as tx:
+        assert rides.find_last_tap(tx, entry.gate_id) == (2, bytes(32))
+        assert rides.find_last_tap(tx, "beijing/chegongzhuang/entry") is None
+
+
 def test_refusals_are_counted_once_however_often_they_are_told(league: League) -> None:
     told = [rides.Refusals("beijing/xizhimen/entry", EIGHT, "replay", 3)]
     more = [rides.Refusals("beijing/xizhimen/entry", EIGHT, "replay", 5)]

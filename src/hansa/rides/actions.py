@@ -98,7 +98,7 @@ def quote(
     tariffs = Tariffs(tx)
     if not tariffs.knows(operator_id):
         raise UnknownTariff(f"{operator_id} has no tariff.")
-    day = tariffs.days_touched(operator_id, at)[0]
+    day = tariffs.day_of(operator_id, at)
     version = tariffs.version_on(operator_id, day)
     if version is None:
         raise UnknownTariff(f"{operator_id} has no tariff in force on {day}.")
@@ -213,7 +213,7 @@ def _keep(tx: Tx, good: dict[int, KnownTap], now: datetime) -> tuple[int, int, l
     """Write what is new, and tell repeats from contradictions in the rest."""
     if not good:
         return 0, 0, []
-    fresh = store.insert_taps(tx, list(good.values()), now)
+    fresh = store.add_taps(tx, list(good.values()), now)
     tariffs = Tariffs(tx)
     days: set[DayKey] = set()
     old: dict[int, KnownTap] = {}
@@ -221,8 +221,8 @@ def _keep(tx: Tx, good: dict[int, KnownTap], now: datetime) -> tuple[int, int, l
         if (known.tap.gate_id, known.tap.sequence) not in fresh:
             old[index] = known
         elif tariffs.knows(known.operator_id):
-            for day in tariffs.days_touched(known.operator_id, known.tap.tapped_at):
-                days.add(DayKey(known.partition, known.account_id, known.operator_id, day))
+            day = tariffs.day_of(known.operator_id, known.tap.tapped_at)
+            days.add(DayKey(known.partition, known.account_id, known.operator_id, day))
     store.mark_days(tx, days, now)
     if not old:
         return len(fresh), 0, []
@@ -241,7 +241,7 @@ def _conflict(index: int, tap: TapLike) -> RefusedTap:
 
 
 def find_last_tap(tx: Tx, gate_id: str) -> tuple[int, bytes] | None:
-    """Where a gate's numbering and chain stand: what a replaced device needs to go on from. None before its first tap."""
+    """Number and chain of a gate's last tap, from which a replaced device goes on; None before its first."""
     return store.find_last_tap(tx, gate_id)
 
 

@@ -367,10 +367,7 @@ class Pricer:
         key = (stop, journey.kind, self._band(local, None, None), journey.rider_class)
         found = self._highest.get(key)
         if found is None:
-            apart = frozenset[str]().union(*(override.stops for override in self.tariff.overrides))
-            for other in self.places.stops:
-                if other in apart and stop not in apart:
-                    continue  # nobody is taken for an airport traveller by guess
+            for other in self._far_stops(stop):
                 ends = (stop, other) if journey.kind == "no_exit" else (other, stop)
                 try:
                     quote = self._single(("complete", *ends, None), local, journey.rider_class)
@@ -382,6 +379,29 @@ class Pricer:
                 raise Unpriceable(f"the tariff has no fare from {stop} to anywhere")
             self._highest[key] = found
         return found
+
+    def _far_stops(self, stop: str) -> list[str]:
+        """The stops among which the dearest to reach from here is: the farthest, where fares rise with distance."""
+        apart = frozenset[str]().union(*(override.stops for override in self.tariff.overrides))
+        if stop in apart:
+            return list(self.places.stops)
+        others = [other for other in self.places.stops if other not in apart]  # no airport traveller by guess
+        if not self._rises_with_distance:
+            return others
+        reach = {other: self._reach_m(stop, other) for other in others}
+        return [max((other for other in others if reach[other] < _NOWHERE_M), key=lambda other: reach[other])]
+
+    @cached_property
+    def _rises_with_distance(self) -> bool:
+        basis = self.tariff.basis
+        if not isinstance(basis, DistanceBasis):
+            return False
+        keys = basis.bands[0].price.amounts.keys()
+        return basis.beyond_add is not None and all(
+            near.price.amounts.get(key, 0) <= far.price.amounts.get(key, 0)
+            for near, far in zip(basis.bands, basis.bands[1:], strict=False)
+            for key in keys
+        )
 
     # -- small things --------------------------------------------------------------------------------------
 

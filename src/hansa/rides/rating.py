@@ -2,7 +2,8 @@
 
 One transaction rates a chunk of days in one partition. A key is one account's service day with one operator; it is
 always rated whole, so it does not matter how its taps arrived. Where the tariff looks back over a week or month, a
-change has the later days of that period rated again.
+change has the later days of that period rated again; where a journey near the edge of a day turns out otherwise than
+the neighbouring day holds it, that day is rated again too.
 """
 
 import hashlib
@@ -10,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from hansa import atlas
 from hansa.kernel import fact_id, service_day, service_day_bounds
@@ -44,6 +46,8 @@ class Tariffs:
         for version in store.list_tariffs(tx):
             self._versions.setdefault(version.operator_id, []).append(version)
         self._bounds: dict[tuple[str, date], tuple[datetime, datetime]] = {}
+        self._recent: dict[str, tuple[date, datetime, datetime]] = {}
+        self._pricers: dict[bytes, Pricer] = {}
 
     def knows(self, operator_id: str) -> bool:
         """Whether this operator has any tariff."""
@@ -77,18 +81,15 @@ class Tariffs:
         """The longest journey of any version: how far apart two taps may be and still belong together."""
         return max(version.journey_max for version in self._versions[operator_id])
 
-    def days_touched(self, operator_id: str, tapped_at: datetime) -> tuple[date, ...]:
-        """The service day of a tap, and its neighbour when the tap may belong to a journey that began there."""
+    def day_of(self, operator_id: str, instant: datetime) -> date:
+        """The operator's service day in which an instant lies."""
+        known = self._recent.get(operator_id)
+        if known is not None and known[1] <= instant < known[2]:
+            return known[0]
         version = self.latest(operator_id)
-        day = service_day(tapped_at, version.tz, version.day_starts)
-        starts_at, ends_at = self.bounds(operator_id, day)
-        reach = 2 * self.journey_max(operator_id)
-        days = [day]
-        if tapped_at - reach < starts_at:
-            days.append(day - timedelta(days=1))
-        if tapped_at + reach >= ends_at:
-            days.append(day + timedelta(days=1))
-        return tuple(days)
+        day = service_day(instant, version.tz, version.day_starts)
+        self._recent[operator_id] = day, *self.bounds(operator_id, day)
+        return day
 
     def read(self, version: TariffVersion) -> Tariff:
         """The tariff itself."""
@@ -96,8 +97,12 @@ class Tariffs:
 
     def pricer(self, version: TariffVersion) -> Pricer:
         """A pricer for this version over the city's present network."""
-        network = atlas.get_network(self._tx, version.city_id)
-        return _PRICERS.get(self.read(version), version.digest, network)
+        pricer = self._pricers.get(version.digest)
+        if pricer is None:
+            network = atlas.get_network(self._tx, version.city_id)
+            pricer = _PRICERS.get(self.read(version), version.digest, network)
+            self._pricers[version.digest] = pricer
+        return pricer
 
 
 def read_version(tx: Tx, version: TariffVersion) -> Tariff:
@@ -164,6 +169,15 @@ def _rate_chunk(ctx: Context, partition: int, limit: int) -> RateCounts:
         return _Chunk(tx, partition, keys, ctx.clock.now()).run()
 
 
+class _Edge(NamedTuple):
+    """A neighbouring day's journeys that start between two instants: (id, last tap)."""
+
+    key: DayKey
+    low: datetime
+    high: datetime
+    found: set[tuple[UUID, UUID | None]]
+
+
 class _Chunk:
     """Some days of one partition while they are rated."""
 
@@ -171,10 +185,12 @@ class _Chunk:
         self.tx, self.partition, self.keys, self.at = tx, partition, keys, at
         self.tariffs = Tariffs(tx)
         self.versions = [self.tariffs.version_on(key.operator_id, key.service_day) for key in keys]
-        self.rated: list[RatedJourney] = []
+        self.added: list[RatedJourney] = []
+        self.updated: list[RatedJourney] = []
         self.withdrawn: list[tuple[Any, int]] = []
         self.charges: list[NewCharge] = []
         self.changed: list[tuple[Any, str, date, date]] = []
+        self.edges: list[_Edge] = []
         self.journeys = self.held = self.taps = 0
 
     def run(self) -> RateCounts:
@@ -184,16 +200,18 @@ class _Chunk:
         counters = self._counters()
         for n, key in enumerate(self.keys):
             self._rate(key, self.versions[n], taps[n], kept[n], counters.get(n) or Counters())
-        store.write_journeys(self.tx, self.rated, self.at)
+        store.add_journeys(self.tx, self.added, self.at)
+        store.update_journeys(self.tx, self.updated, self.at)
         store.withdraw_journeys(self.tx, self.partition, self.withdrawn, self.at)
-        store.insert_charges(self.tx, self.charges, self.at)
+        store.add_charges(self.tx, self.charges, self.at)
         store.mark_later_days(self.tx, self.partition, self.changed, self.at)
+        self._mark_neighbours()
         return RateCounts(len(self.keys), self.taps, self.journeys, self.held, len(self.charges))
 
     def _reach(self, key: DayKey) -> tuple[datetime, datetime]:
-        """The day and what pairing needs around it."""
+        """The day, the neighbours' journeys that may touch it, and what pairing needs around those."""
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
-        reach = 2 * self.tariffs.journey_max(key.operator_id)
+        reach = 3 * self.tariffs.journey_max(key.operator_id)
         return starts_at - reach, ends_at + reach
 
     def _counters(self) -> dict[int, Counters]:
@@ -247,11 +265,10 @@ class _Chunk:
     ) -> None:
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
         longest = self.tariffs.journey_max(key.operator_id) if version is None else version.journey_max
-        journeys = [
-            journey
-            for journey in pair_taps(taps.touches, journey_max=longest)
-            if starts_at <= journey.started_at < ends_at
-        ]
+        around = pair_taps(taps.touches, journey_max=longest)
+        journeys = [journey for journey in around if starts_at <= journey.started_at < ends_at]
+        if len(journeys) < len(around):
+            self._look_over_the_edge(key, around, starts_at - longest, ends_at + longest)
         fares = self._fares(key, version, journeys, counters)
         before = {one.journey_id: one for one in kept}
         for journey, fare in zip(journeys, fares, strict=True):
@@ -311,7 +328,8 @@ class _Chunk:
             event_at = journey.ended_at if revision == 0 else self.at
             self._charge(key, journey.journey_id, revision, delta, fare.currency, event_at, payer)
             revision += 1
-        self.rated.append(RatedJourney(key, journey, fare, payer, steps, valid_from, revision))
+        written = self.added if kept is None else self.updated
+        written.append(RatedJourney(key, journey, fare, payer, steps, valid_from, revision))
 
     def _withdraw(self, key: DayKey, gone: KeptJourney) -> None:
         """A journey that another took the place of: its charges are given back."""
@@ -349,6 +367,27 @@ class _Chunk:
                 service_day=key.service_day,
             )
         )
+
+    def _look_over_the_edge(
+        self, key: DayKey, around: Sequence[Journey], first: datetime, last: datetime
+    ) -> None:
+        """Remember how the neighbours' nearest journeys come out from here, to compare with what they hold."""
+        starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
+        for day, low, high in (
+            (key.service_day - timedelta(days=1), first, starts_at),
+            (key.service_day + timedelta(days=1), ends_at, last),
+        ):
+            found = {(one.journey_id, one.last_tap) for one in around if low <= one.started_at < high}
+            self.edges.append(_Edge(key._replace(service_day=day), low, high, found))
+
+    def _mark_neighbours(self) -> None:
+        """Neighbouring days that hold another journey at the edge than came out here are rated again."""
+        if not self.edges:
+            return
+        asks = [(one.key.account_id, one.key.operator_id, one.low, one.high) for one in self.edges]
+        held = store.load_edges(self.tx, self.partition, asks)
+        wrong = [edge.key for edge, there in zip(self.edges, held, strict=True) if edge.found != there]
+        store.mark_days(self.tx, wrong, self.at)
 
     def _mark_later(
         self, key: DayKey, version: TariffVersion | None, fares: Sequence[Fare], kept: Sequence[KeptJourney]

@@ -153,26 +153,19 @@ def find_tokens(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, Token]:
 
 # -- taps ---------------------------------------------------------------------------------------------------
 
-INSERT_TAPS = """
-with given as (
-    select * from unnest(
-        %s::smallint[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[], %s::text[], %s::timestamptz[], %s::bytea[], %s::integer[], %s::bytea[], %s::timestamptz[],
-        %s::integer[], %s::bytea[], %s::bytea[]
-    ) as given (partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product,
-        tapped_at, cti, counter, kid, made_at, list_version, chain, digest)
-), numbered as (
-    insert into rides.tap_numbers (gate_id, sequence, digest)
-    select gate_id, sequence, digest from given order by gate_id, sequence
-    on conflict do nothing
-    returning gate_id, sequence
-)
-insert into rides.taps (partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id,
-    product, tapped_at, cti, counter, kid, made_at, list_version, chain, received_at)
-select partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product, tapped_at,
-    cti, counter, kid, made_at, list_version, chain, %s
-from given join numbered using (gate_id, sequence)
+NUMBER_TAPS = """
+insert into rides.tap_numbers (gate_id, sequence, digest, partition, tap_id)
+select * from unnest(%s::text[], %s::bigint[], %s::bytea[], %s::smallint[], %s::uuid[])
+    as given (gate_id, sequence, digest, partition, tap_id)
+order by gate_id, sequence
+on conflict do nothing
 returning gate_id, sequence
+"""
+
+COPY_TAPS = """
+copy rides.taps (partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product,
+    tapped_at, cti, counter, kid, made_at, list_version, chain, received_at)
+from stdin
 """
 
 FIND_DIGESTS = """
@@ -213,33 +206,45 @@ class DayKey(NamedTuple):
     service_day: date
 
 
-def insert_taps(tx: Tx, taps: Sequence[KnownTap], at: datetime) -> set[tuple[str, int]]:
-    """Keep the taps whose (gate, sequence) is new, and give those."""
-    rows = [
-        (
-            known.partition,
-            known.tap.tap_id,
-            known.account_id,
-            known.operator_id,
-            known.tap.gate_id,
-            known.tap.sequence,
-            known.tap.action,
-            known.stop_id,
-            known.line_id,
-            known.product,
-            known.tap.tapped_at,
-            known.tap.cti,
-            known.tap.counter,
-            known.tap.kid,
-            known.tap.made_at,
-            known.tap.list_version,
-            known.tap.chain,
-            known.digest,
-        )
-        for known in taps
-    ]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return {(row[0], row[1]) for row in tx.execute(INSERT_TAPS, (*columns, at))}
+def add_taps(tx: Tx, taps: Sequence[KnownTap], at: datetime) -> set[tuple[str, int]]:
+    """Keep the taps whose (gate, sequence) is new, and give those. The numbers decide; two batches cannot both win."""
+    numbers = (
+        [known.tap.gate_id for known in taps],
+        [known.tap.sequence for known in taps],
+        [known.digest for known in taps],
+        [known.partition for known in taps],
+        [known.tap.tap_id for known in taps],
+    )
+    fresh = {(row[0], row[1]) for row in tx.execute(NUMBER_TAPS, numbers)}
+    if not fresh:
+        return fresh
+    with tx.cursor() as cursor, cursor.copy(COPY_TAPS) as copy:
+        write = copy.write_row
+        for tap, _, partition, account_id, operator_id, stop_id, line_id, product in taps:
+            if (tap.gate_id, tap.sequence) in fresh:
+                write(
+                    (
+                        partition,
+                        tap.tap_id,
+                        account_id,
+                        operator_id,
+                        tap.gate_id,
+                        tap.sequence,
+                        tap.action,
+                        stop_id,
+                        line_id,
+                        product,
+                        tap.tapped_at,
+                        tap.cti,
+                        tap.counter,
+                        tap.kid,
+                        tap.made_at,
+                        tap.list_version,
+                        tap.chain,
+                        at,
+                    )
+                )
+    return fresh
 
 
 def find_digests(tx: Tx, numbers: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
@@ -317,26 +322,24 @@ join rides.opening_spend s on s.account_id = k.account_id and s.operator_id = k.
 group by k.n, s.period
 """
 
-UPSERT_JOURNEYS = """
-insert into rides.journeys (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class,
-    issuer_id, wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status,
-    fare_minor, currency, steps, zones, counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at)
-select partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
+COPY_JOURNEYS = """
+copy rides.journeys (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
     wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status, fare_minor,
-    currency, steps::jsonb, zones, counted_minor, tier_minor, tariff_from, fare_minor, revision, %s
-from unnest(
-    %s::smallint[], %s::uuid[], %s::uuid[], %s::text[], %s::date[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::uuid[],
-    %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::date[],
-    %s::integer[]
-) as given (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
-    wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status, fare_minor,
-    currency, steps, zones, counted_minor, tier_minor, tariff_from, revision)
-on conflict (partition, journey_id) do update set kind = excluded.kind, ended_at = excluded.ended_at,
-    destination = excluded.destination, last_tap = excluded.last_tap, status = excluded.status,
-    fare_minor = excluded.fare_minor, steps = excluded.steps, zones = excluded.zones,
-    counted_minor = excluded.counted_minor, tier_minor = excluded.tier_minor, tariff_from = excluded.tariff_from,
-    charged_minor = excluded.charged_minor, revision = excluded.revision, rated_at = excluded.rated_at
+    currency, steps, zones, counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at)
+from stdin
+"""
+
+UPDATE_JOURNEYS = """
+update rides.journeys j
+set kind = k.kind, ended_at = k.ended_at, destination = k.destination, last_tap = k.last_tap, status = k.status,
+    fare_minor = k.fare_minor, steps = k.steps, zones = k.zones, counted_minor = k.counted_minor,
+    tier_minor = k.tier_minor, tariff_from = k.tariff_from, charged_minor = k.fare_minor, revision = k.revision,
+    rated_at = %s
+from unnest(%s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::text[], %s::bigint[],
+    %s::jsonb[], %s::text[], %s::bigint[], %s::bigint[], %s::date[], %s::integer[])
+    as k (partition, journey_id, kind, ended_at, destination, last_tap, status, fare_minor, steps, zones, counted_minor,
+        tier_minor, tariff_from, revision)
+where j.partition = k.partition and j.journey_id = k.journey_id
 """
 
 WITHDRAW_JOURNEYS = """
@@ -347,15 +350,10 @@ from unnest(%s::uuid[], %s::integer[]) as k (journey_id, revision)
 where j.partition = %s and j.journey_id = k.journey_id
 """
 
-INSERT_CHARGES = """
-insert into rides.charges (partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id,
-    wallet_currency, amount_minor, currency, event_at, service_day, status, on_risk, made_at)
-select partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency, amount_minor,
-    currency, event_at, service_day, 'intent', false, %s
-from unnest(%s::smallint[], %s::uuid[], %s::integer[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[], %s::text[], %s::timestamptz[], %s::date[])
-    as given (partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency,
-        amount_minor, currency, event_at, service_day)
+COPY_CHARGES = """
+copy rides.charges (partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency,
+    amount_minor, currency, event_at, service_day, status, on_risk, made_at)
+from stdin
 """
 
 MARK_LATER_DAYS = """
@@ -367,6 +365,15 @@ join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.
     and j.service_day > k.service_day and j.service_day <= k.last_day and j.status <> 'withdrawn'
 order by j.partition, j.account_id, j.operator_id, j.service_day
 on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+"""
+
+
+LOAD_EDGES = """
+select k.n, j.journey_id, j.last_tap
+from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
+    as k (account_id, operator_id, starts_at, ends_at, n)
+join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
+    and j.started_at >= k.starts_at and j.started_at < k.ends_at and j.status <> 'withdrawn'
 """
 
 
@@ -490,6 +497,17 @@ def load_journeys(tx: Tx, partition: int, keys: Sequence[DayKey]) -> list[list[K
     return kept
 
 
+def load_edges(
+    tx: Tx, partition: int, asks: Sequence[tuple[UUID, str, datetime, datetime]]
+) -> list[set[tuple[UUID, UUID | None]]]:
+    """The (journey, last tap) that start in each span. asks: account, operator, from, to."""
+    held: list[set[tuple[UUID, UUID | None]]] = [set() for _ in asks]
+    columns = [list(column) for column in zip(*asks, strict=True)]
+    for n, journey_id, last_tap in tx.execute(LOAD_EDGES, (*columns, partition)):
+        held[n - 1].add((journey_id, last_tap))
+    return held
+
+
 class CounterAsk(NamedTuple):
     """Which earlier days count for a key: from the first of the month, and of the week or month of its caps."""
 
@@ -516,43 +534,72 @@ def load_opening(tx: Tx, asks: Sequence[tuple[int, UUID, str, date, date]]) -> l
     return [(n, period, int(minor)) for n, period, minor in tx.execute(LOAD_OPENING, columns)]
 
 
-def write_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
-    """Write journeys with their fares over what was there."""
+def add_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
+    """Write journeys that the books do not hold yet. The rater is alone in its partition, so none is there by now."""
     if not rated:
         return
     encode = msgspec.json.encode
+    with tx.cursor() as cursor, cursor.copy(COPY_JOURNEYS) as copy:
+        write = copy.write_row
+        for key, journey, fare, payer, steps, tariff_from, revision in rated:
+            write(
+                (
+                    key.partition,
+                    journey.journey_id,
+                    key.account_id,
+                    key.operator_id,
+                    key.service_day,
+                    journey.kind,
+                    journey.product,
+                    journey.rider_class,
+                    payer.issuer_id,
+                    payer.wallet_currency,
+                    journey.started_at,
+                    journey.ended_at,
+                    journey.origin,
+                    journey.destination,
+                    journey.line_id,
+                    journey.first_tap,
+                    journey.last_tap,
+                    fare.status,
+                    fare.amount_minor,
+                    fare.currency,
+                    encode(steps).decode(),
+                    fare.zones,
+                    fare.counted_minor,
+                    fare.tier_minor,
+                    tariff_from,
+                    fare.amount_minor,
+                    revision,
+                    at,
+                )
+            )
+
+
+def update_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
+    """Write journeys over what the books hold of them."""
+    if not rated:
+        return
     rows = [
         (
             key.partition,
             journey.journey_id,
-            key.account_id,
-            key.operator_id,
-            key.service_day,
             journey.kind,
-            journey.product,
-            journey.rider_class,
-            payer.issuer_id,
-            payer.wallet_currency,
-            journey.started_at,
             journey.ended_at,
-            journey.origin,
             journey.destination,
-            journey.line_id,
-            journey.first_tap,
             journey.last_tap,
             fare.status,
             fare.amount_minor,
-            fare.currency,
-            encode(steps).decode(),
+            msgspec.json.encode(steps).decode(),
             fare.zones,
             fare.counted_minor,
             fare.tier_minor,
             tariff_from,
             revision,
         )
-        for key, journey, fare, payer, steps, tariff_from, revision in rated
+        for key, journey, fare, _, steps, tariff_from, revision in rated
     ]
-    tx.execute(UPSERT_JOURNEYS, (at, *(list(column) for column in zip(*rows, strict=True))))
+    tx.execute(UPDATE_JOURNEYS, (at, *(list(column) for column in zip(*rows, strict=True))))
 
 
 def withdraw_journeys(tx: Tx, partition: int, journeys: Sequence[tuple[UUID, int]], at: datetime) -> None:
@@ -562,10 +609,12 @@ def withdraw_journeys(tx: Tx, partition: int, journeys: Sequence[tuple[UUID, int
         tx.execute(WITHDRAW_JOURNEYS, (at, ids, revisions, partition))
 
 
-def insert_charges(tx: Tx, charges: Sequence[NewCharge], at: datetime) -> None:
+def add_charges(tx: Tx, charges: Sequence[NewCharge], at: datetime) -> None:
     """Note what is to be sent to the ledger."""
     if charges:
-        tx.execute(INSERT_CHARGES, (at, *(list(column) for column in zip(*charges, strict=True))))
+        with tx.cursor() as cursor, cursor.copy(COPY_CHARGES) as copy:
+            for charge in charges:
+                copy.write_row((*charge, "intent", False, at))
 
 
 def mark_later_days(
@@ -795,15 +844,16 @@ order by j.operator_id
 
 LAST_TAP = """
 select t.sequence, t.chain
-from rides.taps t
-where t.gate_id = %(gate_id)s
-    and t.sequence = (select max(n.sequence) from rides.tap_numbers n where n.gate_id = %(gate_id)s)
+from (
+    select partition, tap_id from rides.tap_numbers where gate_id = %s order by sequence desc limit 1
+) last
+join rides.taps t on t.partition = last.partition and t.tap_id = last.tap_id
 """
 
 
 def find_last_tap(tx: Tx, gate_id: str) -> tuple[int, bytes] | None:
     """Sequence number and chain of the last tap that came from a gate."""
-    row = tx.execute(LAST_TAP, {"gate_id": gate_id}).fetchone()
+    row = tx.execute(LAST_TAP, (gate_id,)).fetchone()
     return None if row is None else (row[0], bytes(row[1]))
 
 

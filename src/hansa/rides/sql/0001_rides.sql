@@ -35,6 +35,8 @@ create table rides.tap_numbers (
     gate_id text not null,
     sequence bigint not null,
     digest bytea not null,
+    partition smallint not null,
+    tap_id uuid not null,
     primary key (gate_id, sequence)
 );
 
