@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hansa import rides
+from hansa import rides, trust
 from hansa.rides import TapBatchTooLarge, TapReceipt, TokenConflict
 from hansa.store import Context
 from rides.riding import League, account_of
@@ -157,3 +157,10 @@ def test_refusals_are_counted_once_however_often_they_are_told(league: League) -
         flow = rides.flow(tx, EIGHT.date())
 
     assert flow.cities[0].refusals == {"replay": 5}
+
+
+def test_refusals_of_an_unknown_gate_are_not_taken(league: League) -> None:
+    told = [rides.Refusals("beijing/nowhere/entry", EIGHT, "replay", 3)]
+
+    with pytest.raises(trust.UnknownGate), league.ctx.tx() as tx:
+        rides.record_refusals(tx, told)

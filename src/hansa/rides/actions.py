@@ -246,8 +246,21 @@ def find_last_tap(tx: Tx, gate_id: str) -> tuple[int, bytes] | None:
 
 
 def record_refusals(tx: Tx, refusals: Sequence[Refusals]) -> None:
-    """Take in how often gates refused, by minute and reason. Hearing a count again is harmless."""
-    store.record_refusals(tx, refusals)
+    """Take in how often gates refused, by minute and reason. Hearing a count again is harmless.
+
+    Errors: trust.UnknownGate, with nothing kept.
+    """
+    gates = trust.find_gates(tx, {one.gate_id for one in refusals})
+    for one in refusals:
+        if one.gate_id not in gates:
+            raise trust.UnknownGate(f"The league has no gate {one.gate_id!r}.")
+    store.record_refusals(
+        tx,
+        [
+            (one.gate_id, one.minute, one.reason, gates[one.gate_id].operator_id, one.count)
+            for one in refusals
+        ],
+    )
 
 
 def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
@@ -349,13 +362,12 @@ def fares_by_city(tx: Tx, day: date) -> list[CityFares]:
 def flow(tx: Tx, day: date) -> Flow:
     """A service day of the whole league: taps and refusals by five minutes, by stop and by line."""
     versions = sorted(Tariffs(tx).all_latest(), key=lambda version: version.city_id)
-    return Flow(day, tuple(_city_flow(tx, version, day) for version in versions))
+    spans = {one.operator_id: service_day_bounds(day, one.tz, one.day_starts) for one in versions}
+    rows = store.flow_rows(tx, day, spans)
+    return Flow(day, tuple(_city_flow(tx, version, rows[version.operator_id]) for version in versions))
 
 
-def _city_flow(tx: Tx, version: TariffVersion, day: date) -> CityFlow:
-    starts_at, ends_at = service_day_bounds(day, version.tz, version.day_starts)
-    gates = {gate.gate_id: gate for gate in trust.list_gates(tx, version.operator_id)}
-    rows = store.flow_rows(tx, version.operator_id, day, (starts_at, ends_at), list(gates))
+def _city_flow(tx: Tx, version: TariffVersion, rows: store.FlowRows) -> CityFlow:
     first_minute = version.day_starts.hour * 60 + version.day_starts.minute
     slots: dict[int, list[int]] = {}
     for slot, action, count in rows.taps:

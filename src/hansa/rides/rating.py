@@ -18,7 +18,7 @@ from hansa import atlas
 from hansa.kernel import fact_id, service_day, service_day_bounds
 from hansa.rides import store
 from hansa.rides.fares import Pricer
-from hansa.rides.model import Counters, Fare, Journey, RateCounts, Step
+from hansa.rides.model import Counters, Fare, Journey, JourneyId, RateCounts, Step
 from hansa.rides.pairing import pair_taps
 from hansa.rides.reading import read_source
 from hansa.rides.store import CounterAsk, DayKey, DayTaps, KeptJourney, NewCharge, RatedJourney, TariffVersion
@@ -175,7 +175,7 @@ class _Edge(NamedTuple):
     key: DayKey
     low: datetime
     high: datetime
-    found: set[tuple[UUID, UUID | None]]
+    found: set[tuple[JourneyId, UUID | None]]
 
 
 class _Chunk:
@@ -187,9 +187,9 @@ class _Chunk:
         self.versions = [self.tariffs.version_on(key.operator_id, key.service_day) for key in keys]
         self.added: list[RatedJourney] = []
         self.updated: list[RatedJourney] = []
-        self.withdrawn: list[tuple[Any, int]] = []
+        self.withdrawn: list[tuple[UUID, int]] = []
         self.charges: list[NewCharge] = []
-        self.changed: list[tuple[Any, str, date, date]] = []
+        self.changed: list[tuple[UUID, str, date, date]] = []
         self.edges: list[_Edge] = []
         self.journeys = self.held = self.taps = 0
 
@@ -344,7 +344,7 @@ class _Chunk:
     def _charge(
         self,
         key: DayKey,
-        journey_id: Any,
+        journey_id: UUID,
         revision: int,
         amount_minor: int,
         currency: str,

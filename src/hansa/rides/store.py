@@ -18,7 +18,6 @@ from hansa.rides.model import (
     JourneyId,
     JourneyRecord,
     OpeningSpend,
-    Refusals,
     Step,
     Tap,
     TapLike,
@@ -795,39 +794,46 @@ on conflict (account_id, operator_id, period, start_day) do update set minor = e
 """
 
 RECORD_REFUSALS = """
-insert into rides.refusals (gate_id, minute, reason, count)
-select * from unnest(%s::text[], %s::timestamptz[], %s::text[], %s::integer[])
-    as given (gate_id, minute, reason, count)
+insert into rides.refusals (gate_id, minute, reason, operator_id, count)
+select * from unnest(%s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::integer[])
+    as given (gate_id, minute, reason, operator_id, count)
 order by gate_id, minute, reason
 on conflict (gate_id, minute, reason) do update set count = greatest(refusals.count, excluded.count)
 """
 
+# All operators in one pass over the taps; the outer bounds let the time index skip other days.
 FLOW_TAPS = """
-select extract(epoch from tapped_at - %(starts_at)s)::integer / 300, action, count(*)
-from rides.taps
-where operator_id = %(operator_id)s and tapped_at >= %(starts_at)s and tapped_at < %(ends_at)s
-group by 1, 2
+select t.operator_id, extract(epoch from t.tapped_at - k.starts_at)::integer / 300, t.action, count(*)
+from unnest(%(operators)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    as k (operator_id, starts_at, ends_at)
+join rides.taps t on t.operator_id = k.operator_id and t.tapped_at >= k.starts_at and t.tapped_at < k.ends_at
+where t.tapped_at >= %(first)s and t.tapped_at < %(last)s
+group by 1, 2, 3
 """
 
 FLOW_PLACES = """
-select stop_id, line_id, count(*)
-from rides.taps
-where operator_id = %(operator_id)s and tapped_at >= %(starts_at)s and tapped_at < %(ends_at)s and action <> 'exit'
-group by 1, 2
+select t.operator_id, t.stop_id, t.line_id, count(*)
+from unnest(%(operators)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    as k (operator_id, starts_at, ends_at)
+join rides.taps t on t.operator_id = k.operator_id and t.tapped_at >= k.starts_at and t.tapped_at < k.ends_at
+where t.tapped_at >= %(first)s and t.tapped_at < %(last)s and t.action <> 'exit'
+group by 1, 2, 3
 """
 
 FLOW_REFUSALS = """
-select extract(epoch from minute - %(starts_at)s)::integer / 300, reason, sum(count)
-from rides.refusals
-where minute >= %(starts_at)s and minute < %(ends_at)s and gate_id = any(%(gates)s)
-group by 1, 2
+select r.operator_id, extract(epoch from r.minute - k.starts_at)::integer / 300, r.reason, sum(r.count)
+from unnest(%(operators)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    as k (operator_id, starts_at, ends_at)
+join rides.refusals r on r.operator_id = k.operator_id and r.minute >= k.starts_at and r.minute < k.ends_at
+group by 1, 2, 3
 """
 
 FLOW_JOURNEYS = """
-select count(*), count(distinct account_id), count(*) filter (where kind in ('no_exit', 'no_entry')),
+select operator_id, count(*), count(distinct account_id), count(*) filter (where kind in ('no_exit', 'no_entry')),
     count(*) filter (where status = 'held'), coalesce(sum(fare_minor), 0)
 from rides.journeys
-where service_day = %s and operator_id = %s and status <> 'withdrawn'
+where service_day = %s and status <> 'withdrawn'
+group by operator_id
 """
 
 FARES_BY_OPERATOR = """
@@ -864,40 +870,52 @@ def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
         tx.execute(SET_OPENING_SPEND, [list(column) for column in zip(*rows, strict=True)])
 
 
-def record_refusals(tx: Tx, refusals: Sequence[Refusals]) -> None:
-    """Write how often gates refused; hearing a count again changes nothing, a greater one replaces it."""
-    rows = [(r.gate_id, r.minute, r.reason, r.count) for r in refusals]
-    if rows:
-        tx.execute(RECORD_REFUSALS, [list(column) for column in zip(*rows, strict=True)])
+def record_refusals(tx: Tx, refusals: Sequence[tuple[str, datetime, str, str, int]]) -> None:
+    """Write how often gates refused; hearing a count again changes nothing, a greater one replaces it.
+
+    refusals: gate, minute, reason, operator, count.
+    """
+    if refusals:
+        tx.execute(RECORD_REFUSALS, [list(column) for column in zip(*refusals, strict=True)])
 
 
-class FlowRows(NamedTuple):
-    """An operator's service day, counted: by (slot, action), (stop, line), (slot, reason), and journeys as a whole."""
+@dataclass(slots=True)
+class FlowRows:
+    """An operator's service day, counted: by (slot, action), (stop, line), (slot, reason), and journeys as a whole.
 
-    taps: list[tuple[int, str, int]]
-    places: list[tuple[str | None, str | None, int]]
-    refusals: list[tuple[int, str, int]]
-    journeys: tuple[int, int, int, int, int]
+    Slots are five minutes, counted from the start of the day. journeys: all, riders, incomplete, held, fares.
+    """
 
-
-def flow_rows(
-    tx: Tx, operator_id: str, day: date, span: tuple[datetime, datetime], gates: Sequence[str]
-) -> FlowRows:
-    """Count one operator's day. Slots are five minutes, counted from the start of the day."""
-    values = {
-        "operator_id": operator_id,
-        "starts_at": span[0],
-        "ends_at": span[1],
-        "gates": list(gates),
-    }
-    journeys = tx.execute(FLOW_JOURNEYS, (day, operator_id)).fetchone()
-    assert journeys is not None, "an aggregate has a row"
-    return FlowRows(
-        taps=[(row[0], row[1], row[2]) for row in tx.execute(FLOW_TAPS, values)],
-        places=[(row[0], row[1], row[2]) for row in tx.execute(FLOW_PLACES, values)],
-        refusals=[(row[0], row[1], row[2]) for row in tx.execute(FLOW_REFUSALS, values)],
-        journeys=(journeys[0], journeys[1], journeys[2], journeys[3], int(journeys[4])),
+    taps: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
+    places: list[tuple[str | None, str | None, int]] = field(
+        default_factory=list[tuple[str | None, str | None, int]]
     )
+    refusals: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
+    journeys: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+
+
+def flow_rows(tx: Tx, day: date, spans: dict[str, tuple[datetime, datetime]]) -> dict[str, FlowRows]:
+    """Count a service day of these operators. spans: from when to when it lasts for each."""
+    rows = {operator_id: FlowRows() for operator_id in spans}
+    if not spans:
+        return rows
+    values = {
+        "operators": list(spans),
+        "starts": [span[0] for span in spans.values()],
+        "ends": [span[1] for span in spans.values()],
+        "first": min(span[0] for span in spans.values()),
+        "last": max(span[1] for span in spans.values()),
+    }
+    for operator_id, slot, action, count in tx.execute(FLOW_TAPS, values):
+        rows[operator_id].taps.append((slot, action, count))
+    for operator_id, stop, line, count in tx.execute(FLOW_PLACES, values):
+        rows[operator_id].places.append((stop, line, count))
+    for operator_id, slot, reason, count in tx.execute(FLOW_REFUSALS, values):
+        rows[operator_id].refusals.append((slot, reason, count))
+    for operator_id, number, riders, incomplete, held, fares in tx.execute(FLOW_JOURNEYS, (day,)):
+        if operator_id in rows:
+            rows[operator_id].journeys = number, riders, incomplete, held, int(fares)
+    return rows
 
 
 def fares_by_operator(tx: Tx, day: date) -> list[tuple[str, str, int, int, int, int, int]]:

@@ -161,6 +161,7 @@ create table rides.refusals (
     gate_id text not null,
     minute timestamptz not null,
     reason text not null,
+    operator_id text not null,
     count integer not null check (count > 0),
     primary key (gate_id, minute, reason)
 );
