@@ -6,6 +6,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
+import cbor2
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
@@ -127,11 +128,10 @@ def test_base45_and_cbor_agree_with_python(page: Page) -> None:
 
     numbers = [0, 23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**53 - 1, -1, -24, -25, -257]
     encoded = page.evaluate(
-        "async numbers => { const { encode } = await import('/static/js/cbor.js'); return numbers.map(n => [...encode(n)]) }",
+        """async numbers => { const { encode } = await import('/static/js/cbor.js');
+           return numbers.map(number => [...encode(number)]) }""",
         numbers,
     )
-    import cbor2
-
     assert [bytes(one) for one in encoded] == [cbor2.dumps(number, canonical=True) for number in numbers]
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from browser.conftest import DESK, PHONE, Served
 from playwright.sync_api import BrowserContext, Page, expect
 
+from browser.conftest import DESK, PHONE, Served
 from hansa import clearing, settlement
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.kernel import FixedClock
@@ -130,7 +130,8 @@ def watch(page: Page) -> list[str]:
     return said
 
 
-UNNAMED = """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), select, textarea, svg[role=img]')]
+UNNAMED = """() => [...document.querySelectorAll(
+  'a, button, input:not([type=hidden]), select, textarea, svg[role=img]')]
   .filter(one => !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length || one.title))
   .map(one => one.outerHTML.slice(0, 120))"""
 """Things one can use or see that have no name for a screen reader."""
@@ -160,7 +161,8 @@ POOR_CONTRAST = """() => {
     const [a, b] = [light(rgb(style.color)), light(behind)].sort((x, y) => y - x);
     const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
     const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < (large ? 3 : 4.5)) poor.add(`${one.tagName}.${one.className} ${ratio.toFixed(2)} ${one.textContent.trim().slice(0, 30)}`);
+    const words = one.textContent.trim().slice(0, 30);
+    if (ratio < (large ? 3 : 4.5)) poor.add(`${one.tagName}.${one.className} ${ratio.toFixed(2)} ${words}`);
   }
   return [...poor];
 }"""

@@ -1,9 +1,9 @@
 """The wallet on a phone: its code opens a gate with the network off and the server stopped."""
 
 import pytest
-from browser.conftest import Served, show_to_gate, shown_code, sign_in
 from playwright.sync_api import BrowserContext, expect
 
+from browser.conftest import Served, show_to_gate, shown_code, sign_in
 from hansa import rides
 from web.little_league import BUS, WAY_IN, WAY_OUT
 
@@ -86,7 +86,9 @@ def test_the_phones_key_cannot_leave_it_and_counters_never_repeat(
           const opening = indexedDB.open('hansa-wallet', 1);
           await new Promise(done => opening.onsuccess = done);
           const store = opening.result.transaction('phones').objectStore('phones');
-          const all = await new Promise(done => { const asked = store.getAll(); asked.onsuccess = () => done(asked.result) });
+          const asked = store.getAll();
+          await new Promise(done => asked.onsuccess = done);
+          const all = asked.result;
           const key = all[0].keyPair.privateKey;
           const out = await crypto.subtle.exportKey('jwk', key).then(() => 'left', error => error.name);
           return { extractable: key.extractable, out };
