@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from hansa.apps.open import opened
 from hansa.kernel import FixedClock, HansaError, Money, SystemClock
 from hansa.store import Context, EmbeddedServer
 
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 app = typer.Typer(

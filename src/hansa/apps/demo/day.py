@@ -31,6 +31,8 @@ Arrival = Literal["online", "late", "after cut-off"]
 """When a gate's taps reach the back office: at once, before the cut-off, or on the next business day."""
 
 OFFLINE_CAP = 12
+LAST_START = 22.6
+"""Local hour after which nobody sets out."""
 _PROGRESS_EVERY = 200
 
 
@@ -180,12 +182,16 @@ class _City:
         """Where and when a rider means to pass a gate today."""
         dice = Random(f"hansa/{self.job.seed}/{self.job.day}/plan/{rider.number}")
         trips = dice.choices((1, 2, 3, 4, 6), (12, 56, 16, 12, 4))[0]
-        home, work = self._stop(dice), self._stop(dice)
-        hour = dice.gauss(8.1, 0.9)
+        home = self._stop(dice)
+        work = self._stop(dice, near=home)
+        hour = max(5.1, dice.gauss(8.1, 0.9))
         origin = home
         for trip in range(trips):
-            destination = work if trip == 0 else home if trip == 1 else self._stop(dice)
-            start = self._at(min(max(hour, 5.1), 22.6), dice.random() * 60)
+            if hour > LAST_START:
+                return
+            destination = work if trip == 0 else home if trip == 1 else self._stop(dice, near=origin)
+            start = self._at(hour, dice.random() * 60)
+            ride = timedelta(0)
             if self.validators:
                 yield start, dice.choice(self.validators).gate_id
             elif origin != destination:
@@ -199,10 +205,15 @@ class _City:
                         self.exits[destination].gate_id,
                     )
             origin = destination
-            hour = dice.gauss(18.0, 1.1) if trip == 0 else hour + 0.6 + dice.random() * 1.6
+            stay = dice.gauss(18.0, 1.1) - hour if trip == 0 else 0.4 + dice.random() * 1.6
+            hour += max(stay, 0.1 + ride / timedelta(hours=1))
 
-    def _stop(self, dice: Random) -> str:
-        return dice.choices(self.stops, self.weights)[0]
+    def _stop(self, dice: Random, *, near: str | None = None) -> str:
+        """A stop, busier ones more often; near another one, the nearest of three, as most trips are short."""
+        if near is None or self.validators:
+            return dice.choices(self.stops, self.weights)[0]
+        some = dice.choices(self.stops, self.weights, k=3)
+        return min(some, key=lambda stop: self.job.network.distance_m(near, stop))
 
     def _at(self, hour: float, second: float) -> datetime:
         midnight = datetime(self.job.day.year, self.job.day.month, self.job.day.day, tzinfo=self.zone)

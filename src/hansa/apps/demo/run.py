@@ -86,7 +86,7 @@ class Summary:
     verify_us: float = 0.0
     refusals: dict[str, int] = field(default_factory=dict[str, int])
     taps: dict[str, int] = field(default_factory=dict[str, int])
-    on_risk: int = 0
+    carried: dict[str, int] = field(default_factory=dict[str, int])
     fares: list[rides.CityFares] = field(default_factory=list[rides.CityFares])
     positions: list[clearing.Position] = field(default_factory=list[clearing.Position])
     nets: list[clearing.NetPosition] = field(default_factory=list[clearing.NetPosition])
@@ -106,6 +106,8 @@ class Summary:
             figures[f"net {n.member_id} {n.currency}"] = n.net
         for currency, minor in self.next_day.items():
             figures[f"next day {currency}"] = minor
+        for currency, minor in self.carried.items():
+            figures[f"carried {currency}"] = minor
         for fare in self.fares:
             figures[f"fares {fare.city_id} {fare.currency}"] = fare.charged_minor
             figures[f"journeys {fare.city_id}"] = fare.journeys
@@ -313,7 +315,6 @@ class DemoRun:
                 posted = rides.post_charges(self.ctx, limit=CHARGES_PER_RUN)
                 if not posted.charges:
                     break
-                self.summary.on_risk += posted.on_risk
                 count.add(posted.charges)
 
     def _close(self) -> None:
@@ -342,6 +343,11 @@ class DemoRun:
         with self._stage("prove", "The books are checked", None, "checks") as count, self.ctx.tx() as tx:
             self.summary.fares = rides.fares_by_city(tx, self.spec.day)
             trial = ledger.trial_balance(tx)
+            self.summary.carried = {
+                row.currency: row.debits_posted - row.credits_posted
+                for row in trial.rows
+                if row.code == ledger.AccountCode.RISK and row.debits_posted != row.credits_posted
+            }
             findings = ledger.verify(tx)
             nets: Counter[str] = Counter()
             for net in self.summary.nets:

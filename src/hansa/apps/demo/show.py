@@ -1,8 +1,8 @@
 """What a person sees of the demonstration in the terminal: bars while it runs, a page when it is over."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -37,7 +37,7 @@ class Bars:
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description:<38}"),
             BarColumn(bar_width=28, complete_style="cyan", finished_style="dark_cyan"),
-            TextColumn("{task.completed:>9,.0f} {task.fields[unit]:<14}"),
+            TextColumn("{task.fields[count]:>9} {task.fields[unit]:<14}"),
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[rate]}"),
             console=console,
@@ -45,14 +45,14 @@ class Bars:
         self.tasks: dict[str, TaskID] = {}
 
     def begin(self, stage: str, title: str, total: int | None, unit: str) -> None:
-        self.tasks[stage] = self.progress.add_task(title, total=total, unit=unit, rate="")
+        self.tasks[stage] = self.progress.add_task(title, total=total, unit=unit, count="", rate="")
 
     def advance(self, stage: str, done: int, total: int | None = None) -> None:
-        self.progress.update(self.tasks[stage], completed=done, total=total)
+        self.progress.update(self.tasks[stage], completed=done, total=total, count=f"{done:,}")
 
     def end(self, stage: str, done: int, seconds: float) -> None:
         rate = f"{done / seconds:>8,.0f}/s" if seconds > 0.2 and done > 50 else ""
-        self.progress.update(self.tasks[stage], completed=done, total=max(done, 1), rate=rate)
+        self.progress.update(self.tasks[stage], completed=1, total=1, count=f"{done:,}", rate=rate)
 
 
 def closing_page(console: Console, summary: Summary, home: Path) -> None:
@@ -60,17 +60,11 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
     console.print()
     console.rule(f"[bold]The league's day · {summary.spec.day:%A %d %B %Y}[/bold]", style="cyan")
     console.print()
-    console.print(_fares(summary))
-    console.print()
-    console.print(_refusals(summary))
-    console.print()
-    for table in _matrices(summary):
+    for table in (_fares(summary), _refusals(summary), _matrix(summary), _nets(summary), _stages(summary)):
+        title, table.title = table.title, None
+        console.print(title, style="bold", highlight=False)
         console.print(table)
         console.print()
-    console.print(_nets(summary))
-    console.print()
-    console.print(_stages(summary))
-    console.print()
     console.print(_checks(summary))
     if summary.files:
         lines = [
@@ -89,9 +83,7 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="dim", border_style="bright_black"
-    )
+    table = Table(title=title, header_style="dim", border_style="bright_black", box=SIMPLE_HEAD)
     for name, justify in columns:
         table.add_column(name, justify="right" if justify == ">" else "left", no_wrap=True)
     return table
@@ -123,8 +115,10 @@ def _fares(summary: Summary) -> Table:
         f"{sum(f.incomplete for f in summary.fares):,}",
         f"{sum(f.corrections for f in summary.fares):,}",
     )
-    table.caption = f"{summary.on_risk:,} charges fell to the rider's issuer: the wallet was empty"
-    table.caption_justify = "left"
+    if summary.carried:
+        carried = ", ".join(_money(minor, currency) for currency, minor in summary.carried.items())
+        table.caption = f"Carried by issuers for riders whose wallet was empty: {carried}"
+        table.caption_justify = "left"
     return table
 
 
@@ -142,35 +136,28 @@ def _refusals(summary: Summary) -> Table:
     return table
 
 
-def _matrices(summary: Summary) -> Iterable[Table]:
-    cities = [role.city_id for role in league_facts().cities]
-    for currency in sorted({p.currency for p in summary.positions}):
-        operators = [
-            city
-            for city in cities
-            if any(_city_of(p.operator_id) == city and p.currency == currency for p in summary.positions)
-        ]
-        table = _table(
-            f"Owed in {currency}: whose riders (rows) rode where (columns)",
-            ("riders of", "<"),
-            *((f"in {_city(city)}", ">") for city in operators),
-            ("together", ">"),
-        )
-        for issuer in cities:
-            row = [
-                sum(
-                    p.gross
-                    for p in summary.positions
-                    if p.currency == currency
-                    and _city_of(p.issuer_id) == issuer
-                    and _city_of(p.operator_id) == operator
-                )
-                for operator in operators
-            ]
-            table.add_row(
-                _city(issuer), *(_money(minor, currency) for minor in row), _money(sum(row), currency)
+def _matrix(summary: Summary) -> Table:
+    away = sum(p.items for p in summary.positions if p.debtor_id != p.creditor_id)
+    table = _table(
+        f"What cities owe each other before netting; {away:,} of the charges are for rides away from home",
+        ("riders of", "<"),
+        *((f"in {_city(fare.city_id)}", ">") for fare in summary.fares),
+    )
+    for issuer in league_facts().cities:
+        owed = [
+            sum(
+                p.gross
+                for p in summary.positions
+                if p.issuer_id == issuer.issuer_id and p.operator_id == fare.operator_id
             )
-        yield table
+            for fare in summary.fares
+        ]
+        cells = [
+            Text(_money(minor, fare.currency), style="dim" if issuer.city_id == fare.city_id else "")
+            for minor, fare in zip(owed, summary.fares, strict=True)
+        ]
+        table.add_row(_city(issuer.city_id), *cells)
+    return table
 
 
 def _nets(summary: Summary) -> Table:
@@ -226,18 +213,6 @@ def _checks(summary: Summary) -> Group:
             )
         )
     return Group(*lines, Text())
-
-
-def _city_of(member_id: str) -> str:
-    facts = league_facts()
-    return next(
-        (
-            role.city_id
-            for role in facts.cities
-            if member_id in (role.city_id, role.issuer_id, role.operator_id)
-        ),
-        member_id,
-    )
 
 
 def _city(city_id: str) -> str:
