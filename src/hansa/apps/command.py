@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hansa import __version__, atlas, clearing, ledger, rides, settlement
+from hansa import __version__, atlas, clearing, ledger, rides, settlement, trust
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.open import opened
 from hansa.kernel import FixedClock, HansaError, Money, SystemClock
@@ -37,12 +37,14 @@ tariff_app = typer.Typer(no_args_is_help=True, help="Tariffs as data: check and 
 ledger_app = typer.Typer(no_args_is_help=True, help="The books: trial balance and proof.")
 clearing_app = typer.Typer(no_args_is_help=True, help="Business days: close one, read its positions.")
 settlement_app = typer.Typer(no_args_is_help=True, help="Bank files out, statements in.")
+key_app = typer.Typer(no_args_is_help=True, help="API keys of members' programs and gates.")
 for name, part in (
     ("atlas", atlas_app),
     ("tariff", tariff_app),
     ("ledger", ledger_app),
     ("clearing", clearing_app),
     ("settlement", settlement_app),
+    ("key", key_app),
 ):
     app.add_typer(part, name=name)
 
@@ -250,6 +252,22 @@ def settlement_statement(
     with opened(home) as ctx:
         outcome = settlement.read_statement(ctx, statement)
     out.print(f"{len(outcome.matched)} entries matched, {len(outcome.breaks)} breaks.")
+
+
+@key_app.command("create")
+def key_create(
+    member: Annotated[str, typer.Argument(help="Whose key it is, such as london-tfl.")],
+    scope: Annotated[list[str], typer.Option(help="What it may do, such as taps:write; may be given again.")],
+    gate: Annotated[str | None, typer.Option(help="Make it the key of one gate.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Make an API key. The secret is shown this once; only its hash is kept.
+
+    Example: [cyan]hansa key create london-tfl --scope taps:write[/cyan]
+    """
+    with opened(home) as ctx, ctx.tx() as tx:
+        secret = trust.create_api_key(tx, member, scope, at=ctx.clock.now(), gate_id=gate)
+    out.print(secret, highlight=False, soft_wrap=True)
 
 
 @app.command()
