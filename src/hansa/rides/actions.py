@@ -1,7 +1,7 @@
 """What can be done in rides: hand in taps, have days rated, have charges posted, look into a journey."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
@@ -39,6 +39,9 @@ from hansa.store import Context, Tx
 
 AHEAD_MAX = timedelta(minutes=5)
 """How far a gate's clock may run ahead of ours before its taps are refused."""
+
+BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
+"""A tap from before this comes from a clock that lost its time."""
 
 CHARGES_MAX = 2_000
 """Charges in one call of payments, so that its chains stay within one ledger batch."""
@@ -181,6 +184,9 @@ def _sort_out(
             ahead = int((tap.tapped_at - now).total_seconds())
             detail = f"{ahead:,} s ahead of our clock; set the gate's clock and hand the tap in again later."
             refused.append(RefusedTap(index, "rides.tap_from_future", detail))
+        elif tap.tapped_at < BEFORE_ALL:
+            detail = f"{tap.tapped_at.isoformat()} is before any ride; set the gate's clock."
+            refused.append(RefusedTap(index, "rides.tap_too_old", detail))
         elif tap.tap_id != fact_id(tap.tapped_at, tap.gate_id, tap.sequence):
             detail = "tap_id is not the id of this gate's tap with this sequence number and instant."
             refused.append(RefusedTap(index, "rides.tap_conflict", detail))
