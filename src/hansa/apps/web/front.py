@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.response import Redirect
 
@@ -36,7 +37,7 @@ def show_health(site: Here) -> dict[str, str]:
     media_type="application/vnd.oai.openapi+json",
 )
 def show_openapi(request: Request[Any, Any, Any]) -> bytes:
-    return json.dumps(request.app.openapi_schema.to_schema(), ensure_ascii=False).encode()
+    return msgspec.json.encode(request.app.openapi_schema.to_schema())  # a default may be a UUID or a date
 
 
 @get("/docs", sync_to_thread=True, include_in_schema=False)
