@@ -138,3 +138,33 @@ def test_charges_are_posted_in_the_order_in_which_the_rides_ended(league: League
         first = rides.journey(tx, JourneyId(earlier[0].tap_id))
         second = rides.journey(tx, JourneyId(later[0].tap_id))
     assert [charge.status for charge in (*first.charges, *second.charges)] == ["posted", "intent"]
+
+
+def test_a_charge_without_an_exchange_rate_waits_and_holds_up_no_other(league: League) -> None:
+    league.open_money(1, 2_000)
+    league.open_money(2, 1_000, issuer="london-card", currency="GBP")
+    visitor = league.rider(2, issuer="london-card", currency="GBP")
+    league.hand_in(league.ride(BEIJING, *NEAR, local(tariff_of(BEIJING), "11:00"), visitor))
+    league.hand_in(league.ride(BEIJING, *NEAR, NOON, league.rider(1)))
+    rides.rate(league.ctx)
+
+    first = rides.post_charges(league.ctx)
+    with league.ctx.tx() as tx:
+        payments.set_rates(tx, DAY, [("CNY", "GBP", Fraction(1, 10)), ("GBP", "CNY", Fraction(10))])
+    second = rides.post_charges(league.ctx)
+
+    assert (first.charges, first.waiting) == (1, 1)
+    assert (second.charges, second.waiting) == (1, 0)
+    assert (wallet(league, 1), wallet(league, 2)) == (["¥17.00"], ["£9.70"])
+
+
+def test_an_account_without_a_wallet_is_carried_or_waits_but_never_breaks_the_run(league: League) -> None:
+    league.open_money(1, 2_000)
+    for number in (1, 3):
+        league.hand_in(league.ride(BEIJING, *NEAR, NOON, league.rider(number)))
+    rides.rate(league.ctx)
+
+    counts = rides.post_charges(league.ctx)
+
+    assert counts.charges + counts.waiting == 2
+    assert wallet(league, 1) == ["¥17.00"]

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
-from hansa.kernel import InvalidInput, Money, Problem, fact_id, service_day_bounds
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, service_day_bounds
 from hansa.rides import store
 from hansa.rides.fares import Quote, Unpriceable
 from hansa.rides.model import (
@@ -280,20 +280,24 @@ def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
 def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
     """Send charges to the ledger, through payments, in the order in which the rides ended.
 
-    A charge is noted as an intent first and carries its own id, so a run after a kill finishes what was begun.
+    A charge is noted as an intent first and carries its own id, so a run after a kill finishes what was begun. What
+    payments will not take, such as for want of an exchange rate, waits for a later run and holds up nothing else.
     """
     counts = PostCounts()
     opened: set[tuple[str, str, str]] = set()
-    while counts.charges < limit:
+    last: store.NewCharge | None = None
+    while counts.charges + counts.waiting < limit:
         with ctx.tx() as tx:
-            intents = store.load_intents(tx, min(CHARGES_MAX, limit - counts.charges))
+            most = min(CHARGES_MAX, limit - counts.charges - counts.waiting)
+            intents = store.load_intents(tx, most, after=last)
         if not intents:
             break
+        last = intents[-1]
         positions = {(one.issuer_id, one.operator_id, one.currency) for one in intents}
         if positions - opened:
             clearing.open_positions(ctx, sorted(positions - opened))
             opened |= positions
-        charged = {one.charge_id: one for one in payments.charge(ctx, [_charge(one) for one in intents])}
+        charged = {one.charge_id: one for one in _send(ctx, [_charge(one) for one in intents])}
         posted = [
             store.PostedCharge(
                 one.partition,
@@ -304,12 +308,29 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
                 " ".join(str(transfer_id) for transfer_id in charged[one.charge_id].transfer_ids),
             )
             for one in intents
+            if one.charge_id in charged
         ]
         with ctx.tx() as tx:
             store.mark_posted(tx, posted, ctx.clock.now())
-        on_risk = sum(one.on_risk for one in posted)
-        counts = PostCounts(counts.charges + len(posted), counts.on_risk + on_risk)
+        counts = PostCounts(
+            counts.charges + len(posted),
+            counts.on_risk + sum(one.on_risk for one in posted),
+            counts.waiting + len(intents) - len(posted),
+        )
     return counts
+
+
+def _send(ctx: Context, charges: Sequence[payments.Charge]) -> list[payments.Charged]:
+    """Charge them together; where that is refused, halve until those that are refused stand alone."""
+    try:
+        return payments.charge(ctx, charges)
+    except HansaError as error:
+        if error.status >= 500:
+            raise
+        if len(charges) == 1:
+            return []
+        half = len(charges) // 2
+        return [*_send(ctx, charges[:half]), *_send(ctx, charges[half:])]
 
 
 def _charge(intent: store.NewCharge) -> payments.Charge:

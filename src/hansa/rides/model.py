@@ -288,10 +288,14 @@ class RateCounts:
 
 @dataclass(frozen=True, slots=True)
 class PostCounts:
-    """What one run of posting did. on_risk: charges the issuer carries because the wallet was short."""
+    """What one run of posting did.
+
+    on_risk: charges the issuer carries because the wallet was short. waiting: charges that payments would not take.
+    """
 
     charges: int = 0
     on_risk: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

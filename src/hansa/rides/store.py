@@ -632,8 +632,9 @@ select partition, journey_id, revision, charge_id, account_id, issuer_id, operat
     currency, event_at, service_day
 from rides.charges
 where status = 'intent'
+    and (%(at)s::timestamptz is null or (event_at, journey_id, revision) > (%(at)s, %(journey_id)s, %(revision)s))
 order by event_at, journey_id, revision
-limit %s
+limit %(limit)s
 """
 
 MARK_POSTED = """
@@ -657,9 +658,15 @@ class PostedCharge(NamedTuple):
     transfer_ids: str
 
 
-def load_intents(tx: Tx, limit: int) -> list[NewCharge]:
-    """Charges that the ledger may not have yet, in the order in which the rides ended."""
-    return [NewCharge(*row) for row in tx.execute(LOAD_INTENTS, (limit,))]
+def load_intents(tx: Tx, limit: int, *, after: NewCharge | None = None) -> list[NewCharge]:
+    """Charges that the ledger may not have yet, in the order in which the rides ended, those after one."""
+    values = {
+        "at": after.event_at if after else None,
+        "journey_id": after.journey_id if after else None,
+        "revision": after.revision if after else None,
+        "limit": limit,
+    }
+    return [NewCharge(*row) for row in tx.execute(LOAD_INTENTS, values)]
 
 
 def mark_posted(tx: Tx, posted: Sequence[PostedCharge], at: datetime) -> None:
