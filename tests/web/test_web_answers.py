@@ -1,6 +1,9 @@
 """What the application answers when something does not fit: one form, stable codes, nothing given away."""
 
+import signal
 import socket
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -176,6 +179,25 @@ def test_a_taken_port_names_itself_and_the_remedy() -> None:
 
     assert str(port) in refused.value.detail and "--port" in refused.value.detail
     assert refused.value.code == "web.port_taken"
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_who_serves_can_tidy_up_when_told_to_stop(tmp_path: Path, told: signal.Signals) -> None:
+    program = (
+        "from litestar import Litestar\n"
+        "from hansa.apps.web import serve\n"
+        "async def begin(app): print('begun', flush=True)\n"
+        "serve(Litestar([], openapi_config=None, on_startup=[begin]), port=0)\n"
+        "print('tidied up', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        assert served.stdout.readline() == "begun\n"
+
+        served.send_signal(told)
+
+        assert served.stdout.read() == "tidied up\n"
+    assert served.returncode == 0
 
 
 def test_missing_browser_files_are_said_on_the_page_and_nothing_breaks(

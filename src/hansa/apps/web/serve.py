@@ -1,7 +1,12 @@
 """Serving the application on a port of this machine."""
 
 import errno
+import signal
 import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import ClassVar
 
 import uvicorn
@@ -29,9 +34,32 @@ def serve(app: Litestar, host: str = "127.0.0.1", port: int = 8017) -> None:
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     )
     try:
-        server.run(sockets=[listening])
+        with _told_to_stop():
+            server.run(sockets=[listening])
     finally:
         listening.close()
+
+
+@contextmanager
+def _told_to_stop() -> Generator[None]:
+    """Let TERM and Ctrl-C end the serving and nothing else.
+
+    uvicorn finishes what is under way and then sends the signal on. By default TERM would end the process on the
+    spot, and whoever called us could not stop the database they started.
+    """
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def listen(host: str, port: int) -> socket.socket:
