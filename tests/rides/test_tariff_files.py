@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hansa.kernel import InvalidInput
-from hansa.rides import Tariff, TariffSource, read_source, read_tariff, tariff_folder
+from hansa.kernel import InvalidInput, Problem
+from hansa.rides import RIDER_CLASSES, Pricer, Tariff, TariffSource, read_source, read_tariff, tariff_folder
 from hansa.rides.tariff import DistanceBasis, PairBasis, ZoneBasis
-from rides.riding import tariff_of
+from rides.riding import charged, fares_of, local, network_of, ride, tariff_of
 
 
 def refusal(source: TariffSource) -> InvalidInput:
@@ -224,3 +226,76 @@ def test_an_operator_without_a_tariff_is_told_which_there_are() -> None:
         tariff_folder("atlantis-metro")
 
     assert "toronto-ttc" in str(caught.value)
+
+
+def test_the_examples_of_the_manual_can_be_read() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "tariffs" / "README.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in manual.split("```toml\n")[1:]]
+    kinds = {
+        kind: next(b for b in blocks if f'kind = "{kind}"' in b)
+        for kind in ("flat", "distance", "zones", "pairs")
+    }
+    top, classes, hours, rules, end = (
+        next(block for block in blocks if text in block)
+        for text in ("format = 1", "[classes.adult]", "default_band", "[[override]]", "[incomplete]")
+    )
+    student = '[[basis.span]]\nzones = ["1", "1-2", "1-3", "2-3"]\nfare = "2.00"\n'
+    own_column = classes.replace("column = true", "percent = 80")
+    table = {"fares.csv": "origin,destination,adult\ncentral,harbour,490\n"}
+
+    for kind, basis in kinds.items():
+        zones = student if kind == "zones" else ""
+        capped = rules if kind == "zones" else rules.replace('zones = "1-2" ', "")
+        tariff = read_source(
+            TariffSource("\n".join([top, hours, own_column, basis, zones, capped, end]), table)
+        )
+        assert tariff.operator_id == "riverside-metro"
+
+
+JUNK = (
+    "5",
+    "-1",
+    '"x"',
+    '""',
+    "[]",
+    "{}",
+    "true",
+    "2025-01-01",
+    "1.5",
+    "[1]",
+    '["a", 2]',
+    "nan",
+    "{ adult = [] }",
+    '"1-"',
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    operator=st.sampled_from(["beijing-subway", "london-tfl", "toronto-ttc", "hangzhou-metro"]),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.sampled_from(JUNK)), min_size=1, max_size=4),
+    dropped=st.sets(st.integers(0, 400), max_size=3),
+)
+def test_whatever_is_written_is_read_or_told(
+    operator: str, changes: list[tuple[int, str]], dropped: set[int]
+) -> None:
+    lines = tariff_of(operator).source.toml.splitlines()
+    for at, junk in changes:
+        line = lines[at % len(lines)]
+        if "=" in line:
+            lines[at % len(lines)] = f"{line.split('=')[0]}= {junk}"
+    text = "\n".join(line for number, line in enumerate(lines) if number not in dropped)
+
+    problems: tuple[Problem, ...] = ()
+    try:
+        tariff = read_source(TariffSource(text, {}))
+    except InvalidInput as error:
+        problems = error.problems
+    else:
+        stops = sorted(network_of(operator).stops)[:9]
+        for rider_class in RIDER_CLASSES:
+            at = local(tariff, "08:00")
+            taps = [*ride(at, stops[0], stops[8], rider_class=rider_class), *ride(at, stops[3], None)]
+            assert min(charged(fares_of(Pricer(tariff, network_of(operator)), taps))) >= 0
+
+    assert all(problem.where and problem.what and problem.remedy for problem in problems)
