@@ -26,7 +26,9 @@ def test_help_names_the_first_thing_to_do() -> None:
     assert "hansa demo" in told.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "atlas", "tariff", "ledger", "clearing", "settlement", "key"])
+@pytest.mark.parametrize(
+    "command", ["demo", "serve", "atlas", "tariff", "ledger", "clearing", "settlement", "key"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     told = hansa(command, "--help")
 

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -17,6 +19,7 @@ from rich.table import Table
 from hansa import __version__, atlas, clearing, ledger, rides, settlement, trust
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.open import opened
+from hansa.apps.worker import Worker
 from hansa.kernel import FixedClock, HansaError, Money, SystemClock
 from hansa.store import Context, EmbeddedServer
 
@@ -120,6 +123,17 @@ def serve(
     web.listen(host, port).close()
     with opened(home) as ctx:
         _serve(ctx, home, host, port)
+
+
+@app.command()
+def work(home: Home = DEFAULT_HOME) -> None:
+    """Price taps, post charges, release holds, until told to stop. ``hansa serve`` does so by itself."""
+    with opened(home) as ctx, Worker(ctx):
+        out.print("Working. Stop with Ctrl-C.")
+        stop = Event()
+        for told in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(told, lambda _number, _frame: stop.set())
+        stop.wait()
 
 
 @atlas_app.command("import")
@@ -298,7 +312,9 @@ def _throw_away(home: Path) -> None:
     """Remove an earlier demonstration; nothing else is ever removed."""
     if (home / "demo.json").is_file():
         EmbeddedServer(home).wipe()
-        shutil.rmtree(home)
+        shutil.rmtree(
+            home, ignore_errors=True
+        )  # a server that is still going may remove its own files meanwhile
     elif any(home.iterdir()):
         raise typer.BadParameter(
             f"{home} holds no demonstration, so --fresh leaves it alone; choose another --home."
@@ -308,10 +324,27 @@ def _throw_away(home: Path) -> None:
 def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     from hansa.apps import web
 
+    demo = (home / "demo.json").is_file()
     address = f"http://{host}:{port}"
     out.print()
-    out.print(f"  The wallet    [link={address}/wallet/]{address}/wallet/[/link]", highlight=False)
-    out.print(f"  A gate        [link={address}/gate/]{address}/gate/[/link]", highlight=False)
-    out.print(f"  The console   [link={address}/console/]{address}/console/[/link]", highlight=False)
+    for name, path in (("The wallet", "wallet"), ("A gate", "gate"), ("The console", "console")):
+        out.print(f"  {name:<13} [link={address}/{path}/]{address}/{path}/[/link]", highlight=False)
     out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
-    web.serve(web.create_app(ctx, home=home, demo=True), host, port)
+    app = web.create_app(ctx, home=home, demo=demo)
+    with Worker(ctx, before=_rates_of_the_day(ctx) if demo else None):
+        web.serve(app, host, port)
+
+
+def _rates_of_the_day(ctx: Context) -> Callable[[], None]:
+    """In a demonstration the world goes on: each day that people try it on gets its exchange rates."""
+    from hansa.apps.web.demo_rates import keep_rates
+
+    kept: set[date] = set()
+
+    def keep() -> None:
+        today = ctx.clock.now().date()
+        if today not in kept:
+            keep_rates(ctx, today)
+            kept.add(today)
+
+    return keep

@@ -1,0 +1,77 @@
+"""The worker: what must happen soon without anyone asking. It may be killed at any time and run beside others.
+
+Taps that came in are priced, charges are sent to the ledger, what a crash left half-way is finished, holds whose time
+is up are released.
+"""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Thread
+
+from hansa import ledger, payments, rides, settlement
+from hansa.kernel import HansaError
+from hansa.store import Context
+
+logger = logging.getLogger("hansa.worker")
+
+SOME = 2_000
+"""How much of each kind one turn takes on, so that no kind waits long for another."""
+
+
+def work_once(ctx: Context) -> int:
+    """One turn; gives how many things were done. Zero means that nothing waits.
+
+    Errors: StoreUnavailable and the like; what was done before stays done.
+    """
+    done = rides.rate(ctx, limit=SOME).days
+    done += rides.post_charges(ctx, limit=SOME).charges
+    done += ledger.expire_pending(ctx, limit=SOME)
+    return done
+
+
+def finish_what_was_left(ctx: Context) -> None:
+    """Once, at the start: charges and statements that a crash left between intent and outcome."""
+    payments.finish(ctx)
+    settlement.finish(ctx)
+
+
+class Worker:
+    """Turns in a thread of their own, until ``stop``.
+
+    before: called at the start of each turn. An error is logged and the next turn tries again.
+    """
+
+    def __init__(
+        self, ctx: Context, *, pause_s: float = 1.0, before: Callable[[], None] | None = None
+    ) -> None:
+        self._ctx, self._pause_s, self._before = ctx, pause_s, before
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="hansa-worker", daemon=True)
+
+    def __enter__(self) -> "Worker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Finish the turn under way and end."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        begun = False
+        while not self._stopped.is_set():
+            done = 0
+            try:
+                if not begun:
+                    finish_what_was_left(self._ctx)
+                    begun = True
+                if self._before is not None:
+                    self._before()
+                done = work_once(self._ctx)
+            except HansaError as error:
+                logger.warning("%s: %s", error.code, error.detail)
+            if not done:
+                self._stopped.wait(self._pause_s)
