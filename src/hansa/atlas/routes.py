@@ -5,16 +5,17 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter
 
 from hansa.atlas import actions
 from hansa.atlas.diagram import Picture, picture
 from hansa.atlas.model import City, Line, Network, Stop
 from hansa.store import Context
 
-CityId = Annotated[str, Parameter(max_length=60, description="A city's id, as hong-kong.")]
-StopId = Annotated[str, Parameter(max_length=200, description="A stop's id, as beijing/xizhimen.")]
-Side = Annotated[int, Parameter(ge=100, le=4_000, description="Units of the drawing's viewBox.")]
+CityId = Annotated[str, PathParameter(max_length=60, description="A city's id, as hong-kong.")]
+StopId = Annotated[str, QueryParameter(max_length=200, description="A stop's id, as beijing/xizhimen.")]
+Side = Annotated[int, QueryParameter(ge=100, le=4_000, description="Units of the drawing's viewBox.")]
 
 
 class CityView(msgspec.Struct, frozen=True):
@@ -86,14 +87,14 @@ class GeoJson(msgspec.Struct, frozen=True):
 
 
 @get("/v1/cities", sync_to_thread=True, tags=["Cities"])
-def list_cities(ctx: Context) -> list[CityView]:
+def list_cities(ctx: NamedDependency[Context]) -> list[CityView]:
     """All cities of the league."""
     with ctx.tx() as tx:
         return [_city(city) for city in actions.list_cities(tx)]
 
 
 @get("/v1/cities/{city_id:str}", sync_to_thread=True, tags=["Cities"])
-def read_city(ctx: Context, city_id: CityId) -> CityView:
+def read_city(ctx: NamedDependency[Context], city_id: CityId) -> CityView:
     """One city."""
     with ctx.tx() as tx:
         return _city(actions.get_city(tx, city_id))
@@ -101,10 +102,10 @@ def read_city(ctx: Context, city_id: CityId) -> CityView:
 
 @get("/v1/cities/{city_id:str}/stops", sync_to_thread=True, tags=["Cities"])
 def list_stops(
-    ctx: Context,
+    ctx: NamedDependency[Context],
     city_id: CityId,
-    after: Annotated[str | None, Parameter(max_length=200)] = None,
-    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
+    after: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
 ) -> StopPage:
     """A city's stops by id, page by page."""
     with ctx.tx() as tx:
@@ -114,7 +115,7 @@ def list_stops(
 
 
 @get("/v1/cities/{city_id:str}/lines", sync_to_thread=True, tags=["Cities"])
-def list_lines(ctx: Context, city_id: CityId) -> list[LineView]:
+def list_lines(ctx: NamedDependency[Context], city_id: CityId) -> list[LineView]:
     """A city's lines with their stops in order."""
     with ctx.tx() as tx:
         return [_line(line) for line in actions.list_lines(tx, city_id)]
@@ -125,7 +126,9 @@ def list_lines(ctx: Context, city_id: CityId) -> list[LineView]:
     sync_to_thread=True,
     tags=["Cities"],
 )
-def read_distance(ctx: Context, city_id: CityId, origin: StopId, destination: StopId) -> DistanceView:
+def read_distance(
+    ctx: NamedDependency[Context], city_id: CityId, origin: StopId, destination: StopId
+) -> DistanceView:
     """The metres of the shortest way between two stops over the network."""
     with ctx.tx() as tx:
         way = actions.get_network(tx, city_id).way(origin, destination)
@@ -133,14 +136,16 @@ def read_distance(ctx: Context, city_id: CityId, origin: StopId, destination: St
 
 
 @get("/v1/cities/{city_id:str}/network.geojson", sync_to_thread=True, tags=["Cities"])
-def read_geojson(ctx: Context, city_id: CityId) -> GeoJson:
+def read_geojson(ctx: NamedDependency[Context], city_id: CityId) -> GeoJson:
     """A city's network as GeoJSON."""
     with ctx.tx() as tx:
         return _geojson(actions.get_network(tx, city_id))
 
 
 @get("/v1/cities/{city_id:str}/picture", sync_to_thread=True, tags=["Cities"])
-def read_picture(ctx: Context, city_id: CityId, width: Side = 800, height: Side = 600) -> Picture:
+def read_picture(
+    ctx: NamedDependency[Context], city_id: CityId, width: Side = 800, height: Side = 600
+) -> Picture:
     """A city's network laid out on a sheet, for drawing it as SVG."""
     with ctx.tx() as tx:
         return picture(actions.get_network(tx, city_id), width, height)

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hansa import trust
 from hansa.clearing import actions
@@ -14,8 +15,8 @@ from hansa.clearing.model import ClearingDay
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.store import Context
 
-MemberName = Annotated[str, Parameter(max_length=100)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+MemberName = Annotated[str, QueryParameter(max_length=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 class Total(msgspec.Struct, frozen=True):
@@ -120,7 +121,9 @@ class ItemPage(msgspec.Struct, frozen=True):
 
 
 @get("/v1/clearing/days", sync_to_thread=True, tags=["Clearing"])
-def list_days(ctx: Context, before: date | None = None, limit: Limit = 50) -> DayPage:
+def list_days(
+    ctx: NamedDependency[Context], before: FromQuery[date | None] = None, limit: Limit = 50
+) -> DayPage:
     """Clearing days, latest first."""
     with ctx.tx() as tx:
         found = actions.list_days(tx, before=before, limit=limit + 1)
@@ -129,14 +132,14 @@ def list_days(ctx: Context, before: date | None = None, limit: Limit = 50) -> Da
 
 
 @get("/v1/clearing/days/{day:date}", sync_to_thread=True, tags=["Clearing"])
-def get_day(ctx: Context, day: date) -> Day:
+def get_day(ctx: NamedDependency[Context], day: FromPath[date]) -> Day:
     """A clearing day. `clearing.unknown_day` if it was not closed."""
     with ctx.tx() as tx:
         return _day(actions.get_day(tx, day))
 
 
 @get("/v1/clearing/days/{day:date}/positions", sync_to_thread=True, tags=["Clearing"])
-def positions(ctx: Context, day: date) -> Positions:
+def positions(ctx: NamedDependency[Context], day: FromPath[date]) -> Positions:
     """What each issuer owes each operator for a day, and how it is shared out."""
     with ctx.tx() as tx:
         found = actions.positions(tx, day)
@@ -160,7 +163,7 @@ def positions(ctx: Context, day: date) -> Positions:
 
 
 @get("/v1/clearing/days/{day:date}/net-positions", sync_to_thread=True, tags=["Clearing"])
-def net_positions(ctx: Context, day: date) -> NetPositions:
+def net_positions(ctx: NamedDependency[Context], day: FromPath[date]) -> NetPositions:
     """What each member pays or receives for a day, and who owed whom before netting."""
     with ctx.tx() as tx:
         nets = actions.net_positions(tx, day)
@@ -177,12 +180,12 @@ def net_positions(ctx: Context, day: date) -> NetPositions:
 
 @get("/v1/clearing/days/{day:date}/items", sync_to_thread=True, tags=["Clearing"])
 def items(
-    ctx: Context,
-    day: date,
+    ctx: NamedDependency[Context],
+    day: FromPath[date],
     issuer_id: MemberName,
     operator_id: MemberName,
-    currency: Annotated[str, Parameter(min_length=3, max_length=3)],
-    after: Annotated[str, Parameter(max_length=60, description="`next` of the page before")] = "",
+    currency: Annotated[str, QueryParameter(min_length=3, max_length=3)],
+    after: Annotated[str, QueryParameter(max_length=60, description="`next` of the page before")] = "",
     limit: Limit = 100,
 ) -> ItemPage:
     """The postings that make up a position of a day, page by page."""
@@ -204,7 +207,9 @@ def items(
 
 
 @post("/v1/clearing/days/{day:date}/close", sync_to_thread=True, status_code=200, tags=["Clearing"])
-def close_day(ctx: Context, caller: trust.Caller, day: date) -> Day:
+def close_day(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
+) -> Day:
     """Close a business day after its cut-off. Needs `clearing:close`; closing it again gives the same day.
 
     `clearing.day_not_over` before the cut-off, `clearing.day_closed` if a later day is closed.

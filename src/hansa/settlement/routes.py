@@ -5,7 +5,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, PathParameter, QueryParameter, RawBody
 
 from hansa import trust
 from hansa.kernel import InvalidInput, Money, Problem
@@ -70,7 +71,9 @@ class StatementReceipt(msgspec.Struct, frozen=True):
 
 
 @get("/v1/settlement/days/{day:date}/files", sync_to_thread=True, tags=["Settlement"])
-def list_files(ctx: Context, caller: trust.Caller, day: date) -> Files:
+def list_files(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
+) -> Files:
     """The bank files of a day. Needs `settlement:read`."""
     caller.require("settlement:read")
     with ctx.tx() as tx:
@@ -100,7 +103,9 @@ def list_files(ctx: Context, caller: trust.Caller, day: date) -> Files:
     media_type="application/xml",
 )
 def download_file(
-    ctx: Context, caller: trust.Caller, message_id: Annotated[str, Parameter(max_length=35)]
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    message_id: Annotated[str, PathParameter(max_length=35)],
 ) -> Response[bytes]:
     """A bank file, byte for byte as it was written. Needs `settlement:read`."""
     caller.require("settlement:read")
@@ -122,7 +127,9 @@ def download_file(
     tags=["Settlement"],
     request_max_body_size=STATEMENT_BYTES_MAX,
 )
-def read_statement(ctx: Context, caller: trust.Caller, body: bytes) -> StatementReceipt:
+def read_statement(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], body: RawBody
+) -> StatementReceipt:
     """Hand in a bank statement: the body is a camt.053. Needs `settlement:write`; sending it again is harmless.
 
     `settlement.bad_statement` with the place, the fault and the remedy of each problem; nothing is taken then.
@@ -139,10 +146,10 @@ def read_statement(ctx: Context, caller: trust.Caller, body: bytes) -> Statement
 
 @get("/v1/settlement/breaks", sync_to_thread=True, tags=["Settlement"])
 def list_breaks(
-    ctx: Context,
-    caller: trust.Caller,
-    after: Annotated[str, Parameter(max_length=60, description="`next` of the page before")] = "",
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    after: Annotated[str, QueryParameter(max_length=60, description="`next` of the page before")] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
 ) -> BreakPage:
     """What does not agree and waits for a person. Needs `settlement:read`."""
     caller.require("settlement:read")

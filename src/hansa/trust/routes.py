@@ -5,15 +5,15 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 from hansa.trust import actions
 from hansa.trust.model import GateRecord, Member
 
-Cursor = Annotated[str, Parameter(max_length=200, description="`next` of the page before")]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Cursor = Annotated[str, QueryParameter(max_length=200, description="`next` of the page before")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 class MemberView(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ def trust_list(ctx: NamedDependency[Context]) -> Response[bytes]:
 
 
 @get("/v1/deny-list", sync_to_thread=True, tags=["trust"])
-def deny_list(ctx: NamedDependency[Context], since: Annotated[int, Parameter(ge=0)] = 0) -> DenyListView:
+def deny_list(ctx: NamedDependency[Context], since: Annotated[int, QueryParameter(ge=0)] = 0) -> DenyListView:
     """Revoked tokens that are still alive. A gate asks with the version it has and adds what it gets."""
     with ctx.tx() as tx:
         version, added = actions.deny_list_since(tx, since, at=ctx.clock.now())
@@ -90,7 +90,7 @@ def deny_list(ctx: NamedDependency[Context], since: Annotated[int, Parameter(ge=
 @get("/v1/gates", sync_to_thread=True, tags=["trust"])
 def gates(
     ctx: NamedDependency[Context],
-    operator_id: Annotated[str | None, Parameter(max_length=100)] = None,
+    operator_id: Annotated[str | None, QueryParameter(max_length=100)] = None,
     after: Cursor = "",
     limit: Limit = 100,
 ) -> GatePage:
