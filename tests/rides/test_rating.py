@@ -349,3 +349,51 @@ def _journeys_charged_otherwise(league: League) -> int:
         ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def test_a_ride_under_way_costs_nothing_until_the_exit_can_no_longer_come(league: League) -> None:
+    clock = league.ctx.clock
+    first = league.ride(BEIJING, *NEAR, at("09:00"), league.rider(1))
+    under_way = league.ride(BEIJING, *NEAR, at("12:00"), league.rider(1))[:1]
+    other_phone = league.ride(BEIJING, *NEAR, at("12:05"), league.rider(1, token=1))[:1]
+    clock.at = at("12:30")  # type: ignore[attr-defined]
+    league.hand_in([*first, *under_way, *other_phone])
+
+    rides.rate(league.ctx)
+
+    assert charges_of(league) == [[300]]
+    assert rides.rate(league.ctx).days == 0
+    clock.at = at("12:00") + tariff_of(BEIJING).journey_max - timedelta(seconds=1)  # type: ignore[attr-defined]
+    assert rides.rate(league.ctx).days == 0
+    clock.at = at("12:06") + tariff_of(BEIJING).journey_max  # type: ignore[attr-defined]
+    while rides.rate(league.ctx).days:
+        pass
+    kinds = [len(charges) for charges in charges_of(league)]
+    assert kinds == [1, 1, 1]
+    assert charges_of(league)[1][0] > 300
+
+
+def test_the_exit_of_a_ride_under_way_prices_it_at_once(league: League) -> None:
+    taps = league.ride(BEIJING, *NEAR, at("12:00"), league.rider(1))
+    league.ctx.clock.at = at("12:10")  # type: ignore[attr-defined]
+    league.hand_in(taps[:1])
+    rides.rate(league.ctx)
+    league.ctx.clock.at = at("12:40")  # type: ignore[attr-defined]
+
+    league.hand_in(taps[1:])
+    counts = rides.rate(league.ctx)
+
+    assert (counts.journeys, counts.charges) == (1, 1)
+    assert charges_of(league) == [[300]]
+
+
+def test_an_entry_that_another_entry_follows_is_not_under_way(league: League) -> None:
+    phone = league.rider(1)
+    forgotten = league.ride(BEIJING, *NEAR, at("12:00"), phone)[:1]
+    next_ride = league.ride(BEIJING, *NEAR, at("12:30"), phone)
+    league.ctx.clock.at = at("13:10")  # type: ignore[attr-defined]
+    league.hand_in([*forgotten, *next_ride])
+
+    rides.rate(league.ctx)
+
+    assert [len(charges) for charges in charges_of(league)] == [1, 1]

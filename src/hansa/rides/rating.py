@@ -150,7 +150,7 @@ def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
     """Rate up to ``limit`` days that wait for it. Safe to run again, to kill, and beside itself."""
     counts = RateCounts()
     with ctx.tx() as tx:
-        partitions = store.dirty_partitions(tx)
+        partitions = store.dirty_partitions(tx, ctx.clock.now())
     for partition in partitions:
         while counts.days < limit:
             done = _rate_chunk(ctx, partition, min(CHUNK, limit - counts.days))
@@ -163,7 +163,7 @@ def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
 def _rate_chunk(ctx: Context, partition: int, limit: int) -> RateCounts:
     with ctx.tx() as tx:
         store.lock_rater(tx, partition)
-        keys = store.take_days(tx, partition, limit)
+        keys = store.take_days(tx, partition, limit, ctx.clock.now())
         if not keys:
             return RateCounts()
         return _Chunk(tx, partition, keys, ctx.clock.now()).run()
@@ -191,6 +191,7 @@ class _Chunk:
         self.charges: list[NewCharge] = []
         self.changed: list[tuple[UUID, str, date, date]] = []
         self.edges: list[_Edge] = []
+        self.postponed: dict[DayKey, datetime] = {}
         self.journeys = self.held = self.taps = 0
 
     def run(self) -> RateCounts:
@@ -206,6 +207,7 @@ class _Chunk:
         store.add_charges(self.tx, self.charges, self.at)
         store.mark_later_days(self.tx, self.partition, self.changed, self.at)
         self._mark_neighbours()
+        store.postpone_days(self.tx, self.postponed.items())
         return RateCounts(len(self.keys), self.taps, self.journeys, self.held, len(self.charges))
 
     def _reach(self, key: DayKey) -> tuple[datetime, datetime]:
@@ -265,7 +267,7 @@ class _Chunk:
     ) -> None:
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
         longest = self.tariffs.journey_max(key.operator_id) if version is None else version.journey_max
-        around = pair_taps(taps.touches, journey_max=longest)
+        around = self._arrived(key, pair_taps(taps.touches, journey_max=longest), taps, kept, longest)
         journeys = [journey for journey in around if starts_at <= journey.started_at < ends_at]
         if len(journeys) < len(around):
             self._look_over_the_edge(key, around, starts_at - longest, ends_at + longest)
@@ -280,6 +282,35 @@ class _Chunk:
         self.taps += sum(1 if journey.last_tap is None else 2 for journey in journeys)
         self.held += sum(fare.status == "held" for fare in fares)
         self._mark_later(key, version, fares, kept)
+
+    def _arrived(
+        self,
+        key: DayKey,
+        around: Sequence[Journey],
+        taps: DayTaps,
+        kept: Sequence[KeptJourney],
+        longest: timedelta,
+    ) -> list[Journey]:
+        """The journeys without those under way: nobody is charged the maximum fare while the exit can still come.
+
+        Under way is an entry that is its token's last tap and younger than the longest journey; the day is rated
+        again when that time is up. What was priced before stays priced.
+        """
+        last_taps = {tap.cti: tap for tap in sorted(taps.touches, key=lambda tap: tap.tapped_at)}
+        priced = {one.journey_id for one in kept if one.status != "withdrawn"}
+        arrived: list[Journey] = []
+        for journey in around:
+            up_at = journey.started_at + longest
+            if (
+                journey.kind != "no_exit"
+                or up_at <= self.at
+                or journey.journey_id in priced
+                or last_taps[journey.cti].tap_id != journey.first_tap
+            ):
+                arrived.append(journey)
+            else:
+                self.postponed[key] = min(up_at, self.postponed.get(key, up_at))
+        return arrived
 
     def _fares(
         self, key: DayKey, version: TariffVersion | None, journeys: Sequence[Journey], counters: Counters

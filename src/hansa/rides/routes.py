@@ -21,7 +21,9 @@ from hansa.rides.model import (
     RiderClass,
     Step,
     Tap,
+    TapBatchTooLarge,
     Token,
+    TokenConflict,
     UnknownJourney,
     UnknownTariff,
 )
@@ -261,7 +263,13 @@ class FlowView(msgspec.Struct, frozen=True):
     cities: list[CityFlowView]
 
 
-@post("/v1/taps", sync_to_thread=True, status_code=200, tags=["Rides"])
+@post(
+    "/v1/taps",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Rides"],
+    opt={"needs": "taps:write", "refuses": (TapBatchTooLarge,)},
+)
 def record_taps(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[TapBatch]
 ) -> Receipt:
@@ -294,7 +302,13 @@ def record_taps(
     return Receipt(receipt.recorded, receipt.duplicates, refused)
 
 
-@post("/v1/tokens", sync_to_thread=True, status_code=200, tags=["Rides"])
+@post(
+    "/v1/tokens",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Rides"],
+    opt={"needs": "tokens:write", "refuses": (TokenConflict,)},
+)
 def register_tokens(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[TokenBatch]
 ) -> Taken:
@@ -322,7 +336,13 @@ def register_tokens(
     return Taken(len(tokens))
 
 
-@post("/v1/refusals", sync_to_thread=True, status_code=200, tags=["Rides"])
+@post(
+    "/v1/refusals",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Rides"],
+    opt={"needs": "taps:write", "refuses": (trust.UnknownGate,)},
+)
 def record_refusals(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[RefusalBatch]
 ) -> Taken:
@@ -340,7 +360,12 @@ def record_refusals(
     return Taken(len(refusals))
 
 
-@get("/v1/journeys", sync_to_thread=True, tags=["Rides"])
+@get(
+    "/v1/journeys",
+    sync_to_thread=True,
+    tags=["Rides"],
+    opt={"who": ("key", "session"), "refuses": (trust.NotAllowed, InvalidInput)},
+)
 def list_journeys(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
@@ -358,7 +383,12 @@ def list_journeys(
     return JourneyPage([_journey(one) for one in page], more)
 
 
-@get("/v1/journeys/{journey_id:uuid}", sync_to_thread=True, tags=["Rides"])
+@get(
+    "/v1/journeys/{journey_id:uuid}",
+    sync_to_thread=True,
+    tags=["Rides"],
+    opt={"who": ("key", "session"), "refuses": (UnknownJourney,)},
+)
 def get_journey(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], journey_id: FromPath[UUID]
 ) -> JourneyDetailView:
@@ -402,7 +432,7 @@ def list_tariffs(ctx: NamedDependency[Context]) -> Tariffs:
     )
 
 
-@get("/v1/tariffs/{operator_id:str}", sync_to_thread=True, tags=["Rides"])
+@get("/v1/tariffs/{operator_id:str}", sync_to_thread=True, tags=["Rides"], opt={"refuses": (UnknownTariff,)})
 def get_tariff(
     ctx: NamedDependency[Context], operator_id: AskedPart, day: FromQuery[date | None] = None
 ) -> TariffText:
@@ -412,7 +442,7 @@ def get_tariff(
     return TariffText(tariff.operator_id, tariff.valid_from, tariff.source.toml, dict(tariff.source.tables))
 
 
-@get("/v1/fares", sync_to_thread=True, tags=["Rides"])
+@get("/v1/fares", sync_to_thread=True, tags=["Rides"], opt={"refuses": (UnknownTariff, InvalidInput)})
 def get_fare(
     ctx: NamedDependency[Context],
     operator_id: AskedName,
@@ -440,7 +470,7 @@ def get_fare(
     return QuoteView(Money(quote.amount, quote.steps[0].currency), [_step(step) for step in quote.steps])
 
 
-@get("/v1/flow/{day:date}", sync_to_thread=True, tags=["Rides"])
+@get("/v1/flow/{day:date}", sync_to_thread=True, tags=["Rides"], opt={"needs": "league:read"})
 def get_flow(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> FlowView:

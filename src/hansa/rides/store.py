@@ -46,7 +46,7 @@ on conflict do nothing
 
 # A first tariff finds taps that came before it, and a later one changes days that are priced already.
 MARK_DAYS_OF_OPERATOR = """
-insert into rides.dirty_days (partition, account_id, operator_id, service_day, marked_at)
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
 select distinct partition, account_id, operator_id,
     ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date as service_day, %(at)s::timestamptz
 from rides.taps
@@ -55,7 +55,8 @@ where operator_id = %(operator_id)s
     and (%(valid_to)s::date is null
         or ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date <= %(valid_to)s::date)
 order by partition, account_id, operator_id, service_day
-on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+on conflict (partition, account_id, operator_id, service_day)
+    do update set due_at = least(dirty_days.due_at, excluded.due_at)
 """
 
 
@@ -174,12 +175,23 @@ join rides.tap_numbers using (gate_id, sequence)
 """
 
 MARK_DAYS = """
-insert into rides.dirty_days (partition, account_id, operator_id, service_day, marked_at)
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
 select partition, account_id, operator_id, service_day, %s
 from unnest(%s::smallint[], %s::uuid[], %s::text[], %s::date[])
     as given (partition, account_id, operator_id, service_day)
 order by partition, account_id, operator_id, service_day
-on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+on conflict (partition, account_id, operator_id, service_day)
+    do update set due_at = least(dirty_days.due_at, excluded.due_at)
+"""
+
+
+POSTPONE_DAYS = """
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
+select * from unnest(%s::smallint[], %s::uuid[], %s::text[], %s::date[], %s::timestamptz[])
+    as given (partition, account_id, operator_id, service_day, due_at)
+order by partition, account_id, operator_id, service_day
+on conflict (partition, account_id, operator_id, service_day)
+    do update set due_at = least(dirty_days.due_at, excluded.due_at)
 """
 
 
@@ -259,9 +271,16 @@ def mark_days(tx: Tx, keys: Iterable[DayKey], at: datetime) -> None:
         tx.execute(MARK_DAYS, (at, *columns))
 
 
+def postpone_days(tx: Tx, days: Iterable[tuple[DayKey, datetime]]) -> None:
+    """Have these days rated from an instant on, or earlier if something else asks for it."""
+    rows = [(*key, due_at) for key, due_at in days]
+    if rows:
+        tx.execute(POSTPONE_DAYS, [list(column) for column in zip(*rows, strict=True)])
+
+
 # -- rating -------------------------------------------------------------------------------------------------
 
-DIRTY_PARTITIONS = "select distinct partition from rides.dirty_days"
+DIRTY_PARTITIONS = "select distinct partition from rides.dirty_days where due_at <= %s"
 
 ADD_RATER = "insert into rides.raters (partition) values (%s) on conflict do nothing"
 
@@ -270,7 +289,7 @@ LOCK_RATER = "select 1 from rides.raters where partition = %s for no key update"
 TAKE_DAYS = """
 select partition, account_id, operator_id, service_day
 from rides.dirty_days
-where partition = %s
+where partition = %s and due_at <= %s
 order by account_id, operator_id, service_day
 limit %s
 for no key update
@@ -356,14 +375,15 @@ from stdin
 """
 
 MARK_LATER_DAYS = """
-insert into rides.dirty_days (partition, account_id, operator_id, service_day, marked_at)
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
 select distinct j.partition, j.account_id, j.operator_id, j.service_day, %s::timestamptz
 from unnest(%s::uuid[], %s::text[], %s::date[], %s::date[])
     as k (account_id, operator_id, service_day, last_day)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
     and j.service_day > k.service_day and j.service_day <= k.last_day and j.status <> 'withdrawn'
 order by j.partition, j.account_id, j.operator_id, j.service_day
-on conflict (partition, account_id, operator_id, service_day) do update set marked_at = excluded.marked_at
+on conflict (partition, account_id, operator_id, service_day)
+    do update set due_at = least(dirty_days.due_at, excluded.due_at)
 """
 
 
@@ -440,9 +460,9 @@ class NewCharge(NamedTuple):
     service_day: date
 
 
-def dirty_partitions(tx: Tx) -> list[int]:
-    """Partitions in which days wait to be rated."""
-    return sorted(row[0] for row in tx.execute(DIRTY_PARTITIONS))
+def dirty_partitions(tx: Tx, now: datetime) -> list[int]:
+    """Partitions in which days are due to be rated."""
+    return sorted(row[0] for row in tx.execute(DIRTY_PARTITIONS, (now,)))
 
 
 def lock_rater(tx: Tx, partition: int) -> None:
@@ -451,10 +471,10 @@ def lock_rater(tx: Tx, partition: int) -> None:
     tx.execute(LOCK_RATER, (partition,))
 
 
-def take_days(tx: Tx, partition: int, limit: int) -> list[DayKey]:
-    """Days to rate, at most one of each account and operator: the earliest, since later ones build on it."""
+def take_days(tx: Tx, partition: int, limit: int, now: datetime) -> list[DayKey]:
+    """Days due to be rated, at most one of each account and operator: the earliest, since later ones build on it."""
     taken: dict[tuple[UUID, str], DayKey] = {}
-    for row in tx.execute(TAKE_DAYS, (partition, limit)):
+    for row in tx.execute(TAKE_DAYS, (partition, now, limit)):
         taken.setdefault((row[1], row[2]), DayKey(*row))
     if taken:
         tx.execute(DROP_DAYS, [list(column) for column in zip(*taken.values(), strict=True)])

@@ -67,13 +67,13 @@ create index taps_of_account on rides.taps (partition, account_id, tapped_at);
 create index taps_by_time on rides.taps using brin (tapped_at);
 
 -- Service days to be worked out again. Written over by every new tap, so that a tap that arrives while its day is
--- being rated is never overlooked.
+-- being rated is never overlooked. due_at: not before then; a day with a ride under way waits for its exit.
 create table rides.dirty_days (
     partition smallint not null,
     account_id uuid not null,
     operator_id text not null,
     service_day date not null,
-    marked_at timestamptz not null,
+    due_at timestamptz not null,
     primary key (partition, account_id, operator_id, service_day)
 );
 
