@@ -160,9 +160,12 @@ def atlas_import(
     else:
         if city is None or operator is None:
             raise typer.BadParameter("A GTFS feed does not say whose it is: name --city and --operator.")
-        gtfs = atlas.read_gtfs(feed, city=atlas.read_city_facts(city.parent), operator_id=operator)
+        facts = atlas.read_city_facts(city.parent)
+        gtfs = atlas.read_gtfs(feed, city=facts, operator_id=operator)
         read = gtfs.city_file
-        tariff = rides.tariff_from_fares_v1(gtfs.fares_v1, operator_id=operator) if gtfs.fares_v1 else None
+        tariff = None
+        if gtfs.fares_v1:
+            tariff = rides.tariff_from_fares_v1(gtfs.fares_v1, operator_id=operator, city=facts)
     found = f"{read.city.name}: {len(read.stops)} stops, {len(read.lines)} lines"
     if dry_run:
         out.print(f"{found}. No problem found; nothing imported.")
