@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from conftest import NOON
 from hansa.store import (
     Context,
     IdempotencyConflict,
@@ -14,6 +13,7 @@ from hansa.store import (
     remember,
     request_digest,
 )
+from scratch import NOON
 
 BODY = request_digest("POST", "/v1/payments", b'{"minor": 250}')
 OTHER_BODY = request_digest("POST", "/v1/payments", b'{"minor": 999}')

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from conftest import NOON
 from hansa.kernel import HansaError, new_id
 from hansa.store import Context, StoreBusy, StoreFull, StoreUnavailable, open_context
+from scratch import NOON
 
 TABLE = "create table parcel (id int primary key)"
 

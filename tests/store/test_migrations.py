@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from conftest import ScratchServer
 from hansa.apps.rooms import migrate_all
 from hansa.store import Context, MigrationRefused, StoreBusy, migrate
+from scratch import ScratchServer
 
 
 @pytest.fixture
