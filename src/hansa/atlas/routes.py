@@ -10,7 +10,7 @@ from litestar.params import PathParameter, QueryParameter
 
 from hansa.atlas import actions
 from hansa.atlas.diagram import Picture, picture
-from hansa.atlas.model import City, Line, Network, Stop
+from hansa.atlas.model import City, Line, Network, NotConnected, Stop, UnknownCity, UnknownStop
 from hansa.store import Context
 
 CityId = Annotated[str, PathParameter(max_length=60, description="A city's id, as hong-kong.")]
@@ -86,21 +86,21 @@ class GeoJson(msgspec.Struct, frozen=True):
     features: list[dict[str, Any]]
 
 
-@get("/v1/cities", sync_to_thread=True, tags=["Cities"])
+@get("/v1/cities", sync_to_thread=True, tags=["Atlas"])
 def list_cities(ctx: NamedDependency[Context]) -> list[CityView]:
     """All cities of the league."""
     with ctx.tx() as tx:
         return [_city(city) for city in actions.list_cities(tx)]
 
 
-@get("/v1/cities/{city_id:str}", sync_to_thread=True, tags=["Cities"])
+@get("/v1/cities/{city_id:str}", sync_to_thread=True, tags=["Atlas"], opt={"refuses": (UnknownCity,)})
 def read_city(ctx: NamedDependency[Context], city_id: CityId) -> CityView:
     """One city."""
     with ctx.tx() as tx:
         return _city(actions.get_city(tx, city_id))
 
 
-@get("/v1/cities/{city_id:str}/stops", sync_to_thread=True, tags=["Cities"])
+@get("/v1/cities/{city_id:str}/stops", sync_to_thread=True, tags=["Atlas"], opt={"refuses": (UnknownCity,)})
 def list_stops(
     ctx: NamedDependency[Context],
     city_id: CityId,
@@ -114,7 +114,7 @@ def list_stops(
     return StopPage(page, page[-1].stop_id if len(found) > limit else None)
 
 
-@get("/v1/cities/{city_id:str}/lines", sync_to_thread=True, tags=["Cities"])
+@get("/v1/cities/{city_id:str}/lines", sync_to_thread=True, tags=["Atlas"], opt={"refuses": (UnknownCity,)})
 def list_lines(ctx: NamedDependency[Context], city_id: CityId) -> list[LineView]:
     """A city's lines with their stops in order."""
     with ctx.tx() as tx:
@@ -124,7 +124,8 @@ def list_lines(ctx: NamedDependency[Context], city_id: CityId) -> list[LineView]
 @get(
     "/v1/cities/{city_id:str}/distance",
     sync_to_thread=True,
-    tags=["Cities"],
+    tags=["Atlas"],
+    opt={"refuses": (UnknownCity, UnknownStop, NotConnected)},
 )
 def read_distance(
     ctx: NamedDependency[Context], city_id: CityId, origin: StopId, destination: StopId
@@ -135,14 +136,19 @@ def read_distance(
     return DistanceView(origin, destination, way.distance_m, way.common_m)
 
 
-@get("/v1/cities/{city_id:str}/network.geojson", sync_to_thread=True, tags=["Cities"])
+@get(
+    "/v1/cities/{city_id:str}/network.geojson",
+    sync_to_thread=True,
+    tags=["Atlas"],
+    opt={"refuses": (UnknownCity,)},
+)
 def read_geojson(ctx: NamedDependency[Context], city_id: CityId) -> GeoJson:
     """A city's network as GeoJSON."""
     with ctx.tx() as tx:
         return _geojson(actions.get_network(tx, city_id))
 
 
-@get("/v1/cities/{city_id:str}/picture", sync_to_thread=True, tags=["Cities"])
+@get("/v1/cities/{city_id:str}/picture", sync_to_thread=True, tags=["Atlas"], opt={"refuses": (UnknownCity,)})
 def read_picture(
     ctx: NamedDependency[Context], city_id: CityId, width: Side = 800, height: Side = 600
 ) -> Picture:

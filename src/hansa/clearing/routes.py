@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hansa import trust
 from hansa.clearing import actions
-from hansa.clearing.model import ClearingDay
+from hansa.clearing.model import ClearingDay, DayClosed, DayNotOver, UnknownDay
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.store import Context
 
@@ -131,14 +131,19 @@ def list_days(
     return DayPage([_day(day) for day in page], page[-1].day if len(found) > limit else None)
 
 
-@get("/v1/clearing/days/{day:date}", sync_to_thread=True, tags=["Clearing"])
+@get("/v1/clearing/days/{day:date}", sync_to_thread=True, tags=["Clearing"], opt={"refuses": (UnknownDay,)})
 def get_day(ctx: NamedDependency[Context], day: FromPath[date]) -> Day:
     """A clearing day. `clearing.unknown_day` if it was not closed."""
     with ctx.tx() as tx:
         return _day(actions.get_day(tx, day))
 
 
-@get("/v1/clearing/days/{day:date}/positions", sync_to_thread=True, tags=["Clearing"])
+@get(
+    "/v1/clearing/days/{day:date}/positions",
+    sync_to_thread=True,
+    tags=["Clearing"],
+    opt={"refuses": (UnknownDay,)},
+)
 def positions(ctx: NamedDependency[Context], day: FromPath[date]) -> Positions:
     """What each issuer owes each operator for a day, and how it is shared out."""
     with ctx.tx() as tx:
@@ -162,7 +167,12 @@ def positions(ctx: NamedDependency[Context], day: FromPath[date]) -> Positions:
     )
 
 
-@get("/v1/clearing/days/{day:date}/net-positions", sync_to_thread=True, tags=["Clearing"])
+@get(
+    "/v1/clearing/days/{day:date}/net-positions",
+    sync_to_thread=True,
+    tags=["Clearing"],
+    opt={"refuses": (UnknownDay,)},
+)
 def net_positions(ctx: NamedDependency[Context], day: FromPath[date]) -> NetPositions:
     """What each member pays or receives for a day, and who owed whom before netting."""
     with ctx.tx() as tx:
@@ -178,7 +188,12 @@ def net_positions(ctx: NamedDependency[Context], day: FromPath[date]) -> NetPosi
     )
 
 
-@get("/v1/clearing/days/{day:date}/items", sync_to_thread=True, tags=["Clearing"])
+@get(
+    "/v1/clearing/days/{day:date}/items",
+    sync_to_thread=True,
+    tags=["Clearing"],
+    opt={"refuses": (UnknownDay, InvalidInput)},
+)
 def items(
     ctx: NamedDependency[Context],
     day: FromPath[date],
@@ -206,7 +221,13 @@ def items(
     )
 
 
-@post("/v1/clearing/days/{day:date}/close", sync_to_thread=True, status_code=200, tags=["Clearing"])
+@post(
+    "/v1/clearing/days/{day:date}/close",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Clearing"],
+    opt={"needs": "clearing:close", "refuses": (DayNotOver, DayClosed)},
+)
 def close_day(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> Day:

@@ -26,7 +26,12 @@ class Me(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-@get("/v1/me", sync_to_thread=True, tags=["Identity"])
+@get(
+    "/v1/me",
+    sync_to_thread=True,
+    tags=["Identity"],
+    opt={"who": ("session",), "refuses": (trust.NotSignedIn,)},
+)
 def read_me(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> Me:
     """The account of the person who is signed in."""
     if caller.account_id is None:

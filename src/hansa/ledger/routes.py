@@ -22,6 +22,8 @@ from hansa.ledger.model import (
     Transfer,
     TransferFlag,
     TransferId,
+    UnknownAccount,
+    UnknownTransfer,
 )
 from hansa.store import Context
 
@@ -192,7 +194,12 @@ class Results(msgspec.Struct, frozen=True):
     results: list[ResultView]
 
 
-@get("/v1/ledger/accounts/{account_id:uuid}", sync_to_thread=True, tags=["ledger"])
+@get(
+    "/v1/ledger/accounts/{account_id:uuid}",
+    sync_to_thread=True,
+    tags=["Ledger"],
+    opt={"needs": "ledger:read", "refuses": (UnknownAccount, InvalidInput)},
+)
 def read_account(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
@@ -220,7 +227,12 @@ def read_account(
     )
 
 
-@get("/v1/ledger/accounts/{account_id:uuid}/statement", sync_to_thread=True, tags=["ledger"])
+@get(
+    "/v1/ledger/accounts/{account_id:uuid}/statement",
+    sync_to_thread=True,
+    tags=["Ledger"],
+    opt={"needs": "ledger:read", "refuses": (UnknownAccount, InvalidInput)},
+)
 def read_statement(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
@@ -238,7 +250,12 @@ def read_statement(
     )
 
 
-@get("/v1/ledger/transfers/{transfer_id:uuid}", sync_to_thread=True, tags=["ledger"])
+@get(
+    "/v1/ledger/transfers/{transfer_id:uuid}",
+    sync_to_thread=True,
+    tags=["Ledger"],
+    opt={"needs": "ledger:read", "refuses": (UnknownTransfer,)},
+)
 def read_transfer(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], transfer_id: FromPath[UUID]
 ) -> TransferView:
@@ -248,7 +265,13 @@ def read_transfer(
         return _transfer(actions.get_transfer(tx, TransferId(transfer_id)))
 
 
-@post("/v1/ledger/transfers", sync_to_thread=True, status_code=200, tags=["ledger"])
+@post(
+    "/v1/ledger/transfers",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Ledger"],
+    opt={"needs": "ledger:write", "refuses": (InvalidInput,)},
+)
 def post_transfers(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[NewTransfers]
 ) -> Results:
@@ -263,7 +286,12 @@ def post_transfers(
     )
 
 
-@get("/v1/ledger/trial-balance", sync_to_thread=True, tags=["ledger"])
+@get(
+    "/v1/ledger/trial-balance",
+    sync_to_thread=True,
+    tags=["Ledger"],
+    opt={"needs": "ledger:read", "refuses": (InvalidInput,)},
+)
 def read_trial_balance(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromQuery[date | None] = None
 ) -> TrialBalanceView:
@@ -296,7 +324,7 @@ def read_trial_balance(
     )
 
 
-@get("/v1/ledger/blocks", sync_to_thread=True, tags=["ledger"])
+@get("/v1/ledger/blocks", sync_to_thread=True, tags=["Ledger"], opt={"needs": "ledger:read"})
 def read_blocks(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],

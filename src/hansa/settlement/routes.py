@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter, RawBody
 
 from hansa import trust
+from hansa.clearing import UnknownDay
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.settlement import actions
-from hansa.settlement.model import STATEMENT_BYTES_MAX, Break
+from hansa.settlement.model import STATEMENT_BYTES_MAX, BadStatement, Break, StatementDiffers, UnknownFile
 from hansa.store import Context
 
 
@@ -70,7 +71,12 @@ class StatementReceipt(msgspec.Struct, frozen=True):
     settled: list[Settled]
 
 
-@get("/v1/settlement/days/{day:date}/files", sync_to_thread=True, tags=["Settlement"])
+@get(
+    "/v1/settlement/days/{day:date}/files",
+    sync_to_thread=True,
+    tags=["Settlement"],
+    opt={"needs": "settlement:read", "refuses": (UnknownDay,)},
+)
 def list_files(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> Files:
@@ -100,6 +106,7 @@ def list_files(
     "/v1/settlement/files/{message_id:str}",
     sync_to_thread=True,
     tags=["Settlement"],
+    opt={"needs": "settlement:read", "refuses": (UnknownFile, InvalidInput)},
     media_type="application/xml",
 )
 def download_file(
@@ -125,6 +132,11 @@ def download_file(
     sync_to_thread=True,
     status_code=200,
     tags=["Settlement"],
+    opt={
+        "needs": "settlement:write",
+        "takes": "application/xml",
+        "refuses": (BadStatement, StatementDiffers),
+    },
     request_max_body_size=STATEMENT_BYTES_MAX,
 )
 def read_statement(
@@ -144,7 +156,12 @@ def read_statement(
     )
 
 
-@get("/v1/settlement/breaks", sync_to_thread=True, tags=["Settlement"])
+@get(
+    "/v1/settlement/breaks",
+    sync_to_thread=True,
+    tags=["Settlement"],
+    opt={"needs": "settlement:read", "refuses": (InvalidInput,)},
+)
 def list_breaks(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],

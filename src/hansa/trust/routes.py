@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 from hansa.trust import actions
-from hansa.trust.model import GateRecord, Member
+from hansa.trust.model import GateRecord, Member, NoTrustList
 
 Cursor = Annotated[str, QueryParameter(max_length=200, description="`next` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
@@ -60,21 +60,27 @@ class DenyListView(msgspec.Struct, frozen=True):
     added: list[str]
 
 
-@get("/v1/members", sync_to_thread=True, tags=["trust"])
+@get("/v1/members", sync_to_thread=True, tags=["Trust"])
 def members(ctx: NamedDependency[Context]) -> Members:
     """The cities, issuers, operators and banks of the league."""
     with ctx.tx() as tx:
         return Members([_member(member) for member in actions.list_members(tx)])
 
 
-@get("/v1/trust-list", sync_to_thread=True, tags=["trust"], media_type="application/cose")
+@get(
+    "/v1/trust-list",
+    sync_to_thread=True,
+    tags=["Trust"],
+    opt={"refuses": (NoTrustList,)},
+    media_type="application/cose",
+)
 def trust_list(ctx: NamedDependency[Context]) -> Response[bytes]:
     """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code."""
     with ctx.tx() as tx:
         return Response(actions.signed_trust_list(tx), media_type="application/cose")
 
 
-@get("/v1/deny-list", sync_to_thread=True, tags=["trust"])
+@get("/v1/deny-list", sync_to_thread=True, tags=["Trust"], opt={"refuses": (InvalidInput,)})
 def deny_list(ctx: NamedDependency[Context], since: Annotated[int, QueryParameter(ge=0)] = 0) -> DenyListView:
     """Revoked tokens that are still alive. A gate asks with the version it has and adds what it gets."""
     with ctx.tx() as tx:
@@ -87,7 +93,7 @@ def deny_list(ctx: NamedDependency[Context], since: Annotated[int, QueryParamete
     return DenyListView(version, since, [cti.hex() for cti in added])
 
 
-@get("/v1/gates", sync_to_thread=True, tags=["trust"])
+@get("/v1/gates", sync_to_thread=True, tags=["Trust"], opt={"refuses": (InvalidInput,)})
 def gates(
     ctx: NamedDependency[Context],
     operator_id: Annotated[str | None, QueryParameter(max_length=100)] = None,

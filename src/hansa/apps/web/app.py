@@ -1,7 +1,5 @@
 """The application: the interface of every room, the wallet, the gate screen and the console, in one process."""
 
-import importlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
@@ -20,24 +18,11 @@ from hansa.apps.web import console, front, gate_screen, wallet
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
+from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
 from hansa.apps.web.site import Site
 from hansa.store import Context
-
-ROOMS = (
-    "trust",
-    "identity",
-    "atlas",
-    "ledger",
-    "payments",
-    "orders",
-    "clearing",
-    "settlement",
-    "rides",
-    "insights",
-)
-"""Rooms that may speak HTTP; each that has a ``routes`` module is mounted."""
 
 BODY_MAX = 4 * 1024 * 1024
 """Bytes of a request's body: a full batch of 5,000 taps has 2 MB."""
@@ -98,15 +83,6 @@ def _everything() -> Router:
     return Router(path="/", route_handlers=handlers)
 
 
-def room_routes() -> list[ControllerRouterHandler]:
-    """What each room answers over HTTP, lowest room first."""
-    routes: list[ControllerRouterHandler] = []
-    for room in ROOMS:
-        if find_spec(f"hansa.{room}.routes") is not None:
-            routes.extend(importlib.import_module(f"hansa.{room}.routes").ROUTES)
-    return routes
-
-
 def _before_request(request: Request[Any, Any, Any]) -> None:
     refuse_cross_site(request)
 
@@ -152,14 +128,16 @@ def _openapi() -> OpenAPIConfig:
         path="/openapi",
         render_plugins=[JsonRenderPlugin()],
         use_handler_docstrings=True,
-        tags=[Tag(name="Identity", description="People: accounts and sign-ins.")],
-        security=[{"key": []}, {"session": []}],
+        tags=tags(),
         components=Components(
             security_schemes={
                 "key": SecurityScheme(
                     type="http",
                     scheme="bearer",
-                    description="A member's API key, made by the league operator.",
+                    description=(
+                        "A member's API key, made by the league operator. It holds scopes; an operation names the "
+                        "one it needs."
+                    ),
                 ),
                 "session": SecurityScheme(
                     type="apiKey",

@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from hansa import identity, trust
+from hansa.apps.web.interface import every_scope
 from hansa.apps.web.problems import CrossSite
 from hansa.apps.web.site import Here, Site
 
@@ -16,19 +17,6 @@ Asked = Request[Any, Any, Any]
 COOKIE = "hansa_session"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 HERE = ("127.0.0.1", "localhost", "::1")
-
-EVERYTHING = frozenset(
-    {
-        "clearing:close",
-        "league:read",
-        "ledger:read",
-        "settlement:read",
-        "settlement:write",
-        "taps:write",
-        "tokens:write",
-    }
-)
-"""What the operator of a demo league may do over HTTP: all but write into the ledger by hand."""
 
 
 def find_caller(request: Asked, site: Here) -> trust.Caller:
@@ -82,7 +70,7 @@ def get_operator(request: Asked, site: Site) -> trust.Caller:
 
 
 def demo_operator(request: Asked, site: Site) -> trust.Caller | None:
-    """In a demo, whoever sits at this machine runs the league; nobody else does.
+    """In a demo, whoever sits at this machine runs the league and may do all that a key may; nobody else does.
 
     The name asked for must be this machine's too: a stranger's page that lets its own name point here is refused.
     """
@@ -90,7 +78,7 @@ def demo_operator(request: Asked, site: Site) -> trust.Caller | None:
         return None
     if not _is_here(request.client.host) or not _is_here(request.url.hostname or ""):
         return None
-    return trust.Caller(caller_id="demo:league", kind="league", scopes=EVERYTHING)
+    return trust.Caller(caller_id="demo:league", kind="league", scopes=every_scope())
 
 
 def refuse_cross_site(request: Asked) -> None:

@@ -49,7 +49,9 @@ def show_docs(request: Request[Any, Any, Any]) -> Response[str]:
             if verb in item:
                 operation = read_operation(verb, path, item[verb], schema)
                 groups.setdefault(operation.group, []).append(operation)
-    return page("docs.html", here="docs", schema=schema, groups=sorted(groups.items()))
+    told = {tag["name"]: tag.get("description", "") for tag in schema["tags"]}
+    rooms = [(name, words, groups[name]) for name, words in told.items() if name in groups]
+    return page("docs.html", here="docs", schema=schema, groups=rooms)
 
 
 @get("/favicon.ico", sync_to_thread=False, include_in_schema=False)
@@ -76,9 +78,10 @@ class Operation:
     path: str
     summary: str
     description: str
+    ways_in: list[str]
     parameters: list[Parameter]
     body: str
-    answers: list[tuple[str, str]]
+    answers: list[tuple[str, list[str]]]
 
 
 def read_operation(verb: str, path: str, spec: dict[str, Any], schema: dict[str, Any]) -> Operation:
@@ -92,17 +95,26 @@ def read_operation(verb: str, path: str, spec: dict[str, Any], schema: dict[str,
         body = json.dumps(_sketch(content["schema"], schema, depth=4), indent=2, ensure_ascii=False)
     words = " ".join(str(spec.get("description") or "").split())
     return Operation(
-        group=(spec.get("tags") or [path.split("/")[2] if path.count("/") > 1 else "Hansa"])[0].capitalize(),
+        group=(spec.get("tags") or ["Hansa"])[0],
         verb=verb.upper(),
         path=path,
-        summary=words.partition(". ")[0].rstrip(".") or str(spec.get("summary", "")),
+        summary=str(spec["summary"]),
         description=words,
+        ways_in=[_way_in(way) for way in spec.get("security", [])],
         parameters=parameters,
         body=body,
         answers=[
-            (status, str(answer.get("description", ""))) for status, answer in spec["responses"].items()
+            (status, str(answer.get("description", "")).split("\n\n"))
+            for status, answer in sorted(spec["responses"].items())
         ],
     )
+
+
+def _way_in(way: dict[str, list[str]]) -> str:
+    scopes = " ".join(way.get("key", []))
+    if scopes:
+        return f"a key of scope {scopes}"
+    return "a key" if "key" in way else "a rider’s sign-in"
 
 
 def _type(schema: dict[str, Any]) -> str:
