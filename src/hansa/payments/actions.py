@@ -19,6 +19,7 @@ from hansa.payments.model import (
     Charge,
     Charged,
     ChargeDiffers,
+    Mark,
     Movement,
     NoRate,
     Plan,
@@ -97,6 +98,11 @@ def rate(tx: Tx, day: date, base: str, quote: str) -> Fraction:
     Errors: NoRate.
     """
     return _rate(store.fetch_rates(tx, [day]), day, base, quote)
+
+
+def list_rates(tx: Tx, day: date) -> list[tuple[str, str, Fraction]]:
+    """The rates of a day as they were set: (base, quote, units of quote for one unit of base), by currency."""
+    return [(base, quote, rate) for (_, base, quote), rate in sorted(store.fetch_rates(tx, [day]).items())]
 
 
 def top_up(ctx: Context, top_ups: Sequence[TopUp], *, step: Step = no_step) -> list[Money]:
@@ -178,9 +184,18 @@ def debts_of(tx: Tx, account_id: AccountId, *, partition: int = 0) -> list[Money
     return store.debts_of(tx, partition, account_id)
 
 
-def movements(tx: Tx, account_id: AccountId, limit: int = 50, *, partition: int = 0) -> list[Movement]:
-    """The lines of the wallet page, newest first: top-ups, fares with what they were for, corrections."""
-    return store.movements(tx, partition, account_id, limit)
+def movements(
+    tx: Tx, account_id: AccountId, limit: int = 50, *, before: Mark | None = None, partition: int = 0
+) -> list[Movement]:
+    """The lines of the wallet page, newest first: top-ups, fares with what they were for, corrections.
+
+    before: the mark of the last line already seen.
+    """
+    held = {money.currency: money.minor for money in balance_of(tx, account_id, partition=partition)}
+    if before is not None:
+        for currency, gained in store.gained_since(tx, partition, account_id, before).items():
+            held[currency] = held.get(currency, 0) - gained
+    return store.movements(tx, partition, account_id, limit, before=before, held=held)
 
 
 def _rate(rates: dict[tuple[date, str, str], Fraction], day: date, base: str, quote: str) -> Fraction:

@@ -21,6 +21,17 @@ def no_step(_: str) -> None:
     """Nobody watches."""
 
 
+Mark = tuple[datetime, UUID]
+"""A place in the list of an account's movements: when, and which."""
+
+
+class WrongCurrency(HansaError):
+    """The account has no wallet in this currency."""
+
+    code: ClassVar[str] = "payments.wrong_currency"
+    status: ClassVar[int] = 422
+
+
 class NoRate(HansaError):
     """No exchange rate is set between these currencies for this day; set it, then send the same again."""
 
@@ -116,6 +127,7 @@ class Movement:
 
     amount: what the wallet gained (+) or lost (-). price: what was asked, in the payee's currency.
     reference: the journey, or the top-up itself. owed: what the issuer carried (+) or wrote off the debt (-).
+    balance: what the wallet held after it, by the time of the lines; a line not finished has not moved it yet.
     """
 
     at: datetime
@@ -125,6 +137,13 @@ class Movement:
     owed: Money
     reference: UUID
     finished: bool
+    movement_id: UUID
+    balance: Money
+
+    @property
+    def mark(self) -> Mark:
+        """Where the lines older than this one begin."""
+        return (self.at, self.movement_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from hansa import ledger
 from hansa.identity import AccountId
 from hansa.kernel import Money
-from hansa.payments.model import Charge, Movement, MovementKind, Plan, TopUp
+from hansa.payments.model import Charge, Mark, Movement, MovementKind, Plan, TopUp
 from hansa.store import Tx
 
 DebtKey = tuple[int, AccountId, str, str]
@@ -144,22 +144,43 @@ MOVEMENTS = """
 (
     select top_up_at as at, 'top_up' as kind, amount_minor as wallet_minor, currency as wallet_currency,
         amount_minor as price_minor, currency as price_currency, 0::bigint as owed_minor, top_up_id as reference,
-        state = 'posted' as finished
+        state = 'posted' as finished, top_up_id as movement_id
     from payments.top_ups
     where partition = %(partition)s and account_id = %(account_id)s
-    order by top_up_at desc
+        and (top_up_at, top_up_id) < (%(at)s::timestamptz, %(id)s::uuid)
+    order by top_up_at desc, top_up_id desc
     limit %(limit)s
 ) union all (
     select charge_at, case when amount_minor > 0 then 'fare' else 'correction' end, -wallet_minor, wallet_currency,
-        amount_minor, currency, risk_minor, reference, state = 'posted'
+        amount_minor, currency, risk_minor, reference, state = 'posted', charge_id
     from payments.charges
     where partition = %(partition)s and account_id = %(account_id)s
-    order by charge_at desc
+        and (charge_at, charge_id) < (%(at)s::timestamptz, %(id)s::uuid)
+    order by charge_at desc, charge_id desc
     limit %(limit)s
 )
-order by at desc, reference
+order by at desc, movement_id desc
 limit %(limit)s
 """
+
+# What the lines from one on, it and all newer, brought to each wallet: what they left is what there was before them.
+GAINED_SINCE = """
+select currency, sum(minor)::bigint
+from (
+    select currency, amount_minor as minor
+    from payments.top_ups
+    where partition = %(partition)s and account_id = %(account_id)s and state = 'posted'
+        and (top_up_at, top_up_id) >= (%(at)s::timestamptz, %(id)s::uuid)
+    union all
+    select wallet_currency, -wallet_minor
+    from payments.charges
+    where partition = %(partition)s and account_id = %(account_id)s and state = 'posted'
+        and (charge_at, charge_id) >= (%(at)s::timestamptz, %(id)s::uuid)
+) as lines
+group by currency
+"""
+
+END_OF_TIME = ("infinity", UUID(int=2**128 - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,20 +404,54 @@ def debts_of(tx: Tx, partition: int, account_id: AccountId) -> list[Money]:
     ]
 
 
-def movements(tx: Tx, partition: int, account_id: AccountId, limit: int) -> list[Movement]:
-    """Top-ups, fares and corrections of an account, newest first."""
+def gained_since(tx: Tx, partition: int, account_id: AccountId, mark: Mark) -> dict[str, int]:
+    """What the line of this mark and all newer ones brought to the account's wallets, by currency."""
+    at, movement_id = mark
     rows = tx.execute(
-        MOVEMENTS, {"partition": partition, "account_id": account_id, "limit": limit}
+        GAINED_SINCE, {"partition": partition, "account_id": account_id, "at": at, "id": movement_id}
     ).fetchall()
-    return [
-        Movement(
-            at=at,
-            kind=MovementKind(kind),
-            amount=Money(wallet_minor, wallet_currency),
-            price=Money(price_minor, price_currency),
-            owed=Money(owed, price_currency),
-            reference=reference,
-            finished=finished,
+    return dict(rows)
+
+
+def movements(
+    tx: Tx, partition: int, account_id: AccountId, limit: int, *, before: Mark | None, held: dict[str, int]
+) -> list[Movement]:
+    """Top-ups, fares and corrections of an account, newest first; those older than a mark.
+
+    held: what each wallet held after the first of them; each line says what it left behind.
+    """
+    at, movement_id = before or END_OF_TIME
+    rows = tx.execute(
+        MOVEMENTS,
+        {"partition": partition, "account_id": account_id, "limit": limit, "at": at, "id": movement_id},
+    ).fetchall()
+    found: list[Movement] = []
+    for (
+        at,
+        kind,
+        wallet_minor,
+        wallet_currency,
+        price_minor,
+        price_currency,
+        owed,
+        reference,
+        finished,
+        movement_id,
+    ) in rows:
+        left = held.get(wallet_currency, 0)
+        if finished:
+            held[wallet_currency] = left - wallet_minor
+        found.append(
+            Movement(
+                at=at,
+                kind=MovementKind(kind),
+                amount=Money(wallet_minor, wallet_currency),
+                price=Money(price_minor, price_currency),
+                owed=Money(owed, price_currency),
+                reference=reference,
+                finished=finished,
+                movement_id=movement_id,
+                balance=Money(left, wallet_currency),
+            )
         )
-        for at, kind, wallet_minor, wallet_currency, price_minor, price_currency, owed, reference, finished in rows
-    ]
+    return found
