@@ -1,0 +1,124 @@
+"""`hansa demo` and the commands that look at what it leaves, as a person runs them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+DAY = "2026-11-17"
+
+
+def hansa(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", "from hansa.apps.command import main; main()", *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=os.environ | {"HANSA_HOME": str(home), "NO_COLOR": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hansa-demo-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "home"
+
+
+@pytest.fixture(scope="module")
+def told(home: Path) -> str:
+    done = hansa(home, "demo", "--once", "--riders", "150", "--json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_closing_page_tells_the_day(told: str) -> None:
+    for words in (
+        "Fares by city",
+        "refused",
+        "What cities owe each other before netting",
+        "Net positions after fees",
+        "How long it took",
+        "HANSA-20261117-CNY.xml",
+    ):
+        assert words in told
+    assert "✗" not in told
+    assert told.count("✓") >= 5 + 15
+
+
+def test_its_figures_hang_together(told: str) -> None:
+    cents: dict[str, int] = json.loads(told.splitlines()[-1])
+
+    for currency in ("CNY", "HKD", "GBP", "JPY", "CAD"):
+        nets = [minor for name, minor in cents.items() if name.startswith("net ") and name.endswith(currency)]
+        assert len(nets) > 2
+        assert sum(nets) == 0
+        gross = sum(
+            minor
+            for name, minor in cents.items()
+            if name.startswith("position ") and name.endswith(f"{currency} gross")
+        )
+        fares = sum(
+            minor for name, minor in cents.items() if name.startswith("fares ") and name.endswith(currency)
+        )
+        assert fares == gross + cents.get(f"next day {currency}", 0) > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("ledger", "verify"), "0 findings"),
+        (("ledger", "trial-balance"), "wallet"),
+        (("clearing", "show", DAY), "beijing"),
+        (("clearing", "close", DAY), "is closed"),
+        (("key", "create", "london-tfl", "--scope", "taps:write"), "hansa_"),
+    ],
+)
+def test_the_commands_read_what_it_left(home: Path, told: str, words: tuple[str, ...], expected: str) -> None:
+    done = hansa(home, *words)
+
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+
+
+def test_a_bank_statement_read_again_changes_nothing(home: Path, told: str) -> None:
+    before = hansa(home, "ledger", "trial-balance").stdout
+
+    again = hansa(home, "settlement", "statement", str(home / "files" / "camt.053-HANSA-20261117-CNY.xml"))
+
+    assert again.returncode == 0, again.stderr
+    assert "0 breaks" in again.stdout
+    assert hansa(home, "ledger", "trial-balance").stdout == before
+
+
+def test_bank_files_written_elsewhere_are_the_same_bytes(home: Path, told: str, tmp_path: Path) -> None:
+    done = hansa(home, "settlement", "files", DAY, "--out", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    name = "HANSA-20261117-GBP.xml"
+    assert (tmp_path / name).read_bytes() == (home / "files" / name).read_bytes()
+
+
+def test_another_demonstration_does_not_mix_into_this_one(home: Path, told: str) -> None:
+    before = hansa(home, "ledger", "trial-balance").stdout
+
+    refused = hansa(home, "demo", "--once", "--riders", "150", "--seed", "2")
+
+    assert refused.returncode == 1
+    assert "--fresh" in refused.stderr
+    assert hansa(home, "ledger", "trial-balance").stdout == before
+
+
+def test_a_business_day_that_is_not_over_is_not_closed(home: Path, told: str) -> None:
+    refused = hansa(home, "clearing", "close", "2099-01-01")
+
+    assert refused.returncode == 1
+    assert "clearing.day_not_over" in refused.stderr
