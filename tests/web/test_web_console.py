@@ -113,6 +113,52 @@ def test_every_figure_opens_down_to_the_tap(client: Client, closed: str) -> None
     assert WAY_IN in journey_page and WAY_OUT in journey_page
 
 
+def test_a_cent_is_followed_into_the_books_and_back(client: Client, closed: str) -> None:
+    position = f"/console/days/{closed}/positions/hangzhou-card/toronto-ttc/CAD"
+    (journey_link,) = set(re.findall(r'href="(/console/journeys/[^"]+)"', client.get(position).text))
+    journey_page = client.get(journey_link).text
+    assert len(set(re.findall(r'data-transfer="([^"]+)"', journey_page))) == 2  # exchanged, then paid
+
+    accounts = set(re.findall(r'href="(/console/ledger/accounts/[^"#]+)#t-([^"]+)"', journey_page))
+    assert len(accounts) == 4
+    names: set[str] = set()
+    for link, transfer_id in accounts:
+        account_page = client.get(link).text
+        assert f'id="t-{transfer_id}"' in account_page and journey_link in account_page
+        names |= set(re.findall(r"<h1>([^<]+)</h1>", account_page))
+    assert names == {
+        "Wallet of Gao Lan",
+        "Exchange of Hangzhou Card",
+        "Position of Hangzhou Card with Toronto Ttc",
+    }
+
+
+def test_a_riders_page_shows_the_wallets_lines_and_leads_to_the_books(
+    client: Client, ridden: LittleLeague
+) -> None:
+    page = client.get(f"/console/riders/{ridden.riders['Gao Lan'].account_id}").text
+
+    assert "Top-up" in page and 'id="journeys"' in page and 'id="wallet"' in page
+    (wallet,) = set(re.findall(r'href="(/console/ledger/accounts/[^"]+)"', page))
+    assert "Wallet of Gao Lan" in client.get(wallet).text
+
+
+def test_the_day_explains_its_signs(client: Client, closed: str) -> None:
+    page = client.get(f"/console/days/{closed}").text
+
+    assert "means it receives" in page and "means it pays" in page
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_table_has_a_caption_and_tabs_run_as_the_page_reads(
+    client: Client, closed: str, path: str
+) -> None:
+    page = client.get(path).text
+
+    assert len(re.findall(r"<table[^>]*>\s*<caption", page)) == page.count("<table")
+    assert set(re.findall(r'tabindex="([^"]+)"', page)) <= {"-1", "0"}
+
+
 def test_bank_files_are_handed_out_by_their_listed_names_only(
     client: Client, closed: str, home: Path
 ) -> None:
@@ -160,6 +206,8 @@ def test_the_ledger_page_shows_even_books(client: Client, ridden: LittleLeague) 
         ("/console/days/2026-11-17/members/nobody/CNY", 404, "trust.unknown_member"),
         ("/console/journeys/00000000-0000-0000-0000-000000000000", 404, "rides.unknown_journey"),
         ("/console/riders/00000000-0000-0000-0000-000000000000", 404, "identity.unknown_account"),
+        ("/console/ledger/accounts/00000000-0000-0000-0000-000000000000", 404, "ledger.unknown_account"),
+        ("/console/ledger/accounts/00000000-0000-0000-0000-000000000000?after=x", 422, "web.does_not_fit"),
     ],
 )
 def test_what_is_not_there_is_said_clearly(

@@ -1,5 +1,6 @@
 """The gate screen: it opens, refuses with a reason, hands in, and goes on after a restart."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hansa import gate, rides, trust
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.kernel import FixedClock
 from hansa.store import Context
-from web.little_league import BUS, WAY_IN, LittleLeague, Phone
+from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
 
 Client = TestClient[Any]
 
@@ -143,3 +144,21 @@ def test_a_screen_goes_on_from_what_another_device_handed_in(
 
     assert tap is not None and tap.sequence == 4
     assert screen.hand_in(ctx, WAY_IN).refused == ()
+
+
+def test_a_newcomer_opens_a_gate_with_one_click(client: Client, league: LittleLeague) -> None:
+    page = client.get("/gate/").text
+
+    at_once = page[page.index('id="at-once"') : page.index('id="found"')]
+    assert re.findall(r'href="/gate/([^"]+)"><strong>([^<]+)</strong> <span>([^<]+)<', at_once) == [
+        (WAY_OUT, "Binkang Lu", "way out"),
+        (WAY_IN, "Xianghu", "way in"),
+    ]
+    assert "Bus 29 Dufferin" in client.get("/gate/?city=toronto").text
+
+
+def test_the_first_gates_a_rider_sees_are_at_home(client: Client, league: LittleLeague) -> None:
+    account = league.riders["Emily Tremblay"]
+    client.post("/wallet/sign-in", data={"account_id": str(account.account_id)})
+
+    assert "All gates in Toronto" in " ".join(client.get("/gate/").text.split())

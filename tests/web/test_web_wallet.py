@@ -3,6 +3,7 @@
 import base64
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from litestar.testing import TestClient
 
 from hansa import codes, identity, payments, rides, trust
-from hansa.kernel import FixedClock, Money
+from hansa.apps.web import wallet
+from hansa.kernel import FixedClock, Money, fact_id
 from hansa.store import Context
 from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
 
@@ -226,3 +228,70 @@ def test_the_service_worker_keeps_every_file_the_wallet_needs(client: Client, le
 
     assert len(seen) >= 6
     assert all(f'"{path}"' in worker for path in seen)
+
+
+def test_the_statement_is_paged_and_says_what_each_line_left(
+    ctx: Context, client: Client, league: LittleLeague, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wallet, "MOVEMENTS_ON_PAGE", 2)
+    account = league.riders["Gao Lan"]
+    sign_in(client, account)
+    for number in range(3):
+        payments.top_up(
+            ctx,
+            [
+                payments.TopUp(
+                    fact_id(None, "paged", number),
+                    account.account_id,
+                    account.issuer_id,
+                    Money(10_00, "CNY"),
+                    ctx.clock.now(),
+                )
+            ],
+        )
+
+    first = client.get("/wallet/statement").text
+    second = client.get(older_of(first)).text
+
+    assert balances_of(first) == ["¥130.00", "¥120.00"]
+    assert balances_of(second) == ["¥110.00", "¥100.00"]
+    assert "Older" not in second and "Latest" in second
+
+
+def test_journeys_are_paged(
+    ctx: Context, client: Client, league: LittleLeague, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wallet, "JOURNEYS_ON_PAGE", 1)
+    clock = ctx.clock
+    assert isinstance(clock, FixedClock)
+    sign_in(client, league.riders["Gao Lan"])
+    phone = Phone(ctx, league, "Gao Lan")
+    for _ in range(2):
+        assert client.post(f"/gate/{BUS}/read", json={"text": phone.show()}).json()["accepted"]
+        clock.at += timedelta(hours=3)
+
+    first = client.get("/wallet/journeys").text
+    second = client.get(older_of(first)).text
+
+    links = [re.findall(r'href="(/wallet/journeys/[^"?]+)"', page) for page in (first, second)]
+    assert [len(found) for found in links] == [1, 1] and links[0] != links[1]
+    assert "Older" not in second
+    assert "Toronto time (America/Toronto, UTC-05:00)" in client.get(links[0][0]).text
+
+
+@pytest.mark.parametrize("path", ["/wallet/statement", "/wallet/journeys"])
+def test_a_page_that_is_none_is_refused(client: Client, league: LittleLeague, path: str) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+
+    answer = client.get(f"{path}?after=yesterday")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "hansa.invalid_input")
+
+
+def older_of(page: str) -> str:
+    (link,) = re.findall(r'rel="next" href="([^"]+)"', page)
+    return unescape(link)
+
+
+def balances_of(page: str) -> list[str]:
+    return re.findall(r">Balance </span>([^<]+)<", page)

@@ -15,6 +15,7 @@ from hansa import atlas, clearing, identity, ledger, payments, rides, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
+from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
 from hansa.apps.web.site import Here, Site
@@ -26,6 +27,8 @@ Asked = Request[Any, Any, Any]
 ITEMS_ON_PAGE = 50
 JOURNEYS_SHOWN = 40
 RIDERS_SHOWN = 50
+MOVEMENTS_SHOWN = 20
+LINES_ON_PAGE = 50
 GATES_SHOWN = 200
 SPAN = 10
 """Minutes of one bar of the day's charts."""
@@ -88,6 +91,38 @@ class ItemView:
     item: clearing.Item
     title: str
     when: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """An account by the words of the console."""
+
+    account_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A transfer of a journey's charge. place: its block and its position there."""
+
+    transfer_id: UUID
+    debit: AccountRef
+    credit: AccountRef
+    amount: Money
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an account's statement."""
+
+    transfer_id: UUID
+    what: str
+    other: AccountRef
+    journey_id: UUID | None
+    booked_at: datetime
+    amount: Money
+    balance: Money
 
 
 @get("/console/", sync_to_thread=True, include_in_schema=False)
@@ -237,8 +272,15 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
         journey = view_detail(places, detail)
         account = identity.find_account(tx, identity.AccountId(detail.journey.account_id))
         names = _names(tx)
+        bookings = _bookings(tx, detail.charges)
     return page(
-        "console/journey.html", here="days", journey=journey, detail=detail, rider=account, names=names
+        "console/journey.html",
+        here="days",
+        journey=journey,
+        detail=detail,
+        rider=account,
+        names=names,
+        bookings=bookings,
     )
 
 
@@ -273,6 +315,47 @@ def show_ledger(request: Asked, site: Here) -> Response[str]:
         heads = ledger.list_heads(tx)
     return page(
         "console/ledger.html", here="ledger", trial=trial, heads=heads, currencies=_by_currency(trial.rows)
+    )
+
+
+@get("/console/ledger/accounts/{account_id:uuid}", sync_to_thread=True, include_in_schema=False)
+def show_account(
+    request: Asked,
+    site: Here,
+    account_id: FromPath[UUID],
+    after: Annotated[str, QueryParameter(pattern=r"^([0-9]{1,18}-[0-9]{1,9})?$")] = "",
+) -> Response[str]:
+    """An account's statement: each line with the account on its other side and the journey it was for."""
+    get_operator(request, site)
+    block, _, position = after.partition("-")
+    with site.ctx.tx() as tx:
+        wanted = ledger.AccountId(account_id)
+        record = ledger.get_account(tx, wanted)
+        found = ledger.statement(
+            tx,
+            wanted,
+            after=ledger.Place(int(block), int(position)) if after else None,
+            limit=LINES_ON_PAGE + 1,
+            newest_first=True,
+        )
+        names = AccountNames(tx)
+        shown = found[:LINES_ON_PAGE]
+        lines = _lines(tx, names, shown)
+        balance = ledger.balance(tx, wanted)
+        rider = names.rider(record)
+    meaning = ledger.CHART[record.code].meaning
+    last = shown[-1].booked.place if len(found) > LINES_ON_PAGE else None
+    return page(
+        "console/account.html",
+        here="ledger",
+        record=record,
+        name=names.of(record),
+        meaning=meaning[:1].upper() + meaning[1:],
+        balance=balance,
+        rider=rider,
+        lines=lines,
+        after=after,
+        older=f"{last.block}-{last.position}" if last else "",
     )
 
 
@@ -336,19 +419,35 @@ def show_riders(
 
 
 @get("/console/riders/{account_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_rider(request: Asked, site: Here, account_id: FromPath[UUID]) -> Response[str]:
+def show_rider(
+    request: Asked,
+    site: Here,
+    account_id: FromPath[UUID],
+    after: Annotated[str, QueryParameter(max_length=100)] = "",
+) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         account = identity.get_account(tx, identity.AccountId(account_id))
         partition = site.ctx.directory.partition_of(account.account_id)
         balances = payments.balance_of(tx, account.account_id, partition=partition)
         debts = payments.debts_of(tx, account.account_id, partition=partition)
+        movements = payments.movements(tx, account.account_id, MOVEMENTS_SHOWN + 1, partition=partition)
         places = Places(tx)
-        journeys: list[JourneyView] = [
-            view_journey(places, one) for one in rides.journeys(tx, account.account_id, limit=JOURNEYS_SHOWN)
-        ]
+        found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=JOURNEYS_SHOWN + 1)
+        shown = found[:JOURNEYS_SHOWN]
+        journeys: list[JourneyView] = [view_journey(places, one) for one in shown]
     return page(
-        "console/rider.html", here="riders", rider=account, balances=balances, debts=debts, journeys=journeys
+        "console/rider.html",
+        here="riders",
+        rider=account,
+        balances=balances,
+        debts=debts,
+        wallets=[(one.currency, payments.wallet_id(account.account_id, one.currency)) for one in balances],
+        movements=movements[:MOVEMENTS_SHOWN],
+        more_movements=len(movements) > MOVEMENTS_SHOWN,
+        journeys=journeys,
+        after=after,
+        older=mark_text((shown[-1].started_at, shown[-1].journey_id)) if len(found) > JOURNEYS_SHOWN else "",
     )
 
 
@@ -488,6 +587,79 @@ def _item_views(tx: Tx, items: Sequence[clearing.Item]) -> list[ItemView]:
     return views
 
 
+class AccountNames:
+    """What the console calls accounts of the ledger, each looked up once for a page."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._members = _names(tx)
+        self._refs: dict[UUID, AccountRef] = {}
+
+    def ref(self, account_id: ledger.AccountId) -> AccountRef:
+        if account_id not in self._refs:
+            self._refs[account_id] = AccountRef(account_id, self.of(ledger.get_account(self._tx, account_id)))
+        return self._refs[account_id]
+
+    def of(self, account: ledger.Account) -> str:
+        kind = account.code.name.capitalize()
+        rider = self.rider(account)
+        if rider is not None:
+            return f"{kind} of {rider.name}"
+        # A position is held between two members: "hong-kong-card to london-tfl".
+        parties = [self._members.get(name, name) for name in account.holder.split(" to ")]
+        return f"{kind} of {' with '.join(parties)}"
+
+    def rider(self, account: ledger.Account) -> identity.Account | None:
+        """Whose wallet it is; None for other accounts."""
+        if account.code is not ledger.AccountCode.WALLET:
+            return None
+        return identity.find_account(self._tx, identity.AccountId(UUID(account.holder)))
+
+
+def _bookings(tx: Tx, charges: Sequence[rides.ChargeRecord]) -> list[Booking]:
+    names = AccountNames(tx)
+    bookings: list[Booking] = []
+    for transfer_id in (one for charge in charges for one in charge.transfer_ids):
+        booked = ledger.find_transfer(tx, ledger.TransferId(transfer_id))
+        if booked is not None:
+            bookings.append(
+                Booking(
+                    transfer_id,
+                    names.ref(booked.transfer.debit),
+                    names.ref(booked.transfer.credit),
+                    Money(booked.transfer.amount, booked.transfer.currency),
+                    f"{booked.place.block}, line {booked.place.position}",
+                )
+            )
+    return bookings
+
+
+def _lines(tx: Tx, names: AccountNames, entries: Sequence[ledger.Entry]) -> list[Line]:
+    references = [
+        rides.JourneyId(one.booked.transfer.reference) for one in entries if one.booked.transfer.reference
+    ]
+    journeys = rides.find_journeys(tx, references)
+    return [
+        Line(
+            transfer_id=one.booked.transfer.transfer_id,
+            what=_what(one.booked.transfer.code),
+            other=names.ref(one.booked.transfer.credit if one.is_debit else one.booked.transfer.debit),
+            journey_id=one.booked.transfer.reference if one.booked.transfer.reference in journeys else None,
+            booked_at=one.booked.booked_at,
+            amount=Money(one.credit_minor, one.booked.transfer.currency),
+            balance=Money(one.balance.credit_minor, one.booked.transfer.currency),
+        )
+        for one in entries
+    ]
+
+
+def _what(code: int) -> str:
+    try:
+        return ledger.TransferCode(code).name.replace("_", " ").capitalize()
+    except ValueError:
+        return f"Code {code}"
+
+
 def _by_currency(rows: Sequence[ledger.TrialRow]) -> dict[str, list[ledger.TrialRow]]:
     found: dict[str, list[ledger.TrialRow]] = {}
     for row in rows:
@@ -506,6 +678,7 @@ ROUTES = [
     show_files,
     give_file,
     show_ledger,
+    show_account,
     show_gates,
     show_riders,
     show_rider,

@@ -12,6 +12,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
 
 from hansa import atlas, codes, trust
+from hansa.apps.web.callers import find_account
 from hansa.apps.web.journey_views import Places
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
@@ -23,6 +24,8 @@ Asked = Request[Any, Any, Any]
 logger = logging.getLogger("hansa.web.gates")
 
 GATES_SHOWN = 60
+STATIONS_AT_ONCE = 5
+GATES_AT_ONCE = 10
 TEXT_MAX = 2000
 OPEN_WORDS = {"entry": "Go in", "exit": "Go out", "board": "Welcome aboard"}
 DIRECTIONS = {"entry": "way in", "exit": "way out", "board": "aboard"}
@@ -53,18 +56,25 @@ class GateView:
     detail: str
     city: str
     zone: str
+    lines: int
 
 
 @get("/gate/", sync_to_thread=True, include_in_schema=False)
 def choose_gate(
+    request: Asked,
     site: Here,
     city: Annotated[str, QueryParameter(max_length=80)] = "",
     q: Annotated[str, QueryParameter(max_length=80)] = "",
 ) -> Response[str]:
-    """Cities, then the gates of one city whose name or id holds the words."""
+    """The gates of one city whose name or id holds the words; some of its large stations to click at once.
+
+    Without a city it is the home of whoever is signed in, else the first.
+    """
+    account = find_account(request, site)
     with site.ctx.tx() as tx:
         cities = atlas.list_cities(tx)
-        chosen = next((one for one in cities if one.city_id == city), None)
+        wanted_city = city or (account.home_city_id if account else "")
+        chosen = next((one for one in cities if one.city_id == wanted_city), cities[0] if cities else None)
         gates = _gates_of(tx, chosen.city_id) if chosen else []
     wanted = q.casefold().split()
     found = [one for one in gates if all(word in f"{one.place} {one.detail}".casefold() for word in wanted)]
@@ -73,6 +83,7 @@ def choose_gate(
         cities=cities,
         chosen=chosen,
         q=q,
+        at_once=[] if wanted else _at_once(gates),
         gates=found[:GATES_SHOWN],
         names=sorted({one.place for one in gates}),
         more=max(0, len(found) - GATES_SHOWN),
@@ -151,7 +162,18 @@ def _view(places: Places, record: trust.GateRecord) -> GateView:
         place = places.stop_name(record.city_id, record.stop_id)
     else:
         place = f"{record.product.capitalize()} {places.line_name(record.city_id, record.line_id)}"
-    return GateView(record.gate_id, place, DIRECTIONS[record.action], city.name, city.tz)
+    lines = len(places.network(record.city_id).lines_at(record.stop_id)) if record.stop_id else 0
+    return GateView(record.gate_id, place, DIRECTIONS[record.action], city.name, city.tz, lines)
+
+
+def _at_once(gates: list[GateView]) -> list[GateView]:
+    """A gate in and a gate out of the stations where most lines meet, or the first lines one boards."""
+    places = sorted({(-one.lines, one.place) for one in gates})
+    chosen: list[GateView] = []
+    for _, place in places[:STATIONS_AT_ONCE] if any(one.lines for one in gates) else places[:GATES_AT_ONCE]:
+        by_direction = {one.detail: one for one in reversed(gates) if one.place == place}
+        chosen += [by_direction[detail] for detail in DIRECTIONS.values() if detail in by_direction]
+    return chosen[:GATES_AT_ONCE]
 
 
 ROUTES = [choose_gate, show_screen, show_reading, read_code]

@@ -51,6 +51,7 @@ class JourneyView:
     city: str
     city_id: str
     zone: str
+    zone_words: str
     when: str
     fare: Money
     tag: str
@@ -102,6 +103,7 @@ def view_journey(places: Places, record: rides.JourneyRecord) -> JourneyView:
         city=city.name,
         city_id=city.city_id,
         zone=city.tz,
+        zone_words=_zone_words(city.name, city.tz, record.started_at),
         when=in_zone(record.started_at, city.tz, "%a %d %b, %H:%M"),
         fare=record.fare,
         tag=tag,
@@ -123,6 +125,7 @@ def view_detail(places: Places, detail: rides.JourneyDetail) -> JourneyView:
         city=view.city,
         city_id=view.city_id,
         zone=view.zone,
+        zone_words=view.zone_words,
         when=view.when,
         fare=view.fare,
         tag=view.tag,
@@ -132,6 +135,12 @@ def view_detail(places: Places, detail: rides.JourneyDetail) -> JourneyView:
         charges=[_view_charge(charge) for charge in detail.charges],
         taps=[_view_tap(places, record.city_id, tap) for tap in detail.taps],
     )
+
+
+def _zone_words(city: str, tz: str, at: datetime) -> str:
+    """``Toronto time (America/Toronto, UTC-05:00)``: which clock the times of a page are by."""
+    offset = in_zone(at, tz, "%z")
+    return f"{city} time ({tz}, UTC{offset[:3]}:{offset[3:]})"
 
 
 def _view_charge(charge: rides.ChargeRecord) -> ChargeView:

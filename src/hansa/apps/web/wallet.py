@@ -12,23 +12,25 @@ import segno
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, JSONBody
+from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from hansa import codes, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
+from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, page, static_version
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
+After = Annotated[str, QueryParameter(max_length=100)]
 
 RIDERS_SHOWN = 24
 JOURNEYS_ON_HOME = 4
 JOURNEYS_ON_PAGE = 25
-MOVEMENTS_SHOWN = 100
+MOVEMENTS_ON_PAGE = 50
 TOKEN_LASTS = timedelta(hours=24) - timedelta(minutes=1)
 """A gate takes no token that ends later than a day from now, and its clock may be a little behind ours."""
 OFFLINE_CAP = 20
@@ -151,7 +153,8 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
             account=account,
             issuer_name=issuer.name,
             balances=_balances(tx, site, account),
-            journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME),
+            journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME)[0],
+            demo=site.demo,
         )
 
 
@@ -166,15 +169,17 @@ def show_balance(request: Asked, site: Here) -> Response[str]:
 def show_last_journeys(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
-        return page("wallet/_journeys.html", journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME))
+        return page("wallet/_journeys.html", journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME)[0])
 
 
 @get("/wallet/journeys", sync_to_thread=True, include_in_schema=False)
-def show_journeys(request: Asked, site: Here) -> Response[str]:
+def show_journeys(request: Asked, site: Here, after: After = "") -> Response[str]:
     account = get_account(request, site)
     with site.ctx.tx() as tx:
-        journeys = _last_journeys(tx, account, JOURNEYS_ON_PAGE)
-    return page("wallet/journeys.html", here="journeys", account=account, journeys=journeys, next_page="")
+        journeys, older = _last_journeys(tx, account, JOURNEYS_ON_PAGE, after)
+    return page(
+        "wallet/journeys.html", here="journeys", account=account, journeys=journeys, after=after, older=older
+    )
 
 
 @get("/wallet/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
@@ -189,19 +194,25 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
 
 
 @get("/wallet/statement", sync_to_thread=True, include_in_schema=False)
-def show_statement(request: Asked, site: Here) -> Response[str]:
+def show_statement(request: Asked, site: Here, after: After = "") -> Response[str]:
     account = get_account(request, site)
+    partition = site.ctx.directory.partition_of(account.account_id)
     with site.ctx.tx() as tx:
         city = Places(tx).network(account.home_city_id).city
-        movements = payments.movements(tx, account.account_id, MOVEMENTS_SHOWN)
-        debts = payments.debts_of(tx, account.account_id)
+        found = payments.movements(
+            tx, account.account_id, MOVEMENTS_ON_PAGE + 1, before=read_mark(after), partition=partition
+        )
+        debts = payments.debts_of(tx, account.account_id, partition=partition)
+    movements = found[:MOVEMENTS_ON_PAGE]
     return page(
         "wallet/statement.html",
         here="statement",
         account=account,
         movements=movements,
         debts=debts,
-        zone=city.tz,
+        city=city,
+        after=after,
+        older=mark_text(movements[-1].mark) if len(found) > MOVEMENTS_ON_PAGE else "",
     )
 
 
@@ -338,9 +349,15 @@ def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
     return held or [Money(0, _currency(tx, account))]
 
 
-def _last_journeys(tx: Tx, account: identity.Account, limit: int) -> list[JourneyView]:
+def _last_journeys(
+    tx: Tx, account: identity.Account, limit: int, after: str = ""
+) -> tuple[list[JourneyView], str]:
+    """Journeys, latest first, and where the older ones begin; empty when there are none."""
     places = Places(tx)
-    return [view_journey(places, one) for one in rides.journeys(tx, account.account_id, limit=limit)]
+    found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=limit + 1)
+    shown = found[:limit]
+    older = mark_text((shown[-1].started_at, shown[-1].journey_id)) if len(found) > limit else ""
+    return [view_journey(places, one) for one in shown], older
 
 
 def _currency(tx: Tx, account: identity.Account) -> str:
