@@ -68,12 +68,18 @@ class Served:
             self.server = None
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one HANSA_CHROMIUM names."""
+def find_chromium() -> str:
+    """The path of the Chromium to test with; skips the test where there is none."""
     program = os.environ.get("HANSA_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("Chromium is not installed: apt-get install chromium, or name one in HANSA_CHROMIUM.")
+    return program
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, or the one HANSA_CHROMIUM names."""
+    program = find_chromium()
     if find_browser_files() is None:
         pytest.skip("The browser files are not installed: run make setup.")
     with sync_playwright() as playwright:
