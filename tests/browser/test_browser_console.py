@@ -49,6 +49,30 @@ def test_a_net_position_opens_down_to_its_taps(served: Served, desk: BrowserCont
     expect(page.get_by_text(f"{WAY_IN}, number 1, entry")).to_be_visible()
 
 
+def test_a_cent_is_followed_into_the_books_and_back(
+    served: Served, desk: BrowserContext, closed: str
+) -> None:
+    page = desk.new_page()
+    page.goto(f"{served.url}/console/days/{closed}/positions/hangzhou-card/toronto-ttc/CAD")
+    page.get_by_role("link", name="Bus 29 Dufferin").click()
+    journey = page.url
+
+    page.get_by_role("link", name="Wallet of Gao Lan").click()
+    expect(page.get_by_role("heading", name="Wallet of Gao Lan")).to_be_visible()
+    with served.ctx.tx() as tx:  # a page that asks on after its transaction would leave one open
+        assert tx.execute(LEFT_OPEN).fetchall() == []
+    page.get_by_role("link", name="journey", exact=True).first.click()
+
+    expect(page.get_by_role("heading", name="In the books")).to_be_visible()
+    assert page.url == journey
+
+
+LEFT_OPEN = """
+select query from pg_stat_activity
+where datname = current_database() and state like 'idle in transaction%' and pid <> pg_backend_pid()
+"""
+
+
 def test_a_bank_file_downloads(served: Served, desk: BrowserContext, closed: str) -> None:
     page = desk.new_page()
     page.goto(f"{served.url}/console/files")

@@ -343,13 +343,14 @@ def show_account(
         lines = _lines(tx, names, shown)
         balance = ledger.balance(tx, wanted)
         rider = names.rider(record)
+        name = names.of(record)
     meaning = ledger.CHART[record.code].meaning
     last = shown[-1].booked.place if len(found) > LINES_ON_PAGE else None
     return page(
         "console/account.html",
         here="ledger",
         record=record,
-        name=names.of(record),
+        name=name,
         meaning=meaning[:1].upper() + meaning[1:],
         balance=balance,
         rider=rider,
