@@ -70,3 +70,17 @@ def test_a_worker_begins_and_stops(committed_ctx: Context) -> None:
     seen = len(turns)
 
     assert len(turns) == seen >= 3
+
+
+def test_a_worker_outlives_a_fault(committed_ctx: Context) -> None:
+    turns: list[int] = []
+    enough = Event()
+
+    def stumble() -> None:
+        turns.append(1)
+        if len(turns) == 1:
+            raise ZeroDivisionError
+        enough.set()
+
+    with Worker(committed_ctx, pause_s=0.01, before=stumble):
+        assert enough.wait(timeout=30)

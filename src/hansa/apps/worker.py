@@ -73,5 +73,7 @@ class Worker:
                 done = work_once(self._ctx)
             except HansaError as error:
                 logger.warning("%s: %s", error.code, error.detail)
+            except Exception:  # a fault of ours must not stop the rest of the work for good
+                logger.exception("A turn of the worker failed; the next one tries again.")
             if not done:
                 self._stopped.wait(self._pause_s)
