@@ -76,7 +76,7 @@ class Places:
 
     def stop_name(self, city_id: str, stop_id: str | None) -> str:
         stop = self.network(city_id).stops.get(stop_id or "")
-        return stop.name if stop else (stop_id or "aboard")
+        return stop.name if stop else (stop_id or "On board")
 
     def line_name(self, city_id: str, line_id: str | None) -> str:
         line = self.network(city_id).lines.get(line_id or "")
