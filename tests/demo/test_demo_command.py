@@ -6,9 +6,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from hansa import atlas, clearing, identity, ledger, rides, trust
+from hansa.apps.demo.run import AnotherDemoStands, DemoRun
+from hansa.apps.demo.spec import Spec
+from hansa.apps.open import opened
+from hansa.apps.web.demo_rates import keep_rates
+from hansa.apps.worker import work_once
+from hansa.kernel import FixedClock, fact_id
 
 pytestmark = pytest.mark.slow
 
@@ -122,3 +131,71 @@ def test_a_business_day_that_is_not_over_is_not_closed(home: Path, told: str) ->
 
     assert refused.returncode == 1
     assert "clearing.day_not_over" in refused.stderr
+
+
+def test_a_database_holds_one_demonstration(home: Path, told: str, tmp_path: Path) -> None:
+    with opened(home) as ctx:
+        other = DemoRun(ctx, FixedClock(ctx.clock.now()), Spec(riders=150), tmp_path / "other")
+
+        with pytest.raises(AnotherDemoStands, match="another folder"):
+            other.run()
+
+        with ctx.tx() as tx:
+            assert ledger.trial_balance(tx).is_even
+
+
+def test_rides_after_the_day_leave_its_proof_standing(home: Path, told: str) -> None:
+    """Someone rides at a gate screen, the demonstration is started again: every check still holds."""
+    clock = FixedClock(datetime(2026, 11, 20, 9, tzinfo=UTC))
+    with opened(home, clock=clock) as ctx:
+        with ctx.tx() as tx:
+            gates = {gate.gate_id: gate for gate in trust.list_gates(tx, "hangzhou-metro")}
+            rider = identity.list_accounts(tx, limit=1)[0]
+            rides.register_tokens(
+                tx,
+                [
+                    rides.Token(
+                        cti=b"later on",
+                        account_id=rider.account_id,
+                        issuer_id=rider.issuer_id,
+                        wallet_currency=atlas.get_city(tx, rider.home_city_id).currency,
+                        rider_class="adult",
+                        expires_at=clock.at + timedelta(hours=8),
+                    )
+                ],
+            )
+        keep_rates(ctx, clock.at.date())
+        entry = next(gate for gate in gates.values() if gate.action == "entry")
+        way_out = next(
+            gate for gate in gates.values() if gate.action == "exit" and gate.stop_id != entry.stop_id
+        )
+        taps = [
+            rides.Tap(
+                tap_id=fact_id(at, gate.gate_id, 900_001),
+                gate_id=gate.gate_id,
+                sequence=900_001,
+                action=gate.action,
+                stop_id=gate.stop_id,
+                tapped_at=at,
+                cti=b"later on",
+                counter=number,
+                kid=bytes(4),
+                made_at=at,
+                list_version=1,
+                chain=bytes(32),
+            )
+            for number, (gate, at) in enumerate(
+                ((entry, clock.at - timedelta(minutes=40)), (way_out, clock.at - timedelta(minutes=10))),
+                start=1,
+            )
+        ]
+        assert rides.record_taps(ctx, None, taps).recorded == 2
+        while work_once(ctx):
+            pass
+        clock.at += timedelta(days=1, hours=2)
+        clearing.close_day(ctx, clock.at.date() - timedelta(days=1))
+
+    again = hansa(home, "demo", "--once", "--riders", "150", "--json")
+
+    assert again.returncode == 0, again.stdout[-2000:]
+    assert json.loads(again.stdout.splitlines()[-1]) == json.loads(told.splitlines()[-1])

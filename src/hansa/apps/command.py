@@ -1,6 +1,7 @@
 """The ``hansa`` command line. Each command does one thing, says what it did, and fails with a remedy."""
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -88,7 +89,7 @@ def demo(
     Killed half-way, the same command again finishes the day to the same cent.
     """
     from hansa.apps import web
-    from hansa.apps.demo.run import DemoRun
+    from hansa.apps.demo.run import DemoRun, claim_home
     from hansa.apps.demo.show import Bars, closing_page
 
     spec = Spec(riders=riders, seed=seed, day=day.date())
@@ -96,6 +97,7 @@ def demo(
         web.listen(host, port).close()
     if fresh and home.exists():
         _throw_away(home)
+    claim_home(home, spec)
     clock = FixedClock(SystemClock().now())
     out.print(f"[bold]Hansa {__version__}[/bold] · one account, honoured in every city", highlight=False)
     with opened(home, clock=clock) as ctx:
@@ -105,7 +107,7 @@ def demo(
         closing_page(out, summary, home)
         if as_json:
             print(json.dumps(summary.cents()), flush=True)
-        if not all(check.holds for check in summary.checks):
+        if once and not all(check.holds for check in summary.checks):
             raise typer.Exit(1)
         if not once:
             _serve(replace(ctx, clock=SystemClock()), home, host, port)
@@ -313,6 +315,10 @@ def _told() -> Generator[None]:
 
 def _throw_away(home: Path) -> None:
     """Remove an earlier demonstration; nothing else is ever removed."""
+    if os.environ.get("HANSA_DATABASE_URL"):
+        raise typer.BadParameter(
+            "--fresh cannot empty the database of HANSA_DATABASE_URL; make a new one and name it."
+        )
     if (home / "demo.json").is_file():
         EmbeddedServer(home).wipe()
         shutil.rmtree(

@@ -100,6 +100,10 @@ def read_gtfs(source: Path | bytes, *, city: City, operator_id: str) -> GtfsFeed
     agencies, operator = _agencies(files["agency.txt"], problems, city, operator_id)
     places = _places(files["stops.txt"], problems)
     routes = _routes(files["routes.txt"], problems, agencies)
+    if not places or not routes:
+        problems.refuse_if_any(
+            label
+        )  # a table that could not be read at all: not also every row that names it
     services = _services(files, problems)
     shapes = _shapes(files.get("shapes.txt"), problems)
     trips = _trips(files["trips.txt"], problems, routes, services, shapes)

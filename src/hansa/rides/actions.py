@@ -386,6 +386,11 @@ def fares_by_city(tx: Tx, day: date) -> list[CityFares]:
     ]
 
 
+def posted_total(tx: Tx) -> dict[str, int]:
+    """All charges ever posted, by currency: what position accounts have taken in from rides, to the cent."""
+    return store.posted_by_currency(tx)
+
+
 def flow(tx: Tx, day: date) -> Flow:
     """A service day of the whole league: taps and refusals by five minutes, by stop and by line."""
     versions = sorted(Tariffs(tx).all_latest(), key=lambda version: version.city_id)

@@ -951,3 +951,13 @@ def fares_by_operator(tx: Tx, day: date) -> list[tuple[str, str, int, int, int, 
         (row[0], row[1], row[2], row[3], row[4], row[5], int(row[6]))
         for row in tx.execute(FARES_BY_OPERATOR, (day,))
     ]
+
+
+POSTED_BY_CURRENCY = """
+select currency, sum(amount_minor) from rides.charges where status = 'posted' group by currency order by currency
+"""
+
+
+def posted_by_currency(tx: Tx) -> dict[str, int]:
+    """All charges ever posted, in minor units."""
+    return {row[0]: int(row[1]) for row in tx.execute(POSTED_BY_CURRENCY)}

@@ -16,12 +16,12 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import ClassVar, Protocol, TypeVar
 
-from hansa import clearing, ledger, rides, settlement, trust
+from hansa import clearing, ledger, rides, settlement, store, trust
 from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter
 from hansa.apps.demo.league import League, build_league, settle_people
 from hansa.apps.demo.people import Rider
 from hansa.apps.demo.spec import Spec
-from hansa.kernel import FixedClock, HansaError
+from hansa.kernel import FixedClock, HansaError, new_id
 from hansa.store import Context
 
 TAPS_PER_BATCH = 2_000
@@ -127,7 +127,7 @@ class DemoRun:
         self.summary = Summary(spec)
 
     def run(self) -> Summary:
-        self._claim_home()
+        self._claim_books()
         self.clock.at = _instant(self.spec.day - timedelta(days=1), 9)
         league = self._build()
         riders = self._people(league)
@@ -151,23 +151,23 @@ class DemoRun:
 
     # -- stages --------------------------------------------------------------------------------------------
 
-    def _claim_home(self) -> None:
-        """One folder, one demonstration: the books of another spec are never mixed in."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        mine = {"riders": self.spec.riders, "seed": self.spec.seed, "day": self.spec.day.isoformat()}
-        marker = self.home / "demo.json"
-        if marker.exists():
-            theirs = json.loads(marker.read_text())
-            if theirs != mine:
-                said = ", ".join(f"{name} {value}" for name, value in theirs.items())
-                raise AnotherDemoStands(
-                    f"{self.home} holds the demonstration made from {said}. "
-                    "Ask for the same numbers, start over with --fresh, or choose another folder with --home."
-                )
-            return
-        fresh = marker.with_suffix(".new")
-        fresh.write_text(json.dumps(mine))
-        fresh.replace(marker)
+    def _claim_books(self) -> None:
+        """One database, one demonstration: the books of another spec, or of another folder, are never mixed in."""
+        mine = claim_home(self.home, self.spec)
+        try:
+            with self.ctx.tx() as tx:
+                known = store.idempotent(tx, "demonstration", store.request_digest(mine), scope="hansa.demo")
+                if known is None and trust.list_members(tx):
+                    raise AnotherDemoStands(
+                        "This database holds a league already, and not a demonstration. Name an empty one."
+                    )
+                if known is None:
+                    store.remember(tx, "demonstration", {"home": str(self.home)}, scope="hansa.demo")
+        except store.IdempotencyConflict as error:
+            raise AnotherDemoStands(
+                "This database holds the demonstration of another folder or of other numbers. Name an empty database "
+                "in HANSA_DATABASE_URL, or the folder that demonstration was made in with --home."
+            ) from error
 
     def _build(self) -> League:
         with self._stage("league", "Six cities join the league", None, "stops") as count:
@@ -352,31 +352,39 @@ class DemoRun:
             nets: Counter[str] = Counter()
             for net in self.summary.nets:
                 nets[net.currency] += net.net
-            charged: Counter[str] = Counter()
+            of_the_day: Counter[str] = Counter()
             for fare in self.summary.fares:
-                charged[fare.currency] += fare.charged_minor
-            cleared: Counter[str] = Counter()
+                of_the_day[fare.currency] += fare.charged_minor
             for position in self.summary.positions:
-                cleared[position.currency] += position.gross
-            open_positions = [
-                (role.issuer_id, operator.operator_id, league.currency(operator.city_id))
-                for role in league.facts.cities
-                for operator in league.facts.cities
-            ]
-            ids = {clearing.position_account(i, o, c): c for i, o, c in open_positions}
-            waiting: Counter[str] = Counter()
-            for account_id, balance in ledger.balances(tx, list(ids)).items():
-                waiting[ids[account_id]] += balance.credits_posted - balance.debits_posted
-            self.summary.next_day = {currency: minor for currency, minor in sorted(waiting.items()) if minor}
-            explained = all(charged[c] == cleared[c] + waiting[c] for c in charged | cleared | waiting)
+                of_the_day[position.currency] -= position.gross
+            self.summary.next_day = {
+                currency: minor for currency, minor in sorted(of_the_day.items()) if minor
+            }
+            explained = self._taken_in(league, tx) == rides.posted_total(tx)
             self.summary.checks = [
                 Check("Debits equal credits in every currency", trial.is_even),
                 Check("Every balance is the sum of its transfers, and every block is chained", not findings),
                 Check("Net positions sum to zero in each currency", not any(nets.values())),
-                Check("Fares charged = cleared + waiting for the next day, to the cent", explained),
+                Check("All fares ever charged = cleared + waiting for the next day, to the cent", explained),
                 Check("Every bank payment came back on a statement", self.summary.breaks == 0),
             ]
             count.add(len(self.summary.checks))
+
+    def _taken_in(self, league: League, tx: store.Tx) -> dict[str, int]:
+        """What position accounts ever took in, by currency: cleared on any day, or waiting for the next."""
+        taken: Counter[str] = Counter()
+        for day in clearing.list_days(tx, limit=10_000):
+            for position in clearing.positions(tx, day.day):
+                taken[position.currency] += position.gross
+        ids = {
+            clearing.position_account(issuer.issuer_id, operator.operator_id, currency): currency
+            for issuer in league.facts.cities
+            for operator in league.facts.cities
+            for currency in (league.currency(operator.city_id),)
+        }
+        for account_id, balance in ledger.balances(tx, list(ids)).items():
+            taken[ids[account_id]] += balance.credits_posted - balance.debits_posted
+        return dict(sorted(taken.items()))
 
     @contextmanager
     def _stage(self, stage: str, title: str, total: int | None, unit: str) -> Generator["_Count"]:
@@ -396,6 +404,26 @@ class _Count:
     def add(self, number: int) -> None:
         self.done += number
         self.watcher.advance(self.stage, self.done, self.total)
+
+
+def claim_home(home: Path, spec: Spec) -> str:
+    """Make this folder the home of one demonstration; gives the text that stands for it and no other.
+
+    Errors: AnotherDemoStands when the folder holds one made from other numbers.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    mine: dict[str, object] = {"riders": spec.riders, "seed": spec.seed, "day": spec.day.isoformat()}
+    marker = home / "demo.json"
+    if not marker.exists():
+        write_whole(marker, json.dumps(mine | {"id": str(new_id())}).encode())
+    theirs: dict[str, object] = json.loads(marker.read_text())
+    if {name: theirs.get(name) for name in mine} != mine:
+        said = ", ".join(f"{name} {theirs.get(name)}" for name in mine)
+        raise AnotherDemoStands(
+            f"{home} holds the demonstration made from {said}. "
+            "Ask for the same numbers, start over with --fresh, or choose another folder with --home."
+        )
+    return json.dumps(theirs, sort_keys=True)
 
 
 def batches(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
