@@ -17,7 +17,9 @@ from hansa.store import Context
 from ledger.books import Books, a_transfer, account_id, transfer_id
 
 Client = TestClient[Litestar]
-MEMBER = trust.Caller("key", "member", frozenset({"ledger:read", "ledger:write"}))
+BOTH = frozenset({"ledger:read", "ledger:write"})
+LEAGUE = trust.Caller("league", "league", BOTH, trust.MemberId("league"))
+MEMBER = trust.Caller("london-tfl", "operator", BOTH, trust.MemberId("london-tfl"))
 
 
 def problem(_: Request[object, object, State], error: HansaError) -> Response[dict[str, object]]:
@@ -56,7 +58,7 @@ def client_of(books: Books) -> Iterator[Callable[[trust.Caller], Client]]:
 
 @pytest.fixture
 def client(client_of: Callable[[trust.Caller], Client]) -> Client:
-    return client_of(MEMBER)
+    return client_of(LEAGUE)
 
 
 def body(name: str, amount: int = 30, **changes: Any) -> dict[str, Any]:
@@ -114,6 +116,7 @@ def test_transfers_are_booked_and_each_gets_its_result(client: Client, books: Bo
         ([body("t", event_at="9999-12-31T23:59:59-08:00")], 422),
         ([body("t", flags=["expired"])], 200),
         ([body("t", flags=["loudly"])], 422),
+        ([body("t", code=999)], 422),
         ([body("t", memo="x" * 201)], 400),
         ([body("t", memo="a\0b")], 200),
         ([body("t", currency="YUAN")], 400),
@@ -145,9 +148,9 @@ def test_a_refusal_of_the_form_names_the_field(client: Client) -> None:
     ("caller", "read", "write"),
     [
         (trust.ANONYMOUS, 401, 401),
-        (trust.Caller("key", "member"), 403, 403),
-        (trust.Caller("key", "member", frozenset({"ledger:read"})), 200, 403),
-        (trust.Caller("key", "member", frozenset({"ledger:write"})), 403, 200),
+        (trust.Caller("key", "league"), 403, 403),
+        (trust.Caller("key", "league", frozenset({"ledger:read"})), 200, 403),
+        (trust.Caller("key", "league", frozenset({"ledger:write"})), 403, 200),
     ],
 )
 def test_the_books_are_open_to_those_with_the_scope(
@@ -160,6 +163,53 @@ def test_the_books_are_open_to_those_with_the_scope(
     paths.append(f"transfers/{transfer_id('fund ann 100')}")
     assert {client.get(f"/v1/ledger/{path}").status_code for path in paths} == {read}
     assert client.post("/v1/ledger/transfers", json={"transfers": [body("t")]}).status_code == write
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        MEMBER,
+        trust.Caller("someone", "member", BOTH, trust.MemberId("someone")),
+        trust.Caller("bank", "member", BOTH, trust.MemberId("bank")),
+        trust.Caller("gate", "gate", BOTH, trust.MemberId("someone")),
+    ],
+)
+def test_nobody_but_the_league_moves_money_by_hand(
+    client_of: Callable[[trust.Caller], Client], books: Books, caller: trust.Caller
+) -> None:
+    before = books.balances()
+
+    answer = client_of(caller).post("/v1/ledger/transfers", json={"transfers": [body("taken")]})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "trust.not_allowed")
+    assert books.balances() == before
+
+
+# who | status of ann's account, its statement, a transfer of hers, the trial balance
+@pytest.mark.parametrize(
+    ("caller", "statuses"),
+    [
+        (LEAGUE, [200, 200, 200, 200]),
+        (trust.Caller("ann", "member", BOTH, trust.MemberId("ann")), [200, 200, 200, 403]),
+        (trust.Caller("gate", "gate", BOTH, trust.MemberId("someone")), [404, 404, 404, 403]),
+        (trust.Caller("person", "person", BOTH), [404, 404, 404, 403]),
+        (MEMBER, [404, 404, 404, 403]),
+    ],
+)
+def test_a_member_reads_the_accounts_it_holds(
+    client_of: Callable[[trust.Caller], Client], caller: trust.Caller, statuses: list[int]
+) -> None:
+    client = client_of(caller)
+    account = account_id("ann")
+    paths = [f"accounts/{account}", f"accounts/{account}/statement"]
+    paths += [f"transfers/{transfer_id('fund ann 100')}", "trial-balance"]
+
+    answers = [client.get(f"/v1/ledger/{path}") for path in paths]
+
+    assert [answer.status_code for answer in answers] == statuses
+    if statuses[0] == 404:
+        codes = [answer.json()["code"] for answer in answers[:3]]
+        assert codes == ["ledger.unknown_account"] * 2 + ["ledger.unknown_transfer"]
 
 
 def test_an_account_shows_its_balance_now_and_then(client: Client, books: Books) -> None:

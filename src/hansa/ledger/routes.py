@@ -1,4 +1,4 @@
-"""The HTTP face of the books: for members' programs, with a key of scope ``ledger:read`` or ``ledger:write``."""
+"""The HTTP face of the books: the league reads and books everything, a member reads the accounts it holds."""
 
 import re
 from datetime import date, datetime
@@ -13,7 +13,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from hansa import trust
 from hansa.kernel import InvalidInput, Problem, in_utc
 from hansa.ledger import actions
+from hansa.ledger.chart import TransferCode
 from hansa.ledger.model import (
+    Account,
     AccountId,
     Balance,
     Booked,
@@ -25,7 +27,7 @@ from hansa.ledger.model import (
     UnknownAccount,
     UnknownTransfer,
 )
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 POST_MAX = 1_000
 """Transfers one request may carry; rooms call ``ledger.post`` with up to 8,192."""
@@ -44,6 +46,8 @@ _FLAGS = {
     "void_pending": TransferFlag.VOID_PENDING,
     "expired": TransferFlag.EXPIRED,
 }
+
+_REASONS = {int(code): code.name.lower() for code in TransferCode}
 
 
 class BalanceView(msgspec.Struct, frozen=True):
@@ -206,11 +210,14 @@ def read_account(
     account_id: FromPath[UUID],
     at: FromQuery[datetime | None] = None,
 ) -> AccountView:
-    """An account with its balance: now, or at the instant ``at``."""
+    """An account with its balance: now, or at the instant ``at``. A member reads the accounts it holds.
+
+    `ledger.unknown_account` for everyone else's too.
+    """
     caller.require("ledger:read")
     wanted = AccountId(account_id)
     with ctx.tx() as tx:
-        account = actions.get_account(tx, wanted)
+        account = _get_open_to(tx, caller, wanted)
         balance = (
             actions.balance(tx, wanted)
             if at is None
@@ -240,9 +247,10 @@ def read_statement(
     after: After = "",
     limit: Limit = 100,
 ) -> StatementPage:
-    """An account's lines, oldest first, with the balance after each."""
+    """An account's lines, oldest first, with the balance after each. A member reads the accounts it holds."""
     caller.require("ledger:read")
     with ctx.tx() as tx:
+        _get_open_to(tx, caller, AccountId(account_id))
         found = actions.statement(tx, AccountId(account_id), after=_place(after), limit=limit + 1)
     page = found[:limit]
     return StatementPage(
@@ -259,10 +267,17 @@ def read_statement(
 def read_transfer(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], transfer_id: FromPath[UUID]
 ) -> TransferView:
-    """A transfer as it stands in the books: the answer to "did it get through?"."""
+    """A transfer as it stands in the books. A member reads those of the accounts it holds.
+
+    `ledger.unknown_transfer` for everyone else's too.
+    """
     caller.require("ledger:read")
     with ctx.tx() as tx:
-        return _transfer(actions.get_transfer(tx, TransferId(transfer_id)))
+        booked = actions.get_transfer(tx, TransferId(transfer_id))
+        sides = (booked.transfer.debit, booked.transfer.credit)
+        if not any(_is_open_to(caller, actions.get_account(tx, side)) for side in sides):
+            raise UnknownTransfer(f"There is no transfer {transfer_id} in the books.")
+    return _transfer(booked)
 
 
 @post(
@@ -275,8 +290,12 @@ def read_transfer(
 def post_transfers(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[NewTransfers]
 ) -> Results:
-    """Book transfers, up to 1,000. Sending them again is harmless: each is recognised by its id."""
+    """Book transfers, up to 1,000, as the league. Again is harmless: each is recognised by its id.
+
+    `trust.not_allowed` for everyone but the league: a member's money moves by taps, top-ups and clearing.
+    """
     caller.require("ledger:write")
+    _require_league(caller)
     transfers = [_new_transfer(index, new) for index, new in enumerate(data.transfers)]
     return Results(
         [
@@ -295,8 +314,9 @@ def post_transfers(
 def read_trial_balance(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromQuery[date | None] = None
 ) -> TrialBalanceView:
-    """Every account added up by currency and kind: now, or at the end of a day (UTC)."""
+    """Every account added up by currency and kind, for the league: now, or at the end of a day (UTC)."""
     caller.require("ledger:read")
+    _require_league(caller)
     if day is not None:
         _check_year(day.year, where="day")
     with ctx.tx() as tx:
@@ -353,7 +373,32 @@ def read_blocks(
     )
 
 
+def _require_league(caller: trust.Caller) -> None:
+    if caller.kind != "league":
+        raise trust.NotAllowed("Only the league itself may do this.")
+
+
+def _is_open_to(caller: trust.Caller, account: Account) -> bool:
+    """Whether this caller may look into the account: the league, or the member that holds it."""
+    if caller.kind == "league":
+        return True
+    return caller.kind != "gate" and caller.member_id is not None and caller.member_id == account.holder
+
+
+def _get_open_to(tx: Tx, caller: trust.Caller, account_id: AccountId) -> Account:
+    """The account. Errors: UnknownAccount, also where the caller may not know that it exists."""
+    account = actions.get_account(tx, account_id)
+    if not _is_open_to(caller, account):
+        raise UnknownAccount(f"There is no account {account_id}.")
+    return account
+
+
 def _new_transfer(index: int, new: NewTransfer) -> Transfer:
+    # A code of 0 is left to the hold that the transfer ends; without one the ledger refuses it by its own result.
+    if new.code and new.code not in _REASONS:
+        known = ", ".join(f"{code} ({name})" for code, name in _REASONS.items())
+        problem = Problem(f"transfers[{index}].code", f"{new.code} says nothing", f"Use one of {known}")
+        raise InvalidInput("There is no such reason to move money.", problems=(problem,))
     flags = TransferFlag.NONE
     for flag in new.flags:
         if flag not in _FLAGS:
