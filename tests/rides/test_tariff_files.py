@@ -100,6 +100,7 @@ def test_the_parts_of_the_tariffs_that_come_with_hansa() -> None:
         ("london-tfl", 'to = "09:30"', 'to = "06:00"', "band[0].to", "is not after from"),
         ("london-tfl", 'period = "week"', 'period = "month"', "cap[0].period", "weekly and monthly caps"),
         ("london-tfl", 'zones = "1-5"', 'zones = "0-5"', "cap[3].zones", "is not a span of the zones"),
+        ("london-tfl", 'zones = "1-5"', 'zones = "5-1"', "cap[3].zones", "runs backwards"),
         (
             "london-tfl",
             '{ adult = "8.90", child',

@@ -530,7 +530,11 @@ class _Reader:
         if not isinstance(basis, ZoneBasis) or first not in basis.order or last not in basis.order:
             item.wrong("zones", f"{label!r} is not a span of the zones", 'Write zones of the basis: "1-3"')
             return None
-        return basis.order.index(first), basis.order.index(last)
+        span = basis.order.index(first), basis.order.index(last)
+        if span[0] > span[1]:
+            item.wrong("zones", f"{label!r} runs backwards", f'Write "{last}-{first}"')
+            return None
+        return span
 
 
 def _minor(text: str, exponent: int) -> int | None:
