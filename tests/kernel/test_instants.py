@@ -105,3 +105,11 @@ def test_clocks_tell_utc() -> None:
 
     assert fixed.now() == datetime(2026, 11, 17, 12, tzinfo=UTC)
     assert SystemClock().now().tzinfo is UTC
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_that_utc_cannot_write_is_refused(instant: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        in_utc(datetime.fromisoformat(instant), where="tapped_at")
+
+    assert refused.value.problems[0].where == "tapped_at"

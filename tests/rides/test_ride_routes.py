@@ -25,6 +25,13 @@ OPERATOR = trust.Caller("operator", "operator", frozenset({"taps:write"}), membe
 ISSUER = trust.Caller(
     "issuer", "member", frozenset({"tokens:write"}), member_id=trust.MemberId("beijing-card")
 )
+GATE = trust.Caller(
+    f"{NEAR[0]}/entry",
+    "gate",
+    frozenset({"taps:write"}),
+    member_id=trust.MemberId(BEIJING),
+    gate_id=f"{NEAR[0]}/entry",
+)
 RIDER = trust.Caller("person", "person", frozenset({"wallet"}), account_id=str(account_of(1)))
 STRANGER = trust.Caller("person", "person", frozenset({"wallet"}), account_id=str(account_of(2)))
 
@@ -103,6 +110,59 @@ def test_another_operators_gates_are_unknown(league: League, client_of: ClientOf
     assert league.books("taps") == 0
 
 
+def test_a_gate_hands_in_its_own_taps_only(league: League, client_of: ClientOf) -> None:
+    own, other = (body(tap) for tap in a_ride(league))
+
+    answer = client_of(GATE).post("/v1/taps", json={"taps": [other, own]}).json()
+
+    assert answer["recorded"] == 1
+    assert [(one["index"], one["code"]) for one in answer["refused"]] == [(0, "rides.unknown_gate")]
+    assert league.books("taps") == 1
+
+
+def test_a_gate_tells_of_its_own_refusals_only(league: League, client_of: ClientOf) -> None:
+    told = [
+        {"gate_id": f"{stop}/entry", "minute": "2026-11-17T04:00:00Z", "reason": "replay", "count": 2}
+        for stop in NEAR
+    ]
+    client = client_of(GATE)
+
+    other = client.post("/v1/refusals", json={"refusals": told})
+    with league.ctx.tx() as tx:
+        kept = tx.execute("select count(*) from rides.refusals").fetchone()
+    own = client.post("/v1/refusals", json={"refusals": told[:1]})
+
+    assert (other.status_code, other.json()["code"]) == (404, "trust.unknown_gate")
+    assert kept == (0,)
+    assert own.json() == {"taken": 1}
+
+
+OUT_OF_TIME = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+
+
+@pytest.mark.parametrize("instant", OUT_OF_TIME)
+@pytest.mark.parametrize("field", ["tapped_at", "made_at"])
+def test_a_tap_out_of_time_is_refused(league: League, client_of: ClientOf, field: str, instant: str) -> None:
+    tap = body(a_ride(league)[0]) | {field: instant}
+
+    answer = client_of(OPERATOR).post("/v1/taps", json={"taps": [tap]})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "hansa.invalid_input")
+    assert league.books("taps") == 0
+
+
+@pytest.mark.parametrize("minute", [*OUT_OF_TIME, "0001-01-01T00:00:00Z", "9999-12-31T23:59:00Z"])
+def test_refusals_out_of_time_are_refused(league: League, client_of: ClientOf, minute: str) -> None:
+    told = {"gate_id": f"{NEAR[0]}/entry", "minute": minute, "reason": "replay", "count": 2}
+
+    answer = client_of(OPERATOR).post("/v1/refusals", json={"refusals": [told]})
+
+    with league.ctx.tx() as tx:
+        kept = tx.execute("select count(*) from rides.refusals").fetchone()
+    assert (answer.status_code, answer.json()["code"]) == (422, "hansa.invalid_input")
+    assert kept == (0,)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -165,6 +225,7 @@ def test_only_who_may_hands_in(
 
 
 def test_an_issuer_tells_of_its_own_tokens_only(league: League, client_of: ClientOf) -> None:
+    league.open_money(7, 0)
     token = {
         "cti": "0102030405060708",
         "account_id": str(account_of(7)),
@@ -185,6 +246,38 @@ def test_an_issuer_tells_of_its_own_tokens_only(league: League, client_of: Clien
     assert (changed.status_code, changed.json()["code"]) == (409, "rides.token_conflict")
 
 
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"account_id": str(account_of(8))}, 404, "identity.unknown_account"),
+        ({"account_id": str(account_of(9))}, 404, "identity.unknown_account"),  # another issuer's
+        ({"wallet_currency": "ZZZ"}, 422, "money.unknown_currency"),
+        ({"expires_at": OUT_OF_TIME[0]}, 422, "hansa.invalid_input"),
+    ],
+)
+def test_a_token_stands_for_an_account_of_its_issuer(
+    league: League, client_of: ClientOf, change: dict[str, str], status: int, code: str
+) -> None:
+    league.open_money(7, 0)
+    league.open_money(9, 0, issuer="london-card", currency="GBP")
+    good = {
+        "cti": "0102030405060708",
+        "account_id": str(account_of(7)),
+        "issuer_id": "beijing-card",
+        "wallet_currency": "CNY",
+        "rider_class": "adult",
+        "expires_at": "2026-11-18T00:00:00Z",
+    }
+    bad = good | {"cti": "0102030405060709"} | change
+
+    answer = client_of(ISSUER).post("/v1/tokens", json={"tokens": [good, bad]})
+
+    with league.ctx.tx() as tx:
+        kept = tx.execute("select count(*) from rides.tokens").fetchone()
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert kept == (0,)
+
+
 def test_a_rider_sees_a_journey_down_to_its_taps_and_a_stranger_does_not(
     league: League, client_of: ClientOf
 ) -> None:
@@ -194,13 +287,13 @@ def test_a_rider_sees_a_journey_down_to_its_taps_and_a_stranger_does_not(
     path = f"/v1/journeys/{taps[0].tap_id}"
 
     seen = client_of(RIDER).get(path).json()
-    strangers = [client_of(one).get(path) for one in (STRANGER, ISSUER, OPERATOR, trust.ANONYMOUS)]
+    strangers = [client_of(one).get(path) for one in (STRANGER, ISSUER, OPERATOR, GATE, trust.ANONYMOUS)]
 
     assert seen["journey"]["fare"] == {"minor": 300, "currency": "CNY"}
     assert [step["text"] for step in seen["journey"]["steps"]][1] == "Up to 6 km, adult: ¥3.00"
     assert [tap["tap_id"] for tap in seen["taps"]] == [str(tap.tap_id) for tap in taps]
     assert [charge["revision"] for charge in seen["charges"]] == [0]
-    assert [one.status_code for one in strangers] == [404, 200, 200, 401]
+    assert [one.status_code for one in strangers] == [404, 200, 200, 404, 401]
 
 
 def test_journeys_come_page_by_page(league: League, client_of: ClientOf) -> None:
@@ -223,6 +316,7 @@ def test_another_riders_journeys_are_for_the_league_alone(league: League, client
 
     assert client_of(STRANGER).get("/v1/journeys", params=params).status_code == 403
     assert client_of(trust.ANONYMOUS).get("/v1/journeys").status_code == 401
+    assert client_of(LEAGUE).get("/v1/journeys").status_code == 403  # it names no account
     assert client_of(LEAGUE).get("/v1/journeys", params=params).json() == {"journeys": [], "next": None}
 
 

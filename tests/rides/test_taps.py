@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hansa import rides, trust
+from hansa.kernel import UnknownCurrency
 from hansa.rides import TapBatchTooLarge, TapReceipt, TokenConflict
 from hansa.store import Context
 from rides.riding import League, account_of
@@ -56,6 +57,9 @@ def test_an_empty_batch_is_taken(league: League) -> None:
         ("rides.unknown_token", {"cti": b"stranger"}),
         ("rides.tap_from_future", {"tapped_at": datetime(2026, 11, 17, 12, 5, 1, tzinfo=UTC)}),
         ("rides.tap_conflict", {"sequence": 99}),
+        ("rides.wrong_action", {"action": "entry"}),
+        ("rides.wrong_stop", {"stop_id": A}),
+        ("rides.wrong_stop", {"stop_id": "beijing/nowhere"}),
     ],
 )
 def test_a_refused_tap_is_named_and_holds_up_no_other(
@@ -70,6 +74,34 @@ def test_a_refused_tap_is_named_and_holds_up_no_other(
     assert [(one.index, one.code) for one in receipt.refused] == [(0, code)]
     assert receipt.refused[0].detail
     assert league.books("taps") == 1
+
+
+@pytest.mark.parametrize(("stop_id", "codes"), [(None, []), (A, []), ("london/bank", ["rides.wrong_stop"])])
+def test_a_gate_on_board_names_stops_of_its_city_only(
+    league: League, stop_id: str | None, codes: list[str]
+) -> None:
+    (line,) = [place for _, place, action in league.gates if action == "board"][:1]
+    assert line is not None
+    tap = league.tap(OPERATOR, line, "board", EIGHT, league.rider(1))
+
+    receipt = league.hand_in([replace(tap, stop_id=stop_id)])
+
+    assert [one.code for one in receipt.refused] == codes
+    assert league.books("taps") == 1 - len(codes)
+
+
+@pytest.mark.parametrize(("late_s", "codes"), [(30, []), (31, ["rides.token_expired"])])
+def test_an_ended_token_makes_no_taps(league: League, late_s: int, codes: list[str]) -> None:
+    cti = b"ended 01"
+    token = rides.Token(cti, account_of(1), "beijing-card", "CNY", "adult", EIGHT)
+    with league.ctx.tx() as tx:
+        rides.register_tokens(tx, [token])
+    tap = league.tap(OPERATOR, A, "entry", EIGHT + timedelta(seconds=late_s), cti)
+
+    receipt = league.hand_in([tap])
+
+    assert [one.code for one in receipt.refused] == codes
+    assert league.books("taps") == 1 - len(codes)
 
 
 def test_a_gate_clock_may_run_five_minutes_ahead(league: League) -> None:
@@ -136,6 +168,20 @@ def test_a_token_stands_for_one_account_for_ever(league: League) -> None:
         rides.register_tokens(tx, [token])
 
     assert league.rider(1) == cti  # again with the same is harmless
+
+
+def test_a_token_for_a_wallet_in_no_currency_is_refused(league: League) -> None:
+    expires_at = datetime(2027, 1, 1, tzinfo=UTC)
+    tokens = [
+        rides.Token(cti, account_of(1), "beijing-card", currency, "adult", expires_at)
+        for cti, currency in ((b"in yuan.", "CNY"), (b"in shell", "ZZZ"))
+    ]
+
+    with pytest.raises(UnknownCurrency), league.ctx.tx() as tx:
+        rides.register_tokens(tx, tokens)
+
+    receipt = league.hand_in([league.tap(OPERATOR, A, "entry", EIGHT, b"in yuan.")])
+    assert [one.code for one in receipt.refused] == ["rides.unknown_token"]
 
 
 def test_a_replaced_gate_learns_where_its_numbers_stand(league: League) -> None:

@@ -44,7 +44,7 @@ def test_a_key_says_who_calls(
         secret = trust.create_api_key(tx, member_id, ["taps:write"], gate_id=gate_id)
 
         assert trust.caller_of_key(tx, secret) == Caller(
-            caller_id, kind, frozenset({"taps:write"}), MemberId(member_id)
+            caller_id, kind, frozenset({"taps:write"}), MemberId(member_id), gate_id=gate_id
         )
 
 

@@ -34,13 +34,20 @@ class FixedClock:
 
 
 def in_utc(instant: datetime, *, where: str = "instant") -> datetime:
-    """The same instant in UTC. Errors: InvalidInput when it names no offset from UTC."""
+    """The same instant in UTC.
+
+    Errors: InvalidInput when it names no offset from UTC, or lies in UTC before the year 1 or after 9999.
+    """
     if instant.tzinfo is None:
         raise InvalidInput(
             "An instant needs an offset from UTC.",
             problems=(Problem(where, f"{instant.isoformat()} has no offset", "End it with Z or +08:00"),),
         )
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        problem = Problem(where, f"{instant.isoformat()} is no instant in UTC", "Give one of our time")
+        raise InvalidInput("An instant lies outside of time.", problems=(problem,)) from error
 
 
 def service_day(instant: datetime, tz: str, starts: time = time(0)) -> date:

@@ -5,7 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, service_day_bounds
+from hansa.kernel import (
+    CURRENCY_EXPONENTS,
+    HansaError,
+    InvalidInput,
+    Money,
+    Problem,
+    UnknownCurrency,
+    fact_id,
+    service_day_bounds,
+)
 from hansa.rides import store
 from hansa.rides.fares import Quote, Unpriceable
 from hansa.rides.model import (
@@ -42,6 +51,9 @@ AHEAD_MAX = timedelta(minutes=5)
 
 BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
 """A tap from before this comes from a clock that lost its time."""
+
+EXPIRED_MAX = timedelta(seconds=30)
+"""How long after a ride token's end a gate may still let it in: the skew that gates forgive."""
 
 CHARGES_MAX = 2_000
 """Charges in one call of payments, so that its chains stay within one ledger batch."""
@@ -118,10 +130,13 @@ def quote(
 def register_tokens(tx: Tx, tokens: Sequence[Token]) -> None:
     """Tell whom ride tokens stand for. Again with the same is harmless.
 
-    Errors: TokenConflict when a token id is known with anything else; nothing is kept then.
+    Errors: UnknownCurrency; TokenConflict when a token id is known with anything else. Nothing is kept then.
     """
     if not tokens:
         return
+    for token in tokens:
+        if token.wallet_currency not in CURRENCY_EXPONENTS:
+            raise UnknownCurrency(f"{token.wallet_currency!r} is no active currency of ISO 4217.")
     store.insert_tokens(tx, tokens)
     known = store.find_tokens(tx, [token.cti for token in tokens])
     for token in tokens:
@@ -151,7 +166,7 @@ def record_taps(
         if operator_id is not None:
             gates = {one: gate for one, gate in gates.items() if gate.operator_id == operator_id}
         tokens = store.find_tokens(tx, [tap.cti for tap in taps])
-        good, refused, repeats = _sort_out(ctx, taps, gates, tokens, now)
+        good, refused, repeats = _sort_out(ctx, taps, gates, tokens, _stops_to_name(tx, taps, gates), now)
         recorded, duplicates, conflicts = _keep(tx, good, now)
         refused += conflicts
         return TapReceipt(recorded, duplicates + repeats, tuple(sorted(refused, key=lambda one: one.index)))
@@ -162,6 +177,7 @@ def _sort_out(
     taps: Sequence[TapLike],
     gates: dict[str, trust.GateRecord],
     tokens: dict[bytes, Token],
+    stops: dict[str, frozenset[str]],
     now: datetime,
 ) -> tuple[dict[int, KnownTap], list[RefusedTap], int]:
     """Taps that may be kept, by their place in the batch; those that may not; and repeats within the batch."""
@@ -176,43 +192,87 @@ def _sort_out(
             refused.append(
                 RefusedTap(index, "rides.unknown_gate", f"No gate {tap.gate_id!r} that you speak for.")
             )
-        elif token is None:
+            continue
+        if token is None:
             refused.append(
                 RefusedTap(index, "rides.unknown_token", f"No issuer told of token {tap.cti.hex()}.")
             )
-        elif tap.tapped_at > now + AHEAD_MAX:
-            ahead = int((tap.tapped_at - now).total_seconds())
-            detail = f"{ahead:,} s ahead of our clock; set the gate's clock and hand the tap in again later."
-            refused.append(RefusedTap(index, "rides.tap_from_future", detail))
-        elif tap.tapped_at < BEFORE_ALL:
-            detail = f"{tap.tapped_at.isoformat()} is before any ride; set the gate's clock."
-            refused.append(RefusedTap(index, "rides.tap_too_old", detail))
-        elif tap.tap_id != fact_id(tap.tapped_at, tap.gate_id, tap.sequence):
-            detail = "tap_id is not the id of this gate's tap with this sequence number and instant."
-            refused.append(RefusedTap(index, "rides.tap_conflict", detail))
+            continue
+        fault = _fault_of(tap, gate, token, stops, now)
+        if fault is not None:
+            refused.append(RefusedTap(index, *fault))
+            continue
+        digest = tap_digest(tap)
+        first = seen.get((tap.gate_id, tap.sequence))
+        if first is None:
+            seen[tap.gate_id, tap.sequence] = digest
+            partition = partitions.get(token.account_id)
+            if partition is None:
+                partition = partitions[token.account_id] = ctx.directory.partition_of(token.account_id)
+            good[index] = KnownTap(
+                tap,
+                digest,
+                partition,
+                token.account_id,
+                gate.operator_id,
+                tap.stop_id or gate.stop_id,
+                gate.line_id,
+                gate.product,
+            )
+        elif first == digest:
+            repeats += 1
         else:
-            digest = tap_digest(tap)
-            first = seen.get((tap.gate_id, tap.sequence))
-            if first is None:
-                seen[tap.gate_id, tap.sequence] = digest
-                partition = partitions.get(token.account_id)
-                if partition is None:
-                    partition = partitions[token.account_id] = ctx.directory.partition_of(token.account_id)
-                good[index] = KnownTap(
-                    tap,
-                    digest,
-                    partition,
-                    token.account_id,
-                    gate.operator_id,
-                    tap.stop_id or gate.stop_id,
-                    gate.line_id,
-                    gate.product,
-                )
-            elif first == digest:
-                repeats += 1
-            else:
-                refused.append(_conflict(index, tap))
+            refused.append(_conflict(index, tap))
     return good, refused, repeats
+
+
+def _fault_of(
+    tap: TapLike,
+    gate: trust.GateRecord,
+    token: Token,
+    stops: dict[str, frozenset[str]],
+    now: datetime,
+) -> tuple[str, str] | None:
+    """Why this gate cannot have made this tap, as a stable code and in words; None when it can."""
+    if tap.tapped_at > now + AHEAD_MAX:
+        ahead = int((tap.tapped_at - now).total_seconds())
+        detail = f"{ahead:,} s ahead of our clock; set the gate's clock and hand the tap in again later."
+        return "rides.tap_from_future", detail
+    if tap.tapped_at < BEFORE_ALL:
+        return (
+            "rides.tap_too_old",
+            f"{tap.tapped_at.isoformat()} is before any ride; set the gate's clock.",
+        )
+    if tap.action != gate.action:
+        return "rides.wrong_action", f"Gate {tap.gate_id!r} makes taps of {gate.action}, not of {tap.action}."
+    if tap.stop_id is not None and not _stands_at(gate, tap.stop_id, stops):
+        place = gate.stop_id or f"the stops of {gate.city_id}"
+        return "rides.wrong_stop", f"Gate {tap.gate_id!r} is at {place}, not at {tap.stop_id!r}."
+    if tap.tapped_at - EXPIRED_MAX > token.expires_at:
+        detail = f"Token {tap.cti.hex()} ended at {token.expires_at.isoformat()}, before this tap."
+        return "rides.token_expired", detail
+    if tap.tap_id != fact_id(tap.tapped_at, tap.gate_id, tap.sequence):
+        detail = "tap_id is not the id of this gate's tap with this sequence number and instant."
+        return "rides.tap_conflict", detail
+    return None
+
+
+def _stands_at(gate: trust.GateRecord, stop_id: str, stops: dict[str, frozenset[str]]) -> bool:
+    return stop_id == gate.stop_id if gate.stop_id is not None else stop_id in stops[gate.city_id]
+
+
+def _stops_to_name(
+    tx: Tx, taps: Sequence[TapLike], gates: dict[str, trust.GateRecord]
+) -> dict[str, frozenset[str]]:
+    """By city, the stops that taps on board may name; only of cities in which some do."""
+    named = {tap.gate_id for tap in taps if tap.stop_id is not None} & gates.keys()
+    found: dict[str, frozenset[str]] = {}
+    for city_id in {gates[gate_id].city_id for gate_id in named if gates[gate_id].stop_id is None}:
+        try:
+            found[city_id] = frozenset(atlas.get_network(tx, city_id).stops)
+        except atlas.UnknownCity:
+            found[city_id] = frozenset()
+    return found
 
 
 def _keep(tx: Tx, good: dict[int, KnownTap], now: datetime) -> tuple[int, int, list[RefusedTap]]:

@@ -1,6 +1,7 @@
 """HTTP for rides: gates hand in taps, issuers tell of tokens, riders and clerks look at journeys and fares."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Collection
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,8 +10,8 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
-from hansa import trust
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa import identity, trust
+from hansa.kernel import InvalidInput, Money, Problem, UnknownCurrency, in_utc
 from hansa.rides import actions
 from hansa.rides.model import (
     CityFlow,
@@ -27,7 +28,7 @@ from hansa.rides.model import (
     UnknownJourney,
     UnknownTariff,
 )
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -268,16 +269,17 @@ class FlowView(msgspec.Struct, frozen=True):
     sync_to_thread=True,
     status_code=200,
     tags=["Rides"],
-    opt={"needs": "taps:write", "refuses": (TapBatchTooLarge,)},
+    opt={"needs": "taps:write", "refuses": (TapBatchTooLarge, InvalidInput)},
 )
 def record_taps(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[TapBatch]
 ) -> Receipt:
     """Hand in taps of your own gates. Sending a batch again is harmless. Needs `taps:write`.
 
-    A tap that may not be kept is refused by its place in the batch and holds up no other: `rides.unknown_gate`,
-    `rides.unknown_token`, `rides.tap_from_future`, `rides.tap_too_old`, `rides.tap_conflict`. More than 5,000 taps:
-    `rides.batch_too_large`, nothing kept.
+    A gate's own key hands in the taps of that gate only. A tap that may not be kept is refused by its place in the
+    batch and holds up no other: `rides.unknown_gate`, `rides.unknown_token`, `rides.tap_from_future`,
+    `rides.tap_too_old`, `rides.wrong_action`, `rides.wrong_stop`, `rides.token_expired`, `rides.tap_conflict`. More
+    than 5,000 taps: `rides.batch_too_large`, nothing kept.
     """
     operator_id = _speaks_for(caller, "taps:write")
     taps = [
@@ -287,17 +289,17 @@ def record_taps(
             sequence=tap.sequence,
             action=tap.action,
             stop_id=tap.stop_id,
-            tapped_at=tap.tapped_at.astimezone(UTC),
+            tapped_at=in_utc(tap.tapped_at, where=f"taps[{index}].tapped_at"),
             cti=bytes.fromhex(tap.cti),
             counter=tap.counter,
             kid=bytes.fromhex(tap.kid),
-            made_at=tap.made_at.astimezone(UTC),
+            made_at=in_utc(tap.made_at, where=f"taps[{index}].made_at"),
             list_version=tap.list_version,
             chain=bytes.fromhex(tap.chain),
         )
-        for tap in data.taps
+        for index, tap in enumerate(data.taps)
     ]
-    receipt = actions.record_taps(ctx, None, taps, operator_id=operator_id)
+    receipt = actions.record_taps(ctx, caller.gate_id, taps, operator_id=operator_id)
     refused = [Refused(one.index, one.code, one.detail) for one in receipt.refused]
     return Receipt(receipt.recorded, receipt.duplicates, refused)
 
@@ -307,14 +309,18 @@ def record_taps(
     sync_to_thread=True,
     status_code=200,
     tags=["Rides"],
-    opt={"needs": "tokens:write", "refuses": (TokenConflict,)},
+    opt={
+        "needs": "tokens:write",
+        "refuses": (TokenConflict, identity.UnknownAccount, UnknownCurrency, InvalidInput),
+    },
 )
 def register_tokens(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[TokenBatch]
 ) -> Taken:
     """Tell whom ride tokens stand for; yours, as their issuer. Again is harmless. Needs `tokens:write`.
 
-    `rides.token_conflict` when a token id is known with anything else; nothing is kept then.
+    `rides.token_conflict` when a token id is known with anything else, `identity.unknown_account` when it would stand
+    for no account of its issuer, `money.unknown_currency`; nothing is kept then.
     """
     issuer_id = _speaks_for(caller, "tokens:write")
     for token in data.tokens:
@@ -327,11 +333,12 @@ def register_tokens(
             one.issuer_id,
             one.wallet_currency,
             one.rider_class,
-            one.expires_at.astimezone(UTC),
+            in_utc(one.expires_at, where=f"tokens[{index}].expires_at"),
         )
-        for one in data.tokens
+        for index, one in enumerate(data.tokens)
     ]
     with ctx.tx() as tx:
+        _check_accounts(tx, tokens)
         actions.register_tokens(tx, tokens)
     return Taken(len(tokens))
 
@@ -341,21 +348,29 @@ def register_tokens(
     sync_to_thread=True,
     status_code=200,
     tags=["Rides"],
-    opt={"needs": "taps:write", "refuses": (trust.UnknownGate,)},
+    opt={"needs": "taps:write", "refuses": (trust.UnknownGate, InvalidInput)},
 )
 def record_refusals(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[RefusalBatch]
 ) -> Taken:
-    """Tell how often your gates refused, by minute and reason. Again is harmless. Needs `taps:write`."""
+    """Tell how often your gates refused, by minute and reason. Again is harmless. Needs `taps:write`.
+
+    A gate's own key tells of that gate only.
+    """
     operator_id = _speaks_for(caller, "taps:write")
     refusals = [
-        Refusals(one.gate_id, one.minute.astimezone(UTC), one.reason, one.count) for one in data.refusals
+        Refusals(
+            one.gate_id, _of_our_time(one.minute, where=f"refusals[{index}].minute"), one.reason, one.count
+        )
+        for index, one in enumerate(data.refusals)
     ]
     with ctx.tx() as tx:
         gates = trust.find_gates(tx, {one.gate_id for one in refusals})
         for gate in gates.values():
             if operator_id is not None and gate.operator_id != operator_id:
                 raise trust.UnknownGate(f"{operator_id} has no gate {gate.gate_id!r}.")
+            if caller.gate_id is not None and gate.gate_id != caller.gate_id:
+                raise trust.UnknownGate(f"{caller.gate_id} does not speak for {gate.gate_id!r}.")
         actions.record_refusals(tx, refusals)
     return Taken(len(refusals))
 
@@ -373,7 +388,10 @@ def list_journeys(
     after: Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")] = "",
     limit: Limit = 50,
 ) -> JourneyPage:
-    """Your journeys, latest first; with `league:read`, those of any `account`."""
+    """A rider's journeys, latest first: your own when signed in, or with `league:read` those of the `account` named.
+
+    `trust.not_allowed` for a key that names no `account` or may not read it.
+    """
     account_id = _account_of(caller, account)
     cursor = _read_cursor(after) if after else None
     with ctx.tx() as tx:
@@ -404,7 +422,7 @@ def get_journey(
     mine = (
         caller.may("league:read")
         or caller.account_id == str(record.account_id)
-        or (caller.member_id is not None and caller.member_id in (record.issuer_id, record.operator_id))
+        or (caller.kind != "gate" and caller.member_id in (record.issuer_id, record.operator_id))
     )
     if not mine:
         raise UnknownJourney(f"There is no journey {journey_id}.")
@@ -453,16 +471,14 @@ def get_fare(
 ) -> QuoteView:
     """What a single journey costs, with the reason; before caps and monthly tiers. `at`: the instant of entry."""
     when = ctx.clock.now() if at is None else at
-    if when.tzinfo is None or not 2000 <= when.year < 2200:
-        problem = Problem("at", "is no instant of our time with an offset", "Write 2026-11-17T08:30:00+08:00")
-        raise InvalidInput("The instant of entry does not fit.", problems=(problem,))
+    at_utc = _of_our_time(when, where="at")
     with ctx.tx() as tx:
         quote = actions.quote(
             tx,
             operator_id=operator_id,
             origin=origin,
             destination=destination,
-            at=when.astimezone(UTC),
+            at=at_utc,
             rider_class=rider_class,
         )
     if not quote.steps:
@@ -502,6 +518,25 @@ def _speaks_for(caller: trust.Caller, scope: str) -> str | None:
     if caller.member_id is None:
         raise trust.NotAllowed("Only a member of the league may do this.")
     return caller.member_id
+
+
+def _of_our_time(instant: datetime, *, where: str) -> datetime:
+    """The instant in UTC. Errors: InvalidInput without an offset, or outside of the years 2000 to 2199."""
+    at = in_utc(instant, where=where)
+    if not 2000 <= at.year < 2200:
+        problem = Problem(where, f"the year is {at.year}", "Give an instant of the years 2000 to 2199")
+        raise InvalidInput("Rides are of the years 2000 to 2199.", problems=(problem,))
+    return at
+
+
+def _check_accounts(tx: Tx, tokens: Collection[Token]) -> None:
+    """Errors: identity.UnknownAccount when a token would stand for no account, or for another issuer's."""
+    wanted = {identity.AccountId(token.account_id) for token in tokens}
+    accounts = identity.find_accounts(tx, sorted(wanted))
+    for token in tokens:
+        account = accounts.get(identity.AccountId(token.account_id))
+        if account is None or account.issuer_id != token.issuer_id:
+            raise identity.UnknownAccount(f"{token.issuer_id} has no account {token.account_id}.")
 
 
 def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:

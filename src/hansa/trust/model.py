@@ -91,13 +91,14 @@ class GateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what they may. account_id: a person's account, as text."""
+    """Who asks, and what they may. account_id: a person's account, as text. gate_id: the one gate whose key it is."""
 
     caller_id: str
     kind: CallerKind
     scopes: frozenset[str] = frozenset()
     member_id: MemberId | None = None
     account_id: str | None = None
+    gate_id: str | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the caller holds this scope, such as ``taps:write``."""

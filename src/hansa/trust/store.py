@@ -257,7 +257,7 @@ def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
         return None
     member_id, role, gate_id, scopes = row
     kind = "gate" if gate_id else role if role in ("operator", "league") else "member"
-    return Caller(gate_id or member_id, kind, frozenset(scopes), MemberId(member_id))
+    return Caller(gate_id or member_id, kind, frozenset(scopes), MemberId(member_id), gate_id=gate_id)
 
 
 def revoke_api_key(tx: Tx, key_hash: bytes, at: datetime) -> None:
