@@ -14,7 +14,8 @@ from hansa.clearing.routes import ROUTES
 from hansa.kernel import HansaError
 from hansa.store import Context
 
-LEAGUE = trust.Caller("league", "league", frozenset({"clearing:close"}))
+LEAGUE = trust.Caller("league", "league", frozenset({"clearing:close", "clearing:read"}))
+READ = frozenset({"clearing:read"})
 
 
 def problem(_: Request[object, object, State], error: HansaError) -> Response[dict[str, str]]:
@@ -116,3 +117,72 @@ def test_closing_needs_the_scope(ctx: Context) -> None:
 
     with ctx.tx() as tx:
         assert clearing.list_days(tx) == []
+
+
+def reading(member_id: str) -> trust.Caller:
+    return trust.Caller(member_id, "member", READ, trust.MemberId(member_id))
+
+
+PATHS = ["", f"/{DAY}", f"/{DAY}/positions", f"/{DAY}/net-positions"]
+PATHS.append(f"/{DAY}/items?issuer_id=hangzhou-card&operator_id=beijing-subway&currency=CNY")
+
+
+@pytest.mark.parametrize(
+    ("caller", "status", "code"),
+    [
+        (trust.ANONYMOUS, 401, "trust.not_signed_in"),
+        (trust.Caller("a", "member", frozenset(), trust.MemberId("beijing")), 403, "trust.not_allowed"),
+    ],
+)
+def test_cleared_days_are_for_those_with_the_scope(
+    ctx: Context, client: TestClient[Litestar], caller: trust.Caller, status: int, code: str
+) -> None:
+    client.post(f"/v1/clearing/days/{DAY}/close")
+
+    with client_of(ctx, caller) as asking:
+        answers = [asking.get(f"/v1/clearing/days{path}") for path in PATHS]
+
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(status, code)}
+
+
+# who | positions it is a party to | whose net it sees | items of hangzhou-card at beijing-subway
+@pytest.mark.parametrize(
+    ("member", "parties", "nets", "items"),
+    [
+        ("hangzhou-card", {"hangzhou-card"}, {"hangzhou"}, 3),
+        ("beijing-subway", {"beijing-subway"}, {"beijing"}, 3),
+        ("hong-kong-mtr", {"hong-kong-mtr"}, {"hong-kong"}, 0),
+        ("beijing", {"beijing-card", "beijing-subway"}, {"beijing"}, 3),
+        ("league-bank", set[str](), set[str](), 0),
+    ],
+)
+def test_a_member_sees_its_own_positions(
+    ctx: Context,
+    client: TestClient[Litestar],
+    member: str,
+    parties: set[str],
+    nets: set[str],
+    items: int,
+) -> None:
+    client.post(f"/v1/clearing/days/{DAY}/close")
+    everything = client.get(f"/v1/clearing/days/{DAY}/positions").json()["positions"]
+
+    with client_of(ctx, reading(member)) as asking:
+        positions, net, found = (asking.get(f"/v1/clearing/days{path}").json() for path in PATHS[2:])
+
+    assert positions["positions"] == [
+        one for one in everything if parties & {one["issuer_id"], one["operator_id"]}
+    ]
+    assert {one["member_id"] for one in net["net_positions"]} == nets
+    assert all(nets & {cell["debtor_id"], cell["creditor_id"]} for cell in net["matrix"])
+    assert len(found["items"]) == items
+
+
+def test_a_gates_key_sees_no_positions(ctx: Context, client: TestClient[Litestar]) -> None:
+    client.post(f"/v1/clearing/days/{DAY}/close")
+    gate = trust.Caller("gate", "gate", READ, trust.MemberId("beijing-subway"), gate_id="gate")
+
+    with client_of(ctx, gate) as asking:
+        answers = [asking.get(f"/v1/clearing/days{path}") for path in PATHS[2:]]
+
+    assert {answer.json()["code"] for answer in answers} == {"trust.not_allowed"}

@@ -11,9 +11,9 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hansa import trust
 from hansa.clearing import actions
-from hansa.clearing.model import ClearingDay, DayClosed, DayNotOver, UnknownDay
+from hansa.clearing.model import ClearingDay, DayClosed, DayNotOver, Position, UnknownDay
 from hansa.kernel import InvalidInput, Money, Problem
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 MemberName = Annotated[str, QueryParameter(max_length=100)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
@@ -120,20 +120,30 @@ class ItemPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-@get("/v1/clearing/days", sync_to_thread=True, tags=["Clearing"])
+@get("/v1/clearing/days", sync_to_thread=True, tags=["Clearing"], opt={"needs": "clearing:read"})
 def list_days(
-    ctx: NamedDependency[Context], before: FromQuery[date | None] = None, limit: Limit = 50
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    before: FromQuery[date | None] = None,
+    limit: Limit = 50,
 ) -> DayPage:
-    """Clearing days, latest first."""
+    """Clearing days, latest first, with what the whole league came to."""
+    caller.require("clearing:read")
     with ctx.tx() as tx:
         found = actions.list_days(tx, before=before, limit=limit + 1)
     page = found[:limit]
     return DayPage([_day(day) for day in page], page[-1].day if len(found) > limit else None)
 
 
-@get("/v1/clearing/days/{day:date}", sync_to_thread=True, tags=["Clearing"], opt={"refuses": (UnknownDay,)})
-def get_day(ctx: NamedDependency[Context], day: FromPath[date]) -> Day:
+@get(
+    "/v1/clearing/days/{day:date}",
+    sync_to_thread=True,
+    tags=["Clearing"],
+    opt={"needs": "clearing:read", "refuses": (UnknownDay,)},
+)
+def get_day(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]) -> Day:
     """A clearing day. `clearing.unknown_day` if it was not closed."""
+    caller.require("clearing:read")
     with ctx.tx() as tx:
         return _day(actions.get_day(tx, day))
 
@@ -142,12 +152,15 @@ def get_day(ctx: NamedDependency[Context], day: FromPath[date]) -> Day:
     "/v1/clearing/days/{day:date}/positions",
     sync_to_thread=True,
     tags=["Clearing"],
-    opt={"refuses": (UnknownDay,)},
+    opt={"needs": "clearing:read", "refuses": (UnknownDay,)},
 )
-def positions(ctx: NamedDependency[Context], day: FromPath[date]) -> Positions:
-    """What each issuer owes each operator for a day, and how it is shared out."""
+def positions(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
+) -> Positions:
+    """What each issuer owes each operator for a day, and how it is shared out. A member sees its own."""
+    caller.require("clearing:read")
     with ctx.tx() as tx:
-        found = actions.positions(tx, day)
+        found = _positions_of(tx, caller, day)
     return Positions(
         day,
         [
@@ -171,19 +184,31 @@ def positions(ctx: NamedDependency[Context], day: FromPath[date]) -> Positions:
     "/v1/clearing/days/{day:date}/net-positions",
     sync_to_thread=True,
     tags=["Clearing"],
-    opt={"refuses": (UnknownDay,)},
+    opt={"needs": "clearing:read", "refuses": (UnknownDay,)},
 )
-def net_positions(ctx: NamedDependency[Context], day: FromPath[date]) -> NetPositions:
-    """What each member pays or receives for a day, and who owed whom before netting."""
+def net_positions(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
+) -> NetPositions:
+    """What each member pays or receives for a day, and who owed whom before netting.
+
+    A member sees the lines of the one as which it clears: itself, or its city.
+    """
+    caller.require("clearing:read")
     with ctx.tx() as tx:
+        own = _clears_as(tx, caller)
         nets = actions.net_positions(tx, day)
         cells = actions.day_matrix(tx, day)
     return NetPositions(
         day,
-        [NetView(one.member_id, Money(one.net, one.currency)) for one in nets],
+        [
+            NetView(one.member_id, Money(one.net, one.currency))
+            for one in nets
+            if own in (None, one.member_id)
+        ],
         [
             Cell(debtor, creditor, Money(minor, unit))
             for (debtor, creditor, unit), minor in sorted(cells.items())
+            if own in (None, debtor, creditor)
         ],
     )
 
@@ -192,10 +217,11 @@ def net_positions(ctx: NamedDependency[Context], day: FromPath[date]) -> NetPosi
     "/v1/clearing/days/{day:date}/items",
     sync_to_thread=True,
     tags=["Clearing"],
-    opt={"refuses": (UnknownDay, InvalidInput)},
+    opt={"needs": "clearing:read", "refuses": (UnknownDay, InvalidInput)},
 )
 def items(
     ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
     day: FromPath[date],
     issuer_id: MemberName,
     operator_id: MemberName,
@@ -203,7 +229,11 @@ def items(
     after: Annotated[str, QueryParameter(max_length=60, description="`next` of the page before")] = "",
     limit: Limit = 100,
 ) -> ItemPage:
-    """The postings that make up a position of a day, page by page."""
+    """The postings that make up a position of a day, page by page. A member sees those of its own positions.
+
+    Of another's position there are none to see.
+    """
+    caller.require("clearing:read")
     for name, text in (("issuer_id", issuer_id), ("operator_id", operator_id), ("currency", currency)):
         if "\0" in text:
             raise InvalidInput(
@@ -211,6 +241,9 @@ def items(
             )
     with ctx.tx() as tx:
         found = actions.items(tx, day, issuer_id, operator_id, currency, after=after, limit=limit + 1)
+        if caller.kind != "league":
+            own = {(one.issuer_id, one.operator_id, one.currency) for one in _positions_of(tx, caller, day)}
+            found = found if (issuer_id, operator_id, currency) in own else []
     page = found[:limit]
     return ItemPage(
         [
@@ -237,6 +270,29 @@ def close_day(
     """
     caller.require("clearing:close")
     return _day(actions.close_day(ctx, day))
+
+
+def _member_of(caller: trust.Caller) -> str:
+    """The member that asks. Errors: trust.NotAllowed for who is none, such as a gate."""
+    if caller.kind == "gate" or caller.member_id is None:
+        raise trust.NotAllowed("Only a member of the league may do this.")
+    return caller.member_id
+
+
+def _positions_of(tx: Tx, caller: trust.Caller, day: date) -> list[Position]:
+    """A day's positions as this caller may see them: the league all, a member those it is a party to."""
+    found = actions.positions(tx, day)
+    if caller.kind == "league":
+        return found
+    member = _member_of(caller)
+    return [
+        one for one in found if member in (one.issuer_id, one.operator_id, one.debtor_id, one.creditor_id)
+    ]
+
+
+def _clears_as(tx: Tx, caller: trust.Caller) -> str | None:
+    """The member as which this caller clears; None for the league, which sees all."""
+    return None if caller.kind == "league" else trust.get_member(tx, _member_of(caller)).clears_as
 
 
 def _day(found: ClearingDay) -> Day:
