@@ -12,7 +12,7 @@ import pytest
 from litestar import Litestar, get
 from litestar.testing import TestClient
 
-from hansa import trust
+from hansa import clearing, trust
 from hansa.apps.web import PortTaken, create_app, listen
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
 from hansa.kernel import HansaError
@@ -76,6 +76,82 @@ def test_a_request_that_fits_nothing_is_a_problem(
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["instance"].startswith("urn:uuid:")
     assert problem["title"] and problem["detail"]
+
+
+EDGES = ("0001-01-01", "1999-12-31", "2201-01-01", "9999-12-31")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/cities/%00", 404, "web.not_found"),
+        ("GET", "/v1/cities/%00/stops", 404, "web.not_found"),
+        ("GET", "/v1/cities/a%00b/lines", 404, "web.not_found"),
+        ("GET", "/v1/tariffs/%00", 404, "web.not_found"),
+        ("GET", "/gate/%00", 404, "web.not_found"),
+        ("GET", "/static/%00", 404, "web.not_found"),
+        ("GET", "/console/days/2026-11-17/members/%00/CAD", 404, "web.not_found"),
+        ("GET", "/console/riders?q=%00", 422, "hansa.invalid_input"),
+        ("GET", "/console/riders?%00=q", 422, "hansa.invalid_input"),
+        *(
+            (method, path.format(day=day), 422, "hansa.invalid_input")
+            for day in EDGES
+            for method, path in (
+                ("GET", "/v1/flow/{day}"),
+                ("GET", "/v1/rates/{day}"),
+                ("GET", "/v1/clearing/days?before={day}"),
+                ("GET", "/v1/clearing/days/{day}/positions"),
+                ("GET", "/v1/ledger/trial-balance?day={day}"),
+                ("GET", "/v1/tariffs/toronto-ttc?day={day}"),
+                ("GET", "/console/?day={day}"),
+                ("GET", "/console/days/{day}"),
+                ("POST", "/v1/clearing/days/{day}/close"),
+            )
+        ),
+    ],
+)
+def test_what_no_address_holds_is_a_problem_and_no_fault(
+    ctx: Context,
+    client: Client,
+    league: LittleLeague,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    status: int,
+    code: str,
+) -> None:
+    answer = client.request(method, path)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    with ctx.tx() as tx:
+        assert clearing.list_days(tx) == []
+
+
+@pytest.mark.parametrize("body", [b"[" * 5_000 + b"]" * 5_000, b'{"taps":' * 5_000 + b"0" + b"}" * 5_000])
+@pytest.mark.parametrize("path", ["/v1/taps", "/v1/top-ups", "/v1/ledger/transfers"])
+def test_a_body_nested_without_end_is_refused(
+    client: Client, league: LittleLeague, caplog: pytest.LogCaptureFixture, path: str, body: bytes
+) -> None:
+    answer = client.post(path, content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "web.malformed")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_endless_recursion_of_ours_is_still_a_fault() -> None:
+    def again() -> None:
+        again()
+
+    @get("/endless", sync_to_thread=False)
+    def endless() -> None:
+        again()
+
+    app = Litestar([endless], exception_handlers=EXCEPTION_HANDLERS, openapi_config=None)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/endless")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "web.failed")
 
 
 def test_a_person_gets_the_problem_as_a_page(client: Client) -> None:

@@ -1,12 +1,15 @@
 """The application: the interface of every room, the wallet, the gate screen and the console, in one process."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from litestar import Litestar, Request, Router
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
@@ -22,10 +25,17 @@ from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
 from hansa.apps.web.site import Site
+from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 
 BODY_MAX = 4 * 1024 * 1024
 """Bytes of a request's body: a full batch of 5,000 taps has 2 MB."""
+
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2200, 12, 31)
+"""Days that may be asked for: where a calendar ends, the day before or after is no date any more."""
+
+DAYS_ASKED = ("day", "before")
+"""Names of queries that name a day."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -85,6 +95,34 @@ def _everything() -> Router:
 
 def _before_request(request: Request[Any, Any, Any]) -> None:
     refuse_cross_site(request)
+    _refuse_what_no_address_holds(request)
+
+
+def _refuse_what_no_address_holds(request: Request[Any, Any, Any]) -> None:
+    """Refuse a NUL, which no name has and no database text takes, and days at the ends of the calendar.
+
+    Errors: NotFoundException for a path with a NUL; InvalidInput for such a query, or for a day out of range.
+    """
+    if "\0" in request.scope["path"]:
+        raise NotFoundException
+    asked = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    for name, text in asked:
+        if "\0" in name or "\0" in text:
+            problem = Problem(name.replace("\0", ""), "it holds a NUL", "Take it out")
+            raise InvalidInput("A name holds no NUL.", problems=(problem,))
+    days = [(name, _day(text)) for name, text in asked if name in DAYS_ASKED]
+    days += [(name, one) for name, one in request.path_params.items() if isinstance(one, date)]
+    for name, day in days:
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            problem = Problem(name, f"it is {day}", f"Name a day from {FIRST_DAY} to {LAST_DAY}")
+            raise InvalidInput("Hansa knows the years 2000 to 2200.", problems=(problem,))
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 async def _add_security_headers(message: Message, _: Scope) -> None:

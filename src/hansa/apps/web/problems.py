@@ -22,6 +22,9 @@ logger = logging.getLogger("hansa.web")
 TYPES = "https://hansa.invalid/problems/"
 """Problem types are names, not pages to visit; the top-level domain ``invalid`` says so (RFC 2606)."""
 
+READS_BODIES = ("litestar.serialization", "msgspec")
+"""Modules in which a body is read."""
+
 
 class FaultyField(msgspec.Struct, frozen=True):
     """One thing wrong with what was sent: where it stands, what is wrong, what to do."""
@@ -154,6 +157,26 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
     return answer
 
 
+def on_deep_nesting(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+    """A body nested deeper than can be read is the sender's; anywhere else, endless recursion is a bug of ours."""
+    if not _raised_while_reading(error):
+        return on_unexpected(request, error)
+    return answer_problem(
+        request,
+        status=400,
+        code="web.malformed",
+        title="The body cannot be read.",
+        detail="The body is nested too deeply. Send it as its description says.",
+    )
+
+
+def _raised_while_reading(error: BaseException) -> bool:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and place.tb_frame.f_globals.get("__name__", "").startswith(READS_BODIES)
+
+
 def _faulty_field(found: object) -> FaultyField:
     if isinstance(found, dict):
         fields = cast(dict[str, Any], found)
@@ -170,5 +193,6 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     NotFoundException: on_http_error,
     MethodNotAllowedException: on_http_error,
     HTTPException: on_http_error,
+    RecursionError: on_deep_nesting,
     Exception: on_unexpected,
 }
