@@ -3,6 +3,7 @@
 import pytest
 
 from hansa import trust
+from hansa.kernel import InvalidInput
 from hansa.store import Context, Tx
 from hansa.trust import Caller, GateRecord, Member, MemberId
 
@@ -84,6 +85,20 @@ def test_a_member_gets_no_key_for_a_gate_that_is_not_its_own(ctx: Context) -> No
             with pytest.raises(trust.UnknownGate):
                 trust.create_api_key(tx, member_id, [], gate_id=gate_id)
 
+        assert tx.execute("select count(*) from trust.api_keys").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "scope", ["", "taps", "taps:", ":write", "Taps:write", "taps:write ", "taps:write\n", "*"]
+)
+def test_a_key_is_made_for_scopes_only(ctx: Context, scope: str) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+
+        with pytest.raises(InvalidInput) as refused:
+            trust.create_api_key(tx, "london-tfl", ["taps:write", scope])
+
+        assert [one.where for one in refused.value.problems] == ["scopes"]
         assert tx.execute("select count(*) from trust.api_keys").fetchone() == (0,)
 
 

@@ -1,5 +1,6 @@
 """What can be done in trust."""
 
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,8 @@ from hansa.trust.model import (
 TRUST_LIST_LIFE = timedelta(days=7)
 TOKEN_LIFE = timedelta(hours=24)
 """The longest a ride token lives (docs/ride-code), so the longest it need stand on the deny list."""
+
+_SCOPE = re.compile(r"[a-z]+:[a-z]+")
 
 
 def add_members(tx: Tx, members: Sequence[Member]) -> None:
@@ -227,9 +230,15 @@ def create_api_key(
 ) -> str:
     """A new key for a member's programs, or for one gate. The secret is shown this once; its hash is kept.
 
-    Errors: UnknownMember, UnknownGate (also for another operator's gate).
+    scopes: a room and what may be done there, such as ``taps:write``; each room asks for its own.
+    Errors: UnknownMember; UnknownGate (also for another operator's gate); InvalidInput for what cannot be a scope.
     """
     get_member(tx, member_id)
+    scopes = sorted(set(scopes))
+    odd = [scope for scope in scopes if not _SCOPE.fullmatch(scope)]
+    if odd:
+        problem = Problem("scopes", f"{', '.join(map(repr, odd))} cannot be one", "Write it as in taps:write")
+        raise InvalidInput("This key cannot be made: there are no such scopes.", problems=(problem,))
     if gate_id is not None and get_gate(tx, gate_id).operator_id != member_id:
         raise UnknownGate(f"{member_id} has no gate {gate_id!r}.")
     secret = f"hansa_{secrets.token_urlsafe(32)}"
