@@ -73,3 +73,24 @@ def test_stops_without_a_place_are_left_out() -> None:
     drawing = picture(lost, 400, 400)
 
     assert drawing.stops == () and drawing.lines == ()
+
+
+@pytest.mark.parametrize("city_id", CITIES)
+def test_a_small_map_has_few_names_and_room_around_each(city_id: str) -> None:
+    named = [
+        stop
+        for stop in picture(network(city_id), 420, 290, margin=14, labels=5, letter=1.2, apart=5).stops
+        if stop.label
+    ]
+    boxes = [
+        (left, stop.y - LABEL_HEIGHT * 1.2, left + 4 + long, stop.y + 2)
+        for stop in named
+        for long in [LETTER_WIDTH * 1.2 * len(stop.label)]
+        for left in [stop.x + 4 if stop.anchor == "start" else stop.x - 8 - long]
+    ]
+
+    assert 3 <= len(named) <= 5
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            apart = max(other[0] - right, left - other[2], other[1] - bottom, top - other[3])
+            assert apart >= 4.9

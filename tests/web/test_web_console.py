@@ -143,6 +143,68 @@ def test_a_riders_page_shows_the_wallets_lines_and_leads_to_the_books(
     assert "Wallet of Gao Lan" in client.get(wallet).text
 
 
+def test_the_day_shows_all_cities_in_one_table(client: Client, closed: str) -> None:
+    page = client.get(f"/console/days/{closed}").text
+    table = page.partition("before netting</h2>")[2].partition("</table>")[0]
+
+    assert re.findall(r'number">in ([^<]+)<br><span class="quiet">(\w+)<', table) == [
+        ("Hangzhou", "CNY"),
+        ("Toronto", "CAD"),
+    ]
+    assert re.findall(r'scope="row">([^<]+)<', table) == ["Hangzhou", "Toronto", "All"]
+    assert set(re.findall(r'href="/console/days/[^"]+/positions/([^"]+)"', table)) == {
+        "hangzhou-card/toronto-ttc/CAD",
+        "toronto-card/hangzhou-metro/CNY",
+    }
+
+
+def test_amounts_below_zero_have_a_minus_sign_and_no_hyphen(client: Client, closed: str) -> None:
+    page = client.get(f"/console/days/{closed}").text
+
+    assert re.search(r">−¥[0-9]", page) and re.search(r">−CA\$[0-9]", page)
+    assert not re.search(r">-(¥|CA\$)", page)
+
+
+def test_a_bus_tap_says_aboard_once(client: Client, closed: str) -> None:
+    position = f"/console/days/{closed}/positions/hangzhou-card/toronto-ttc/CAD"
+    (journey_link,) = set(re.findall(r'href="(/console/journeys/[^"]+)"', client.get(position).text))
+    page = client.get(journey_link).text
+
+    assert len(re.findall(r"boarded|On board", page)) == 1
+
+
+def test_a_day_without_refusals_says_so_and_draws_no_axis(client: Client, ridden: LittleLeague) -> None:
+    page = client.get("/console/live?day=2026-11-17").text
+
+    assert "Refusals a minute</h2>" in page and "None." in page
+    assert "Refusals a minute through the day" not in page
+
+
+def test_the_ledger_lists_its_last_blocks_newest_first(client: Client, closed: str) -> None:
+    page = client.get("/console/ledger").text
+    numbers = [int(one) for one in re.findall(r'data-is="Block">([0-9]+)<', page)]
+
+    assert 1 < len(numbers) <= 10 and numbers == sorted(numbers, reverse=True)
+
+
+def test_files_stand_by_currency_with_payments_before_their_statement(
+    client: Client, closed: str, home: Path
+) -> None:
+    first = min((home / "files").glob("*.xml"))
+    (home / "files" / f"camt.053-{first.name}").write_bytes(first.read_bytes())
+
+    rows = re.findall(r'scope="row">(\w+)</th><td>(\w+)', client.get("/console/files").text)
+
+    assert rows == [("CAD", "Payments"), ("CAD", "Statement"), ("CNY", "Payments")]
+
+
+def test_the_wallet_offers_riders_who_rode_and_says_what_they_did(client: Client, closed: str) -> None:
+    page = client.get("/wallet/").text
+
+    assert "Hangzhou · adult · 1 journey in Toronto, paid in CNY" in page
+    assert re.search(r"Emily Tremblay</strong>[^>]+>Toronto · \w+ · 1 journey in Hangzhou, paid in CAD", page)
+
+
 def test_the_day_explains_its_signs(client: Client, closed: str) -> None:
     page = client.get(f"/console/days/{closed}").text
 

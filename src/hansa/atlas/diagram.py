@@ -12,6 +12,8 @@ XY = tuple[float, float]
 LABEL_HEIGHT = 12.0
 LETTER_WIDTH = 6.4
 LABELS_MAX = 40
+LONG_NAME = 22
+"""Letters after which a name gives way to a shorter one of the same rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,21 @@ class Picture:
     stops: tuple[PictureStop, ...]
 
 
-def picture(network: Network, width: int, height: int, *, margin: int = 24) -> Picture:
+def picture(
+    network: Network,
+    width: int,
+    height: int,
+    *,
+    margin: int = 24,
+    labels: int = LABELS_MAX,
+    letter: float = 1.0,
+    apart: float = 0.0,
+) -> Picture:
     """The network fitted into a sheet, north up, its proportions kept (equirectangular around its middle).
 
     Stops whose place is not known are left out, and lines run past them. Names go to the places where most lines
-    meet, then to where lines end, as long as no name covers another.
+    meet, then to where lines end, as long as no name covers another. labels: at most so many names. letter: how large
+    they are written, 1 for LABEL_HEIGHT and LETTER_WIDTH. apart: how far names keep from each other.
     """
     assert width > 2 * margin and height > 2 * margin, "the sheet is larger than its margins"
     places = _project(
@@ -81,8 +93,23 @@ def picture(network: Network, width: int, height: int, *, margin: int = 24) -> P
         for stop_id in places
     }
     hubs = {stop_id for stop_id in places if crossings[stop_id] > 1 or stop_id in ends}
-    ranked = sorted(hubs, key=lambda stop_id: (-crossings[stop_id], stop_id not in ends, stop_id))
-    labels = _labels([(network.stops[stop_id], places[stop_id]) for stop_id in ranked], width, height)
+    ranked = sorted(
+        hubs,
+        key=lambda stop_id: (
+            -crossings[stop_id],
+            stop_id not in ends,
+            len(network.stops[stop_id].name) > LONG_NAME,
+            stop_id,
+        ),
+    )
+    named = _labels(
+        [(network.stops[stop_id], places[stop_id]) for stop_id in ranked],
+        width,
+        height,
+        most=labels,
+        letter=letter,
+        apart=apart,
+    )
     stops = tuple(
         PictureStop(
             stop_id,
@@ -91,7 +118,7 @@ def picture(network: Network, width: int, height: int, *, margin: int = 24) -> P
             y,
             crossings[stop_id],
             stop_id in hubs,
-            *labels.get(stop_id, ("", "start")),
+            *named.get(stop_id, ("", "start")),
         )
         for stop_id, (x, y) in places.items()
     )
@@ -125,18 +152,23 @@ def _project(
     }
 
 
-def _labels(stops: Sequence[tuple[Stop, XY]], width: int, height: int) -> dict[str, tuple[str, str]]:
+def _labels(
+    stops: Sequence[tuple[Stop, XY]], width: int, height: int, *, most: int, letter: float, apart: float
+) -> dict[str, tuple[str, str]]:
     """Names with their side by stop, the first stops first; a name that fits on neither side is left out."""
     taken: list[tuple[float, float, float, float]] = []
     labels: dict[str, tuple[str, str]] = {}
     for stop, (x, y) in stops:
-        if len(labels) == LABELS_MAX:
+        if len(labels) == most:
             break
-        long = LETTER_WIDTH * len(stop.name)
+        long = LETTER_WIDTH * letter * len(stop.name)
         for anchor, left, right in (("start", x + 4, x + 8 + long), ("end", x - 8 - long, x - 4)):
-            top, bottom = y - LABEL_HEIGHT, y + 2
+            top, bottom = y - LABEL_HEIGHT * letter, y + 2
             on_sheet = left >= 0 and top >= 0 and right <= width and bottom <= height
-            covers = any(left < r and li < right and top < b and t < bottom for li, t, r, b in taken)
+            covers = any(
+                left < r + apart and li < right + apart and top < b + apart and t < bottom + apart
+                for li, t, r, b in taken
+            )
             if on_sheet and not covers:
                 taken.append((left, top, right, bottom))
                 labels[stop.stop_id] = (stop.name, anchor)

@@ -6,14 +6,20 @@ from functools import lru_cache
 
 from hansa import atlas
 
-WIDTH = 560
-HEIGHT = 340
-THIN = 1.6
-THICK = 6.5
-DOT = 1.2
-DOT_MOST = 7.0
-NAMES_MAX = 14
-"""Names on a map this small; more of them hide the lines."""
+WIDTH = 420
+HEIGHT = 290
+MARGIN = 14
+THIN = 1.1
+THICK = 4.6
+DOT = 0.8
+DOT_MOST = 4.8
+NAMES = 7
+NAMES_OF_MANY = 5
+MANY_STOPS = 60
+"""Names on a map, and on one of more stops than this; more of them hide the lines."""
+LETTER = 1.22
+"""How large names are written on a phone, where the map is smallest: there they are 11 px and more."""
+APART = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,6 @@ def draw_city(network: atlas.Network, lines: Mapping[str, int], stops: Mapping[s
     drawn = _picture(_Key(network))
     most_line = max(lines.values(), default=0) or 1
     most_stop = max(stops.values(), default=0) or 1
-    by_rank = sorted(drawn.stops, key=lambda stop: (-stops.get(stop.stop_id, 0), -stop.lines))
-    named = {stop.stop_id for stop in [stop for stop in by_rank if stop.label][:NAMES_MAX]}
     return CityMap(
         drawn.width,
         drawn.height,
@@ -72,7 +76,7 @@ def draw_city(network: atlas.Network, lines: Mapping[str, int], stops: Mapping[s
                 x=round(stop.x, 1),
                 y=round(stop.y, 1),
                 radius=_radius(stops.get(stop.stop_id, 0), most_stop),
-                label=stop.label if stop.stop_id in named else "",
+                label=stop.label,
                 anchor=stop.anchor,
                 title=f"{stop.name}: {stops.get(stop.stop_id, 0):,} taps",
             )
@@ -105,4 +109,13 @@ class _Key:
 
 @lru_cache(maxsize=64)
 def _picture(key: _Key) -> atlas.Picture:
-    return atlas.picture(key.network, WIDTH, HEIGHT)
+    many = len(key.network.stops) > MANY_STOPS
+    return atlas.picture(
+        key.network,
+        WIDTH,
+        HEIGHT,
+        margin=MARGIN,
+        labels=NAMES_OF_MANY if many else NAMES,
+        letter=LETTER,
+        apart=APART,
+    )

@@ -1,5 +1,6 @@
 """The console: the league as its operator sees it, each figure opening into what it is made of."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ RIDERS_SHOWN = 50
 MOVEMENTS_SHOWN = 20
 LINES_ON_PAGE = 50
 GATES_SHOWN = 200
+BLOCKS_SHOWN = 10
 SPAN = 10
 """Minutes of one bar of the day's charts."""
 SLOT = 5
@@ -82,6 +84,15 @@ class Matrix:
     total: Money
     nets: list[clearing.NetPosition]
     net_sum: Money
+
+
+@dataclass(frozen=True, slots=True)
+class LeagueMatrix:
+    """The whole day in one table: a row for each issuer, a column for each operator and its currency."""
+
+    columns: list[tuple[str, str]]
+    rows: list[tuple[str, list[clearing.Position | None]]]
+    sums: list[Money]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +181,15 @@ def show_day(request: Asked, site: Here, day: FromPath[date]) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         cleared = clearing.get_day(tx, day)
-        matrices = _matrices(clearing.positions(tx, day), clearing.net_positions(tx, day))
+        positions = clearing.positions(tx, day)
+        matrices = _matrices(positions, clearing.net_positions(tx, day))
         names = _names(tx)
     return page(
         "console/day.html",
         here="days",
         day=day,
         cleared=cleared,
+        league=_league_matrix(positions, names),
         matrices=matrices,
         names=names,
         files=_files(site, day),
@@ -312,9 +325,9 @@ def show_ledger(request: Asked, site: Here) -> Response[str]:
     get_operator(request, site)
     with site.ctx.tx() as tx:
         trial = ledger.trial_balance(tx)
-        heads = ledger.list_heads(tx)
+        blocks = _latest_blocks(tx)
     return page(
-        "console/ledger.html", here="ledger", trial=trial, heads=heads, currencies=_by_currency(trial.rows)
+        "console/ledger.html", here="ledger", trial=trial, blocks=blocks, currencies=_by_currency(trial.rows)
     )
 
 
@@ -455,6 +468,10 @@ def show_rider(
 # -- what the pages are made from -------------------------------------------------------------------------------
 
 
+FILE_NAME = re.compile(r"(\d{8})-([A-Z]{3})")
+"""The business day and the currency in a bank file's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileView:
     """A bank file on the disk."""
@@ -462,6 +479,7 @@ class FileView:
     name: str
     path: Path
     kind: str
+    currency: str
     bytes: int
 
 
@@ -470,10 +488,21 @@ def _files(site: Site, day: date | None) -> list[FileView]:
     if not folder.is_dir():
         return []
     return [
-        FileView(path.name, path, _kind(path.name), path.stat().st_size)
-        for path in sorted(folder.glob("*.xml"), reverse=True)
+        FileView(path.name, path, _kind(path.name), _day_and_currency(path.name)[1], path.stat().st_size)
+        for path in sorted(folder.glob("*.xml"), key=lambda path: _file_rank(path.name))
         if day is None or day.isoformat() in path.name or f"{day:%Y%m%d}" in path.name
     ]
+
+
+def _file_rank(name: str) -> tuple[int, str, bool, str]:
+    """Latest day first, then by currency; the payments to the bank before its statements on them."""
+    day, currency = _day_and_currency(name)
+    return (-int(day or 0), currency, name.startswith("camt.053"), name)
+
+
+def _day_and_currency(name: str) -> tuple[str, str]:
+    found = FILE_NAME.search(name)
+    return (found[1], found[2]) if found else ("", "")
 
 
 def _kind(name: str) -> str:
@@ -571,6 +600,40 @@ def _matrices(positions: Sequence[clearing.Position], nets: Sequence[clearing.Ne
             )
         )
     return matrices
+
+
+def _league_matrix(positions: Sequence[clearing.Position], names: Mapping[str, str]) -> LeagueMatrix:
+    """Cities by name on both sides, so that rides at home stand on the diagonal."""
+    operators = {
+        (one.operator_id, one.currency): names.get(one.creditor_id, one.creditor_id) for one in positions
+    }
+    issuers = {one.issuer_id: names.get(one.debtor_id, one.debtor_id) for one in positions}
+    columns = sorted(operators, key=lambda key: (operators[key], key))
+    at = {(one.issuer_id, one.operator_id, one.currency): one for one in positions}
+    return LeagueMatrix(
+        columns=[(operators[key], key[1]) for key in columns],
+        rows=[
+            (issuers[issuer], [at.get((issuer, *key)) for key in columns])
+            for issuer in sorted(issuers, key=lambda issuer: (issuers[issuer], issuer))
+        ],
+        sums=[
+            Money(sum(one.gross for one in positions if (one.operator_id, one.currency) == key), key[1])
+            for key in columns
+        ],
+    )
+
+
+def _latest_blocks(tx: Tx) -> list[ledger.Block]:
+    """The last blocks of all partitions together, newest first."""
+    found = [
+        block
+        for head in ledger.list_heads(tx)
+        for block in ledger.list_blocks(
+            tx, head.partition, after=max(0, head.number - BLOCKS_SHOWN), limit=BLOCKS_SHOWN
+        )
+    ]
+    found.sort(key=lambda block: (block.booked_at, block.number), reverse=True)
+    return found[:BLOCKS_SHOWN]
 
 
 def _item_views(tx: Tx, items: Sequence[clearing.Item]) -> list[ItemView]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hansa import atlas, rides
-from hansa.apps.web.pages import in_zone
+from hansa.apps.web.pages import in_zone, shown
 from hansa.kernel import Money
 from hansa.store import Tx
 
@@ -152,7 +152,7 @@ def _view_charge(charge: rides.ChargeRecord) -> ChargeView:
     if charge.on_risk:
         details.append("your wallet held too little, so your issuer paid it and you owe it")
     elif charge.wallet_amount is not None and charge.wallet_amount.currency != charge.amount.currency:
-        details.append(f"{charge.amount} exchanged to {charge.wallet_amount}")
+        details.append(f"{shown(charge.amount)} exchanged to {shown(charge.wallet_amount)}")
     return ChargeView(words, -taken, "; ".join(details) or "from your wallet")
 
 
@@ -160,7 +160,7 @@ def _view_tap(places: Places, city_id: str, tap: rides.Tap) -> TapView:
     return TapView(
         tap_id=tap.tap_id,
         place=places.stop_name(city_id, tap.stop_id),
-        action=ACTIONS.get(tap.action, tap.action),
+        action=ACTIONS.get(tap.action, tap.action) if tap.stop_id or tap.action != "board" else "",
         at=tap.tapped_at,
         detail=f"gate {tap.gate_id}, tap {tap.sequence}",
     )

@@ -52,6 +52,11 @@ def grouped(number: int) -> str:
     return f"{number:,}"
 
 
+def shown(value: object) -> object:
+    """A value as a page prints it: an amount below zero has a real minus sign."""
+    return str(value).replace("-", "−") if isinstance(value, Money) else value
+
+
 def worded(name: str) -> str:
     """A stable name as words: ``bad_token_signature`` is ``bad token signature``."""
     return name.replace("_", " ").replace("-", " ")
@@ -71,6 +76,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

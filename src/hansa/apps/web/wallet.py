@@ -3,6 +3,8 @@
 import base64
 import binascii
 import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
@@ -15,7 +17,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
-from hansa import codes, identity, payments, rides, trust
+from hansa import atlas, clearing, codes, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
 from hansa.apps.web.marks import mark_text, read_mark
@@ -28,6 +30,11 @@ Asked = Request[Any, Any, Any]
 After = Annotated[str, QueryParameter(max_length=100)]
 
 RIDERS_SHOWN = 24
+RIDERS_OF_A_CITY = 4
+ITEMS_LOOKED_AT = 8
+"""Rides of each pair of cities among which the sign-in page looks for riders worth choosing."""
+RIDERS_LOOKED_AT = 6
+JOURNEYS_COUNTED = 30
 JOURNEYS_ON_HOME = 4
 JOURNEYS_ON_PAGE = 25
 MOVEMENTS_ON_PAGE = 50
@@ -59,6 +66,14 @@ class NoIssuerKey(HansaError):
 
     code: ClassVar[str] = "wallet.no_issuer_key"
     status: ClassVar[int] = 409
+
+
+@dataclass(frozen=True, slots=True)
+class RiderChoice:
+    """A rider to sign in as. words: what there is to see in their wallet."""
+
+    account: identity.Account
+    words: str
 
 
 class SignInForm(msgspec.Struct, frozen=True):
@@ -109,9 +124,10 @@ def show_sign_in(request: Asked, site: Here) -> Response[Any]:
     if find_account(request, site) is not None:
         return Redirect("/wallet/home")
     with site.ctx.tx() as tx:
-        riders = identity.sample_accounts(tx)[:RIDERS_SHOWN] if site.demo else []
-        names = {city: Places(tx).network(city).city.name for city in {one.home_city_id for one in riders}}
-    return page("wallet/sign_in.html", riders=riders, city_names=names, demo=site.demo)
+        choices = _choices(tx) if site.demo else []
+        cities = {one.city_id: one.name for one in atlas.list_cities(tx)}
+    riders = [(one.account, one.words) for one in choices]
+    return page("wallet/sign_in.html", riders=riders, city_names=cities, demo=site.demo)
 
 
 @post("/wallet/sign-in", sync_to_thread=True, include_in_schema=False)
@@ -341,6 +357,112 @@ def give_manifest() -> Response[bytes]:
         ],
     }
     return Response(msgspec.json.encode(manifest), media_type="application/manifest+json")
+
+
+def _choices(tx: Tx) -> list[RiderChoice]:
+    """Riders of every city for the visitor of a demo: those who rode abroad and at home on the last closed day.
+
+    Before a day is closed, or in a city whose riders did not ride, a few of each class.
+    """
+    cities = {one.city_id: one for one in atlas.list_cities(tx)}
+    away, at_home = _riders_of_the_day(tx)
+    chosen: list[RiderChoice] = []
+    names: set[str] = set()
+    for city_id in cities:
+        abroad = _best(tx, cities, away.get(city_id, ()), names, RIDERS_OF_A_CITY // 2)
+        home = _best(tx, cities, at_home.get(city_id, ()), names, RIDERS_OF_A_CITY - len(abroad))
+        chosen += abroad + home
+    covered = {one.account.home_city_id for one in chosen}
+    for account in identity.sample_accounts(tx):
+        if account.home_city_id not in covered and account.name not in names:
+            names.add(account.name)
+            chosen.append(RiderChoice(account, ""))
+    return chosen[:RIDERS_SHOWN]
+
+
+def _riders_of_the_day(
+    tx: Tx,
+) -> tuple[dict[str, list[identity.Account]], dict[str, list[identity.Account]]]:
+    """Some who rode abroad and some who rode at home on the last closed day, by home city."""
+    days = [one for one in clearing.list_days(tx, limit=2) if one.closed_at is not None]
+    if not days:
+        return {}, {}
+    day = days[0].day
+    wanted = [
+        rides.JourneyId(item.reference)
+        for one in clearing.positions(tx, day)
+        for item in clearing.items(
+            tx, day, one.issuer_id, one.operator_id, one.currency, limit=ITEMS_LOOKED_AT
+        )
+        if item.reference is not None
+    ]
+    records = rides.find_journeys(tx, wanted)
+    accounts = identity.find_accounts(
+        tx, list({identity.AccountId(one.account_id) for one in records.values()})
+    )
+    away: dict[str, list[identity.Account]] = {}
+    at_home: dict[str, list[identity.Account]] = {}
+    for wish in dict.fromkeys(wanted):
+        record = records.get(wish)
+        account = accounts.get(identity.AccountId(record.account_id)) if record else None
+        if record is None or account is None:
+            continue
+        of_city = (at_home if record.city_id == account.home_city_id else away).setdefault(
+            account.home_city_id, []
+        )
+        if account not in of_city:
+            of_city.append(account)
+    return away, at_home
+
+
+def _best(
+    tx: Tx,
+    cities: dict[str, atlas.City],
+    riders: Iterable[identity.Account],
+    names: set[str],
+    most: int,
+) -> list[RiderChoice]:
+    """Those with most to see, each under a name of its own; the names are added to those taken."""
+    spread = list(riders)
+    step = max(1, len(spread) // RIDERS_LOOKED_AT)  # across all the cities they rode in
+    found = [
+        _told(account, cities, rides.journeys(tx, account.account_id, limit=JOURNEYS_COUNTED))
+        for account in spread[::step][:RIDERS_LOOKED_AT]
+    ]
+    chosen: list[RiderChoice] = []
+    found.sort(key=lambda one: -one[0])
+    while found and len(chosen) < most:
+        told = {one.words for one in chosen}
+        _, choice = next((one for one in found if one[1].words not in told), found[0])
+        found = [one for one in found if one[1] is not choice and one[1].account.name != choice.account.name]
+        if choice.account.name not in names:
+            names.add(choice.account.name)
+            chosen.append(choice)
+    return chosen
+
+
+def _told(
+    account: identity.Account, cities: dict[str, atlas.City], journeys: list[rides.JourneyRecord]
+) -> tuple[int, RiderChoice]:
+    """How much there is to see, and what: ``4 journeys in London, paid in CNY``."""
+    abroad = [one for one in journeys if one.city_id != account.home_city_id]
+    shown = abroad or journeys
+    words = f"{len(shown)} {'journey' if len(shown) == 1 else 'journeys'}"
+    worth = len(shown)
+    if abroad:
+        visited = cities[abroad[0].city_id]
+        words += f" in {' and '.join(dict.fromkeys(cities[one.city_id].name for one in abroad))}"
+        home = cities[account.home_city_id].currency
+        if home != visited.currency:
+            words += f", paid in {home}"
+            worth += 1
+    if any("cap" in step.rule for one in shown for step in one.steps):
+        words += ", capped"
+        worth += 3
+    if any(one.kind in ("no_exit", "no_entry") for one in shown):
+        words += ", one incomplete"
+        worth += 1
+    return worth, RiderChoice(account, words)
 
 
 def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
