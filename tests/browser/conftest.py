@@ -139,5 +139,5 @@ def show_to_gate(page: Page, code: str) -> str:
     page.get_by_label("Paste a code").fill(code)
     with page.expect_response("**/read"):
         page.get_by_role("button", name="Show it to the gate").click()
-    page.wait_for_function("document.querySelector('[data-result]').dataset.state !== 'ready'")
+    page.wait_for_function("() => document.querySelector('[data-result]').dataset.state !== 'ready'")
     return page.locator("[data-result]").inner_text()

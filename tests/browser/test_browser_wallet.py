@@ -16,9 +16,9 @@ def test_the_code_renews_without_server_and_network_and_opens_a_gate(
     wallet = phone.new_page()
     sign_in(wallet, served.url, "Gao Lan")
     wallet.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    wallet.wait_for_function("navigator.serviceWorker.controller !== null")
+    wallet.wait_for_function("() => navigator.serviceWorker.controller !== null")
     wallet.wait_for_function(
-        "caches.open('hansa-pages').then(pages => pages.match('/wallet/home')).then(found => Boolean(found))"
+        "() => caches.open('hansa-pages').then(kept => kept.match('/wallet/home')).then(found => Boolean(found))"
     )
     online = shown_code(wallet)
 
