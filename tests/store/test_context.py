@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from hansa.kernel import HansaError, new_id
 from hansa.store import Context, StoreBusy, StoreFull, StoreUnavailable, open_context
+from hansa.store.context import BadDatabaseAddress
 from scratch import NOON
 
 TABLE = "create table parcel (id int primary key)"
@@ -161,3 +162,31 @@ def test_closing_twice_does_nothing(parcels: Context) -> None:
 
     with pytest.raises(StoreUnavailable), context.tx():
         pass
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "garbage-s3cret",
+        "mysql://hansa:s3cret@db.example/hansa",
+        "postgresql://hansa:pa@s3cret@db.example/hansa",
+        "postgresql://hansa:s3cret/x@db.example/hansa",
+        "postgresql://hansa:s3cret@db.example/hansa?colour=red",
+    ],
+)
+def test_what_is_no_address_is_told_with_an_example_and_without_its_password(address: str) -> None:
+    with pytest.raises(BadDatabaseAddress) as refused:
+        open_context(address)
+
+    assert refused.value.code == "store.bad_address"
+    assert "HANSA_DATABASE_URL" in str(refused.value)
+    assert "postgresql://hansa:password@" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    with pytest.raises(StoreUnavailable) as refused:
+        open_context("postgresql://hansa:s3cret@127.0.0.1:1/hansa")
+
+    assert "127.0.0.1:1" in str(refused.value)
+    assert "s3cret" not in str(refused.value)

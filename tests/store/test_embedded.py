@@ -20,6 +20,7 @@ from hansa.store import (
     EmbeddedServer,
     ServerFailed,
     StoreUnavailable,
+    embedded,
     open_context,
 )
 from hansa.store.embedded import SETTINGS
@@ -27,6 +28,9 @@ from hansa.store.places import SETTLED_HOME
 
 # These servers die by kill -9 and not by a power cut, so what the system holds in its memory survives.
 SMALL = {"shared_buffers": "16MB", "wal_buffers": "1MB", "fsync": "off"}
+
+QUICKLY = ((signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 10))
+"""How a server that hangs is ended in a test that need not wait."""
 
 
 def _folder() -> Path:
@@ -337,3 +341,98 @@ def test_wiping_a_folder_in_use_is_refused(home: Path) -> None:
             EmbeddedServer(home, settings=SMALL).wipe()
 
         assert server.pid is not None
+
+
+def _hang(server: EmbeddedServer) -> int:
+    """Make a server deaf to all but force, as a full disk can."""
+    pid = server.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def test_a_server_that_hangs_is_stopped_by_force_and_loses_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "STOPS", QUICKLY)
+    with EmbeddedServer(home, settings=SMALL) as server:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("create table fare (minor int)")
+            connection.execute("insert into fare values (250)")
+        pid = _hang(server)
+
+    _until_dead(pid)
+    with EmbeddedServer(home, settings=SMALL) as server, psycopg.connect(server.url) as connection:
+        assert connection.execute("select minor from fare").fetchall() == [(250,)]
+
+
+def test_a_leaked_server_that_never_ends_its_stop_is_replaced(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "STOPS", QUICKLY)
+    monkeypatch.setattr(embedded, "SILENCE_S", 0.5)
+    owner, pid = _owner(home)
+    file = home / "postgresql" / "data" / "postmaster.pid"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:7], "stopping", ""]))
+    os.kill(pid, signal.SIGSTOP)
+    owner.kill()
+    owner.wait()
+
+    with EmbeddedServer(home, settings=SMALL) as server:
+        assert server.pid not in (None, pid)
+
+
+def test_a_leaked_server_that_recovers_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EmbeddedServer(home, settings=SMALL) as server:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("create table much as select repeat('x', 500) from generate_series(1, 200000)")
+        _kill(server)
+    time.sleep(0.5)  # the dead server's last processes let go of the data
+    for lock in (server.data / "postmaster.pid", server.data.parent / "socket/.s.PGSQL.5432.lock"):
+        lock.unlink()
+    start = [server.programs / "postgres", "-D", server.data]
+    user = server.data.owner()
+    leaked = subprocess.Popen(start, user=user, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True)
+    while server.pid is None:
+        time.sleep(0.01)
+    monkeypatch.setattr(embedded, "SILENCE_S", 0)
+
+    with EmbeddedServer(home, settings=SMALL) as again:
+        taken_over = again.pid
+    leaked.wait()
+
+    assert taken_over == leaked.pid
+
+
+def test_an_interrupted_start_leaves_no_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = EmbeddedServer(home, settings=SMALL)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "_make_database", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+
+    assert server.pid is None
+
+
+def test_joining_uses_the_server_of_a_live_owner_and_leaves_it_running(home: Path) -> None:
+    owner, pid = _owner(home)
+    try:
+        joined = EmbeddedServer(home, settings=SMALL)
+        with psycopg.connect(joined.join()) as connection:
+            answer = connection.execute("select 1").fetchone()
+        joined.stop()
+
+        assert answer == (1,)
+        assert joined.pid == pid
+    finally:
+        owner.kill()
+        owner.wait()
+
+
+def test_joining_where_no_server_answers_is_refused(home: Path) -> None:
+    with pytest.raises(DataFolderTaken, match="does not answer"):
+        EmbeddedServer(home, settings=SMALL).join(wait_s=0.2)

@@ -1,9 +1,12 @@
 """A full disk is told, nothing is half done, and it works again as soon as there is room."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from hansa.kernel import HansaError
 from hansa.store import DataFolderUnfit, EmbeddedServer, StoreFull, open_context
 
 SMALL = {"shared_buffers": "16MB", "wal_buffers": "1MB", "fsync": "off"}
@@ -79,3 +83,41 @@ def test_a_transaction_that_fills_the_disk_is_told_so_and_leaves_nothing(small_d
 
     shutil.rmtree(home)
     assert (after, again) == ((1,), (1000,))
+
+
+@pytest.mark.parametrize("megabytes", [105, 110])
+def test_a_stop_while_the_log_fills_the_disk_ends_and_what_was_committed_is_there_when_there_is_room(
+    small_disk: SmallDisk, megabytes: int
+) -> None:
+    disk = small_disk(megabytes)
+    server = EmbeddedServer(disk / "home", settings=SMALL)
+    server.start()
+    server.keep_running()
+    url = server.url
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table gate (id int primary key, said text)")
+        connection.execute("insert into gate select g, '' from generate_series(1, 2000) g")
+
+    def chatter(part: int) -> None:
+        say = "update gate set said = repeat(md5(random()::text), 20) where id %% 8 = %s"
+        with contextlib.suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
+            while True:
+                connection.execute(say, (part,))
+
+    gates = [threading.Thread(target=chatter, args=(part,)) for part in range(4)]
+    for gate in gates:
+        gate.start()
+    for gate in gates:
+        gate.join()
+    began = time.monotonic()
+    server.stop()
+    with contextlib.suppress(HansaError):
+        server.start()
+    server.stop()
+    took_s = time.monotonic() - began
+
+    subprocess.run(["mount", "-o", "remount,size=300m", disk], check=True)
+    with server, psycopg.connect(server.url) as connection:
+        kept = connection.execute("select count(*) from gate").fetchone()
+    assert took_s < 120
+    assert kept == (2000,)

@@ -309,6 +309,12 @@ def _told() -> Generator[None]:
         err.print(f"[bold red]{error.code}[/bold red]", highlight=False)
         err.print(str(error), highlight=False, markup=False)
         raise SystemExit(1) from None
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        if error.filename is None:  # no file that someone named
+            raise
+        told = f"{error.filename}: {error.strerror}. Give the path of a file that this user can use."
+        err.print(told, highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

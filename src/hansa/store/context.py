@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -17,6 +18,11 @@ Tx = psycopg.Connection[TupleRow]
 
 SERVER_VERSION_MIN = 150000
 """PostgreSQL 15, the oldest that we test against."""
+
+BAD_ADDRESS = (
+    "HANSA_DATABASE_URL is no address of a database. One looks like postgresql://hansa:password@db.example:5432/hansa;"
+    " in a password, %, @, : and / are written %25, %40, %3A and %2F."
+)
 
 IN_UTC = "set timezone to 'UTC'"
 
@@ -40,6 +46,13 @@ class StoreFull(HansaError):
 
     code: ClassVar[str] = "store.full"
     status: ClassVar[int] = 507
+
+
+class BadDatabaseAddress(HansaError):
+    """What stands in HANSA_DATABASE_URL is no address of a database."""
+
+    code: ClassVar[str] = "store.bad_address"
+    status: ClassVar[int] = 500
 
 
 class StoreTooOld(HansaError):
@@ -116,7 +129,7 @@ def open_context(
     connections_max: how many transactions can be open at once. One more, or one while the server restarts, waits
         for ``wait_s`` and is then told StoreUnavailable.
     What waits while the server restarts goes on within a second of its return.
-    Errors: StoreUnavailable, with the server's words, when it cannot be reached now; StoreTooOld.
+    Errors: BadDatabaseAddress; StoreUnavailable, with the server's words, when it cannot be reached now; StoreTooOld.
     """
     _try(url)
     pool: ConnectionPool[Tx] = ConnectionPool(
@@ -177,12 +190,29 @@ def _living_connection(pool: ConnectionPool[Tx], wait_s: float) -> Tx:
             return connection
 
 
+def host_of(url: str) -> str:
+    """Which machine and port a database's address means, without user and password.
+
+    Errors: BadDatabaseAddress, without any of its words: they could be part of a password.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise BadDatabaseAddress(BAD_ADDRESS) from None
+    host, port = (str(parts.get(name) or "") for name in ("host", "port"))
+    # An @ or a : left bare in a password puts a part of it into the host or the port.
+    if "@" in host or (not port.replace(",", "").isdigit() and port):
+        raise BadDatabaseAddress(BAD_ADDRESS)
+    return ":".join(filter(None, (host or "this machine", port)))
+
+
 def _try(url: str) -> None:
+    host = host_of(url)
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             version = connection.info.server_version
     except psycopg.Error as error:
-        raise StoreUnavailable(f"The database cannot be reached: {error}") from error
+        raise StoreUnavailable(f"The database at {host} cannot be reached: {error}") from error
     if version < SERVER_VERSION_MIN:
         raise StoreTooOld(
             f"The server is PostgreSQL {version // 10000}; Hansa needs {SERVER_VERSION_MIN // 10000}."

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -37,7 +38,17 @@ from hansa.store.places import (
 log = logging.getLogger("hansa.store")
 
 PATIENCE_S = 600
-"""How long a start or a stop may take. Recovery needs about a second per 100 MB of log, and there are at most 4 GB."""
+"""How long a start may take. Recovery needs about a second per 100 MB of log, and there are at most 4 GB."""
+
+Stops = tuple[tuple[signal.Signals, float], ...]
+
+STOPS: Stops = ((signal.SIGINT, 20), (signal.SIGQUIT, 15), (signal.SIGKILL, 10))
+"""How a server is ended, and for how many seconds each may take: fast, with all written; at once, so that the next
+start recovers, which loses nothing that was committed; by force. A full disk can keep the first from ever ending."""
+
+SILENCE_S = 30
+"""How long a server left behind by a dead Hansa may be stopping, or neither answer nor write its log, until it is
+ended. One that recovers is waited for."""
 
 PORT = 5432
 """Only part of the socket file's name: no server listens on a network, and each has a socket folder of its own."""
@@ -177,11 +188,32 @@ class EmbeddedServer:
             self._run_server(place)
             self._make_database()
         except BaseException as error:
+            if not isinstance(error, Exception):
+                self._end_what_began()
             self._give_lock_back()
             if isinstance(error, OSError):
                 raise _unfit(self.home, error) from error
             raise
         return self.url
+
+    def join(self, *, wait_s: float = 10) -> str:
+        """The address of the server that another live Hansa runs on this folder; it stays that one's to stop.
+
+        Errors: DataFolderTaken when that server does not answer in time.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=2).close()
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise DataFolderTaken(
+                        f"The data folder {self.home} is in use by another Hansa, whose database does not answer."
+                        " Try again in a moment, or stop that Hansa first."
+                    ) from error
+                time.sleep(0.1)
+            else:
+                return self.url
 
     def ensure_running(self) -> bool:
         """Start the server again if it died under us; True if it had to be. What was committed is all there."""
@@ -214,22 +246,24 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Stop the server: open transactions are rolled back, all is written, and the folder is free again.
 
+        A server that cannot write all in time is ended nevertheless; the next start makes it whole (STOPS).
         Stopping a server that died only frees the folder. A forked child stops nothing.
+        Errors: ServerFailed when even force does not end it.
         """
         if self._lock is None or self._owner_pid != os.getpid():
             return
         self._stopping.set()
         if self._watch is not None:
-            self._watch.join()
+            self._watch.join(STOPS[0][1])
+            if self._watch.is_alive():
+                self._end_server()  # the watch waits for it to recover, and without it gives up
+                self._watch.join()
             self._watch = None
         with self._one_at_a_time:
             try:
-                if self.pid is not None:
-                    self._run(
-                        self._place, "pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w", "-t", PATIENCE_S
-                    )
+                self._end_server()
                 if self._place.folder not in self._place.sockets.parents:
-                    self._place.sockets.rmdir()
+                    shutil.rmtree(self._place.sockets, ignore_errors=True)
             finally:
                 self._give_lock_back()
                 self._stopping.clear()
@@ -241,12 +275,9 @@ class EmbeddedServer:
         """
         if not self.home.exists():
             return
-        self._take_lock()
         try:
-            if self.pid is not None:
-                self._run(
-                    self._place, "pg_ctl", "stop", "-D", self.data, "-m", "immediate", "-w", "-t", PATIENCE_S
-                )
+            self._take_lock()
+            self._end_server(STOPS[1:])
             if self._place.folder.exists():
                 shutil.rmtree(self._place.folder)
             shutil.rmtree(self.home)
@@ -332,13 +363,24 @@ class EmbeddedServer:
     def _run_server(self, place: Place) -> None:
         """Start it, or adopt what runs; tries again while a dead server's last processes let go of the data."""
         deadline = time.monotonic() + PATIENCE_S
+        seen, seen_at = self._signs_of_life(place), time.monotonic()
         while not self._answers(place):
             pid = self._written_pid()
             if pid is not None and lives_on(pid, place.data):  # starting, recovering or stopping
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if now > deadline:
                     raise ServerFailed(f"PostgreSQL (process {pid}) does not answer. {_log_end(place)}")
+                signs = self._signs_of_life(place)
+                if signs != seen:
+                    seen, seen_at = signs, now
+                elif now - seen_at > SILENCE_S and signs[0] != "starting":
+                    log.warning("PostgreSQL (process %d) hangs and is ended.", pid)
+                    self._end_server(STOPS[1:])
+                    continue
                 time.sleep(0.1)
                 continue
+            if self._stopping.is_set():
+                raise ServerFailed("PostgreSQL died while it was being stopped.")
             self._show_it_is_dead(place)
             try:
                 self._run(
@@ -362,24 +404,66 @@ class EmbeddedServer:
                 time.sleep(0.5)
 
     def _answers(self, place: Place) -> bool:
+        return self._asked(place) == 0
+
+    def _asked(self, place: Place) -> int:
+        """What pg_isready tells: 0 it answers, 1 it refuses (it starts, recovers or stops), 2 it is silent."""
         pid = self._written_pid()
         if pid is None or not lives_on(pid, place.data):
-            return False
-        asked = [
-            place.programs / "pg_isready",
-            "-q",
-            "-d",
-            "hansa",
-            "-h",
-            place.sockets,
-            "-p",
-            str(PORT),
-            "-U",
-            "hansa",
-            "-t",
-            "5",
-        ]
-        return subprocess.run(asked, check=False, stdin=subprocess.DEVNULL, cwd="/").returncode == 0
+            return 2
+        where = ("-h", place.sockets, "-p", str(PORT))
+        asked = [place.programs / "pg_isready", "-q", "-d", "hansa", *where, "-U", "hansa", "-t", "5"]
+        return subprocess.run(asked, check=False, stdin=subprocess.DEVNULL, cwd="/").returncode
+
+    def _signs_of_life(self, place: Place) -> tuple[str, object]:
+        """What the server says it does, and something that changes while it does it.
+
+        A server that recovers from a crash of one of its processes still calls itself ready, and refuses everyone.
+        """
+        status = self._status()
+        if status == "stopping":
+            return status, None
+        if status in ("", "starting") or self._asked(place) == 1:
+            return "starting", None
+        return status, sorted((file.name, file.stat().st_size) for file in place.logs.glob("*.log"))
+
+    def _status(self) -> str:
+        """What the last line of its lock file says: starting, ready, stopping; empty when there is none."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return ""
+        return lines[7].strip() if len(lines) > 7 else ""
+
+    def _end_server(self, stops: Stops | None = None) -> None:
+        """End the server that runs, if one does, each way in turn until one works.
+
+        By signals and not by pg_ctl, which needs room on the disk for what it says.
+        """
+        pid = self.pid
+        if pid is None:
+            return
+        for number, patience_s in stops or STOPS:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return
+            deadline = time.monotonic() + patience_s
+            while time.monotonic() < deadline:
+                if not lives_on(pid, self.data):
+                    return
+                time.sleep(0.01)
+            log.warning("PostgreSQL (process %d) has not ended %g s after %s.", pid, patience_s, number.name)
+        raise ServerFailed(f"PostgreSQL (process {pid}) does not end. {_log_end(self._place)}")
+
+    def _end_what_began(self) -> None:
+        """End the server of a start that was interrupted; it may need a moment to write down its process id."""
+        if self._lock is None or self._found is None:
+            return
+        deadline = time.monotonic() + 1
+        while self.pid is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._end_server(STOPS[1:])
 
     def _written_pid(self) -> int | None:
         try:
@@ -418,6 +502,7 @@ class EmbeddedServer:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd="/",
+                start_new_session=True,  # a Ctrl-C is for us; we end what we started
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
                 **run_as(place.user),
             )

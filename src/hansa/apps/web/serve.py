@@ -16,6 +16,11 @@ from hansa.kernel import HansaError
 
 BACKLOG = 512
 
+NOT_HERE = (
+    "{host} is no address of this machine. Leave out --host to serve this machine alone, or give --host 0.0.0.0 to"
+    " serve its network too."
+)
+
 
 class PortTaken(HansaError):
     """Another program listens on this port."""
@@ -24,10 +29,17 @@ class PortTaken(HansaError):
     status: ClassVar[int] = 409
 
 
-def serve(app: Litestar, host: str = "127.0.0.1", port: int = 8017) -> None:
-    """Serve until the process is told to stop (Ctrl-C or TERM), then finish what is under way.
+class BadAddress(HansaError):
+    """This machine cannot listen on that address."""
 
-    Errors: PortTaken, before anything is served.
+    code: ClassVar[str] = "web.bad_address"
+    status: ClassVar[int] = 422
+
+
+def serve(app: Litestar, host: str = "127.0.0.1", port: int = 8017) -> None:
+    """Serve until the process is told to stop (Ctrl-C, TERM or HUP), then finish what is under way.
+
+    Errors: PortTaken, BadAddress, before anything is served.
     """
     listening = listen(host, port)
     server = uvicorn.Server(
@@ -42,28 +54,36 @@ def serve(app: Litestar, host: str = "127.0.0.1", port: int = 8017) -> None:
 
 @contextmanager
 def _told_to_stop() -> Generator[None]:
-    """Let TERM and Ctrl-C end the serving and nothing else.
+    """Let TERM, HUP and Ctrl-C end the serving and nothing else.
 
     uvicorn finishes what is under way and then sends the signal on. By default TERM would end the process on the
-    spot, and whoever called us could not stop the database they started.
+    spot, and whoever called us could not stop the database they started. HUP, a terminal that was closed, it does not
+    know: it hears of that as TERM. Who ignores HUP, as nohup does, goes on doing so.
     """
 
     def stop(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    def hung_up(_: int, __: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, stop)
+    before_hup = signal.getsignal(signal.SIGHUP)
+    if before_hup is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, hung_up)
     try:
         with suppress(KeyboardInterrupt):
             yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGHUP, before_hup)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. port 0 takes any free one. Errors: PortTaken."""
+    """A listening socket. port 0 takes any free one. Errors: PortTaken, BadAddress."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,5 +97,10 @@ def listen(host: str, port: int) -> socket.socket:
                 f"Port {port} on {host} is taken by another program. Stop that one, or choose another port: "
                 f"--port {port + 1}."
             ) from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise BadAddress(NOT_HERE.format(host=host)) from error
         raise
+    except UnicodeError as error:  # a name that no machine can have
+        listening.close()
+        raise BadAddress(NOT_HERE.format(host=host)) from error
     return listening
