@@ -130,7 +130,7 @@ def serve(
 @app.command()
 def work(home: Home = DEFAULT_HOME) -> None:
     """Price taps, post charges, release holds, until told to stop. ``hansa serve`` does so by itself."""
-    with opened(home) as ctx, Worker(ctx):
+    with opened(home, join=True) as ctx, Worker(ctx):
         out.print("Working. Stop with Ctrl-C.")
         stop = Event()
         for told in (signal.SIGINT, signal.SIGTERM):
@@ -172,7 +172,7 @@ def atlas_import(
     if dry_run:
         out.print(f"{found}. No problem found; nothing imported.")
         return
-    with opened(home) as ctx, ctx.tx() as tx:
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
         atlas.import_city(tx, read)
         if tariff is not None:
             rides.import_tariff(tx, tariff)
@@ -197,7 +197,7 @@ def tariff_import(
 ) -> None:
     """Import a tariff version. Versions already priced by stay as they are."""
     tariff = rides.read_tariff(folder)
-    with opened(home) as ctx, ctx.tx() as tx:
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
         rides.import_tariff(tx, tariff)
     out.print(f"{tariff.operator_id}: tariff from {tariff.valid_from} imported.")
 
@@ -205,7 +205,7 @@ def tariff_import(
 @ledger_app.command("trial-balance")
 def trial_balance(home: Home = DEFAULT_HOME) -> None:
     """Debits and credits of every kind of account, by currency; they must agree."""
-    with opened(home) as ctx, ctx.tx() as tx:
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
         trial = ledger.trial_balance(tx)
     table = Table("currency", "account", "debits", "credits", title="Trial balance", title_justify="left")
     for row in trial.rows:
@@ -221,7 +221,7 @@ def trial_balance(home: Home = DEFAULT_HOME) -> None:
 @ledger_app.command("verify")
 def ledger_verify(home: Home = DEFAULT_HOME) -> None:
     """Recompute every block's hash and every balance from the transfers."""
-    with opened(home) as ctx, ctx.tx() as tx:
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
         number, _ = ledger.block_head(tx, 0)
         findings = ledger.verify(tx)
     for finding in findings:
@@ -234,7 +234,7 @@ def ledger_verify(home: Home = DEFAULT_HOME) -> None:
 @clearing_app.command("close")
 def clearing_close(day: Day, home: Home = DEFAULT_HOME) -> None:
     """Close a business day: net what every city owes every other. Closing it again changes nothing."""
-    with opened(home) as ctx:
+    with opened(home, join=True) as ctx:
         closed = clearing.close_day(ctx, day.date())
     out.print(f"{closed.day} is {closed.status}: {closed.items:,} items.")
 
@@ -242,7 +242,7 @@ def clearing_close(day: Day, home: Home = DEFAULT_HOME) -> None:
 @clearing_app.command("show")
 def clearing_show(day: Day, home: Home = DEFAULT_HOME) -> None:
     """Net positions of a business day."""
-    with opened(home) as ctx, ctx.tx() as tx:
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
         nets = clearing.net_positions(tx, day.date())
     table = Table("member", "currency", "net", title=f"Net positions of {day:%Y-%m-%d}", title_justify="left")
     for net in nets:
@@ -257,7 +257,7 @@ def settlement_files(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Write the pain.001.001.09 files of a closed day, one per currency."""
-    with opened(home) as ctx:
+    with opened(home, join=True) as ctx:
         files = settlement.write_files(ctx, day.date(), folder)
     for file in files:
         out.print(f"{file.path}  {Money(file.control_sum, file.currency)}  {file.transactions} payments")
@@ -268,7 +268,7 @@ def settlement_statement(
     statement: Annotated[Path, typer.Argument(help="A bank's camt.053 statement.")], home: Home = DEFAULT_HOME
 ) -> None:
     """Read a bank statement, match its entries to our payments, and book what was paid."""
-    with opened(home) as ctx:
+    with opened(home, join=True) as ctx:
         outcome = settlement.read_statement(ctx, statement)
     out.print(f"{len(outcome.matched)} entries matched, {len(outcome.breaks)} breaks.")
 
@@ -284,7 +284,13 @@ def key_create(
 
     Example: [cyan]hansa key create london-tfl --scope taps:write[/cyan]
     """
-    with opened(home) as ctx, ctx.tx() as tx:
+    from hansa.apps.web.interface import every_scope
+
+    if unknown := sorted(set(scope) - every_scope()):
+        raise typer.BadParameter(
+            f"No route asks for {', '.join(unknown)}. There are: {', '.join(sorted(every_scope()))}."
+        )
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
         secret = trust.create_api_key(tx, member, scope, at=ctx.clock.now(), gate_id=gate)
     out.print(secret, highlight=False, soft_wrap=True)
 

@@ -11,8 +11,7 @@ from types import FrameType
 
 from hansa.apps.rooms import migrate_all
 from hansa.kernel import Clock
-from hansa.store import Context, DataFolderTaken, EmbeddedServer, StoreUnavailable, open_context
-from hansa.store.context import host_of
+from hansa.store import Context, DataFolderTaken, EmbeddedServer, StoreUnavailable, host_of, open_context
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 """What asks a process to end, besides Ctrl-C: a supervisor, and a terminal that was closed."""

@@ -268,7 +268,7 @@ def close_day(
 
     `clearing.day_not_over` before the cut-off, `clearing.day_closed` if a later day is closed.
     """
-    caller.require("clearing:close")
+    caller.require_league("clearing:close")
     return _day(actions.close_day(ctx, day))
 
 

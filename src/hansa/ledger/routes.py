@@ -294,8 +294,7 @@ def post_transfers(
 
     `trust.not_allowed` for everyone but the league: a member's money moves by taps, top-ups and clearing.
     """
-    caller.require("ledger:write")
-    _require_league(caller)
+    caller.require_league("ledger:write")
     transfers = [_new_transfer(index, new) for index, new in enumerate(data.transfers)]
     return Results(
         [
@@ -315,8 +314,7 @@ def read_trial_balance(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromQuery[date | None] = None
 ) -> TrialBalanceView:
     """Every account added up by currency and kind, for the league: now, or at the end of a day (UTC)."""
-    caller.require("ledger:read")
-    _require_league(caller)
+    caller.require_league("ledger:read")
     if day is not None:
         _check_year(day.year, where="day")
     with ctx.tx() as tx:
@@ -371,11 +369,6 @@ def read_blocks(
         ],
         page[-1].number if len(found) > limit else None,
     )
-
-
-def _require_league(caller: trust.Caller) -> None:
-    if caller.kind != "league":
-        raise trust.NotAllowed("Only the league itself may do this.")
 
 
 def _is_open_to(caller: trust.Caller, account: Account) -> bool:

@@ -225,7 +225,7 @@ def set_rates(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[NewRates]
 ) -> Rates:
     """Set exchange rates of a day; gives all that are set. Setting the same again is harmless."""
-    caller.require("rates:write")
+    caller.require_league("rates:write")
     _check_day(data.day)
     for index, one in enumerate(data.rates):
         for name, unit in (("base", one.base), ("quote", one.quote)):

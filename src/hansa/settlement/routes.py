@@ -81,7 +81,7 @@ def list_files(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> Files:
     """The bank files of a day. Needs `settlement:read`."""
-    caller.require("settlement:read")
+    caller.require_league("settlement:read")
     with ctx.tx() as tx:
         files = actions.list_files(tx, day)
         progress = actions.progress(tx, day)
@@ -115,7 +115,7 @@ def download_file(
     message_id: Annotated[str, PathParameter(max_length=35)],
 ) -> Response[bytes]:
     """A bank file, byte for byte as it was written. Needs `settlement:read`."""
-    caller.require("settlement:read")
+    caller.require_league("settlement:read")
     if "\0" in message_id:
         raise InvalidInput(problems=(Problem("message_id", "it holds a NUL", "Take it out"),))
     with ctx.tx() as tx:
@@ -146,7 +146,7 @@ def read_statement(
 
     `settlement.bad_statement` with the place, the fault and the remedy of each problem; nothing is taken then.
     """
-    caller.require("settlement:write")
+    caller.require_league("settlement:write")
     read = actions.read_statement(ctx, body)
     return StatementReceipt(
         read.statement_id,
@@ -169,7 +169,7 @@ def list_breaks(
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
 ) -> BreakPage:
     """What does not agree and waits for a person. Needs `settlement:read`."""
-    caller.require("settlement:read")
+    caller.require_league("settlement:read")
     with ctx.tx() as tx:
         found = actions.open_breaks(tx, after=_cursor(after), limit=limit + 1)
     page = found[:limit]

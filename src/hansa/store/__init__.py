@@ -7,12 +7,14 @@ answers, and coming back whole after a crash. No room's tables are here.
 
 from hansa.store.answers import IdempotencyConflict, forget_answers, idempotent, remember, request_digest
 from hansa.store.context import (
+    BadDatabaseAddress,
     Context,
     StoreBusy,
     StoreFull,
     StoreTooOld,
     StoreUnavailable,
     Tx,
+    host_of,
     open_context,
 )
 from hansa.store.embedded import EmbeddedServer
@@ -31,6 +33,7 @@ from hansa.store.outbox import (
 
 __all__ = [
     "START",
+    "BadDatabaseAddress",
     "Bookmark",
     "Context",
     "DataFolderTaken",
@@ -49,6 +52,7 @@ __all__ = [
     "begin_outbox_anew",
     "forget_answers",
     "forget_outbox",
+    "host_of",
     "idempotent",
     "migrate",
     "open_context",

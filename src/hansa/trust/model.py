@@ -112,5 +112,11 @@ class Caller:
             raise NotSignedIn
         raise NotAllowed(f"This needs the scope {scope}.")
 
+    def require_league(self, scope: str) -> None:
+        """Go on only for the league itself, with this scope. Errors: as ``require``; NotAllowed for a member."""
+        self.require(scope)
+        if self.kind != "league":
+            raise NotAllowed("Only the league itself may do this.")
+
 
 ANONYMOUS = Caller("anonymous", "anonymous")

@@ -4,6 +4,6 @@ Composition only: requests flow in, each is answered by a room's action or by a 
 """
 
 from hansa.apps.web.app import create_app
-from hansa.apps.web.serve import PortTaken, listen, serve
+from hansa.apps.web.serve import BadAddress, PortTaken, listen, serve
 
-__all__ = ["PortTaken", "create_app", "listen", "serve"]
+__all__ = ["BadAddress", "PortTaken", "create_app", "listen", "serve"]
