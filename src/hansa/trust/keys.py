@@ -51,6 +51,14 @@ class KeyFolder:
             )
         return self._key(f"issuer-{issuer_id}")
 
+    def log(self) -> Ed25519PrivateKey:
+        """The key with which a city signs the checkpoints of its ledger's logs. Errors: KeyUnfit."""
+        return self._key("log")
+
+    def witness(self) -> Ed25519PrivateKey:
+        """The key with which a city cosigns the checkpoints of others, and nothing else. Errors: KeyUnfit."""
+        return self._key("witness")
+
     def _key(self, name: str) -> Ed25519PrivateKey:
         key = self._known.get(name)
         if key is None:
