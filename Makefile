@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check fmt bench chromium clean wipe
+.PHONY: help setup demo test quick check fmt bench torture chromium clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -35,6 +35,9 @@ fmt: setup ## put the code into shape
 
 bench: setup ## run the benchmarks (ARGS=--short for a short look)
 	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python "$$benchmark" $(ARGS) || exit 1; done
+
+torture: setup ## kill -9 the ledger's engine and PostgreSQL a hundred times under load (ARGS="--seed 7")
+	@$(BIN)/python tests/torture/torture.py $(ARGS)
 
 clean: ## remove what setup and the checks made; the data in .hansa stay
 	@rm -rf .venv .tools node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

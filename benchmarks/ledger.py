@@ -1,239 +1,535 @@
 """How many transfers a second the books take, durably, on this machine.
 
-    python benchmarks/ledger.py [--short]
+    python benchmarks/ledger.py [--short] [--only rows,of_copy] [--plot FILE.svg] [--profile]
 
-Starts a PostgreSQL of its own in a temporary folder, fsync on, and posts through ``ledger.post``:
+Starts a PostgreSQL of its own in a temporary folder, fsync on, and hands batches to an engine as they travel between
+processes, as bytes, four in flight; the time ends when all are durable and folded into every account and statement.
 
-- ``rows``: batches of 8,192 over 10,000 wallets that must not be overdrawn, paying 200 operators' accounts.
-- ``hot_account``: the same, all paying one account. Its baseline is ``rows``.
-- ``one_by_one``: the baseline of ``rows``: one transaction per transfer, one connection, same ``post``.
-- ``two_phase``: a hold and its posting for each; counted in transfers. Its baseline is ``rows``.
+- ``rows``: batches of 8,192 over 10,000 wallets that must not be overdrawn, paying 200 operators. Its baseline is our
+  own plain ledger in PL/pgSQL: one transaction for each transfer, two rows locked, limit checked, called straight
+  through libpq over one connection and over eight; the better of the two.
+- ``hot_account``: the same, all paying one account. Baseline: ``rows``.
+- ``of_copy``: ``rows`` again; its baseline is raw binary COPY of the very same rows, a block at a time, one commit
+  each, into a table of the same columns and indexes over one connection.
+- ``two_phase``: a hold and its posting for each; both are counted. Baseline: ``rows``.
+- ``ten_million_accounts``: money put on and spent from any of 10,000,000 wallets (--short: 200,000), all in memory.
+  Baseline: the same over 10,000.
+- ``http_single``, ``http_single_p99_ms``: one transfer for each request, 64 connections, a client of our own in another
+  process on the same machine. Baselines: the plain ledger without any HTTP; the median request.
+- ``http_hundred``: transfers a second in requests of 100 at 16 connections. Baseline: ``http_single``.
+- ``bytes_per_transfer``: journal, blocks, tree and statements with all indexes. Baseline: the plain ledger's transfers.
+- ``memory_per_account_bytes``: of the engine's memory, with the accounts of ``ten_million_accounts``.
+- ``restart_s``: until an engine has folded what another left, and has all those accounts in memory.
 
-Rounds are interleaved and the median is given. The books are verified at the end. The last line is JSON:
-name -> {value, unit, baseline, ratio}.
+Rounds are interleaved, so that a noisy neighbour disturbs all alike; medians are given, and the median of the rounds'
+own ratios. At the end all books are verified. The last line is JSON: name -> {value, unit, baseline, ratio}.
 """
 
 import argparse
 import gc
 import json
-import random
+import math
+import multiprocessing
+import os
+import resource
 import shutil
+import signal
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from hansa import ledger
-from hansa.apps.rooms import SQL_FOLDERS
-from hansa.kernel import fact_id, new_id
-from hansa.ledger import (
-    Account,
-    AccountCode,
-    AccountFlag,
-    AccountId,
-    Transfer,
-    TransferCode,
-    TransferFlag,
-    TransferId,
+from _ledger_books import (
+    BATCH,
+    CopyOnly,
+    Ids,
+    PlainLedger,
+    Till,
+    Town,
+    a_town,
+    an_engine,
+    book,
+    one,
+    resident_bytes,
+    sampled,
 )
-from hansa.store import Context, EmbeddedServer, migrate, open_context
+from hansa import trust
+from hansa.apps.rooms import ROOMS_WITH_TABLES
+from hansa.store import EmbeddedServer, open_context
 
-WALLETS = 10_000
-OPERATORS = 200
-START = datetime(2026, 11, 17, 4, tzinfo=UTC)
-FREE = AccountFlag.NONE
-NO_OVERDRAFT = AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS
+NAMES = (
+    "rows",
+    "hot_account",
+    "of_copy",
+    "two_phase",
+    "bytes_per_transfer",
+    "ten_million_accounts",
+    "memory_per_account_bytes",
+    "restart_s",
+    "http_single",
+    "http_single_p99_ms",
+    "http_hundred",
+)
+BOOKS, MANY, HTTP = set(NAMES[:5]), set(NAMES[5:8]), set(NAMES[8:])
+PLAIN = ("plain ledger, 1 connection", "plain ledger, 8 connections")
 
 
 @dataclass(frozen=True)
-class Town:
-    """The accounts money moves between."""
+class Size:
+    """How much is done. batches, singles, hundreds: of each round. tail: batches left for a restart."""
 
-    ctx: Context
-    bank: AccountId
-    wallets: list[AccountId]
-    operators: list[AccountId]
+    rounds: int
+    batches: int
+    plain: int
+    many: int
+    restarts: int
+    tail: int
+    singles: int
+    hundreds: int
+    curve: int
+
+
+SHORT = Size(5, 10, 800, 200_000, 3, 8, 4_000, 240, 1_000_000)
+FULL = Size(5, 50, 8_000, 10_000_000, 3, 24, 40_000, 3_000, 10_000_000)
+
+
+@dataclass
+class Seen:
+    """Figures by name, one for each round."""
+
+    rounds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def add(self, name: str, value: float) -> None:
+        self.rounds.setdefault(name, []).append(value)
+
+    def median(self, name: str) -> float:
+        return statistics.median(self.rounds[name])
+
+    def told(self, names: tuple[str, ...] | None = None) -> str:
+        """The last figure of each."""
+        return ", ".join(
+            f"{name} {values[-1]:,.0f}" for name, values in self.rounds.items() if not names or name in names
+        )
+
+
+@dataclass
+class Report:
+    """What is printed in the end."""
+
+    figures: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
+
+    def put(
+        self, name: str, value: float, unit: str, baseline: float | None = None, ratio: float | None = None
+    ) -> None:
+        def rounded(number: float | None) -> float | None:
+            if number is None or abs(number) >= 1_000:
+                return None if number is None else round(number)
+            return round(number, 3 if abs(number) < 10 else 1)
+
+        if ratio is None and baseline:
+            ratio = value / baseline
+        self.figures[name] = {
+            "value": rounded(value),
+            "unit": unit,
+            "baseline": rounded(baseline),
+            "ratio": rounded(ratio),
+        }
+
+    def compare(self, seen: Seen, name: str, unit: str, baseline: str, as_name: str = "") -> None:
+        ratios = [mine / other for mine, other in zip(seen.rounds[name], seen.rounds[baseline], strict=True)]
+        self.put(as_name or name, seen.median(name), unit, seen.median(baseline), statistics.median(ratios))
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument("--short", action="store_true", help="a few seconds instead of a few minutes")
-    arguments.add_argument(
-        "--profile", action="store_true", help="print where the time of one round of rows goes"
-    )
-    options = arguments.parse_args()
-    rounds, batches, singles = (3, 6, 400) if options.short else (5, 24, 3_000)
-
+    options = arguments()
+    size = SHORT if options.short else FULL
+    names: set[str] = set(options.only.split(",")) if options.only else set(NAMES)
+    if names - set(NAMES):
+        sys.exit(f"There is no {', '.join(sorted(names - set(NAMES)))}. Choose from {', '.join(NAMES)}.")
+    report, began = Report(), time.perf_counter()
     home = Path(tempfile.mkdtemp(prefix="hansa-bench-"))
     home.chmod(0o755)
     try:
         with EmbeddedServer(home) as server:
-            migrate(server.url, [SQL_FOLDERS["ledger"]])
-            ctx = open_context(server.url)
-            try:
-                town = found_town(ctx)
-                if options.profile:
-                    profile(town)
-                    return
-                measured = measure(town, rounds=rounds, batches=batches, singles=singles)
-                with ctx.tx() as tx:
-                    findings = ledger.verify(tx)
-                    assert findings == [], findings
-                    size = tx.execute(
-                        "select pg_total_relation_size('ledger.transfers')::float8 / count(*) from ledger.transfers"
-                    ).fetchone()
-                    print(
-                        f"books verified; {size[0]:.0f} bytes per transfer with all indexes" if size else ""
-                    )
-            finally:
-                ctx.close()
+            if options.profile:
+                profile(server.url, size)
+                return
+            if options.plot:
+                options.plot.write_text(svg(cost_curve(server.url, size)))
+                print(f"the curve is in {options.plot}")
+                if not options.only:
+                    names = set()
+            if names & (BOOKS | {"http_single"}):
+                measure_books(server.url, size, names, report)
+            if names & MANY:
+                measure_many(server.url, size, names, report)
+            if names & HTTP:
+                measure_http(server.url, size, report)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    print(json.dumps(report(measured)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"all books verified; peak memory {peak:,.0f} MB with all batches; {time.perf_counter() - began:,.0f} s"
+    )
+    print(
+        json.dumps({name: report.figures[name] for name in NAMES if name in report.figures and name in names})
+    )
 
 
-def found_town(ctx: Context) -> Town:
-    """Open the accounts and give every wallet more than it will spend."""
-    bank = AccountId(fact_id(None, "bank"))
-    wallets = [AccountId(fact_id(None, "wallet", number)) for number in range(WALLETS)]
-    operators = [AccountId(fact_id(None, "operator", number)) for number in range(OPERATORS)]
-    accounts = [Account(bank, "CNY", AccountCode.CASH, "bank")]
-    accounts += [Account(wallet, "CNY", AccountCode.WALLET, "rider", NO_OVERDRAFT) for wallet in wallets]
-    accounts += [Account(operator, "CNY", AccountCode.POSITION, "operator") for operator in operators]
-    ledger.open_accounts(ctx, accounts)
-    top_ups = [
-        Transfer(
-            TransferId(fact_id(START, "top-up", number)),
-            bank,
-            wallet,
-            100_000_000,
-            "CNY",
-            TransferCode.TOP_UP,
-            START,
-        )
-        for number, wallet in enumerate(wallets)
-    ]
-    for first in range(0, WALLETS, ledger.BATCH_MAX):
-        check(ledger.post(ctx, top_ups[first : first + ledger.BATCH_MAX]))
-    with ctx.tx() as tx:
-        tx.execute("analyze")
-    return Town(ctx, bank, wallets, operators)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--short", action="store_true", help="about a minute instead of half an hour")
+    parser.add_argument("--only", default="", help="these figures alone, parted by commas")
+    parser.add_argument("--plot", type=Path, help="draw the cost of a transfer as the journal grows")
+    parser.add_argument("--profile", action="store_true", help="tell where the time of `rows` goes")
+    return parser.parse_args()
 
 
-def fares(town: Town, count: int, payees: Sequence[AccountId]) -> list[Transfer]:
-    return [
-        Transfer(
-            transfer_id=TransferId(new_id()),
-            debit=random.choice(town.wallets),
-            credit=random.choice(payees),
-            amount=random.randint(100, 900),
-            currency="CNY",
-            code=TransferCode.FARE,
-            event_at=START + timedelta(seconds=random.randrange(60_000)),
-            reference=UUID(int=random.getrandbits(128)),
-        )
-        for _ in range(count)
-    ]
+# --- the books
 
 
-def holds_and_postings(town: Town, count: int) -> list[list[Transfer]]:
-    holds = [
-        Transfer(
-            transfer_id=TransferId(new_id()),
-            debit=random.choice(town.wallets),
-            credit=random.choice(town.operators),
-            amount=700,
-            currency="CNY",
-            code=TransferCode.PAYMENT,
-            event_at=START,
-            flags=TransferFlag.PENDING,
-            timeout_s=86_400,
-        )
-        for _ in range(count)
-    ]
-    postings = [
-        Transfer(
-            transfer_id=TransferId(new_id()),
-            debit=ledger.AS_PENDING,
-            credit=ledger.AS_PENDING,
-            amount=random.choice((0, 450)),
-            currency="",
-            code=0,
-            event_at=START,
-            flags=TransferFlag.POST_PENDING,
-            pending_id=hold.transfer_id,
-        )
-        for hold in holds
-    ]
-    return [holds, postings]
+def measure_books(url: str, size: Size, names: set[str], report: Report) -> None:
+    """``rows`` and all that is measured beside it."""
+    seen, till = Seen(), Till()
+    with ExitStack() as stack:
+        uniform = stack.enter_context(a_town(url, "uniform"))
+        plain = PlainLedger(uniform)
+        stack.callback(plain.close)
+        copied = CopyOnly(uniform)
+        stack.callback(copied.close)
+        runs: dict[str, Callable[[], None]] = {}
+
+        def rows() -> None:
+            before = copied.last_block()
+            seen.add("rows", book(uniform, till.fares(uniform, size.batches)).per_second)
+            if "of_copy" in names:
+                blocks = copied.read(before)
+                seen.add("copy", size.batches * BATCH / copied.write(blocks))
+
+        def plain_ledger() -> None:
+            seen.add(PLAIN[0], plain.per_second(1, size.plain))
+            seen.add(PLAIN[1], plain.per_second(8, size.plain * 3))
+
+        runs["rows"] = rows
+        if names & {"rows", "bytes_per_transfer", "http_single"}:
+            runs["plain"] = plain_ledger
+        if "hot_account" in names:
+            hot = stack.enter_context(a_town(url, "hot"))
+            runs["hot_account"] = lambda: seen.add(
+                "hot_account", book(hot, till.fares(hot, size.batches, hot.operators[:1])).per_second
+            )
+        if "two_phase" in names:
+            holds = stack.enter_context(a_town(url, "holds"))
+            runs["two_phase"] = lambda: seen.add(
+                "two_phase", book(holds, till.holds_and_postings(holds, size.batches)).per_second
+            )
+        if not names & BOOKS:
+            del runs["rows"]
+        in_rounds(size.rounds, runs, seen)
+        if "plain" in runs:
+            best = max(PLAIN, key=seen.median)
+            report.put("plain", seen.median(best), "transfers/s")
+            print(f"baseline of rows: {best}, {seen.median(best):,.0f}/s")
+            if "rows" in runs:
+                report.compare(seen, "rows", "transfers/s", best)
+        if "of_copy" in names:
+            report.compare(seen, "rows", "transfers/s", "copy", "of_copy")
+        for name in names & {"hot_account", "two_phase"}:
+            report.compare(seen, name, "transfers/s", "rows")
+        if "bytes_per_transfer" in names:
+            report.put("bytes_per_transfer", bytes_per_transfer(uniform), "bytes", plain.bytes_per_transfer())
 
 
-def check(results: Sequence[ledger.Result]) -> None:
-    refused = [result for result in results if not result.ok]
-    assert not refused, refused[:3]
-
-
-def per_second(town: Town, batches: Sequence[Sequence[Transfer]]) -> float:
-    gc.collect()
-    gc.freeze()  # the work waiting to be posted is not the ledger's to walk through
-    began = time.perf_counter()
-    for batch in batches:
-        check(ledger.post(town.ctx, batch))
-    return sum(len(batch) for batch in batches) / (time.perf_counter() - began)
-
-
-def measure(town: Town, *, rounds: int, batches: int, singles: int) -> dict[str, float]:
-    size = ledger.BATCH_MAX
-    runs: dict[str, Callable[[], list[list[Transfer]]]] = {
-        "rows": lambda: [fares(town, size, town.operators) for _ in range(batches)],
-        "hot_account": lambda: [fares(town, size, town.operators[:1]) for _ in range(batches)],
-        "two_phase": lambda: [b for _ in range(max(1, batches // 2)) for b in holds_and_postings(town, size)],
-        "one_by_one": lambda: [[fare] for fare in fares(town, singles, town.operators)],
-    }
-    per_second(town, runs["rows"]()[:2])  # warm the server's cache and psycopg's statements
-    seen: dict[str, list[float]] = {name: [] for name in runs}
+def in_rounds(rounds: int, runs: dict[str, Callable[[], None]], seen: Seen) -> None:
     for number in range(rounds):
-        for name, make in runs.items():
-            work = make()
-            seen[name].append(per_second(town, work))
-        print(
-            f"round {number + 1}: "
-            + ", ".join(f"{name} {values[-1]:,.0f}/s" for name, values in seen.items())
+        for run in runs.values():
+            run()
+        print(f"round {number + 1}, per second: {seen.told()}", flush=True)
+
+
+def bytes_per_transfer(town: Town) -> float:
+    with town.ctx.tx() as tx:
+        total = one(
+            tx.execute(
+                "select sum(pg_total_relation_size(name)) from unnest(array['ledger.transfers', 'ledger.blocks',"
+                " 'ledger.nodes', 'ledger.entries', 'ledger.folds', 'ledger.fold_totals']::regclass[]) as u (name)"
+            )
         )
-    return {name: statistics.median(values) for name, values in seen.items()}
+    return float(total) / town.count()
 
 
-def report(measured: dict[str, float]) -> dict[str, dict[str, object]]:
-    baselines = {"rows": "one_by_one", "hot_account": "rows", "two_phase": "rows"}
-    return {
-        name: {
-            "value": round(measured[name]),
-            "unit": "transfers/s",
-            "baseline": round(measured[baseline]),
-            "ratio": round(measured[name] / measured[baseline], 2),
-        }
-        for name, baseline in baselines.items()
-    }
+# --- many accounts
 
 
-def profile(town: Town) -> None:
-    import cProfile
-    import pstats
+def measure_many(url: str, size: Size, names: set[str], report: Report) -> None:
+    seen, till = Seen(), Till()
+    left, fold_s = list[float](), list[float]()
+    with (
+        a_town(url, "few", funded=False) as few,
+        a_town(url, "many", wallets=size.many, funded=False) as many,
+    ):
+        gc.collect()
+        gc.freeze()  # ten million accounts are not to be looked through for garbage
+        per_account = many.memory / size.many
+        report.put("memory_per_account_bytes", per_account, "bytes")
+        print(
+            f"{size.many:,} accounts in memory: {many.memory / 2**20:,.0f} MB, read in {many.preload_s:,.1f} s"
+        )
+        if "ten_million_accounts" in names:
+            earlier: dict[str, list[Ids]] = {"few": [], "many": []}
 
-    work = [fares(town, ledger.BATCH_MAX, town.operators) for _ in range(8)]
-    per_second(town, work[:2])
-    profiler = cProfile.Profile()
-    profiler.enable()
-    speed = per_second(town, work[2:])
-    profiler.disable()
-    pstats.Stats(profiler).sort_stats("tottime").print_stats(20)
-    print(f"{speed:,.0f}/s under the profiler")
+            def one_round(name: str, town: Town) -> None:
+                booked = book(town, till.in_and_out(town, size.batches, earlier[name]))
+                seen.add(name, booked.per_second)
+                if name == "many":
+                    left.append(booked.left)
+                    fold_s.append(booked.fold_s)
+
+            for name, town in (("few", few), ("many", many)):  # so that every round has wallets to spend from
+                book(town, till.in_and_out(town, 2, earlier[name]))
+            in_rounds(
+                size.rounds,
+                {"few": lambda: one_round("few", few), "many": lambda: one_round("many", many)},
+                seen,
+            )
+            report.compare(seen, "many", "transfers/s", "few", "ten_million_accounts")
+            print(
+                f"{size.many:,} accounts: {statistics.median(left):,.0f} transfers were not folded when the last was"
+                f" durable; folding them took {statistics.median(fold_s):.1f} s"
+            )
+        if "restart_s" in names:
+            report.put("restart_s", statistics.median(restarts(many, till, size)), "s")
+
+
+def restarts(town: Town, till: Till, size: Size) -> list[float]:
+    """Seconds until an engine stands again after one that folded nothing, each time anew."""
+    took: list[float] = []
+    for _ in range(size.restarts):
+        town.engine.stop()
+        wires = [
+            bytes(one_wire)
+            for one_wire in till.in_and_out(town, size.tail, [])  # money put on wallets
+        ]
+        child = multiprocessing.get_context("spawn").Process(
+            target=leave_a_tail, args=(town.ctx.url, town.size, wires)
+        )
+        child.start()
+        child.join()
+        assert child.exitcode == 0, "the other engine booked what it was given"
+        gc.collect()
+        town.engine = an_engine(town.ctx, town.size)
+        began = time.perf_counter()
+        town.engine.start()
+        took.append(time.perf_counter() - began)
+        print(
+            f"restart with {size.tail * BATCH:,} transfers to fold and {town.size:,} accounts: {took[-1]:.2f} s"
+        )
+    return took
+
+
+def leave_a_tail(url: str, wallets: int, wires: list[bytes]) -> None:
+    """Book these in an engine that never folds, and go without a word."""
+    from hansa import ledger
+
+    ctx = open_context(url)
+    engine = ledger.Engine(
+        ctx,
+        pace=ledger.Pace(
+            fold_every_s=math.inf, fold_transfers=2**62, unfolded_max=2**62, accounts_max=wallets
+        ),
+    )
+    engine.start()
+    for data in wires:
+        codes = engine.post(ledger.read_batch(data, count_max=BATCH))
+        assert set(codes) == {ledger.ResultCode.CREATED}
+    os._exit(0)
+
+
+# --- over HTTP
+
+
+def measure_http(url: str, size: Size, report: Report) -> None:
+    rooms = [room for room in ROOMS_WITH_TABLES if room in ("store", "trust", "identity", "ledger")]
+    seen = Seen()
+    with a_town(url, "http", rooms=rooms) as town:
+        with town.ctx.tx() as tx:
+            league = trust.MemberId("league")
+            trust.add_members(tx, [trust.Member(league, "League", "league", None, league, "BENCH-league")])
+            key = trust.create_api_key(tx, league, ["ledger:write"])
+        town.engine.stop()
+        pairs = "\n".join(
+            f"{UUID(bytes=wallet.tobytes())} {UUID(bytes=town.operators[index % len(town.operators)].tobytes())}"
+            for index, wallet in enumerate(town.wallets)
+        )
+        with serving(town) as port:
+
+            def asked(name: str, connections: int, requests: int, transfers: int) -> None:
+                told = ask(port, key, pairs, connections, requests, transfers)
+                seen.add(name, told["per_second"] * transfers)
+                seen.add(f"{name} p50 ms", told["p50_ms"])
+                seen.add(f"{name} p99 ms", told["p99_ms"])
+
+            ask(
+                port, key, pairs, 64, size.singles // 10, 1
+            )  # the server's first requests are not the measured ones
+            in_rounds(
+                size.rounds,
+                {
+                    "single": lambda: asked("http_single", 64, size.singles, 1),
+                    "hundred": lambda: asked("http_hundred", 16, size.hundreds, 100),
+                },
+                seen,
+            )
+    plain = report.figures.pop("plain", None)
+    baseline = None if plain is None else float(str(plain["value"]))
+    report.put("http_single", seen.median("http_single"), "requests/s", baseline)
+    report.put(
+        "http_single_p99_ms", seen.median("http_single p99 ms"), "ms", seen.median("http_single p50 ms")
+    )
+    report.compare(seen, "http_hundred", "transfers/s", "http_single")
+
+
+@contextmanager
+def serving(town: Town) -> Generator[int]:
+    """A Hansa in another process; gives its port."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as home:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        server = subprocess.Popen([*program(), "serve", town.ctx.url, home, str(port)])
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                assert server.poll() is None, "the server ended"
+                with socket.socket() as door:
+                    if door.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            yield port
+            peak = Path(f"/proc/{server.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+            print(f"peak memory of the server: {int(peak) / 1024:,.0f} MB")
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+def ask(port: int, key: str, pairs: str, connections: int, requests: int, transfers: int) -> dict[str, float]:
+    words = map(str, (port, key, connections, requests, transfers))
+    answer = subprocess.run(
+        [*program(), "ask", *words], input=pairs, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(answer.stdout)
+
+
+def program() -> list[str]:
+    return [sys.executable, str(Path(__file__).with_name("_ledger_http.py"))]
+
+
+# --- how the cost grows
+
+
+def cost_curve(url: str, size: Size) -> list[tuple[int, float]]:
+    """(transfers in the journal, microseconds for each more), while it grows."""
+    points: list[tuple[int, float]] = []
+    till = Till()
+    with a_town(url, "curve") as town:
+        total = town.count()
+        while total < size.curve:
+            booked = book(town, till.fares(town, max(4, min(24, total // 4 // BATCH))))
+            total += booked.transfers
+            points.append((total, 1e6 / booked.per_second))
+            print(f"{total:>12,} transfers in the journal: {points[-1][1]:.1f} us for each", flush=True)
+    return points
+
+
+def svg(points: list[tuple[int, float]]) -> str:
+    """The points, and a line through the median of each third of a decade."""
+    width, height, left, below = 640, 320, 56, 44
+    first = 10 ** math.floor(math.log10(points[0][0]))
+    last = 10 ** math.ceil(math.log10(points[-1][0]))
+    top = math.ceil(max(cost for _, cost in points) / 5) * 5
+
+    def x(transfers: float) -> float:
+        return left + (width - left - 20) * math.log(transfers / first) / math.log(last / first)
+
+    def y(cost: float) -> float:
+        return height - below - (height - below - 20) * cost / top
+
+    steps: dict[int, list[tuple[int, float]]] = {}
+    for transfers, cost in points:
+        steps.setdefault(math.floor(3 * math.log10(transfers)), []).append((transfers, cost))
+    line = " ".join(
+        f"{x(statistics.median(t for t, _ in step)):.1f},{y(statistics.median(c for _, c in step)):.1f}"
+        for step in steps.values()
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+        ' font-family="system-ui, sans-serif" font-size="12">',
+        "<title>Microseconds for each transfer as the journal grows</title>",
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    for cost in range(0, top + 1, 5):
+        parts.append(f'<path d="M{left} {y(cost):.1f}H{width - 20}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 8}" y="{y(cost) + 4:.1f}" text-anchor="end">{cost}</text>')
+    for power in range(round(math.log10(first)), round(math.log10(last)) + 1):
+        at = x(10**power)
+        parts.append(f'<path d="M{at:.1f} 20V{height - below}" stroke="#ddd"/>')
+        parts.append(
+            f'<text x="{at:.1f}" y="{height - below + 18}" text-anchor="middle">{10**power:,}</text>'
+        )
+    parts += [
+        f'<text x="{(left + width) / 2}" y="{height - 6}" text-anchor="middle">transfers in the journal</text>',
+        f'<text x="{left}" y="13">microseconds for each transfer, durable and folded</text>',
+        *(f'<circle cx="{x(t):.1f}" cy="{y(c):.1f}" r="2.5" fill="#9ab"/>' for t, c in points),
+        f'<polyline points="{line}" fill="none" stroke="#0a4a7a" stroke-width="2"/>',
+        "</svg>\n",
+    ]
+    return "\n".join(parts)
+
+
+# --- where the time goes
+
+
+def profile(url: str, size: Size) -> None:
+    till = Till()
+    with a_town(url, "uniform") as town:
+        book(town, till.fares(town, 6))
+        wires = till.fares(town, size.batches)
+        before, cpu = server_cpu(town), time.process_time()
+        with sampled() as told:
+            booked = book(town, wires)
+        cpu = time.process_time() - cpu
+        after = server_cpu(town)
+        print(told())
+        print(f"\n{booked.per_second:,.0f}/s under the sampler; CPU for each transfer, in us:")
+        print(f"  {'Python':<10} {cpu * 1e6 / booked.transfers:5.2f}")
+        for name, seconds in after.items():
+            print(f"  {name:<10} {(seconds - before[name]) * 1e6 / booked.transfers:5.2f}")
+    print(f"resident {resident_bytes() / 2**20:,.0f} MB")
+
+
+def server_cpu(town: Town) -> dict[str, float]:
+    """Seconds of processor that each of the engine's connections has used, by what it is for."""
+    session = town.engine._session
+    assert session is not None
+    assert session._reads is not None
+    assert session._folds is not None
+    connections = {f"lane {number}": lane for number, lane in enumerate(session._lanes)}
+    connections |= {"reads": session._reads, "folds": session._folds}
+    found: dict[str, float] = {}
+    for name, connection in connections.items():
+        words = Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rpartition(")")[2].split()
+        found[name] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def test_help_names_the_first_thing_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "serve", "atlas", "tariff", "ledger", "clearing", "settlement", "key"]
+    "command", ["demo", "serve", "atlas", "tariff", "ledger", "clearing", "settlement", "key", "witness"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     told = hansa(command, "--help")

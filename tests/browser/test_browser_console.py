@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from browser.conftest import DESK, PHONE, Served
-from hansa import clearing, settlement
+from hansa import clearing, ledger, settlement
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.kernel import FixedClock
 from web.little_league import BUS, WAY_IN, WAY_OUT, Phone
@@ -109,6 +109,8 @@ def test_pages_fit_their_screen_and_break_no_policy(
     said = watch(page)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # pyright: ignore[reportArgumentType]
     page.set_viewport_size(size)  # pyright: ignore[reportArgumentType]
+    with served.ctx.tx() as tx:
+        (booked,) = ledger.block_transfers(tx, 0, 1, limit=1)
     for path in (
         "/",
         "/docs",
@@ -119,6 +121,10 @@ def test_pages_fit_their_screen_and_break_no_policy(
         "/console/days",
         f"/console/days/{closed}",
         "/console/ledger",
+        "/console/ledger/blocks/0/1",
+        f"/console/ledger/transfers/{booked.transfer.transfer_id}",
+        "/console/log",
+        "/verify/",
         "/console/gates",
         "/console/riders",
         "/console/files",

@@ -57,6 +57,7 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "Net positions after fees",
         "How long it took",
         "HANSA-20261117-CNY.xml",
+        "cosigned by 1 witness, 3 receipts verified",
     ):
         assert words in told
     assert "✗" not in told

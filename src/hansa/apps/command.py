@@ -19,7 +19,11 @@ from rich.table import Table
 
 from hansa import __version__, atlas, clearing, ledger, rides, settlement, trust
 from hansa.apps.demo.spec import DEMO_DAY, Spec
+from hansa.apps.engines import ledger_engines
+from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.open import opened
+from hansa.apps.witness_command import witness
+from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.apps.worker import Worker
 from hansa.kernel import FixedClock, HansaError, Money, SystemClock
 from hansa.store import Context, EmbeddedServer
@@ -102,7 +106,7 @@ def demo(
     out.print(f"[bold]Hansa {__version__}[/bold] · one account, honoured in every city", highlight=False)
     with opened(home, clock=clock) as ctx:
         bars = Bars(out)
-        with bars.progress:
+        with ledger_engines(ctx, sign=log_signer(home)), bars.progress:
             summary = DemoRun(ctx, clock, spec, home, bars).run()
         closing_page(out, summary, home)
         if as_json:
@@ -130,7 +134,12 @@ def serve(
 @app.command()
 def work(home: Home = DEFAULT_HOME) -> None:
     """Price taps, post charges, release holds, until told to stop. ``hansa serve`` does so by itself."""
-    with opened(home, join=True) as ctx, Worker(ctx):
+    with (
+        opened(home, join=True) as ctx,
+        ledger_engines(ctx, sign=log_signer(home)),
+        Worker(ctx),
+        Witnessing(ctx, home),
+    ):
         out.print("Working. Stop with Ctrl-C.")
         stop = Event()
         for told in (signal.SIGINT, signal.SIGTERM):
@@ -220,15 +229,78 @@ def trial_balance(home: Home = DEFAULT_HOME) -> None:
 
 @ledger_app.command("verify")
 def ledger_verify(home: Home = DEFAULT_HOME) -> None:
-    """Recompute every block's hash and every balance from the transfers."""
+    """Recompute every hash, the Merkle tree, every sum and every balance from the transfers."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:
-        number, _ = ledger.block_head(tx, 0)
+        heads = ledger.list_heads(tx)
         findings = ledger.verify(tx)
     for finding in findings:
         err.print(f"[red]{finding}[/red]")
-    out.print(f"{number:,} blocks checked, {len(findings)} findings.")
+    blocks, transfers = sum(head.number for head in heads), sum(head.size for head in heads)
+    out.print(f"{blocks:,} blocks with {transfers:,} transfers checked, {len(findings)} findings.")
     if findings:
         raise typer.Exit(1)
+
+
+@ledger_app.command("rebuild")
+def ledger_rebuild(
+    partition: Annotated[int, typer.Argument(min=0, help="Which partition's books.")] = 0,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Make balances, holds and statements anew from the blocks alone. For books that verify found damaged."""
+    with opened(home, join=True) as ctx:
+        transfers = ledger.rebuild(ctx, partition)
+    out.print(f"Partition {partition}: all of its {transfers:,} transfers folded anew.")
+
+
+@ledger_app.command("export")
+def ledger_export(
+    file: Annotated[Path, typer.Argument(help="Where to write it, such as books-0.jsonl.gz.")],
+    partition: Annotated[int, typer.Option(min=0, help="Which partition's books.")] = 0,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Write a partition's whole history to a file, from which it can be read into empty books elsewhere."""
+    with opened(home, join=True) as ctx:
+        history = ledger.export_history(ctx, file, partition=partition)
+    out.print(f"{file}: {_told_history(history)}")
+
+
+@ledger_app.command("import")
+def ledger_import(
+    file: Annotated[Path, typer.Argument(help="What `hansa ledger export` wrote.")], home: Home = DEFAULT_HOME
+) -> None:
+    """Read a history into its partition, checking every hash on the way. The partition must have none yet."""
+    with opened(home, join=True) as ctx:
+        history = ledger.import_history(ctx, file)
+    out.print(f"Partition {history.partition}: {_told_history(history)}")
+
+
+def _told_history(history: ledger.History) -> str:
+    return (
+        f"{history.accounts:,} accounts, {history.blocks:,} blocks, {history.transfers:,} transfers,"
+        f" chain ends in {history.hash.hex()[:16]}."
+    )
+
+
+@ledger_app.command("tree")
+def ledger_tree(
+    path: Annotated[str, typer.Argument(help="A place in the tree of accounts, such as beijing-card.")] = "",
+    depth: Annotated[int, typer.Option(min=1, help="How many words of a path make a branch.")] = 1,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Accounts added up by branch of their tree and by currency."""
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        rows = ledger.tree(tx, path, depth=depth)
+    table = Table("branch", "currency", "accounts", "debits", "credits", "held", title_justify="left")
+    for row in rows:
+        held = row.balance.debits_pending + row.balance.credits_pending
+        sums = (row.balance.debits_posted, row.balance.credits_posted, held)
+        money = [str(Money(total, row.currency)) for total in sums]
+        table.add_row(row.branch, row.currency, f"{row.accounts:,}", *money)
+    out.print(table)
+
+
+for command in (receipt, checkpoint, tiles):
+    ledger_app.command()(command)
 
 
 @clearing_app.command("close")
@@ -295,6 +367,9 @@ def key_create(
     out.print(secret, highlight=False, soft_wrap=True)
 
 
+app.command()(witness)
+
+
 @app.command()
 def version() -> None:
     """Which Hansa this is."""
@@ -351,8 +426,13 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     for name, path in (("The wallet", "wallet"), ("A gate", "gate"), ("The console", "console")):
         out.print(f"  {name:<13} [link={address}/{path}/]{address}/{path}/[/link]", highlight=False)
     out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
-    app = web.create_app(ctx, home=home, demo=demo)
-    with Worker(ctx, before=_rates_of_the_day(ctx) if demo else None):
+    witnessing = Witnessing(ctx, home)
+    app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing)
+    with (
+        ledger_engines(ctx, sign=log_signer(home)),
+        Worker(ctx, before=_rates_of_the_day(ctx) if demo else None),
+        witnessing,
+    ):
         web.serve(app, host, port)
 
 

@@ -107,6 +107,7 @@ def open_positions(ctx: Context, pairs: Iterable[tuple[str, str, str]]) -> None:
             code=ledger.AccountCode.POSITION,
             holder=f"{position.issuer_id} to {position.operator_id}",
             partition=position.partition,
+            path=ledger.account_path(ledger.AccountCode.POSITION, position.issuer_id, position.operator_id),
         )
         for position in positions
     ]
@@ -117,6 +118,7 @@ def open_positions(ctx: Context, pairs: Iterable[tuple[str, str, str]]) -> None:
             code=code,
             holder=member,
             partition=partition,
+            path=ledger.account_path(code, member),
         )
         for member, unit in parties
         for partition in partitions

@@ -1,6 +1,7 @@
 """What can be done with the books: open accounts, post transfers, end holds, read, and prove."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import groupby
@@ -9,12 +10,16 @@ from uuid import UUID
 from hansa.kernel import InvalidInput, Problem, UnknownCurrency, fact_id, in_utc, service_day_bounds
 from hansa.kernel.money import CURRENCY_EXPONENTS
 from hansa.ledger import store
-from hansa.ledger.blocks import GENESIS_HASH, block_hash, pack_rows
+from hansa.ledger.batch import Batch, batch_of, microseconds
+from hansa.ledger.blocks import GENESIS_HASH, entries, hash_of
 from hansa.ledger.chart import AccountFlag
-from hansa.ledger.decide import Book, HoldState, Row, decide
+from hansa.ledger.engine import find_engine
+from hansa.ledger.mail import hand_over
 from hansa.ledger.model import (
     AS_PENDING,
     BATCH_MAX,
+    LABELS_MAX,
+    PATH_MAX,
     Account,
     AccountConflict,
     AccountId,
@@ -31,14 +36,19 @@ from hansa.ledger.model import (
     Transfer,
     TransferFlag,
     TransferId,
+    TreeRow,
     TrialBalance,
     UnknownAccount,
     UnknownTransfer,
+    is_path,
 )
+from hansa.ledger.rows import Rows, canonical_rows
+from hansa.ledger.writer import write_now
 from hansa.store import Context, Tx
+from hansa.trust import tlog
 
-_FIRST = Place(0, -1)
-_LAST = Place(2**63 - 1, 0)
+_FIRST = 0
+_LAST = 2**63 - 1
 
 
 # --- accounts
@@ -76,26 +86,31 @@ def open_accounts(ctx: Context | Tx, accounts: Sequence[Account], *, at: datetim
 def _check_openable(account: Account) -> None:
     both = AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS | AccountFlag.CREDITS_MUST_NOT_EXCEED_DEBITS
     where = f"account {account.account_id}"
-    if account.account_id.int == 0:
-        raise InvalidInput(problems=(Problem(where, "the id is zero", "Give it an id of its own"),))
-    if account.flags & both == both:
-        raise InvalidInput(problems=(Problem(where, "limits both sides", "Choose one of the two limits"),))
-    if account.flags & AccountFlag.CLOSED:
-        raise InvalidInput(problems=(Problem(where, "is opened closed", "Open it, then close it"),))
-
-
-def close_accounts(ctx: Context, account_ids: Sequence[AccountId]) -> None:
-    """Let nothing more be booked on these accounts, save the release of holds. Closing again is harmless."""
-    with ctx.tx() as tx:
-        accounts = _get_accounts(tx, account_ids)
-        accounts.sort(key=lambda account: account.partition)
-        for partition, of_partition in groupby(accounts, key=lambda account: account.partition):
-            store.lock_head(tx, partition)
-            store.close_accounts(tx, partition, [account.account_id for account in of_partition])
+    problem = None
+    if account.account_id.int in (0, 2**128 - 1):
+        problem = Problem(where, "the id is zero or all ones", "Give it an id of its own")
+    elif account.flags & both == both:
+        problem = Problem(where, "limits both sides", "Choose one of the two limits")
+    elif account.flags & AccountFlag.CLOSED:
+        problem = Problem(where, "is opened closed", "Open it, then close it by a closing transfer")
+    elif not is_path(account.path):
+        problem = Problem(
+            where,
+            f"its path is {account.path[:PATH_MAX]!r}",
+            f"Use small letters, digits and hyphens parted by colons, at most {PATH_MAX}",
+        )
+    elif len(account.labels) > LABELS_MAX or any(
+        not 0 < len(word) <= PATH_MAX or "\0" in word for pair in account.labels.items() for word in pair
+    ):
+        problem = Problem(
+            where, "its labels do not fit", f"At most {LABELS_MAX}, each of 1 to {PATH_MAX} characters"
+        )
+    if problem is not None:
+        raise InvalidInput(problems=(problem,))
 
 
 def get_account(tx: Tx, account_id: AccountId) -> Account:
-    """The account, with its flags as they are now. Errors: UnknownAccount."""
+    """The account, with its flags as of the last fold. Errors: UnknownAccount."""
     return _get_accounts(tx, [account_id])[0]
 
 
@@ -106,6 +121,52 @@ def _get_accounts(tx: Tx, account_ids: Iterable[AccountId]) -> list[Account]:
     if missing:
         raise UnknownAccount(f"There is no account {min(missing)}.")
     return accounts
+
+
+def find_accounts(tx: Tx, account_ids: Iterable[AccountId]) -> list[Account]:
+    """Those of these accounts that there are."""
+    return store.list_accounts(tx, account_ids)
+
+
+def search_accounts(
+    tx: Tx,
+    *,
+    holder: str | None = None,
+    code: int | None = None,
+    currency: str | None = None,
+    path: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    after: AccountId | None = None,
+    limit: int = 100,
+) -> list[Account]:
+    """Accounts for which all that is given is true, by id.
+
+    path: this place in the tree and all below it. labels: all of these. after: the last id of the page before.
+    """
+    return store.search_accounts(
+        tx,
+        holder=holder,
+        code=code,
+        currency=currency,
+        path=path,
+        labels=labels,
+        after=after or UUID(int=0),
+        limit=limit,
+    )
+
+
+def tree(tx: Tx, path: str = "", *, depth: int = 1) -> list[TreeRow]:
+    """The accounts at and below a place of the tree, added up by branch and currency.
+
+    depth: how many words of a path make a branch, counted from the root; 1 and up. Accounts without a path are in
+    no tree. Errors: InvalidInput for what is no path.
+    """
+    if not is_path(path) or depth < 1:
+        problem = Problem(
+            "path", f"{path[:PATH_MAX]!r} at depth {depth}", "Give words parted by colons, depth 1 or more"
+        )
+        raise InvalidInput("There is no such place in the tree of accounts.", problems=(problem,))
+    return store.list_tree(tx, path, depth)
 
 
 # --- posting
@@ -123,14 +184,30 @@ def post(ctx: Context, transfers: Sequence[Transfer]) -> list[Result]:
     codes, shares = _by_partition(transfers)
     for partition, indexes in shares.items():
         share = [transfers[index] for index in indexes] if len(shares) > 1 else transfers
-        with ctx.tx() as tx:
-            decided = _post_share(tx, store.lock_head(tx, partition), share, ctx.clock.now())
+        decided = post_batch(ctx, batch_of(share), partition=partition)
         for index, code in zip(indexes, decided, strict=True):
             codes[index] = code
     return [
         Result(index, transfer.transfer_id, code)
         for index, (transfer, code) in enumerate(zip(transfers, codes, strict=True))
     ]
+
+
+def post_batch(ctx: Context, batch: Batch, *, partition: int = 0, expiring: bool = False) -> list[ResultCode]:
+    """Book a batch of one partition: by its engine in this process, by one in another, or, where none is, here.
+
+    Errors: as ``post``.
+    """
+    while True:
+        engine = find_engine(ctx, partition)
+        if engine is not None:
+            return engine.post(batch, expiring=expiring)
+        with ctx.tx() as tx:
+            codes = write_now(tx, partition, batch, ctx.clock.now(), expiring=expiring)
+        if codes is None:
+            codes = hand_over(ctx, partition, batch, expiring=expiring)
+        if codes is not None:
+            return codes
 
 
 def _by_partition(transfers: Sequence[Transfer]) -> tuple[list[ResultCode], dict[int, list[int]]]:
@@ -151,65 +228,8 @@ def _by_partition(transfers: Sequence[Transfer]) -> tuple[list[ResultCode], dict
     return codes, shares
 
 
-def _post_share(
-    tx: Tx, head: Head, transfers: Sequence[Transfer], now: datetime, *, expiring: bool = False
-) -> list[ResultCode]:
-    """Decide one partition's transfers and write what came out as the block after ``head``."""
-    now = max(in_utc(now), head.booked_at)
-    book = _load_book(tx, head.partition, transfers)
-    decision = decide(book, transfers, now=now, expiring=expiring)
-    if decision.rows:
-        _write_block(tx, head, book, decision.rows, now)
-    return decision.codes
-
-
-def _load_book(tx: Tx, partition: int, transfers: Sequence[Transfer]) -> Book:
-    pending_ids = {transfer.pending_id for transfer in transfers if transfer.pending_id is not None}
-    ids: set[UUID] = {transfer.transfer_id for transfer in transfers}
-    existing = store.load_transfers(tx, partition, ids | pending_ids)
-    holds = store.load_holds(tx, partition, existing, pending_ids) if pending_ids else {}
-    accounts: set[UUID] = {transfer.debit for transfer in transfers}
-    accounts.update(transfer.credit for transfer in transfers)
-    for hold in holds.values():
-        accounts.update((hold.pending.debit, hold.pending.credit))
-    return Book(store.load_standings(tx, partition, accounts), existing, holds)
-
-
-def _write_block(tx: Tx, head: Head, book: Book, rows: Sequence[Row], now: datetime) -> None:
-    """One block: holds, journal, balances with their zero-sum check, and the head moved on."""
-    partition, number = head.partition, head.number + 1
-    packed = pack_rows(rows, partition=partition, block=number, booked_at=now)
-    digest = block_hash(
-        head.hash, partition=partition, number=number, booked_at=now, count=len(rows), rows=packed
-    )
-    block = Block(partition, number, head.hash, digest, now, len(rows))
-
-    opened: list[tuple[TransferId, datetime | None]] = []
-    resolved: list[tuple[TransferId, HoldState, TransferId]] = []
-    touched: dict[int, UUID] = {}
-    for row in rows:
-        transfer = row.transfer
-        touched[transfer.debit.int] = transfer.debit
-        touched[transfer.credit.int] = transfer.credit
-        if transfer.pending_id is not None:
-            state = book.holds[transfer.pending_id.int].state
-            resolved.append((transfer.pending_id, state, transfer.transfer_id))
-        elif transfer.transfer_id.int in book.holds:
-            opened.append((transfer.transfer_id, book.holds[transfer.transfer_id.int].expires_at))
-
-    if opened:
-        store.insert_holds(tx, partition, opened)
-    if resolved:
-        store.resolve_holds(tx, partition, resolved)
-    store.copy_transfers(tx, packed)
-    store.insert_block(tx, block)
-    standings = [(touched[key], book.accounts[key]) for key in sorted(touched)]
-    store.set_balances(tx, partition, number, standings)
-    store.move_head(tx, block)
-
-
 def expire_pending(ctx: Context, *, partition: int | None = None, limit: int = BATCH_MAX) -> int:
-    """Release the holds whose time is up; gives how many. The release is a transfer like any other.
+    """Release the holds whose time is up, oldest first; gives how many. The release is a transfer like any other.
 
     partition: one; None is all. limit: holds per partition in this call; call again while it returns something.
     """
@@ -217,27 +237,31 @@ def expire_pending(ctx: Context, *, partition: int | None = None, limit: int = B
         partitions = [head.partition for head in store.list_heads(tx) if partition in (None, head.partition)]
     expired = 0
     for number in partitions:
+        engine = find_engine(ctx, number)
+        if engine is not None:
+            engine.fold()  # holds that were opened just now become rows, and those that ended are told so
         with ctx.tx() as tx:
-            head = store.lock_head(tx, number)
-            now = max(in_utc(ctx.clock.now()), head.booked_at)
-            releases = [
-                Transfer(
-                    transfer_id=TransferId(fact_id(expires_at, "ledger.expired", number, hold)),
-                    debit=AS_PENDING,
-                    credit=AS_PENDING,
-                    amount=0,
-                    currency="",
-                    code=0,
-                    event_at=expires_at,
-                    partition=number,
-                    flags=TransferFlag.VOID_PENDING | TransferFlag.EXPIRED,
-                    pending_id=hold,
-                )
-                for hold, expires_at in store.list_due_holds(tx, number, now, limit)
-            ]
-            codes = _post_share(tx, head, releases, now, expiring=True) if releases else []
-            assert all(code is ResultCode.OK for code in codes), "an open hold can always be released"
-            expired += len(codes)
+            due = store.list_due_holds(tx, number, in_utc(ctx.clock.now()), limit)
+        if not due:
+            continue
+        releases = [
+            Transfer(
+                transfer_id=TransferId(fact_id(expires_at, "ledger.expired", number, hold)),
+                debit=AS_PENDING,
+                credit=AS_PENDING,
+                amount=0,
+                currency="",
+                code=0,
+                event_at=expires_at,
+                partition=number,
+                flags=TransferFlag.VOID_PENDING | TransferFlag.EXPIRED,
+                pending_id=hold,
+            )
+            for hold, expires_at in due
+        ]
+        codes = post_batch(ctx, batch_of(releases), partition=number, expiring=True)
+        # A hold may have been posted or voided since we looked; then there is nothing left to release.
+        expired += codes.count(ResultCode.CREATED)
     return expired
 
 
@@ -287,7 +311,7 @@ def statement(
     after: the place of the last line already seen, in the same order. Errors: UnknownAccount.
     """
     account = get_account(tx, account_id)
-    start = after or (_LAST if newest_first else _FIRST)
+    start = store.place_number(after) if after is not None else _LAST if newest_first else _FIRST
     return store.list_entries(tx, account, after=start, limit=limit, newest_first=newest_first)
 
 
@@ -305,14 +329,11 @@ def postings(
 
     after, limit: for paging within the range; an account on each side of a transfer gives a line each.
     """
+    start = store.last_place(after_block)
+    if after is not None:
+        start = max(start, store.place_number(after))
     return store.list_postings(
-        tx,
-        account_ids,
-        partition=partition,
-        after_block=after_block,
-        to_block=to_block,
-        after=after or _FIRST,
-        limit=limit,
+        tx, account_ids, partition=partition, after=start, to=store.last_place(to_block), limit=limit
     )
 
 
@@ -376,15 +397,32 @@ def list_blocks(tx: Tx, partition: int = 0, *, after: int = 0, limit: int = 100)
 def verify(tx: Tx, partition: int | None = None) -> list[Finding]:
     """Everything in the books that does not add up; an empty list is the proof that they do.
 
-    The chain of hashes is recomputed from the rows, the running sums are walked, and balances, holds and block
-    totals are worked out again from the journal. partition: one; None is all.
+    From the journal's rows alone are worked out again: every hash, the Merkle tree with its stored nodes and edge, the
+    sums after every transfer, and what the folds made of them: balances, holds, statements' places and totals.
+    partition: one; None is all.
     """
-    heads = [head for head in store.list_heads(tx) if partition in (None, head.partition)]
-    return [finding for head in heads for finding in _verify_partition(tx, head)]
+    edges = [edge for edge in store.list_edges(tx) if partition in (None, edge.head.partition)]
+    return [finding for edge in edges for finding in _verify_partition(tx, edge)]
 
 
-def _verify_partition(tx: Tx, head: Head) -> Iterator[Finding]:
-    yield from _verify_chain(tx, head)
+def rebuild(ctx: Context, partition: int) -> int:
+    """Throw away what folds made of a partition's journal and make it again; gives how many transfers.
+
+    For books whose derived rows were damaged. No engine may keep the partition meanwhile.
+    Errors: InvalidInput when one does.
+    """
+    with ctx.tx() as tx:
+        locked = store.lock_head(tx, partition)
+        if locked.writer is not None and store.engine_lives(tx, partition):
+            problem = Problem("partition", f"{locked.writer} keeps it", "Stop that engine first")
+            raise InvalidInput("These books are in use.", problems=(problem,))
+        store.forget_folded(tx, partition)
+        return store.fold(tx, partition, previous=0, number=locked.head.number) if locked.head.number else 0
+
+
+def _verify_partition(tx: Tx, edge: store.Edge) -> Iterator[Finding]:
+    head = edge.head
+    yield from _verify_chain(tx, edge)
     for account_id in store.list_unequal_balances(tx, head.partition):
         yield Finding(
             head.partition, None, f"the balance of account {account_id} is not what its journal says"
@@ -392,17 +430,30 @@ def _verify_partition(tx: Tx, head: Head) -> Iterator[Finding]:
     for currency, debits, credits in store.list_uneven_currencies(tx, head.partition):
         yield Finding(head.partition, None, f"{currency} is not even: debits {debits}, credits {credits}")
     for number in store.list_unequal_totals(tx, head.partition):
-        yield Finding(head.partition, number, "the block's totals are not what its transfers moved")
+        yield Finding(head.partition, number, "the fold's totals are not what its transfers moved")
+    for number in store.list_unequal_folds(tx, head.partition):
+        yield Finding(head.partition, number, "the fold is not of the transfers after the fold before it")
+    for account_id in store.list_unequal_places(tx, head.partition):
+        yield Finding(
+            head.partition, None, f"the lines of account {account_id} are not those of its transfers"
+        )
+    for account_id in store.list_unequal_closed(tx, head.partition):
+        yield Finding(head.partition, None, f"account {account_id} is closed, or open, against its journal")
+    for level, index in store.list_stray_nodes(tx, head.partition):
+        yield Finding(head.partition, None, f"node {index} of level {level} stands beyond the head")
     for hold in store.list_unequal_holds(tx, head.partition):
         yield Finding(head.partition, None, f"hold {hold} is not in the state its journal says")
 
 
-def _verify_chain(tx: Tx, head: Head) -> Iterator[Finding]:
-    """Hash every block again from its rows, and follow the chain to the head."""
+def _verify_chain(tx: Tx, edge: store.Edge) -> Iterator[Finding]:
+    """Seal every block again from its rows, walk the sums, and follow the chain and the tree to the head."""
+    head = edge.head
     previous, number, booked_at = GENESIS_HASH, 0, store.BEFORE_ALL
-    journal = groupby(store.read_journal(tx, head.partition), key=lambda row: row.block)
+    tree = tlog.Tree()
+    sums: dict[bytes, tuple[int, ...]] = {}
+    journal = groupby(store.read_journal(tx, head.partition, head.number), key=lambda row: row.block)
     written = next(journal, None)
-    for block in store.read_blocks(tx, head.partition):
+    for block in store.read_blocks(tx, head.partition, head.number):
         while written is not None and written[0] < block.number:
             yield Finding(head.partition, written[0], "transfers stand in a block that is not there")
             written = next(journal, None)
@@ -418,27 +469,61 @@ def _verify_chain(tx: Tx, head: Head) -> Iterator[Finding]:
             yield Finding(head.partition, block.number, "it does not name the hash of the block before it")
         if block.booked_at < booked_at:
             yield Finding(head.partition, block.number, "it was booked before the block before it")
-        packed = pack_rows(
-            [row.row for row in rows],
-            partition=block.partition,
-            block=block.number,
-            booked_at=block.booked_at,
-        )
-        digest = block_hash(
-            block.previous_hash,
-            partition=block.partition,
-            number=block.number,
-            booked_at=block.booked_at,
-            count=len(rows),
-            rows=packed,
-        )
-        in_place = [(row.position, row.booked_at) for row in rows] == [
-            (position, block.booked_at) for position in range(block.transfers)
+        if block.hash != hash_of(block):
+            yield Finding(head.partition, block.number, "its header is not the one that was hashed")
+        try:
+            sealed = entries(canonical_rows(_rows_of(block, rows)), block.salt_key) if rows else []
+        except (ArithmeticError, ValueError, struct.error):
+            yield Finding(head.partition, block.number, "a transfer holds what none can")
+            sealed = [bytes(32)] * len(rows)
+        nodes = tree.append(sealed)
+        in_place = [(row.position, row.booked_us) for row in rows] == [
+            (position, microseconds(block.booked_at)) for position in range(block.transfers)
         ]
-        if digest != block.hash or not in_place:
+        if tree.root() != block.root or not in_place or block.first + len(rows) != tree.size:
             yield Finding(head.partition, block.number, "its transfers are not those that were hashed")
+        for node in nodes:
+            if not store.has_node(tx, head.partition, node):
+                yield Finding(
+                    head.partition,
+                    block.number,
+                    f"node {node.index} of level {node.level} is not its transfers'",
+                )
+        for row in rows:
+            if not _sums_follow(sums, row):
+                yield Finding(
+                    head.partition, block.number, f"the sums after transfer {row.position} do not follow"
+                )
         previous, booked_at = block.hash, block.booked_at
     if written is not None:
         yield Finding(head.partition, written[0], "transfers stand in a block that is not there")
-    if (number, previous) != (head.number, head.hash):
+    if (number, previous, tree.size, booked_at) != (head.number, head.hash, head.size, head.booked_at):
         yield Finding(head.partition, None, "the head is not the last block")
+    if edge.beyond is not None:
+        yield Finding(head.partition, edge.beyond, "it, or transfers in it, stand beyond the head")
+    if edge.peaks != b"".join(tree.peaks):
+        yield Finding(head.partition, None, "the tree's edge at the head is not that of its transfers")
+
+
+def _rows_of(block: Block, rows: Sequence[store.JournalRow]) -> Rows:
+    return Rows(
+        block.partition,
+        block.number,
+        microseconds(block.booked_at),
+        [row.body for row in rows],
+        [row.released for row in rows],
+        [],
+    )
+
+
+def _sums_follow(sums: dict[bytes, tuple[int, ...]], row: store.JournalRow) -> bool:
+    """Whether both accounts' sums after this row are those before it with what the row moved; goes on from the row."""
+    body, flags = row.body, row.body[11]
+    moved = 0 if flags & (TransferFlag.PENDING | TransferFlag.VOID_PENDING) else body[3]
+    held = body[3] if flags & TransferFlag.PENDING else -(row.released or 0)
+    debit, credit = sums.get(body[1], (0, 0, 0, 0)), sums.get(body[2], (0, 0, 0, 0))
+    debit = (debit[0] + held, debit[1] + moved, debit[2], debit[3])
+    credit = (credit[0], credit[1], credit[2] + held, credit[3] + moved)
+    follows = row.sums == (*debit, *credit)
+    sums[body[1]], sums[body[2]] = row.sums[:4], row.sums[4:]
+    return follows

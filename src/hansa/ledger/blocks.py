@@ -1,104 +1,130 @@
-"""Blocks: a commit's transfers as bytes, and the hash that chains them to the block before. Pure.
+"""Blocks: one commit's transfers, sealed by hash to the block before and into the Merkle tree of all. Pure.
 
-The bytes of a transfer are its row in PostgreSQL's binary COPY format, columns in the order of ``COLUMNS``: what is
-hashed is byte for byte what is written. Source: PostgreSQL documentation, COPY, "Binary Format".
+A transfer's log entry is SHA-256 over a salt of 16 bytes and the row's canonical bytes (``rows.CANON``), so that who
+sees the tree learns nothing of a transfer, and who is given salt and row can check it. A block's hash covers the
+hash before it, its own header, and the tree's root after it, and by that root every transfer there ever was.
+Sources: RFC 9162 section 2.1 (the tree), C2SP tlog-checkpoint (what is signed); docs/tamper-evidence.md.
 """
 
 import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import cache
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from struct import Struct
-from typing import LiteralString
 
-from hansa.ledger.decide import Row
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-COLUMNS: LiteralString = (
-    "partition, block, position, transfer_id, debit_account, credit_account, amount, currency, code, flags,"
-    " timeout_s, event_at, booked_at, debit_debits_posted, debit_credits_posted, credit_debits_posted,"
-    " credit_credits_posted, pending_id, reference, debit_debits_pending, debit_credits_pending,"
-    " credit_debits_pending, credit_credits_pending, memo"
-)
-_COLUMN_COUNT = 24
-_NULL = -1
+from hansa.ledger.batch import instant_of, microseconds
+from hansa.ledger.model import Block, Head
+from hansa.ledger.rows import Rows, canonical_rows
+from hansa.trust import tlog
 
 GENESIS_HASH = bytes(32)
 """What the first block of a partition names as the hash before it."""
 
-COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-COPY_TRAILER = b"\xff\xff"
+SALT_SIZE = 16
+_HEADER = Struct(">HQQIq")
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_PLACE = Struct(">h ih iq")
-_BLOCK = Struct(">hqqi")
+Sign = Callable[[int, int, bytes], bytes]
+"""Signs a checkpoint: (partition, size, root) -> the Ed25519 signature of its text."""
 
 
-def pack_rows(rows: Sequence[Row], *, partition: int, block: int, booked_at: datetime) -> bytes:
-    """The rows of one block, in order from position 0."""
-    place = _PLACE.pack(_COLUMN_COUNT, 2, partition, 8, block)
-    booked = microseconds(booked_at)
-    packed: list[bytes] = []
-    for position, (transfer, ddp, dd, dcp, dc, cdp, cd, ccp, cc) in enumerate(rows):
-        memo = transfer.memo.encode()
-        nullable: list[int | bytes] = []
-        if transfer.pending_id is None:
-            nullable.append(_NULL)
-        else:
-            nullable += (16, transfer.pending_id.bytes)
-        if transfer.reference is None:
-            nullable.append(_NULL)
-        else:
-            nullable += (16, transfer.reference.bytes)
-        held = bool(ddp or dcp or cdp or ccp)
-        if held:
-            nullable += (8, ddp, 8, dcp, 8, cdp, 8, ccp)
-        else:
-            nullable += (_NULL, _NULL, _NULL, _NULL)
-        shape = _shape(transfer.pending_id is not None, transfer.reference is not None, held)
-        packed += (
-            place,
-            shape.pack(
-                *(
-                    4,
-                    position,
-                    16,
-                    transfer.transfer_id.bytes,
-                    16,
-                    transfer.debit.bytes,
-                    16,
-                    transfer.credit.bytes,
-                ),
-                *(8, transfer.amount, 3, transfer.currency.encode(), 2, transfer.code, 2, transfer.flags),
-                *(4, transfer.timeout_s, 8, microseconds(transfer.event_at), 8, booked),
-                *(8, dd, 8, dc, 8, cd, 8, cc),
-                *nullable,
-                len(memo),
-            ),
-            memo,
-        )
-    return b"".join(packed)
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A block ready to be written, and what it adds to the tree: complete subtrees, and the tree's new right edge."""
+
+    block: Block
+    nodes: list[tlog.Node]
+    tree: tlog.Tree
+
+
+def seal(
+    head: Head, tree: tlog.Tree, rows: Rows, *, sign: Sign | None = None, salt_key: bytes | None = None
+) -> Sealed:
+    """The block after ``head`` with these rows. tree: the tree up to ``head``; it is left as it is.
+
+    salt_key: 32 bytes that nobody can guess; fresh ones unless given.
+    """
+    salt_key = os.urandom(32) if salt_key is None else salt_key
+    grown = tree.copy()
+    nodes = grown.append(entries(canonical_rows(rows), salt_key))
+    root = grown.root()
+    digest = block_hash(
+        head.hash,
+        partition=rows.partition,
+        number=rows.block,
+        first=head.size,
+        count=len(rows),
+        booked_us=rows.booked_us,
+        root=root,
+    )
+    block = Block(
+        partition=rows.partition,
+        number=rows.block,
+        first=head.size,
+        transfers=len(rows),
+        previous_hash=head.hash,
+        root=root,
+        hash=digest,
+        booked_at=instant_of(rows.booked_us),
+        salt_key=salt_key,
+        signature=sign(rows.partition, grown.size, root) if sign else None,
+    )
+    return Sealed(block, nodes, grown)
+
+
+def entries(canon: Sequence[bytes], salt_key: bytes) -> list[bytes]:
+    """The log entry of each row of a block, from its canonical bytes."""
+    sha256 = hashlib.sha256
+    stream = salts(salt_key, len(canon))
+    return [
+        sha256(stream[at : at + SALT_SIZE] + row).digest()
+        for at, row in zip(range(0, len(stream), SALT_SIZE), canon, strict=True)
+    ]
+
+
+def salts(salt_key: bytes, count: int) -> bytes:
+    """The salts of a block's transfers, 16 bytes each: AES-256 in counter mode. One tells nothing of the others.
+
+    Source: NIST SP 800-38A section 6.5.
+    """
+    encryptor = Cipher(algorithms.AES256(salt_key), modes.CTR(bytes(16))).encryptor()
+    return encryptor.update(bytes(SALT_SIZE * count))
+
+
+def salt_of(salt_key: bytes, position: int) -> bytes:
+    """The salt of the transfer at this position of the block."""
+    counter = position.to_bytes(16, "big")
+    return Cipher(algorithms.AES256(salt_key), modes.CTR(counter)).encryptor().update(bytes(SALT_SIZE))
 
 
 def block_hash(
-    previous: bytes, *, partition: int, number: int, booked_at: datetime, count: int, rows: bytes
+    previous: bytes, *, partition: int, number: int, first: int, count: int, booked_us: int, root: bytes
 ) -> bytes:
-    """SHA-256 over the previous hash, the block's own header and all its rows."""
-    digest = hashlib.sha256(previous)
-    digest.update(_BLOCK.pack(partition, number, microseconds(booked_at), count))
-    digest.update(rows)
-    return digest.digest()
+    """SHA-256 over the previous hash, the block's own header and the tree's root after it."""
+    header = _HEADER.pack(partition, number, first, count, booked_us)
+    return hashlib.sha256(previous + header + root).digest()
 
 
-def microseconds(instant: datetime) -> int:
-    """Whole microseconds since 2000-01-01 UTC, as PostgreSQL keeps an instant."""
-    since = instant - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+def hash_of(block: Block) -> bytes:
+    """The hash that the block must have by its own words."""
+    return block_hash(
+        block.previous_hash,
+        partition=block.partition,
+        number=block.number,
+        first=block.first,
+        count=block.transfers,
+        booked_us=microseconds(block.booked_at),
+        root=block.root,
+    )
 
 
-@cache
-def _shape(has_pending_id: bool, has_reference: bool, has_held: bool) -> Struct:
-    fixed = "ii i16s i16s i16s iq i3s ih ih ii iq iq iq iq iq iq"
-    pending_id = "i16s" if has_pending_id else "i"
-    reference = "i16s" if has_reference else "i"
-    held = "iq iq iq iq" if has_held else "iiii"
-    return Struct(f">{fixed} {pending_id} {reference} {held} i")
+def checkpoint_origin(city: str, partition: int) -> str:
+    """The name of a partition's log in checkpoints: ``city/ledger/0``."""
+    return f"{city}/ledger/{partition}"
+
+
+def booking_time(now: datetime, head: Head) -> int:
+    """When the next block is booked, in microseconds: now, but never before the block before it."""
+    return max(microseconds(now), microseconds(head.booked_at))

@@ -1,17 +1,23 @@
 """The chart of accounts: what kinds of accounts and of transfers there are, and what each is for."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Literal
 
 
 class AccountFlag(IntFlag):
-    """What an account may not do. A limit is also a check constraint in the database."""
+    """What an account may not do. A limit is also a check constraint in the database.
+
+    HISTORY: its balance after every transfer is kept. The journal keeps it for all accounts, so the flag says only that
+    someone relies on it.
+    """
 
     NONE = 0
     DEBITS_MUST_NOT_EXCEED_CREDITS = 1
     CREDITS_MUST_NOT_EXCEED_DEBITS = 2
     CLOSED = 4
+    HISTORY = 8
 
 
 class AccountCode(IntEnum):
@@ -86,3 +92,12 @@ CHART: dict[AccountCode, ChartLine] = {
     AccountCode.OPENING: ChartLine("Opening", "either", _FREE, "what stood elsewhere before the books began"),
 }
 """Every kind of account, by code."""
+
+
+def account_path(code: AccountCode, *words: str) -> str:
+    """Where an account stands in the tree: its kind, then whose, such as ``position:beijing-card:hong-kong-mtr``."""
+    parts = (code.name.lower(), *words)
+    return ":".join(_NOT_IN_A_PATH.sub("-", part.lower()).strip("-") or "x" for part in parts)
+
+
+_NOT_IN_A_PATH = re.compile(r"[^a-z0-9-]+")

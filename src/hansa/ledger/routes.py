@@ -1,8 +1,9 @@
 """The HTTP face of the books: the league reads and books everything, a member reads the accounts it holds."""
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -11,17 +12,25 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.kernel import InvalidInput, Problem, in_utc
+from hansa.kernel import HansaError, InvalidInput, Problem, in_utc
 from hansa.ledger import actions
+from hansa.ledger.batch import Batch, is_short_text, microseconds, parted
 from hansa.ledger.chart import TransferCode
+from hansa.ledger.decide import ZERO, Body
 from hansa.ledger.model import (
+    AMOUNT_MAX,
+    BATCH_MAX,
+    CODE_MAX,
+    MEMO_MAX,
+    TAG_MAX,
+    TIMEOUT_MAX_S,
     Account,
     AccountId,
     Balance,
     Booked,
     Entry,
     Place,
-    Transfer,
+    ResultCode,
     TransferFlag,
     TransferId,
     UnknownAccount,
@@ -29,34 +38,48 @@ from hansa.ledger.model import (
 )
 from hansa.store import Context, Tx
 
-POST_MAX = 1_000
-"""Transfers one request may carry; rooms call ``ledger.post`` with up to 8,192."""
+POST_MAX = BATCH_MAX
+"""Transfers one request may carry."""
+
+BATCH_TYPE, RESULTS_TYPE = "application/vnd.hansa.transfers", "application/vnd.hansa.results"
+"""Media types of the binary form: what is sent, and what is answered to it (``ledger.batch``)."""
+
+EXACT_MAX = 2**53 - 1
+"""The largest whole number that every JSON reader takes in exactly (RFC 8259 section 6)."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
 After = Annotated[
     str, QueryParameter(max_length=40, description="`next` of the page before: block and position")
 ]
-Partition = Annotated[int, QueryParameter(ge=0, le=32_767)]
-Amount = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+PARTITION_MAX = 32_767
+Partition = Annotated[int, QueryParameter(ge=0, le=PARTITION_MAX)]
+Amount = (
+    Annotated[int, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(pattern="^[0-9]{1,39}$", max_length=39)]
+)
+"""Minor units as they are sent: a JSON integer or a string of digits, 0 to 2**128 - 1."""
 
-_FLAGS = {
-    "linked": TransferFlag.LINKED,
-    "pending": TransferFlag.PENDING,
-    "post_pending": TransferFlag.POST_PENDING,
-    "void_pending": TransferFlag.VOID_PENDING,
-    "expired": TransferFlag.EXPIRED,
-}
+Sum = int | str
+"""Minor units as they are told: a JSON integer up to 2**53 - 1, beyond that a string of digits."""
 
+_FLAGS = {flag.name.lower(): flag.value for flag in TransferFlag if flag.name}
 _REASONS = {int(code): code.name.lower() for code in TransferCode}
+_ZERO = UUID(int=0)
+
+
+class LedgerBusy(HansaError):
+    """Too many transfers wait to be booked. Nothing was done; send the same request again in a second."""
+
+    code: ClassVar[str] = "ledger.busy"
+    status: ClassVar[int] = 503
 
 
 class BalanceView(msgspec.Struct, frozen=True):
-    """The four running sums of an account, in minor units."""
+    """The four running sums of an account, in minor units: integers up to 2**53 - 1, beyond that strings of digits."""
 
-    debits_pending: int
-    debits_posted: int
-    credits_pending: int
-    credits_posted: int
+    debits_pending: Sum
+    debits_posted: Sum
+    credits_pending: Sum
+    credits_posted: Sum
 
 
 class AccountView(msgspec.Struct, frozen=True):
@@ -72,18 +95,19 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 class TransferView(msgspec.Struct, frozen=True):
-    """A transfer as it stands in the books."""
+    """A transfer as it stands in the books. amount: an integer up to 2**53 - 1, beyond that a string of digits."""
 
     transfer_id: UUID
     debit: UUID
     credit: UUID
-    amount: int
+    amount: Sum
     currency: str
     code: int
     flags: list[str]
     pending_id: UUID | None
     timeout_s: int
     reference: UUID | None
+    tag: int
     memo: str
     event_at: datetime
     booked_at: datetime
@@ -96,7 +120,7 @@ class EntryView(msgspec.Struct, frozen=True):
     """A line of a statement. credit_minor: what it adds to the credit balance; a debit counts below zero."""
 
     transfer: TransferView
-    credit_minor: int
+    credit_minor: Sum
     balance: BalanceView
 
 
@@ -114,18 +138,18 @@ class TrialRowView(msgspec.Struct, frozen=True):
     code: int
     name: str
     accounts: int
-    debits_pending: int
-    debits_posted: int
-    credits_pending: int
-    credits_posted: int
+    debits_pending: Sum
+    debits_posted: Sum
+    credits_pending: Sum
+    credits_posted: Sum
 
 
 class TrialTotalView(msgspec.Struct, frozen=True):
     """All posted debits and all posted credits of a currency; they are equal."""
 
     currency: str
-    debits_posted: int
-    credits_posted: int
+    debits_posted: Sum
+    credits_posted: Sum
 
 
 class TrialBalanceView(msgspec.Struct, frozen=True):
@@ -158,23 +182,28 @@ class BlockPage(msgspec.Struct, frozen=True):
 class NewTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A transfer to be booked. The caller makes its id, so that sending it again is harmless.
 
-    amount in minor units. flags: any of linked, pending, post_pending, void_pending. A transfer that posts or voids
-    a hold may leave out accounts, currency and code, and amount 0 is all of the hold.
+    amount: minor units, 0 to 2**128 - 1, as an integer or as a string of digits; a string is exact in every language.
+    flags: any of linked, pending, post_pending, void_pending, balancing_debit, balancing_credit, closing_debit,
+    closing_credit. A balancing transfer moves at most its amount, and no more than the account has. A closing one is
+    pending and closes the account until it is voided. A transfer that posts or voids a hold may leave out accounts,
+    currency, code, reference, tag and memo; all of the hold is 2**128 - 1 when posting and 0 when voiding.
+    timeout_s: of a pending transfer; 0 is never. tag: a number of the caller's own; 0 is none.
     """
 
     transfer_id: UUID
     event_at: datetime
     amount: Amount
-    debit: UUID = UUID(int=0)
-    credit: UUID = UUID(int=0)
+    debit: UUID = _ZERO
+    credit: UUID = _ZERO
     currency: Annotated[str, msgspec.Meta(max_length=3)] = ""
-    code: Annotated[int, msgspec.Meta(ge=0, le=32_767)] = 0
-    flags: Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(max_length=4)] = []
+    code: Annotated[int, msgspec.Meta(ge=0, le=CODE_MAX)] = 0
+    flags: Annotated[list[Annotated[str, msgspec.Meta(max_length=20)]], msgspec.Meta(max_length=8)] = []
     pending_id: UUID | None = None
-    timeout_s: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    timeout_s: Annotated[int, msgspec.Meta(ge=0, le=TIMEOUT_MAX_S)] = 0
     reference: UUID | None = None
-    memo: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    partition: Annotated[int, msgspec.Meta(ge=0, le=32_767)] = 0
+    memo: Annotated[str, msgspec.Meta(max_length=MEMO_MAX)] = ""
+    partition: Annotated[int, msgspec.Meta(ge=0, le=PARTITION_MAX)] = 0
+    tag: Annotated[int, msgspec.Meta(ge=0, le=TAG_MAX)] = 0
 
 
 class NewTransfers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -230,7 +259,7 @@ def read_account(
         account.holder,
         int(account.flags),
         account.partition,
-        _balance(balance),
+        balance_view(balance),
     )
 
 
@@ -275,9 +304,9 @@ def read_transfer(
     with ctx.tx() as tx:
         booked = actions.get_transfer(tx, TransferId(transfer_id))
         sides = (booked.transfer.debit, booked.transfer.credit)
-        if not any(_is_open_to(caller, actions.get_account(tx, side)) for side in sides):
+        if not any(is_open_to(caller, actions.get_account(tx, side)) for side in sides):
             raise UnknownTransfer(f"There is no transfer {transfer_id} in the books.")
-    return _transfer(booked)
+    return transfer_view(booked)
 
 
 @post(
@@ -285,22 +314,31 @@ def read_transfer(
     sync_to_thread=True,
     status_code=200,
     tags=["Ledger"],
-    opt={"needs": "ledger:write", "refuses": (InvalidInput,)},
+    opt={"needs": "ledger:write", "refuses": (InvalidInput, LedgerBusy)},
 )
 def post_transfers(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[NewTransfers]
 ) -> Results:
-    """Book transfers, up to 1,000, as the league. Again is harmless: each is recognised by its id.
+    """Book transfers, up to 8,192, as the league. Again is harmless: each is recognised by its id.
 
     `trust.not_allowed` for everyone but the league: a member's money moves by taps, top-ups and clearing.
+
+    A key that was ended may go on for at most 5 seconds here.
+
+    Many transfers travel faster as bytes: `application/vnd.hansa.transfers`, answered with
+    `application/vnd.hansa.results`; docs/api.md describes both.
     """
     caller.require_league("ledger:write")
-    transfers = [_new_transfer(index, new) for index, new in enumerate(data.transfers)]
-    return Results(
-        [
-            ResultView(result.index, result.transfer_id, result.code.value, result.ok)
-            for result in actions.post(ctx, transfers)
-        ]
+    shares = parted(new_batch(data.transfers), [new.partition for new in data.transfers])
+    return results_of(
+        data.transfers,
+        gathered(
+            len(data.transfers),
+            [
+                (indexes, actions.post_batch(ctx, batch, partition=partition))
+                for partition, (indexes, batch) in shares.items()
+            ],
+        ),
     )
 
 
@@ -328,15 +366,15 @@ def read_trial_balance(
                 int(row.code),
                 row.code.name.lower(),
                 row.accounts,
-                row.debits_pending,
-                row.debits_posted,
-                row.credits_pending,
-                row.credits_posted,
+                _told(row.debits_pending),
+                _told(row.debits_posted),
+                _told(row.credits_pending),
+                _told(row.credits_posted),
             )
             for row in trial.rows
         ],
         [
-            TrialTotalView(currency, debits, credits)
+            TrialTotalView(currency, _told(debits), _told(credits))
             for currency, (debits, credits) in sorted(trial.totals.items())
         ],
     )
@@ -371,7 +409,7 @@ def read_blocks(
     )
 
 
-def _is_open_to(caller: trust.Caller, account: Account) -> bool:
+def is_open_to(caller: trust.Caller, account: Account) -> bool:
     """Whether this caller may look into the account: the league, or the member that holds it."""
     if caller.kind == "league":
         return True
@@ -381,45 +419,89 @@ def _is_open_to(caller: trust.Caller, account: Account) -> bool:
 def _get_open_to(tx: Tx, caller: trust.Caller, account_id: AccountId) -> Account:
     """The account. Errors: UnknownAccount, also where the caller may not know that it exists."""
     account = actions.get_account(tx, account_id)
-    if not _is_open_to(caller, account):
+    if not is_open_to(caller, account):
         raise UnknownAccount(f"There is no account {account_id}.")
     return account
 
 
-def _new_transfer(index: int, new: NewTransfer) -> Transfer:
+def new_batch(transfers: Sequence[NewTransfer]) -> Batch:
+    """The transfers as the decider takes them. Errors: InvalidInput, with the field and the remedy."""
+    refused: dict[int, ResultCode] = {}
+    bodies = [_body(index, new, refused) for index, new in enumerate(transfers)]
+    return Batch(bodies, None, refused)
+
+
+def _body(index: int, new: NewTransfer, refused: dict[int, ResultCode]) -> Body:
     # A code of 0 is left to the hold that the transfer ends; without one the ledger refuses it by its own result.
     if new.code and new.code not in _REASONS:
         known = ", ".join(f"{code} ({name})" for code, name in _REASONS.items())
         problem = Problem(f"transfers[{index}].code", f"{new.code} says nothing", f"Use one of {known}")
         raise InvalidInput("There is no such reason to move money.", problems=(problem,))
-    flags = TransferFlag.NONE
-    for flag in new.flags:
-        if flag not in _FLAGS:
-            raise InvalidInput(
-                "There is no such flag.",
-                problems=(
-                    Problem(
-                        f"transfers[{index}].flags",
-                        f"{flag!r} is not a flag",
-                        f"Use one of {', '.join(_FLAGS)}",
-                    ),
-                ),
-            )
-        flags |= _FLAGS[flag]
-    return Transfer(
-        TransferId(new.transfer_id),
-        AccountId(new.debit),
-        AccountId(new.credit),
-        new.amount,
-        new.currency,
+    flags = _flags(index, new.flags) if new.flags else 0
+    amount = new.amount if isinstance(new.amount, int) else int(new.amount)
+    if amount > AMOUNT_MAX:
+        problem = Problem(f"transfers[{index}].amount", "it is over 2**128 - 1", "Send a smaller one")
+        raise InvalidInput("There is not so much money.", problems=(problem,))
+    event_us = microseconds(_instant(new.event_at, where=f"transfers[{index}].event_at"))
+    currency = new.currency.encode() if new.currency.isascii() and new.currency.isprintable() else b"?"
+    misfit = None
+    if len(currency) not in (0, 3):
+        misfit = ResultCode.CURRENCY_MUST_BE_A_CODE
+    elif new.memo and not is_short_text(new.memo):
+        misfit = ResultCode.MEMO_MUST_BE_SHORT_TEXT
+    pending_id, reference = new.pending_id, new.reference
+    ids = (new.transfer_id.bytes, new.debit.bytes, new.credit.bytes)
+    if misfit is not None:
+        refused[index] = misfit
+        return (*ids, 0, ZERO, ZERO, 0, 0, 0, b"", 0, flags & TransferFlag.LINKED.value, "")
+    return (
+        *ids,
+        amount,
+        ZERO if pending_id is None else pending_id.bytes,
+        ZERO if reference is None else reference.bytes,
+        event_us,
+        new.tag,
+        new.timeout_s,
+        currency,
         new.code,
-        _instant(new.event_at, where=f"transfers[{index}].event_at"),
-        partition=new.partition,
-        flags=flags,
-        pending_id=None if new.pending_id is None else TransferId(new.pending_id),
-        timeout_s=new.timeout_s,
-        reference=new.reference,
-        memo=new.memo,
+        flags,
+        new.memo,
+    )
+
+
+def _flags(index: int, names: Sequence[str]) -> int:
+    flags = 0
+    for name in names:
+        if name not in _FLAGS:
+            problem = Problem(
+                f"transfers[{index}].flags", f"{name!r} is not a flag", f"Use one of {', '.join(_FLAGS)}"
+            )
+            raise InvalidInput("There is no such flag.", problems=(problem,))
+        flags |= _FLAGS[name]
+    return flags
+
+
+def gathered(
+    count: int, decided: Sequence[tuple[Sequence[int], Sequence[ResultCode]]]
+) -> Sequence[ResultCode]:
+    """The codes of all transfers in order, from those of each partition's share."""
+    if len(decided) == 1 and len(decided[0][0]) == count:
+        return decided[0][1]
+    codes = [ResultCode.LINKED_EVENT_CROSSES_PARTITIONS] * count
+    for indexes, share in decided:
+        for index, code in zip(indexes, share, strict=True):
+            codes[index] = code
+    return codes
+
+
+def results_of(transfers: Sequence[NewTransfer], codes: Sequence[ResultCode]) -> Results:
+    """What the caller is told."""
+    created, exists = ResultCode.CREATED, ResultCode.EXISTS
+    return Results(
+        [
+            ResultView(index, new.transfer_id, code.value, code is created or code is exists)
+            for index, (new, code) in enumerate(zip(transfers, codes, strict=True))
+        ]
     )
 
 
@@ -454,29 +536,39 @@ def _place_text(place: Place) -> str:
     return f"{place.block}-{place.position}"
 
 
-def _balance(balance: Balance) -> BalanceView:
+def balance_view(balance: Balance) -> BalanceView:
+    """The balance as it is told."""
     return BalanceView(
-        balance.debits_pending, balance.debits_posted, balance.credits_pending, balance.credits_posted
+        _told(balance.debits_pending),
+        _told(balance.debits_posted),
+        _told(balance.credits_pending),
+        _told(balance.credits_posted),
     )
 
 
+def _told(minor: int) -> Sum:
+    return minor if -EXACT_MAX <= minor <= EXACT_MAX else str(minor)
+
+
 def _entry(entry: Entry) -> EntryView:
-    return EntryView(_transfer(entry.booked), entry.credit_minor, _balance(entry.balance))
+    return EntryView(transfer_view(entry.booked), _told(entry.credit_minor), balance_view(entry.balance))
 
 
-def _transfer(booked: Booked) -> TransferView:
+def transfer_view(booked: Booked) -> TransferView:
+    """The transfer as it is told."""
     transfer = booked.transfer
     return TransferView(
         transfer.transfer_id,
         transfer.debit,
         transfer.credit,
-        transfer.amount,
+        _told(transfer.amount),
         transfer.currency,
         int(transfer.code),
-        [name for name, flag in _FLAGS.items() if flag in transfer.flags],
+        [name for name, flag in _FLAGS.items() if flag & transfer.flags],
         transfer.pending_id,
         transfer.timeout_s,
         transfer.reference,
+        transfer.tag,
         transfer.memo,
         transfer.event_at,
         booked.booked_at,

@@ -38,6 +38,7 @@ from hansa.payments.model import (
     no_step,
     quote,
     risk_account,
+    top_up_transfer,
     wallet_id,
 )
 
@@ -72,5 +73,6 @@ __all__ = [
     "risk_account",
     "set_rates",
     "top_up",
+    "top_up_transfer",
     "wallet_id",
 ]

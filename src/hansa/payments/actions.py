@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hansa import identity, ledger
 from hansa.identity import AccountId
-from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, fact_id
+from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
 from hansa.payments import store
 from hansa.payments.model import (
     Charge,
@@ -34,6 +34,7 @@ from hansa.payments.model import (
     no_step,
     plan,
     risk_account,
+    top_up_transfer,
     wallet_id,
 )
 from hansa.store import Context, Tx
@@ -65,6 +66,7 @@ def open_cash_accounts(ctx: Context, pairs: Iterable[tuple[str, str]]) -> None:
                 currency=currency,
                 code=ledger.AccountCode.CASH,
                 holder=member,
+                path=ledger.account_path(ledger.AccountCode.CASH, member),
             )
             for member, currency in pairs
         ],
@@ -288,7 +290,7 @@ def _post_charges(ctx: Context, batch: Sequence[Posted]) -> list[Posted]:
     carried: list[Posted] = []
     poor: list[store.ChargeRow] = []
     for (row, chain), code in zip(batch, codes, strict=True):
-        if code is ledger.ResultCode.OK:
+        if code is ledger.ResultCode.CREATED:
             carried.append((row, chain))
         else:
             assert row.amount_minor > 0 and code in (_POOR, _PAID_BY_THE_OTHER), (row.charge_id, code)
@@ -308,7 +310,7 @@ def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[Posted]
         codes = _post_chains(ctx, chains)
     carried: list[Posted] = []
     for row, risk, chain, code in zip(rows, risky, chains, codes, strict=True):
-        if code is ledger.ResultCode.OK:
+        if code is ledger.ResultCode.CREATED:
             carried.append((risk, chain))
         else:
             assert code is _PAID_BY_THE_OTHER and row.risk_minor == 0, (row.charge_id, code)
@@ -323,9 +325,9 @@ def _post_chains(ctx: Context, chains: Sequence[Sequence[ledger.Transfer]]) -> l
     for chain in chains:
         got = [next(results).code for _ in chain]
         # A chain is booked as a whole: one member that exists says that all do (the others then say "linked").
-        booked = ledger.ResultCode.EXISTS in got or all(code is ledger.ResultCode.OK for code in got)
+        booked = ledger.ResultCode.EXISTS in got or all(code is ledger.ResultCode.CREATED for code in got)
         stopped = (code for code in got if code is not ledger.ResultCode.LINKED_EVENT_FAILED)
-        codes.append(ledger.ResultCode.OK if booked else next(stopped))
+        codes.append(ledger.ResultCode.CREATED if booked else next(stopped))
     return codes
 
 
@@ -340,7 +342,7 @@ def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) ->
                 _open_wallets(ctx, [(AccountId(row.account_id), row.currency) for row in batch])
                 _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in batch}))
                 codes = _post_chains(ctx, chains)
-            assert all(code is ledger.ResultCode.OK for code in codes), codes
+            assert all(code is ledger.ResultCode.CREATED for code in codes), codes
             step("posted")
             with ctx.tx() as tx:
                 store.finish_top_ups(tx, batch)
@@ -349,7 +351,7 @@ def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) ->
 
 def _top_up_transfer(row: store.TopUpRow) -> ledger.Transfer:
     return ledger.Transfer(
-        transfer_id=ledger.TransferId(fact_id(row.top_up_at, row.top_up_id, "top-up")),
+        transfer_id=top_up_transfer(row.top_up_id, row.top_up_at),
         debit=cash_account(row.issuer_id, row.currency, row.partition),
         credit=wallet_id(AccountId(row.account_id), row.currency),
         amount=row.amount_minor,
@@ -398,6 +400,7 @@ def _open_wallets(ctx: Context, wallets: Sequence[tuple[AccountId, str]]) -> Non
                 holder=str(account),
                 flags=ledger.AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
                 partition=partition,
+                path=ledger.account_path(ledger.AccountCode.WALLET),
             )
             for partition, account, currency in placed
         ],
@@ -421,6 +424,7 @@ def _open_member_accounts(ctx: Context, pairs: Iterable[tuple[str, str]]) -> Non
                 code=code,
                 holder=member,
                 partition=partition,
+                path=ledger.account_path(code, member),
             )
             for member, currency in pairs
             for partition in sorted(set(ctx.directory.partitions))

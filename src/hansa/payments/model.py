@@ -211,6 +211,11 @@ def payee_transfer(charge: Charge) -> ledger.TransferId:
     return ledger.TransferId(fact_id(charge.at, charge.charge_id, "payee"))
 
 
+def top_up_transfer(top_up_id: UUID, at: datetime) -> ledger.TransferId:
+    """The id of the transfer that brings a top-up into the wallet."""
+    return ledger.TransferId(fact_id(at, top_up_id, "top-up"))
+
+
 def wallet_transfer(charge: Charge) -> ledger.TransferId:
     """The id of the transfer between the wallet and the exchange account."""
     return ledger.TransferId(fact_id(charge.at, charge.charge_id, "wallet"))

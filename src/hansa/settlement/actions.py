@@ -300,6 +300,7 @@ def _open_accounts(ctx: Context, currency: str, member_ids: set[str]) -> None:
         currency=currency,
         code=ledger.AccountCode.SETTLEMENT,
         holder=LEAGUE_BANK,
+        path=ledger.account_path(ledger.AccountCode.SETTLEMENT),
     )
     ledger.open_accounts(ctx, [account])
     payments.open_cash_accounts(ctx, [(member_id, currency) for member_id in sorted(member_ids)])

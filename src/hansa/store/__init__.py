@@ -16,6 +16,7 @@ from hansa.store.context import (
     Tx,
     host_of,
     open_context,
+    told_to_the_caller,
 )
 from hansa.store.embedded import EmbeddedServer
 from hansa.store.errors import DataFolderTaken, DataFolderUnfit, ServerFailed
@@ -59,5 +60,6 @@ __all__ = [
     "read_outbox",
     "remember",
     "request_digest",
+    "told_to_the_caller",
     "write_outbox",
 ]

@@ -21,8 +21,18 @@ from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progres
 from hansa.apps.demo.league import League, build_league, settle_people
 from hansa.apps.demo.people import Rider
 from hansa.apps.demo.spec import Spec
+from hansa.apps.witnessing import (
+    IN_THIS_HOUSE,
+    WitnessLine,
+    ask_witnesses,
+    doors_of,
+    log_signer,
+    read_witnesses,
+)
 from hansa.kernel import FixedClock, HansaError, new_id
 from hansa.store import Context
+from hansa.trust import tlog
+from hansa.trust.tlog.standalone import hansa_verify
 
 TAPS_PER_BATCH = 2_000
 DAYS_PER_RUN = 2_000
@@ -367,8 +377,44 @@ class DemoRun:
                 Check("Net positions sum to zero in each currency", not any(nets.values())),
                 Check("All fares ever charged = cleared + waiting for the next day, to the cent", explained),
                 Check("Every bank payment came back on a statement", self.summary.breaks == 0),
+                self._seen_by_another_city(league),
             ]
             count.add(len(self.summary.checks))
+
+    def _seen_by_another_city(self, league: League) -> Check:
+        """The second city cosigns the logs' checkpoints; then some receipts are checked, as a stranger would."""
+        signer = log_signer(self.home)
+        city = league.facts.cities[1].city_id
+        partitions = sorted(set(self.ctx.directory.partitions))
+        with doors_of(
+            self.home,
+            name_witness(self.home, city),
+            signer,
+            partitions=partitions,
+            clock=self.clock,
+        ) as doors:
+            ask_witnesses(self.ctx, signer, doors)
+            keys = [hansa_verify.parse_key(str(door.key)) for door in doors]
+        entries, cosigned, receipts, proven = 0, 0, 0, 0
+        with self.ctx.tx() as tx:
+            for partition in partitions:
+                log = ledger.LogReader(tx, partition)
+                entries += log.size
+                signed = {one.witness for one in log.cosignatures() if one.size == log.size}
+                cosigned += signed >= {key.name for key in keys} and bool(keys)
+                policy = hansa_verify.Policy(
+                    hansa_verify.parse_key(str(signer.verifier_key(partition))), tuple(keys), len(keys)
+                )
+                for index in sorted({0, log.size // 2, log.size - 1} & set(range(log.size))):
+                    receipts += 1
+                    told = str(log.receipt(index, signer))
+                    proven += all(step.ok for step in hansa_verify.check_receipt(told, policy))
+        return Check(
+            f"{entries:,} transfers in the log, its checkpoint cosigned by {len(keys)} "
+            f"{'witness' if len(keys) == 1 else 'witnesses'}, {proven} receipts verified",
+            cosigned == len(partitions) and proven == receipts > 0,
+            f"{city.replace('-', ' ').title()} is the witness",
+        )
 
     def _taken_in(self, league: League, tx: store.Tx) -> dict[str, int]:
         """What position accounts ever took in, by currency: cleared on any day, or waiting for the next."""
@@ -424,6 +470,23 @@ def claim_home(home: Path, spec: Spec) -> str:
             "Ask for the same numbers, start over with --fresh, or choose another folder with --home."
         )
     return json.dumps(theirs, sort_keys=True)
+
+
+def name_witness(home: Path, city: str) -> list[WitnessLine]:
+    """The home's witnesses; where there is none yet, a city of the demonstration, with a key of its own.
+
+    It lives in this home, so it shows how witnessing goes and proves nothing to strangers.
+    """
+    file = home / "witnesses"
+    if not file.exists():
+        folder = Path("cities") / city / "witness"
+        key = tlog.VerifierKey.of(
+            trust.KeyFolder(home / folder / "keys").witness(),
+            f"{city}.example/witness",
+            tlog.KeyKind.COSIGNATURE,
+        )
+        write_whole(file, f"{IN_THIS_HOUSE}{folder} {key}\n".encode())
+    return read_witnesses(home)
 
 
 def batches(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -14,17 +14,19 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router
-from litestar.types import ControllerRouterHandler, Message, Scope
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Scope
 
 from hansa import trust
-from hansa.apps.web import console, front, gate_screen, wallet
+from hansa.apps.web import console, front, gate_screen, proofs, wallet
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
+from hansa.apps.web.hot import HotTransfers
 from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
 from hansa.apps.web.site import Site
+from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 
@@ -52,11 +54,12 @@ SECURITY_HEADERS = {
 """Sent with every answer: only our own files run here, nobody frames a page, nothing is guessed."""
 
 
-def create_app(ctx: Context, *, home: Path, demo: bool) -> Litestar:
+def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing | None = None) -> ASGIApp:
     """The whole web application on this Context.
 
     home: the folder of this Hansa, for issuer keys (``keys/``), gate states (``gates/``) and bank files.
     demo: riders sign in with one click, and the console is open to whoever sits at this machine.
+    witnessing: who asks witnesses in this process; the console tells what they said.
     """
     site = Site(
         ctx=ctx,
@@ -65,12 +68,15 @@ def create_app(ctx: Context, *, home: Path, demo: bool) -> Litestar:
         keys=trust.KeyFolder(home / "keys"),
         gates=GateHouse(home / "gates", demo=demo),
         browser_files=find_browser_files(),
+        signer=log_signer(home),
+        witnessing=witnessing,
     )
-    return Litestar(
+    application = Litestar(
         route_handlers=[_everything(), *_file_routes(site)],
         dependencies={
             "site": Provide(lambda: site, sync_to_thread=False),
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
+            "log_signer": Provide(lambda: site.signer, sync_to_thread=False),
             "caller": Provide(find_caller, sync_to_thread=True),
         },
         exception_handlers=EXCEPTION_HANDLERS,
@@ -81,6 +87,7 @@ def create_app(ctx: Context, *, home: Path, demo: bool) -> Litestar:
         openapi_config=_openapi(),
         logging_config=None,
     )
+    return HotTransfers(application, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
 
 
 def _everything() -> Router:
@@ -89,7 +96,14 @@ def _everything() -> Router:
     One by one, a GET and a POST of the same address would be registered twice, and Litestar 2.25 wraps a sync
     handler anew at each registration: its second wrapping returns a coroutine that nobody awaits.
     """
-    handlers = [*room_routes(), *front.ROUTES, *wallet.ROUTES, *gate_screen.ROUTES, *console.ROUTES]
+    handlers = [
+        *room_routes(),
+        *front.ROUTES,
+        *wallet.ROUTES,
+        *gate_screen.ROUTES,
+        *console.ROUTES,
+        *proofs.ROUTES,
+    ]
     return Router(path="/", route_handlers=handlers)
 
 

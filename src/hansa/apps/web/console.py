@@ -706,7 +706,7 @@ def _lines(tx: Tx, names: AccountNames, entries: Sequence[ledger.Entry]) -> list
     return [
         Line(
             transfer_id=one.booked.transfer.transfer_id,
-            what=_what(one.booked.transfer.code),
+            what=what_moved(one.booked.transfer.code),
             other=names.ref(one.booked.transfer.credit if one.is_debit else one.booked.transfer.debit),
             journey_id=one.booked.transfer.reference if one.booked.transfer.reference in journeys else None,
             booked_at=one.booked.booked_at,
@@ -717,7 +717,8 @@ def _lines(tx: Tx, names: AccountNames, entries: Sequence[ledger.Entry]) -> list
     ]
 
 
-def _what(code: int) -> str:
+def what_moved(code: int) -> str:
+    """Why money moved, in words."""
     try:
         return ledger.TransferCode(code).name.replace("_", " ").capitalize()
     except ValueError:

@@ -105,7 +105,13 @@ def tags() -> list[Tag]:
 
 
 def _routes(room: str) -> list[HTTPRouteHandler]:
-    return importlib.import_module(f"hansa.{room}.routes").ROUTES
+    names = [f"hansa.{room}.{part}" for part in ("routes", "log_routes", "reading_routes")]
+    return [
+        handler
+        for name in names
+        if find_spec(name) is not None
+        for handler in importlib.import_module(name).ROUTES
+    ]
 
 
 def _opening_line(room: str) -> str:
@@ -158,7 +164,7 @@ def _problems(handler: HTTPRouteHandler) -> dict[int, str]:
 
 def _inputs(handler: HTTPRouteHandler) -> set[str]:
     """Names of what a caller sends: parts of the address and the query, ``data`` or ``body``."""
-    return handler.fn.__annotations__.keys() - {"ctx", "caller", "return"}
+    return handler.fn.__annotations__.keys() - {"ctx", "caller", "log_signer", "return"}
 
 
 def _sentence(error: type[HansaError]) -> str:

@@ -157,16 +157,19 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
     return answer
 
 
-def on_deep_nesting(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
-    """A body nested deeper than can be read is the sender's; anywhere else, endless recursion is a bug of ours."""
+def on_unreadable(
+    request: Request[Any, Any, Any], error: RecursionError | UnicodeDecodeError
+) -> Response[Any]:
+    """A body nested too deeply, or that is no UTF-8, is the sender's; raised anywhere else, it is a bug of ours."""
     if not _raised_while_reading(error):
         return on_unexpected(request, error)
+    what = "nested too deeply" if isinstance(error, RecursionError) else "not UTF-8"
     return answer_problem(
         request,
         status=400,
         code="web.malformed",
         title="The body cannot be read.",
-        detail="The body is nested too deeply. Send it as its description says.",
+        detail=f"The body is {what}. Send it as its description says.",
     )
 
 
@@ -193,6 +196,7 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     NotFoundException: on_http_error,
     MethodNotAllowedException: on_http_error,
     HTTPException: on_http_error,
-    RecursionError: on_deep_nesting,
+    RecursionError: on_unreadable,
+    UnicodeDecodeError: on_unreadable,
     Exception: on_unexpected,
 }

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from litestar.di import NamedDependency
 
-from hansa import trust
+from hansa import ledger, trust
 from hansa.apps.web.gatehouse import GateHouse
+from hansa.apps.witnessing import Witnessing
 from hansa.store import Context
 
 
@@ -16,6 +17,7 @@ class Site:
 
     home: its folder (keys, gate states, bank files). demo: riders sign in with one click, and the console is open
     to whoever sits at this machine. browser_files: where npm put the browser libraries; None if they are missing.
+    signer: signs the ledger's checkpoints. witnessing: asks witnesses in this process, where it does.
     """
 
     ctx: Context
@@ -24,6 +26,8 @@ class Site:
     keys: trust.KeyFolder
     gates: GateHouse
     browser_files: Path | None
+    signer: ledger.Signer
+    witnessing: Witnessing | None = None
 
 
 Here = NamedDependency[Site]

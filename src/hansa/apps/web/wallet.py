@@ -22,6 +22,7 @@ from hansa.apps.web.callers import COOKIE, find_account, get_account, with_sessi
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, page, static_version
+from hansa.apps.web.proofs import own_bookings
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
@@ -206,7 +207,8 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
         if detail.journey.account_id != account.account_id:
             raise rides.UnknownJourney()  # somebody else's journey is not there for this rider
         journey = view_detail(Places(tx), detail)
-    return page("wallet/journey.html", here="journeys", account=account, journey=journey)
+        bookings = own_bookings(tx, account, detail.charges)
+    return page("wallet/journey.html", here="journeys", account=account, journey=journey, bookings=bookings)
 
 
 @get("/wallet/statement", sync_to_thread=True, include_in_schema=False)
@@ -227,6 +229,7 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
         movements=movements,
         debts=debts,
         city=city,
+        top_up_transfer=payments.top_up_transfer,
         after=after,
         older=mark_text(movements[-1].mark) if len(found) > MOVEMENTS_ON_PAGE else "",
     )

@@ -1,0 +1,75 @@
+"""``hansa ledger receipt``, ``checkpoint`` and ``tiles``: the books as a log that others can check."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from hansa import ledger
+from hansa.apps.open import opened
+from hansa.apps.witnessing import log_signer
+
+out = Console(width=None if sys.stdout.isatty() else 120)
+
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="HANSA_HOME", help="Folder of the embedded database, and of the log's key."
+    ),
+]
+Partition = Annotated[int, typer.Option(min=0, max=32_767, help="Which partition's log.")]
+DEFAULT_HOME = Path(".hansa")
+
+
+def receipt(
+    transfer: Annotated[UUID, typer.Argument(help="The transfer's id.")],
+    file: Annotated[
+        Path | None, typer.Option("--out", help="Write the receipt to this file instead of showing it.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Give a transfer's receipt: the row, its salt, and the proof that it stands in the log.
+
+    Whoever has it can read the transfer. Check it with hansa_verify.py, which needs nothing else.
+    """
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        text = str(ledger.receipt(tx, ledger.TransferId(transfer), log_signer(home)))
+    if file is None:
+        print(text)
+    else:
+        file.write_text(f"{text}\n", encoding="utf-8")
+        out.print(f"{file}: the receipt of {transfer}.", soft_wrap=True)
+
+
+def checkpoint(
+    partition: Partition = 0,
+    only_key: Annotated[
+        bool, typer.Option("--key", help="Print the log's verifier key instead; give it to witnesses.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Print a log's newest checkpoint, signed, with its witnesses' signatures; later books must continue it."""
+    signer = log_signer(home)
+    if only_key:
+        print(signer.verifier_key(partition))
+        return
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        note = ledger.LogReader(tx, partition).checkpoint(signer)
+    print(note, end="")
+
+
+def tiles(
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; one for each log.")],
+    partition: Partition = 0,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Write a log as files that any web server can serve: hashes and a checkpoint, nothing of any rider.
+
+    Again writes only what is new. A folder with a checkpoint that these books do not continue is left alone.
+    """
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        written = ledger.export_tiles(tx, partition, folder, log_signer(home))
+    out.print(f"{folder}: {written.origin} at {written.size:,} entries.", soft_wrap=True)
