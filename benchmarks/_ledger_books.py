@@ -44,10 +44,7 @@ _MOST = 2**64 - 1
 
 @dataclass
 class Town:
-    """The accounts money moves between, in a database of their own, and the engine that keeps them.
-
-    size: wallets. preload_s, memory: seconds and bytes it took to have the accounts in memory.
-    """
+    """The accounts money moves between, in a database of their own, and the engine that keeps them. size: wallets."""
 
     ctx: Context
     bank: Ids
@@ -55,8 +52,6 @@ class Town:
     operators: Ids
     engine: ledger.Engine
     size: int
-    preload_s: float = 0.0
-    memory: int = 0
 
     def count(self) -> int:
         with self.ctx.tx() as tx:
@@ -91,11 +86,8 @@ def a_town(
         bank, operators, riders = _open_accounts(ctx, wallets)
         with ctx.tx() as tx:
             tx.execute("analyze")
-        began, memory = time.perf_counter(), resident_bytes()
-        engine = an_engine(ctx, wallets)
-        engine.start()
-        town = Town(ctx, bank, riders, operators, engine, wallets)
-        town.preload_s, town.memory = time.perf_counter() - began, resident_bytes() - memory
+        town = Town(ctx, bank, riders, operators, an_engine(ctx, wallets), wallets)
+        town.engine.start()
         try:
             if funded:
                 book(town, [*_transfers(bank, riders, PURSE, TransferCode.TOP_UP)])
@@ -110,10 +102,10 @@ def a_town(
         ctx.close()
 
 
-def an_engine(ctx: Context, wallets: int, **pace: float) -> ledger.Engine:
+def an_engine(ctx: Context, wallets: int) -> ledger.Engine:
     """An engine with all accounts in memory."""
     accounts_max = max(1_000_000, wallets + OPERATORS + 1)
-    return ledger.Engine(ctx, pace=ledger.Pace(accounts_max=accounts_max, **pace), preload=True)  # pyright: ignore[reportArgumentType]
+    return ledger.Engine(ctx, pace=ledger.Pace(accounts_max=accounts_max), preload=True)
 
 
 def _open_accounts(ctx: Context, wallets: int) -> tuple[Ids, Ids, Ids]:

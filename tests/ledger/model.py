@@ -375,7 +375,7 @@ posts = st.builds(
 
 
 def _void(post: Transfer) -> Transfer:
-    return replace(post, amount=0, flags=F.VOID_PENDING | post.flags & F.LINKED)
+    return replace(post, amount=int(post.amount == 1), flags=F.VOID_PENDING | post.flags & F.LINKED)
 
 
 voids = posts.map(_void)

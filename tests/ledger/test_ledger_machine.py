@@ -202,4 +202,4 @@ def test_the_ledger_does_what_the_model_does(committed_ctx: Context) -> None:
 
 @pytest.mark.slow
 def test_the_ledger_does_what_the_model_does_for_a_long_time(committed_ctx: Context) -> None:
-    run(committed_ctx, examples=60, steps=20)
+    run(committed_ctx, examples=40, steps=20)

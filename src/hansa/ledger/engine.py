@@ -35,7 +35,7 @@ from hansa.store import Context, StoreUnavailable, Tx, told_to_the_caller
 
 log = logging.getLogger(__name__)
 
-BLOCK_MAX = 8_192
+BLOCK_MAX = 32_768
 """Transfers of one block, unless a single batch has more."""
 
 LANES = 2
@@ -320,6 +320,9 @@ class Engine:
                         answer_waiting_mail(connection, self)
             except psycopg.Error:
                 time.sleep(0.2)
+            except Exception:
+                log.exception("Reading the mail of partition %s failed; it is tried again.", self.partition)
+                time.sleep(1.0)
 
 
 class _Session:
