@@ -1,7 +1,7 @@
 """Rows of the journal as bytes: the form that is hashed, and the form that PostgreSQL takes in with least work. Pure.
 
 Two ways lead to the same bytes. ``plain_*`` packs row by row, reads like the format, and is quickest for a few rows;
-``packed_*`` fills whole columns of NumPy arrays, and is ten times quicker for thousands. The tests hold them equal.
+``packed_*`` fills whole columns of NumPy arrays, and is twenty times quicker for thousands. The tests hold them equal.
 Source: PostgreSQL documentation, COPY, "Binary Format"; ``numeric_recv`` for numeric: base-10,000 digits.
 """
 
