@@ -9,10 +9,10 @@ processes, as bytes, four in flight; the time ends when all are durable and fold
   own plain ledger in PL/pgSQL: one transaction for each transfer, two rows locked, limit checked, called straight
   through libpq over one connection and over eight; the better of the two.
 - ``hot_account``: the same, all paying one account. Baseline: ``rows``.
-- ``of_copy``: ``rows`` again; its baseline is raw binary COPY of the very same rows, a block at a time, one commit
+- ``of_copy``: ``rows`` again; its baseline is raw binary COPY of the very same rows, 8,192 at a time, one commit
   each, into a table of the same columns and indexes over one connection.
 - ``two_phase``: a hold and its posting for each; both are counted. Baseline: ``rows``.
-- ``ten_million_accounts``: money put on and spent from any of 10,000,000 wallets (--short: 200,000), all in memory.
+- ``ten_million_accounts``: money put on and spent from any of 10,000,000 wallets (--short: 100,000), all in memory.
   Baseline: the same over 10,000.
 - ``http_single``, ``http_single_p99_ms``: one transfer for each request, 64 connections, a client of our own in another
   process on the same machine. Baselines: the plain ledger without any HTTP; the median request.
@@ -157,6 +157,7 @@ def main() -> None:
     names: set[str] = set(options.only.split(",")) if options.only else set(NAMES)
     if names - set(NAMES):
         sys.exit(f"There is no {', '.join(sorted(names - set(NAMES)))}. Choose from {', '.join(NAMES)}.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped in any case
     report, began = Report(), time.perf_counter()
     home = Path(tempfile.mkdtemp(prefix="hansa-bench-"))
     home.chmod(0o755)
