@@ -18,6 +18,7 @@ from hansa.kernel import HansaError
 from hansa.ledger import Account, AccountCode, Place, reading_routes
 from hansa.store import Context
 from ledger.books import Books, a_transfer, account_id, transfer_id
+from loops import run_loop
 
 Client = TestClient[Litestar]
 READS = frozenset({"ledger:read"})
@@ -189,7 +190,7 @@ def heard(
                     return found
         return found
 
-    return asyncio.run(asyncio.wait_for(listen(), 20))
+    return run_loop(asyncio.wait_for(listen(), 20))
 
 
 def test_the_stream_tells_each_transfer_with_its_place(books: Books) -> None:

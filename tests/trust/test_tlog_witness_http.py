@@ -1,6 +1,5 @@
 """The witness over HTTP: the protocol's answers, a log that asks, and the command."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ from hansa.apps.witness_command import witness as witness_command
 from hansa.kernel import FixedClock
 from hansa.trust import tlog
 from hansa.trust.tlog import BadVerifierKey, Note, StaleSize, VerifierKey, Witness
+from loops import run_loop
 from trust.tlog_books import NOON, ORIGIN, books, cosigned, key_of, witness_key
 
 NAME = "paris.example/w"
@@ -59,7 +59,7 @@ def call(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(witness_asgi(witness)({"type": "http", "method": method, "path": path}, receive, send))
+    run_loop(witness_asgi(witness)({"type": "http", "method": method, "path": path}, receive, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, sent[1]["body"]
 
@@ -134,7 +134,7 @@ def test_a_request_that_breaks_off_is_not_taken(witness: Witness, tmp_path: Path
     async def send(_: Any) -> None:
         pass
 
-    asyncio.run(
+    run_loop(
         witness_asgi(witness)({"type": "http", "method": "POST", "path": "/add-checkpoint"}, receive, send)
     )
 

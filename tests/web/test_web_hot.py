@@ -24,6 +24,7 @@ from hansa.ledger.batch import RESULT_NUMBERS, RESULTS, read_results, write_resu
 from hansa.ledger.routes import BATCH_TYPE, RESULTS_TYPE
 from hansa.store import Context, Tx
 from ledger.books import MORNING, Books, a_transfer, account_id, transfer_id
+from loops import run_loop
 
 LEAGUE, SHOP = trust.MemberId("league"), trust.MemberId("shop")
 
@@ -351,7 +352,7 @@ def test_an_engines_answers_are_those_of_the_books(kept: Door) -> None:
         again = await kept.ask(fares(fare("a"), fare("b", 5), fare("c", partition=3)))
         return [first, again]
 
-    first, again = asyncio.run(run())
+    first, again = run_loop(run())
 
     assert first.codes == ["created", "exceeds_credits", "debit_account_not_found"]
     assert again.codes == ["exists", "created", "debit_account_not_found"]
@@ -365,7 +366,7 @@ def test_many_at_once_are_each_told_their_own(kept: Door) -> None:
         asked = [kept.ask(fares(fare(f"n{n}", 1), fare(f"twice {n % 10}", 1))) for n in range(100)]
         return await asyncio.gather(*asked)
 
-    answers = asyncio.run(run())
+    answers = run_loop(run())
 
     assert [answer.codes[0] for answer in answers] == ["created"] * 100
     assert sorted(answer.codes[1] for answer in answers) == ["created"] * 10 + ["exists"] * 90
@@ -407,7 +408,7 @@ def test_the_answers_of_one_block_wake_the_loop_once() -> None:
         told = await asyncio.gather(*futures, return_exceptions=True)
         return wakes, told, taken
 
-    wakes, told, taken = asyncio.run(run())
+    wakes, told, taken = run_loop(run())
 
     assert wakes == 1
     assert [answer for answer in told if answer == [ResultCode.CREATED]] == [[ResultCode.CREATED]] * 49
@@ -425,7 +426,7 @@ def test_a_sender_who_goes_loses_nothing_and_disturbs_nobody(kept: Door) -> None
         await asyncio.gather(*leaving, return_exceptions=True)
         return [*await asyncio.gather(*staying), *[await kept.ask(fares(fare("gone 3", 1)))]]
 
-    *stayed, again = asyncio.run(run())
+    *stayed, again = run_loop(run())
 
     assert [answer.codes for answer in stayed] == [["created"]] * 20
     assert again.codes == ["exists"]
@@ -446,7 +447,7 @@ def test_a_body_that_breaks_off_books_nothing(kept: Door) -> None:
     def send(_: Any) -> Awaitable[None]:
         raise AssertionError("there is nobody to answer")
 
-    asyncio.run(kept.app(kept.scope(), receive, send))
+    run_loop(kept.app(kept.scope(), receive, send))
 
     assert kept.books.balances()["shop"].credit_minor == 0
 
@@ -465,7 +466,7 @@ def test_a_body_in_pieces_is_one_body(kept: Door) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(kept.app(kept.scope(), receive, send))
+    run_loop(kept.app(kept.scope(), receive, send))
 
     assert json.loads(sent[1]["body"])["results"][0]["code"] == "created"
 
@@ -473,11 +474,11 @@ def test_a_body_in_pieces_is_one_body(kept: Door) -> None:
 def test_who_would_wait_too_long_is_told_to_come_again(kept: Door) -> None:
     kept.app._waiting_max = 2
 
-    answer = asyncio.run(kept.ask(fares(fare("a"), fare("b"), fare("c"))))
+    answer = run_loop(kept.ask(fares(fare("a"), fare("b"), fare("c"))))
 
     assert (answer.status, answer.json["code"], answer.headers["retry-after"]) == (503, "ledger.busy", "1")
     assert kept.books.balances()["shop"].credit_minor == 0
-    assert asyncio.run(kept.ask(fares(fare("a"), fare("b")))).codes == ["created", "created"]
+    assert run_loop(kept.ask(fares(fare("a"), fare("b")))).codes == ["created", "created"]
 
 
 def test_a_stopping_engine_is_said_and_forgiven(kept: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -490,7 +491,7 @@ def test_a_stopping_engine_is_said_and_forgiven(kept: Door, monkeypatch: pytest.
 
     monkeypatch.setattr(ledger, "find_engine", find_engine)
 
-    answer = asyncio.run(kept.ask(fares(fare("a"))))
+    answer = run_loop(kept.ask(fares(fare("a"))))
 
     assert (answer.status, answer.json["code"]) == (503, "store.unavailable")
     assert kept.app._waiting == 0
@@ -502,7 +503,7 @@ def test_a_bug_gives_an_id_and_no_details(kept: Door, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(ledger, "find_engine", broken)
 
-    answer = asyncio.run(kept.ask(fares(fare("a"))))
+    answer = run_loop(kept.ask(fares(fare("a"))))
 
     assert (answer.status, answer.json["code"]) == (500, "web.failed")
     assert b"xyzzy" not in answer.body and answer.json["instance"].startswith("urn:uuid:")
@@ -527,8 +528,8 @@ def test_a_batch_of_bytes_is_answered_in_bytes(kept: Door, bytes_in: dict[str, s
         a_transfer("c", "ann", "nobody", 1),
     )
 
-    answer = asyncio.run(kept.ask(batch, bytes_in))
-    again = asyncio.run(kept.ask(batch, bytes_in))
+    answer = run_loop(kept.ask(batch, bytes_in))
+    again = run_loop(kept.ask(batch, bytes_in))
 
     assert (answer.status, answer.type, len(answer.body)) == (200, RESULTS_TYPE, 6)
     assert answer.headers.items() >= SECURITY_HEADERS.items()
@@ -547,7 +548,7 @@ def test_bytes_for_several_partitions_find_each_its_own(kept: Door, bytes_in: di
     data = as_bytes(*transfers)
     data = data[:8] + records.tobytes() + data[8 + records.nbytes :]
 
-    answer = asyncio.run(kept.ask(data, bytes_in))
+    answer = run_loop(kept.ask(data, bytes_in))
 
     assert read_results(answer.body) == [
         "created",
@@ -578,7 +579,7 @@ def test_bytes_for_several_partitions_find_each_its_own(kept: Door, bytes_in: di
 def test_bytes_that_are_no_batch_are_refused(
     kept: Door, bytes_in: dict[str, str], data: bytes, where: str
 ) -> None:
-    answer = asyncio.run(kept.ask(data, bytes_in))
+    answer = run_loop(kept.ask(data, bytes_in))
 
     assert (answer.status, answer.type) == (422, "application/problem+json")
     assert (answer.json["code"], answer.json["problems"][0]["where"]) == ("hansa.invalid_input", where)
@@ -592,12 +593,12 @@ def test_bytes_that_are_no_batch_are_refused(
 def test_bytes_need_a_key_too(kept: Door, headers: dict[str, str], status: int) -> None:
     data = as_bytes(a_transfer("a", "ann", "shop", 1))
 
-    assert asyncio.run(kept.ask(data, {"content-type": BATCH_TYPE, **headers})).status == status
+    assert run_loop(kept.ask(data, {"content-type": BATCH_TYPE, **headers})).status == status
     assert kept.books.balances()["shop"].credit_minor == 0
 
 
 def test_too_many_bytes_are_refused_as_any_body(kept: Door, bytes_in: dict[str, str]) -> None:
-    assert asyncio.run(kept.ask(bytes(BODY_MAX + 1), bytes_in)).json["code"] == "web.too_large"
+    assert run_loop(kept.ask(bytes(BODY_MAX + 1), bytes_in)).json["code"] == "web.too_large"
 
 
 def test_every_result_has_its_number_and_keeps_it() -> None:
@@ -617,15 +618,15 @@ def test_every_result_has_its_number_and_keeps_it() -> None:
 def test_a_key_that_was_ended_stops_within_five_seconds(door: Door) -> None:
     now_s = 100.0
     door.app.keys = KnownKeys(door.ctx, now_s=lambda: now_s)
-    assert asyncio.run(door.ask(fares(fare("a")))).status == 200
+    assert run_loop(door.ask(fares(fare("a")))).status == 200
     with door.ctx.tx() as tx:
         trust.end_api_key(tx, door.key, door.ctx.clock.now())
 
     assert KEY_LASTS_S <= 5
     now_s += KEY_LASTS_S - 0.001
-    assert asyncio.run(door.ask(fares(fare("b")))).status == 200
+    assert run_loop(door.ask(fares(fare("b")))).status == 200
     now_s += 0.001
-    answer = asyncio.run(door.ask(fares(fare("c"))))
+    answer = run_loop(door.ask(fares(fare("c"))))
 
     assert (answer.status, answer.json["code"]) == (401, "trust.not_signed_in")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -645,7 +646,7 @@ def test_a_key_is_looked_up_once_however_many_use_it(door: Door) -> None:
         keys = Counting(door.ctx)
         return set(await asyncio.gather(*(keys.caller_of(door.key) for _ in range(20))))
 
-    assert {caller.kind for caller in asyncio.run(run())} == {"league"}
+    assert {caller.kind for caller in run_loop(run())} == {"league"}
     assert looked == 1
 
 
@@ -661,7 +662,7 @@ def test_only_so_many_keys_are_known_and_unknown_ones_never(door: Door) -> None:
             with pytest.raises(trust.NotSignedIn):
                 await keys.caller_of("hansa_made_up")
 
-    asyncio.run(run())
+    run_loop(run())
 
     assert len(keys._known) == 3
     assert keys._asked == {}
