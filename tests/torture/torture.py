@@ -134,7 +134,8 @@ class Arena:
     def kill_database(self) -> None:
         pid = self.server.pid
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def kill_backend(self) -> None:
         """Kill one of the server's processes; the server then ends all others and recovers by itself."""
@@ -143,8 +144,13 @@ class Arena:
                 "select pid from pg_stat_activity where backend_type = 'client backend'"
                 " and pid <> pg_backend_pid() order by pid"
             ).fetchall()
-            if rows:
-                os.kill(self.dice.choice(rows)[0], signal.SIGKILL)
+            self.dice.shuffle(rows)
+            for (pid,) in rows:
+                with contextlib.suppress(
+                    ProcessLookupError
+                ):  # it has ended by itself meanwhile; kill another
+                    os.kill(pid, signal.SIGKILL)
+                    return
 
     def cut_connection(self) -> None:
         """Cut one of the engine's connections; be it the one by whose lock it is known to live."""
