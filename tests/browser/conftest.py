@@ -32,7 +32,8 @@ ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-expect.set_options(timeout=30_000)  # a busy machine is no failure, and some parts of a page renew themselves every 5 s
+# A busy machine is no failure, and some parts of a page renew themselves only every 5 s.
+expect.set_options(timeout=30_000)
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
