@@ -26,14 +26,16 @@ def ledger_engines(ctx: Context, *, sign: ledger.Sign | None = None) -> Generato
     """
     _collect_rarely()
     keeper = _Keeper(ctx, sign)
-    keeper.take_up()
-    thread = Thread(target=keeper.stand_by, name="hansa-engines", daemon=True)
-    thread.start()
     try:
-        yield
+        keeper.take_up_all()
+        thread = Thread(target=keeper.stand_by, name="hansa-engines", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            keeper.stopped.set()
+            thread.join()
     finally:
-        keeper.stopped.set()
-        thread.join()
         keeper.give_up()
 
 
@@ -43,26 +45,33 @@ class _Keeper:
     def __init__(self, ctx: Context, sign: ledger.Sign | None) -> None:
         self.stopped = Event()
         self._ctx, self._sign = ctx, sign
+        self._partitions = sorted(set(ctx.directory.partitions))
         self._engines: dict[int, ledger.Engine] = {}
 
-    def take_up(self) -> None:
-        """Start an engine for each partition that has none."""
-        for partition in sorted(set(self._ctx.directory.partitions)):
-            if partition in self._engines and self._engines[partition].lives:
-                continue
-            engine = ledger.Engine(self._ctx, partition, sign=self._sign)
-            try:
-                engine.start()
-            except ledger.EngineTaken:
-                continue
-            self._engines[partition] = engine
+    def take_up_all(self) -> None:
+        for partition in self._partitions:
+            self._take_up(partition)
+
+    def _take_up(self, partition: int) -> None:
+        """Start the partition's engine, unless one runs here or elsewhere."""
+        if partition in self._engines and self._engines[partition].lives:
+            return
+        engine = ledger.Engine(self._ctx, partition, sign=self._sign)
+        try:
+            engine.start()
+        except ledger.EngineTaken:
+            return
+        self._engines[partition] = engine
 
     def stand_by(self) -> None:
         while not self.stopped.wait(TRY_AGAIN_S):
-            try:
-                self.take_up()
-            except HansaError as error:
-                log.warning("%s: %s", error.code, error.detail)
+            for partition in self._partitions:
+                try:
+                    self._take_up(partition)
+                except HansaError as error:
+                    log.warning("Partition %s: %s: %s", partition, error.code, error.detail)
+                except Exception:  # one partition's broken books must not keep the others from being taken up
+                    log.exception("Partition %s cannot be taken up; it is tried again.", partition)
 
     def give_up(self) -> None:
         for engine in self._engines.values():
