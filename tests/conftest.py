@@ -18,10 +18,11 @@ from types import FrameType
 import psycopg
 import pytest
 
+from disks import SmallDisk, small_disks
 from hansa.apps.rooms import SQL_FOLDERS
 from hansa.kernel import FixedClock, HansaError
 from hansa.store import Context, EmbeddedServer, Tx, migrate, open_context
-from scratch import NOON, ScratchServer
+from scratch import NOON, ScratchServer, given_server
 
 HOMES = "hansa-test-"
 
@@ -82,7 +83,7 @@ def scratch_server() -> Generator[ScratchServer]:
 
 @contextmanager
 def _server_url() -> Generator[str]:
-    given = os.environ.get("HANSA_TEST_DATABASE_URL") or os.environ.get("HANSA_DATABASE_URL")
+    given = given_server()
     if given:
         yield given
         return
@@ -147,3 +148,10 @@ def committed_ctx(scratch_server: ScratchServer, request: pytest.FixtureRequest)
     finally:
         context.close()
         scratch_server.drop(name)
+
+
+@pytest.fixture
+def small_disk() -> Generator[SmallDisk]:
+    """Makes a disk of so many megabytes and gives its folder; only root may."""
+    with small_disks() as small_disk:
+        yield small_disk

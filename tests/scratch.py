@@ -1,5 +1,6 @@
 """Scratch databases for tests, and the instant at which their clocks stand."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,11 @@ NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)
 """The instant at which the clock of every test stands until the test sets it."""
 
 TESTS = Path(__file__).parent
+
+
+def given_server() -> str | None:
+    """The address of the server that the tests are told to use; without one they start their own."""
+    return os.environ.get("HANSA_TEST_DATABASE_URL") or os.environ.get("HANSA_DATABASE_URL")
 
 
 @dataclass

@@ -1,21 +1,17 @@
 """What happens to an engine: lost connections, a rival, a full disk, a kill. Nothing is doubled, nothing is lost."""
 
-import os
 import shutil
 import signal
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from disks import SmallDisk
 from hansa import ledger
 from hansa.ledger import Engine, Pace, ResultCode, store
 from hansa.ledger.batch import batch_of
@@ -33,6 +29,7 @@ from ledger.engines import (
     terminate_engines,
     wait_until,
 )
+from scratch import given_server
 
 
 @pytest.fixture
@@ -306,31 +303,6 @@ def test_a_letter_to_an_engine_that_died_is_not_booked_after_its_sender_was_told
 
 # --- a full disk
 
-SmallDisk = Callable[[int], Path]
-
-
-@pytest.fixture
-def small_disk() -> Generator[SmallDisk]:
-    """Makes a disk of so many megabytes and gives its folder; only root may."""
-    mounted: list[Path] = []
-
-    def mount(megabytes: int) -> Path:
-        if os.environ.get("HANSA_TEST_DATABASE_URL") or os.environ.get("HANSA_DATABASE_URL"):
-            pytest.skip("the server of HANSA_TEST_DATABASE_URL is not ours to give a small disk to")
-        folder = Path(tempfile.mkdtemp(prefix="hansa-disk-"))
-        options = ["-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "hansa-test"]
-        done = subprocess.run(["mount", *options, folder], check=False, capture_output=True)
-        if done.returncode != 0:
-            folder.rmdir()
-            pytest.skip("a small disk can only be made by root, outside most containers")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
-
 
 def a_thousand(turn: int) -> list[ledger.Transfer]:
     return [a_transfer(f"{turn}-{n}", "bank", "shop", 1, memo="x" * 200) for n in range(1_000)]
@@ -339,6 +311,8 @@ def a_thousand(turn: int) -> list[ledger.Transfer]:
 def test_a_full_disk_is_told_nothing_is_half_done_and_it_works_again_with_room(
     books: Books, small_disk: SmallDisk
 ) -> None:
+    if given_server():
+        pytest.skip("the server of HANSA_TEST_DATABASE_URL is not ours to give a small disk to")
     disk = small_disk(8)
     shutil.chown(disk, "hansa", "hansa")
     ballast = disk / "ballast"

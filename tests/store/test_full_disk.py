@@ -7,40 +7,17 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from disks import SmallDisk
 from hansa.kernel import HansaError
 from hansa.store import DataFolderUnfit, EmbeddedServer, StoreFull, open_context
 
 SMALL = {"shared_buffers": "16MB", "wal_buffers": "1MB", "fsync": "off"}
-
-SmallDisk = Callable[[int], Path]
-
-
-@pytest.fixture
-def small_disk() -> Generator[SmallDisk]:
-    """Makes a disk of so many megabytes and gives its folder; only root may."""
-    mounted: list[Path] = []
-
-    def mount(megabytes: int) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="hansa-disk-"))
-        options = ["-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "hansa-test"]
-        done = subprocess.run(["mount", *options, folder], check=False, capture_output=True)
-        if done.returncode != 0:
-            folder.rmdir()
-            pytest.skip("a small disk can only be made by root, outside most containers")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
 
 
 def test_a_start_on_a_full_disk_is_refused_and_works_when_there_is_room(small_disk: SmallDisk) -> None:
