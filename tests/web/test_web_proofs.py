@@ -265,8 +265,112 @@ def test_the_console_opens_a_block_down_to_a_transfers_proof(
 
     assert page.count("✓") == 3 and "The row as it is hashed" in page
     assert download.json() == embedded(page)
+    told = embedded(page)["transfer"]
+    assert f"<dd>{told['event_at']}</dd>" in page and f"<dd>{told['booked_at']}</dd>" in page
     account = re.findall(r'href="(/console/ledger/accounts/[^"#]+)', page)[0]
     assert transfer in client.get(account).text
+
+
+# -- a block, page by page
+
+
+@pytest.fixture
+def large_block(ctx: Context, league: LittleLeague) -> str:
+    """The address of a block with 320 transfers, so with seven pages."""
+    rider = league.riders["Gao Lan"]
+    now, issuer = ctx.clock.now(), trust.MemberId(rider.issuer_id)
+    payments.top_up(
+        ctx,
+        [
+            payments.TopUp(fact_id(None, "many", n), rider.account_id, issuer, Money(1_00 + n, "CNY"), now)
+            for n in range(320)
+        ],
+    )
+    with ctx.tx() as tx:
+        last = ledger.block_head(tx)[0]
+        assert len(ledger.block_transfers(tx, 0, last, limit=1_000)) == 320
+    return f"/console/ledger/blocks/0/{last}"
+
+
+def on_page(page: str) -> list[str]:
+    """The transfers that a block's page lists, in order."""
+    return re.findall(r'<th scope="row"><a href="/console/ledger/transfers/([^"]+)"', page)
+
+
+def ways(page: str) -> dict[str, str]:
+    """Where the links between a block's pages lead, by their words."""
+    return {
+        words: href
+        for href, words in re.findall(
+            r'<a class="button second"[^>]*href="([^"]+)">(First|Previous|Next|Last)<', page
+        )
+    }
+
+
+def test_a_large_block_is_leafed_through_to_its_end_and_back(
+    ctx: Context, client: Client, large_block: str
+) -> None:
+    with ctx.tx() as tx:
+        block = int(large_block.rsplit("/", 1)[1])
+        booked = [str(one.transfer.transfer_id) for one in ledger.block_transfers(tx, 0, block, limit=1_000)]
+    pages = [client.get(large_block).text]
+    while "Next" in ways(pages[-1]):
+        pages.append(client.get(ways(pages[-1])["Next"]).text)
+    back = [pages[-1]]
+    while "Previous" in ways(back[-1]):
+        back.append(client.get(ways(back[-1])["Previous"]).text)
+
+    assert [one for page in pages for one in on_page(page)] == booked
+    assert [len(on_page(page)) for page in pages] == [50] * 6 + [20]
+    assert back == pages[::-1]
+    assert "Lines 0 to 49 of the block’s 320 transfers" in pages[0]
+    assert "Lines 300 to 319 of the block’s 320 transfers" in pages[-1]
+    assert client.get(ways(pages[0])["Last"]).text == pages[-1]
+    assert client.get(ways(pages[-1])["First"]).text == pages[0]
+    assert [list(ways(page)) for page in pages[:3]] == [
+        ["Next", "Last"],
+        ["Previous", "Next", "Last"],
+        ["First", "Previous", "Next", "Last"],
+    ]
+    assert [list(ways(page)) for page in pages[-2:]] == [["First", "Previous", "Next"], ["First", "Previous"]]
+
+
+def test_a_transfer_leads_back_to_the_page_of_its_block_that_it_stands_on(
+    client: Client, large_block: str
+) -> None:
+    transfer = on_page(client.get(f"{large_block}?after=249").text)[7]
+
+    (way,) = re.findall(
+        r'href="(/console/ledger/blocks/[^"]+)"', client.get(f"/console/ledger/transfers/{transfer}").text
+    )
+
+    assert way == f"{large_block}?after=249#t-{transfer}"
+    assert f'<tr id="t-{transfer}">' in client.get(way).text
+
+
+def test_any_line_leads_to_the_page_on_which_the_next_one_stands(client: Client, large_block: str) -> None:
+    page = client.get(f"{large_block}?after=49").text
+
+    assert client.get(f"{large_block}?after=60").text == page
+    assert client.get(f"{large_block}?after=98").text == page
+    assert client.get(f"{large_block}?after=99").text != page
+    assert client.get(f"{large_block}?after=48").text == client.get(f"{large_block}?after=").text
+
+
+def test_a_block_of_one_page_has_no_others(client: Client, league: LittleLeague) -> None:
+    page = client.get("/console/ledger/blocks/0/1").text
+
+    assert len(on_page(page)) == 4 and ways(page) == {}
+    assert "Lines" not in page
+
+
+@pytest.mark.parametrize("after", ["abc", "-1", "-50", "319", "320", "9" * 90, "1.5", " 5", "²", "٣", "0x10"])
+def test_a_place_that_a_block_does_not_have_is_told(client: Client, large_block: str, after: str) -> None:
+    answer = client.get(large_block, params={"after": after}, headers={"accept": "text/html"})
+
+    assert answer.status_code == 422
+    assert "There is no such page." in answer.text and "Go back to the first page" in answer.text
+    assert on_page(answer.text) == []
 
 
 @pytest.mark.parametrize(

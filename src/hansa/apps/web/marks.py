@@ -1,4 +1,4 @@
-"""Where the next page of a list begins: an instant and an id, as text in an address."""
+"""Where the next page of a list begins, as text in an address: an instant and an id, or a line's number."""
 
 from datetime import datetime
 from uuid import UUID
@@ -26,6 +26,18 @@ def read_mark(text: str) -> Mark | None:
     if at.tzinfo is None or not 2000 <= at.year < 2200:
         raise _unfit()
     return (at, found)
+
+
+def read_line(text: str, *, lines: int) -> int:
+    """The line, counted from 0, that comes after the address's one; 0 for the first page.
+
+    lines: how many the list has. Errors: InvalidInput where none comes after.
+    """
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text) < lines - 1):
+        raise _unfit()
+    return int(text) + 1
 
 
 def _unfit() -> InvalidInput:

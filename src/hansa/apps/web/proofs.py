@@ -20,6 +20,7 @@ from hansa import identity, ledger, rides
 from hansa.apps.web.callers import find_caller, get_account, get_operator
 from hansa.apps.web.console import AccountNames, AccountRef, what_moved
 from hansa.apps.web.journey_views import Places
+from hansa.apps.web.marks import read_line
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.apps.witnessing import WitnessLine, read_witnesses
@@ -100,6 +101,15 @@ class OwnBooking:
     transfer_id: UUID
     what: str
     amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPage:
+    """A link from one page of a block to another. rel: what it is to this one, as HTML says it, if it has a word."""
+
+    words: str
+    rel: str
+    href: str
 
 
 class KeptCheckpoint(msgspec.Struct, frozen=True):
@@ -183,6 +193,7 @@ def show_transfer(request: Asked, site: Here, transfer_id: FromPath[UUID]) -> Re
         checked=checked,
         journey_id=reference if journeys else None,
         flags=_flags(booked.transfer.flags),
+        in_block=f"{_block_page(booked.transfer.partition, booked.place)}#t-{transfer_id}",
         download=f"/console/ledger/transfers/{transfer_id}/receipt.json",
     )
 
@@ -203,9 +214,9 @@ def show_block(
     site: Here,
     partition: FromPath[int],
     number: FromPath[int],
-    after: Annotated[int, QueryParameter(ge=-1, le=2**31 - 1)] = -1,
+    after: Annotated[str, QueryParameter(max_length=100)] = "",
 ) -> Response[str]:
-    """A block's transfers."""
+    """A block's transfers, a page of lines at a time. after: shown is the page on which the line after it stands."""
     get_operator(request, site)
     if partition > 2**15 - 1 or number > 2**63 - 1:
         raise ledger.NoLog("There is no such block.")
@@ -213,16 +224,22 @@ def show_block(
         found = ledger.list_blocks(tx, partition, after=number - 1, limit=1)
         if not found or found[0].number != number:
             raise ledger.NoLog("There is no such block.")
-        transfers = ledger.block_transfers(tx, partition, number, after=after, limit=TRANSFERS_ON_PAGE + 1)
+        block = found[0]
+        begin = _page_begin(read_line(after, lines=block.transfers))
         names = AccountNames(tx)
-        rows = [_moved(booked, names) for booked in transfers[:TRANSFERS_ON_PAGE]]
+        rows = [
+            _moved(booked, names)
+            for booked in ledger.block_transfers(
+                tx, partition, number, after=begin - 1, limit=TRANSFERS_ON_PAGE
+            )
+        ]
     return page(
         "console/block.html",
         here="ledger",
-        block=found[0],
+        block=block,
         rows=rows,
-        after=after,
-        older=rows[-1].booked.place.position if len(transfers) > TRANSFERS_ON_PAGE else -1,
+        begin=begin,
+        pages=_other_pages(block, begin),
     )
 
 
@@ -388,6 +405,33 @@ def _moved(booked: ledger.Booked, names: AccountNames) -> Moved:
         names.ref(transfer.credit),
         booked,
     )
+
+
+def _page_begin(position: int) -> int:
+    """The first line of the page on which this line of a block stands."""
+    return position - position % TRANSFERS_ON_PAGE
+
+
+def _block_page(partition: int, place: ledger.Place) -> str:
+    """The address of the page on which a transfer stands in its block."""
+    begin = _page_begin(place.position)
+    return f"/console/ledger/blocks/{partition}/{place.block}" + (f"?after={begin - 1}" if begin else "")
+
+
+def _other_pages(block: ledger.Block, begin: int) -> list[OtherPage]:
+    """Where else in the block one can go from the page that begins at this line; each page once."""
+    before, after, end = begin - TRANSFERS_ON_PAGE, begin + TRANSFERS_ON_PAGE, block.transfers - 1
+    steps = (
+        ("First", "", 0, before > 0),
+        ("Previous", "prev", before, begin > 0),
+        ("Next", "next", after, after <= end),
+        ("Last", "", end, after + TRANSFERS_ON_PAGE <= end),
+    )
+    return [
+        OtherPage(words, rel, _block_page(block.partition, ledger.Place(block.number, max(0, line))))
+        for words, rel, line, there in steps
+        if there
+    ]
 
 
 def _flags(flags: ledger.TransferFlag) -> str:
