@@ -10,7 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hansa.codes import (
+    CHALLENGE_MAX,
+    CODE_LENGTH_MAX,
+    COMPANIONS_MAX,
     MODES,
+    NO_PLACE,
     PREFIX,
     PRODUCTS,
     REASONS,
@@ -22,12 +26,14 @@ from hansa.codes import (
     TrustedKey,
     TrustList,
     VerifiedCode,
+    are_near,
     base45_decode,
     base45_encode,
     cbor_decode,
     cbor_encode,
     make_code,
     make_token,
+    place_cell,
     verify_code,
 )
 from hansa.codes.cose import EDDSA, ES256, to_be_signed
@@ -64,13 +70,29 @@ def code(counter: int = 300, made_at: datetime = NOW, cell: bytes = b"abc") -> s
     return make_code(DEVICE, token(), made_at=made_at, counter=counter, cell=cell)
 
 
-def verify(text: str, *, tokens: TokenCache | None = None, trust_list: TrustList = TRUSTED) -> VerifiedCode:
-    return verify_code(text, trust_list, now=NOW, product="metro", denied=lambda _: False, tokens=tokens)
+def verify(
+    text: str,
+    *,
+    tokens: TokenCache | None = None,
+    trust_list: TrustList = TRUSTED,
+    challenge: int | None = None,
+    place: bytes = NO_PLACE,
+) -> VerifiedCode:
+    return verify_code(
+        text,
+        trust_list,
+        now=NOW,
+        product="metro",
+        denied=lambda _: False,
+        challenge=challenge,
+        place=place,
+        tokens=tokens,
+    )
 
 
-def reason(text: str) -> str:
+def reason(text: str, *, challenge: int | None = None, place: bytes = NO_PLACE) -> str:
     try:
-        verify(text)
+        verify(text, challenge=challenge, place=place)
     except CodeRefused as refusal:
         return refusal.reason
     return "ok"
@@ -78,6 +100,17 @@ def reason(text: str) -> str:
 
 GOOD = code()
 GOOD_BYTES = base45_decode(GOOD[len(PREFIX) :])
+FULL = make_code(
+    DEVICE,
+    token(),
+    made_at=NOW,
+    counter=65535,
+    cell=b"abc",
+    companion=COMPANIONS_MAX,
+    challenge=CHALLENGE_MAX,
+)
+FULL_BYTES = base45_decode(FULL[len(PREFIX) :])
+FORM = {"malformed", "not_canonical", "wrong_header", "wrong_length"}
 
 
 @given(
@@ -126,6 +159,17 @@ def test_a_code_fits_a_small_qr_code(counter: int) -> None:
         assert (qr.mode, qr.version) == ("alphanumeric", version)
 
 
+@pytest.mark.parametrize("companion", [0, 1, COMPANIONS_MAX])
+@pytest.mark.parametrize("challenge", [None, 0, 24, CHALLENGE_MAX])
+def test_a_code_with_all_that_may_stand_in_it_is_no_larger(companion: int, challenge: int | None) -> None:
+    text = make_code(
+        DEVICE, token(), made_at=NOW, counter=65535, cell=b"abc", companion=companion, challenge=challenge
+    )
+
+    assert len(base45_decode(text[len(PREFIX) :])) <= CODE_LENGTH_MAX <= 250
+    assert segno.make(text, error="l", boost_error=False, micro=False).version == 10
+
+
 def test_the_layout_is_the_deterministic_cbor_of_the_standards() -> None:
     message = cbor_decode(GOOD_BYTES)
     header, payload = cbor_decode(message[0]), cbor_decode(message[2])
@@ -154,7 +198,7 @@ def test_the_published_examples_are_up_to_date_and_verify() -> None:
     for case in kept["codes"]:
         parts = read_code(case["text"])
         assert parts.token.hex() == kept["token_hex"]
-        assert (parts.made_s, parts.counter, parts.cell.hex()) == (
+        assert (parts.ride.made_s, parts.ride.counter, parts.ride.cell.hex()) == (
             case["made_at"],
             case["counter"],
             case["cell_hex"],
@@ -243,15 +287,17 @@ def test_a_code_with_one_odd_value_is_refused(place: str, label: int, value: obj
 
 
 def test_the_reader_of_places_and_a_reader_of_cbor_agree() -> None:
-    """`_fault` decodes like any CBOR reader; it finds no fault exactly in what the layout allows."""
-    for bit in range(len(GOOD_BYTES) * 8):
-        flipped = bytearray(GOOD_BYTES)
-        flipped[bit // 8] ^= 1 << bit % 8
-        verdict = reason(PREFIX + base45_encode(bytes(flipped)))
-        if verdict in ("not_canonical", "wrong_header", "wrong_length"):
-            assert _fault(bytes(flipped)) == verdict
-        elif verdict != "malformed":  # in the layout: any CBOR reader reads it
-            assert cbor_encode(cbor_decode(bytes(flipped))) == bytes(flipped)
+    """`_fault` reads like any CBOR reader; it finds no fault exactly in what the layout allows."""
+    for good in (GOOD_BYTES, FULL_BYTES):
+        for bit in range(len(good) * 8):
+            flipped = bytearray(good)
+            flipped[bit // 8] ^= 1 << bit % 8
+            verdict = reason(PREFIX + base45_encode(bytes(flipped)))
+            if verdict not in FORM:  # in the layout: any CBOR reader reads it
+                assert cbor_encode(cbor_decode(bytes(flipped))) == bytes(flipped)
+                assert _fault(bytes(flipped)) is None
+            else:
+                assert _fault(bytes(flipped)) == verdict
 
 
 def test_a_token_seen_before_gives_the_same_verdicts() -> None:
@@ -295,6 +341,71 @@ def test_an_unreadable_issuer_key_trusts_nobody() -> None:
     assert refusal.value.reason == "bad_token_signature"
 
 
+@pytest.mark.parametrize(
+    ("companion", "challenge", "shown", "verdict"),
+    [
+        (0, None, None, "ok"),
+        (1, None, None, "ok"),
+        (2, None, None, "ok"),
+        (3, None, None, "companion_not_allowed"),
+        (0, 42, 42, "ok"),
+        (0, 0, 0, "ok"),
+        (0, 42, 43, "wrong_challenge"),
+        (0, None, 42, "wrong_challenge"),
+        (0, 42, None, "wrong_challenge"),
+        (0, None, 0, "wrong_challenge"),
+        (2, 9999, 9999, "ok"),
+    ],
+)
+def test_companions_and_digits(
+    companion: int, challenge: int | None, shown: int | None, verdict: str
+) -> None:
+    scope = Scope("adult", ("metro",), (), 8, companions=2)
+    text = make_code(DEVICE, token(scope), made_at=NOW, counter=1, companion=companion, challenge=challenge)
+
+    assert reason(text, challenge=shown) == verdict
+
+
+@pytest.mark.parametrize(
+    ("phone", "gate", "verdict"),
+    [
+        ("000000", "c71cd2", "ok"),
+        ("c71cd2", "000000", "ok"),
+        ("c71cd2", "c71cd2", "ok"),
+        ("c72cd3", "c71cd2", "ok"),
+        ("c73cd2", "c71cd2", "wrong_place"),
+        ("c71cd4", "c71cd2", "wrong_place"),
+        ("800fff", "800000", "ok"),  # the columns close to a ring
+        ("800fff", "7ff000", "ok"),
+        ("000fff", "fff000", "wrong_place"),  # the rows do not
+    ],
+)
+def test_a_code_made_elsewhere_is_refused(phone: str, gate: str, verdict: str) -> None:
+    text = make_code(DEVICE, token(), made_at=NOW, counter=1, cell=bytes.fromhex(phone))
+
+    assert reason(text, place=bytes.fromhex(gate)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "cell"),
+    [
+        (-90, -180, "000000"),
+        (90, 180, "fff000"),
+        (0, 0, "800800"),
+        (39.9, 116.4, "b8bd2c"),  # Beijing
+        (51.5, -0.1, "c937fe"),  # London
+        (-33.9, 151.2, "4fceb8"),  # Sydney
+    ],
+)
+def test_a_place_has_its_cell(latitude: float, longitude: float, cell: str) -> None:
+    assert place_cell(latitude, longitude).hex() == cell
+
+
+@given(st.floats(-89, 89), st.floats(-180, 179.9), st.floats(-0.04, 0.04), st.floats(-0.08, 0.08))
+def test_places_a_few_kilometres_apart_are_near(lat: float, lon: float, up: float, right: float) -> None:
+    assert are_near(place_cell(lat, lon), place_cell(lat + up, lon + right))
+
+
 @pytest.mark.parametrize("scope", [bytes((4, 0, 1, 0, 0)), bytes((0, 2, 0, 0, 0)), bytes((0, 0, 1, 64, 0))])
 def test_a_scope_with_bits_nobody_has_named_is_refused(scope: bytes) -> None:
     message = cbor_decode(GOOD_BYTES)
@@ -320,6 +431,7 @@ def test_a_scope_with_bits_nobody_has_named_is_refused(scope: bytes) -> None:
         ({"scope": Scope("adult", ("spaceship",), (), 0)}, "products"),
         ({"scope": Scope("adult", (), ("entry",), 0)}, "modes"),
         ({"scope": Scope("adult", (), (), 256)}, "offline_cap"),
+        ({"scope": Scope("adult", (), (), 0, companions=16)}, "companions"),
         ({"scope": Scope("king", (), (), 0)}, "rider_class"),  # pyright: ignore[reportArgumentType]
     ],
 )
@@ -340,7 +452,15 @@ def test_a_token_that_no_gate_could_read_is_not_made(change: dict[str, object], 
 
 @pytest.mark.parametrize(
     ("change", "where"),
-    [({"counter": -1}, "counter"), ({"counter": 65536}, "counter"), ({"cell": b"four"}, "cell")],
+    [
+        ({"counter": -1}, "counter"),
+        ({"counter": 65536}, "counter"),
+        ({"cell": b"four"}, "cell"),
+        ({"companion": 16}, "companion"),
+        ({"companion": -1}, "companion"),
+        ({"challenge": 10_000}, "challenge"),
+        ({"challenge": -1}, "challenge"),
+    ],
 )
 def test_a_code_that_no_gate_could_read_is_not_made(change: dict[str, object], where: str) -> None:
     good: dict[str, object] = {"made_at": NOW, "counter": 1, "cell": b"abc"}
@@ -355,6 +475,7 @@ def test_a_scope_is_five_bytes() -> None:
     everything = Scope("senior", PRODUCTS, MODES, 255)
 
     assert scope_bytes(everything) == bytes.fromhex("0201ff3fff")
+    assert scope_bytes(Scope("senior", ("metro",), (), 0, companions=15)) == bytes.fromhex("f200010000")
     assert everything.allows("bicycle")
     assert not Scope("adult", ("metro",), (), 0).allows("bus")
     assert not Scope("adult", ("metro",), ("bus",), 0).allows("metro")

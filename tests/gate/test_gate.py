@@ -3,23 +3,57 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from hansa.codes import CHAIN_START, Scope, TrustList, TrustListRefused, make_code, make_token, tap_link
+from hansa.codes import (
+    CHAIN_START,
+    Scope,
+    TrustedKey,
+    TrustList,
+    TrustListRefused,
+    make_code,
+    make_token,
+    tap_link,
+)
 from hansa.codes.vectors import example_device, example_issuer
 from hansa.gate import OK, DenyList, FileState, Gate, GateIdentity, StateFailed, Tap, WrongGate, tap_from_json
-from hansa.gate.conformance import NOW, trust_list
+from hansa.gate.conformance import NOW
 from hansa.kernel import InvalidInput, fact_id
 
 SECOND = timedelta(seconds=1)
+SCOPE = Scope("adult", ("metro",), (), 8)
 ENTRY = GateIdentity("beijing/xizhimen/01", "beijing-subway", "beijing/xizhimen", "entry", "metro", b"abc")
 
 
+def trust_list() -> TrustList:
+    keys = tuple(
+        TrustedKey(
+            kid=bytes.fromhex(kid),
+            issuer_id=f"{name}-card",
+            public_key=example_issuer(name).public_key().public_bytes_raw(),
+            not_before=NOW - timedelta(days=90),
+            not_after=NOW + timedelta(days=90),
+            products=("metro", "bus"),
+            status="active",
+        )
+        for kid, name in (("48524330", "one"), ("48524331", "two"))
+    )
+    return TrustList(7, NOW - timedelta(days=1), NOW + timedelta(days=6), keys)
+
+
 def code(
-    rider: str, counter: int, *, at: datetime = NOW, expires_at: datetime = NOW + timedelta(hours=20)
+    rider: str,
+    counter: int,
+    *,
+    at: datetime = NOW,
+    expires_at: datetime = NOW + timedelta(hours=20),
+    scope: Scope = SCOPE,
+    companion: int = 0,
+    challenge: int | None = None,
 ) -> str:
     device = example_device(rider)
     token = make_token(
@@ -28,9 +62,11 @@ def code(
         cti=cti(rider),
         expires_at=expires_at,
         device_key=device.public_key(),
-        scope=Scope("adult", ("metro",), (), 8),
+        scope=scope,
     )
-    return make_code(device, token, made_at=at, counter=counter, cell=b"abc")
+    return make_code(
+        device, token, made_at=at, counter=counter, cell=b"abc", companion=companion, challenge=challenge
+    )
 
 
 def cti(rider: str) -> bytes:
@@ -55,6 +91,7 @@ def link(previous: bytes, tap: Tap) -> bytes:
         kid=tap.kid,
         made_at=tap.made_at,
         list_version=tap.list_version,
+        companion=tap.companion,
     )
 
 
@@ -80,6 +117,65 @@ def test_a_good_code_becomes_a_tap() -> None:
         chain=decision.tap.chain if decision.tap else b"",
     )
     assert entry.pending() == [decision.tap]
+
+
+def test_a_companion_has_a_counter_of_their_own() -> None:
+    entry = gate()
+    scope = Scope("adult", ("metro",), (), 8, companions=2)
+
+    reasons = [
+        entry.decide(code("ada", counter, companion=companion, scope=scope), NOW).reason
+        for companion, counter in ((0, 5), (1, 5), (1, 5), (2, 1), (0, 5), (1, 6), (0, 6), (3, 1))
+    ]
+
+    assert reasons == [OK, OK, "replay", OK, "replay", OK, OK, "companion_not_allowed"]
+    assert [(tap.companion, tap.counter) for tap in entry.pending()] == [
+        (0, 5),
+        (1, 5),
+        (2, 1),
+        (1, 6),
+        (0, 6),
+    ]
+    previous = CHAIN_START
+    for tap in entry.pending():
+        assert tap_from_json(tap.json()) == tap
+        assert tap.chain == link(previous, tap)
+        previous = tap.chain
+
+
+def test_digits_on_the_screen_must_be_answered() -> None:
+    entry = gate()
+
+    assert entry.decide(code("ada", 1), NOW, challenge=42).reason == "wrong_challenge"
+    assert entry.decide(code("ada", 2, challenge=43), NOW, challenge=42).reason == "wrong_challenge"
+    assert entry.decide(code("ada", 3, challenge=42), NOW).reason == "wrong_challenge"
+    assert entry.decide(code("ada", 4, challenge=42), NOW, challenge=42).accepted
+
+
+def test_without_network_a_token_rides_as_often_as_its_issuer_answers_for(tmp_path: Path) -> None:
+    scope = Scope("adult", ("metro",), (), 2, companions=1)
+    file = tmp_path / "gate.db"
+
+    def show(counter: int, *, online: bool, companion: int = 0) -> str:
+        """To a gate whose power failed just before."""
+        text = code("ada", counter, scope=scope, companion=companion)
+        return gate(FileState(file)).decide(text, NOW, online=online).reason
+
+    assert [show(1, online=False), show(1, online=False, companion=1)] == [OK, OK]
+    assert show(2, online=False) == "offline_cap"
+    assert show(2, online=False) == "offline_cap"  # it was not let in, so it is no replay
+    assert show(1, online=False) == "replay"
+    assert show(2, online=True) == OK
+    assert [show(counter, online=False) for counter in (3, 4, 5)] == [OK, OK, "offline_cap"]
+
+
+def test_the_way_out_is_no_ride_to_be_counted() -> None:
+    way_out = Gate(replace(ENTRY, action="exit"), trust_list())
+    scope = Scope("adult", ("metro",), (), 0)
+
+    for counter in range(1, 4):
+        assert way_out.decide(code("ada", counter, scope=scope), NOW, online=False).accepted
+    assert gate().decide(code("ada", 1, scope=scope), NOW, online=False).reason == "offline_cap"
 
 
 def test_a_refused_code_leaves_only_a_tally() -> None:
@@ -264,8 +360,7 @@ import sys
 from pathlib import Path
 
 from hansa.gate import FileState, Gate
-from hansa.gate.conformance import trust_list
-from test_gate import ENTRY, NOW, code
+from test_gate import ENTRY, NOW, code, trust_list
 
 gate = Gate(ENTRY, trust_list(), state=FileState(Path(sys.argv[1])))
 for counter in range(1, 60_000):

@@ -20,6 +20,7 @@ from rich.table import Table
 from hansa import __version__, atlas, clearing, ledger, rides, settlement, trust
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.engines import ledger_engines
+from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.open import opened
 from hansa.apps.witness_command import witness
@@ -53,6 +54,7 @@ for name, part in (
     ("clearing", clearing_app),
     ("settlement", settlement_app),
     ("key", key_app),
+    ("gate", gate_app),
 ):
     app.add_typer(part, name=name)
 

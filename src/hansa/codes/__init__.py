@@ -9,6 +9,8 @@ from hansa.codes.base45 import base45_decode, base45_encode
 from hansa.codes.cbor import MalformedCbor, NotCanonical, cbor_decode, cbor_encode
 from hansa.codes.lists import read_trust_list, sign_trust_list
 from hansa.codes.model import (
+    CHALLENGE_MAX,
+    COMPANIONS_MAX,
     KEY_STATUSES,
     MODES,
     PRODUCTS,
@@ -23,14 +25,19 @@ from hansa.codes.model import (
     TrustListRefused,
     VerifiedCode,
 )
-from hansa.codes.ride import PREFIX, TOKEN_LENGTH, make_code, make_token, verify_code
+from hansa.codes.places import NO_PLACE, are_near, place_cell
+from hansa.codes.ride import CODE_LENGTH_MAX, PREFIX, TOKEN_LENGTH, make_code, make_token, verify_code
 from hansa.codes.taps import CHAIN_START, tap_link
 from hansa.codes.tokens import TokenCache
 
 __all__ = [
     "CHAIN_START",
+    "CHALLENGE_MAX",
+    "CODE_LENGTH_MAX",
+    "COMPANIONS_MAX",
     "KEY_STATUSES",
     "MODES",
+    "NO_PLACE",
     "PREFIX",
     "PRODUCTS",
     "REASONS",
@@ -47,12 +54,14 @@ __all__ = [
     "TrustListRefused",
     "TrustedKey",
     "VerifiedCode",
+    "are_near",
     "base45_decode",
     "base45_encode",
     "cbor_decode",
     "cbor_encode",
     "make_code",
     "make_token",
+    "place_cell",
     "read_trust_list",
     "sign_trust_list",
     "tap_link",

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from hansa.codes.cbor import MalformedCbor, cbor_decode, cbor_encode, cbor_read
+from hansa.codes.cbor import MalformedCbor, cbor_decode, cbor_encode
 
 ALG = 1
 CONTENT_TYPE = 3
@@ -52,8 +52,11 @@ class Sign1:
 
 
 def read_sign1(data: bytes) -> Sign1:
-    """A message from its bytes, tagged 18 or not; what it says is not believed yet. Errors: MalformedCbor."""
-    parts = cbor_read(data[1:] if data[:1] == b"\xd2" else data)
+    """A message from its bytes, tagged 18 or not; what it says is not believed yet.
+
+    Errors: MalformedCbor, NotCanonical.
+    """
+    parts = cbor_decode(data[1:] if data[:1] == b"\xd2" else data)
     if not isinstance(parts, list) or [type(part) for part in cast(list[object], parts)] != [
         bytes,
         dict,

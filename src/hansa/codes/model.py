@@ -17,8 +17,14 @@ PRODUCTS = ("metro", "bus", "tram", "rail", "ferry", "cable_car", "attraction", 
 MODES = ("metro", "bus", "tram", "rail", "ferry", "cable_car")
 """Vehicles; again by place. A scope without modes allows them all."""
 
+COMPANIONS_MAX = 15
+"""How many may ride along on one token."""
+CHALLENGE_MAX = 9999
+"""The greatest number a gate may show; it shows four digits, `0042` for 42."""
+
 REASONS: dict[str, str] = {
     "malformed": "This is not a Hansa ride code.",
+    "unknown_suite": "This gate does not know this kind of code yet. Please use another gate.",
     "not_canonical": "The code is written in a way no Hansa phone writes it.",
     "wrong_header": "The code carries a header that does not belong there.",
     "wrong_length": "A part of the code has the wrong length.",
@@ -31,8 +37,12 @@ REASONS: dict[str, str] = {
     "bad_code_signature": "The code was not made by the phone the card belongs to.",
     "high_s": "The code is an altered copy of another one.",
     "clock_skew": "The code is too old or the phone's clock is wrong. Show a fresh code.",
+    "companion_not_allowed": "This card does not pay for a companion.",
+    "wrong_challenge": "The code does not answer the digits this gate shows.",
+    "wrong_place": "The code was made for another place. Show a fresh code.",
     "revoked": "The card has been blocked by its issuer.",
     "replay": "This code has been used here already. Show a fresh code.",
+    "offline_cap": "This gate is without network, and the card has no more rides without it.",
     "trust_list_expired": "The gate's trust list has ended. The gate must connect once.",
 }
 """Why a code is refused, and what the rider is told. The keys never change."""
@@ -62,13 +72,14 @@ class Scope:
     """What a ride token lets its holder do.
 
     products: names of `PRODUCTS`. modes: names of `MODES`, none for all. offline_cap: rides (0 to 255) the issuer
-    answers for while the phone has no network.
+    answers for at a gate that cannot ask whether the token was revoked. companions: how many (0 to 15) may ride along.
     """
 
     rider_class: RiderClass
     products: tuple[str, ...]
     modes: tuple[str, ...]
     offline_cap: int
+    companions: int = 0
 
     def allows(self, product: str) -> bool:
         """Whether this product may be had; where it is a vehicle's, that vehicle too."""
@@ -122,6 +133,7 @@ class VerifiedCode:
     cell: bytes
     scope: Scope
     token_expires_at: datetime
+    companion: int = 0
 
 
 def bits_of(names: tuple[str, ...], vocabulary: tuple[str, ...], *, where: str) -> int:

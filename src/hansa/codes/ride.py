@@ -2,9 +2,10 @@
 
 There is one layout of bytes (docs/ride-code), and one function writes each part of it. A reader takes the fields
 from their places and writes them again: whatever differs in a single bit from what would be written is refused.
-No general decoder runs on a stranger's bytes to accept them; one runs only to name the reason of a refusal.
+No decoder runs on a stranger's bytes to accept them; a strict one runs only to name the reason of a refusal.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,9 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hansa.codes.base45 import base45_decode, base45_encode
-from hansa.codes.cbor import MalformedCbor, cbor_encode, cbor_read
+from hansa.codes.cbor import MalformedCbor, NotCanonical, cbor_decode
 from hansa.codes.cose import ALG, EDDSA, ES256, KCWT, KID, check_eddsa, check_es256, is_high_s, sign_es256
 from hansa.codes.model import (
+    CHALLENGE_MAX,
+    COMPANIONS_MAX,
     MODES,
     PRODUCTS,
     RIDER_CLASSES,
@@ -33,17 +36,19 @@ from hansa.codes.model import (
     bits_of,
     names_of,
 )
+from hansa.codes.places import NO_PLACE, are_near
 from hansa.codes.tokens import TokenCache, VerifiedToken
 from hansa.kernel import InvalidInput, Problem
 
 PREFIX = "HR1:"
+_ANOTHER_SUITE = re.compile(r"HR[0-9A-Z]:")
 TOKEN_LENGTH = 149
+CODE_LENGTH_MAX = 246
 TOKEN_LIFE = timedelta(hours=24)
 OLDEST = timedelta(seconds=20)
 """How long before the gate's clock a code may have been made."""
 NEWEST = timedelta(seconds=30)
 """How far ahead of the gate's clock a code may have been made: the phone's clock runs fast."""
-TEXT_MAX = 364
 _TEXT_READ_MAX = 1500  # longer texts are not even decoded
 
 # The fixed bytes of the layout. A comment gives the CBOR they are.
@@ -55,9 +60,12 @@ _SIGN_HEAD = b"\x22"  # ', -3:
 _SCOPE_HEAD = bytes.fromhex("0945")  # }}, 9: h'
 _SIGNATURE_HEAD = b"\x58\x40"  # '}', h'
 _CODE_HEAD = bytes.fromhex("845899a201260d")  # [ h'{1: -7, 13:
-_MADE_HEAD = bytes.fromhex("a3061a")  # {6:
+_MADE_HEAD = bytes.fromhex("061a")  # {6:
 _COUNTER_HEAD = b"\x07"  # , 7:
+_COMPANION_HEAD = b"\x08"  # , 8:
 _CELL_HEAD = bytes.fromhex("0a43")  # , 10: h'
+_CHALLENGE_HEAD = b"\x0b"  # , 11:
+_PAYLOAD_MAX = 22
 _SIG_CONTEXT = b"\x84\x6aSignature1"
 
 _SECONDS_MAX = 0xFFFFFFFF
@@ -90,23 +98,40 @@ def make_token(
 
 
 def make_code(
-    device_private: EllipticCurvePrivateKey, token: bytes, *, made_at: datetime, counter: int, cell: bytes
+    device_private: EllipticCurvePrivateKey,
+    token: bytes,
+    *,
+    made_at: datetime,
+    counter: int,
+    cell: bytes = NO_PLACE,
+    companion: int = 0,
+    challenge: int | None = None,
 ) -> str:
-    """The text of a ride code: ``HR1:...``, at most 364 characters of QR's alphanumeric mode.
+    """The text of a ride code: ``HR1:...``, in characters of QR's alphanumeric mode, 364 at most, 373 with everything.
 
-    counter: 0 to 65,535, greater than in the phone's last code of this token. cell: 3 bytes, where the phone is.
-    Errors: InvalidInput.
+    counter: 0 to 65,535, greater than in the phone's last code of this token and companion. cell: 3 bytes, where the
+    phone is (`codes.place_cell`). companion: 0 for the holder, 1 to 15 for who rides along. challenge: the digits
+    that the gate shows. Errors: InvalidInput.
     """
     _require(len(token) == TOKEN_LENGTH, "token", f"{TOKEN_LENGTH} bytes")
-    payload = code_payload(made_at=made_at, counter=counter, cell=cell)
+    payload = code_payload(
+        made_at=made_at, counter=counter, cell=cell, companion=companion, challenge=challenge
+    )
     return code_text(token, payload, sign_es256(device_private, code_to_be_signed(token, payload)))
 
 
-def code_payload(*, made_at: datetime, counter: int, cell: bytes) -> bytes:
-    """What the phone signs beside its token: {6: made-at, 7: counter, 10: cell}. Errors: InvalidInput."""
+def code_payload(
+    *, made_at: datetime, counter: int, cell: bytes, companion: int = 0, challenge: int | None = None
+) -> bytes:
+    """What the phone signs beside its token: {6: made-at, 7: counter, ? 8: companion, 10: cell, ? 11: challenge}.
+
+    Errors: InvalidInput.
+    """
     _require(0 <= counter <= 0xFFFF, "counter", "0 to 65,535")
     _require(len(cell) == 3, "cell", "3 bytes")
-    return _payload(_seconds(made_at, "made_at"), counter, cell)
+    _require(0 <= companion <= COMPANIONS_MAX, "companion", f"0 to {COMPANIONS_MAX}")
+    _require(challenge is None or 0 <= challenge <= CHALLENGE_MAX, "challenge", f"0 to {CHALLENGE_MAX:,}")
+    return _payload(Ride(_seconds(made_at, "made_at"), counter, companion, cell, challenge))
 
 
 def code_protected(token: bytes) -> bytes:
@@ -125,12 +150,13 @@ def code_text(token: bytes, payload: bytes, signature: bytes) -> str:
 
 
 def scope_bytes(scope: Scope) -> bytes:
-    """A scope's 5 bytes: class, products (2), modes, offline cap. Errors: InvalidInput."""
+    """A scope's 5 bytes: companions and class (4 bits each), products (2), modes, offline cap. Errors: InvalidInput."""
     _require(scope.rider_class in RIDER_CLASSES, "rider_class", ", ".join(RIDER_CLASSES))
     _require(0 <= scope.offline_cap <= 255, "offline_cap", "0 to 255")
+    _require(0 <= scope.companions <= COMPANIONS_MAX, "companions", f"0 to {COMPANIONS_MAX}")
     return bytes(
         (
-            RIDER_CLASSES.index(scope.rider_class),
+            scope.companions << 4 | RIDER_CLASSES.index(scope.rider_class),
             *bits_of(scope.products, PRODUCTS, where="products").to_bytes(2, "big"),
             bits_of(scope.modes, MODES, where="modes"),
             scope.offline_cap,
@@ -162,8 +188,31 @@ def _token_to_be_signed(kid: bytes, claims: bytes) -> bytes:
     return _SIG_CONTEXT + _TOKEN_HEAD[1:] + kid + b"\x40" + _CLAIMS_HEAD[1:] + claims
 
 
-def _payload(made_s: int, counter: int, cell: bytes) -> bytes:
-    return _MADE_HEAD + made_s.to_bytes(4, "big") + _COUNTER_HEAD + _uint16(counter) + _CELL_HEAD + cell
+class Ride(NamedTuple):
+    """What the phone says of this ride: its payload."""
+
+    made_s: int
+    counter: int
+    companion: int
+    cell: bytes
+    challenge: int | None
+
+
+def _payload(ride: Ride) -> bytes:
+    with_companion, with_challenge = ride.companion > 0, ride.challenge is not None
+    return b"".join(
+        (
+            bytes((0xA3 + with_companion + with_challenge,)),
+            _MADE_HEAD,
+            ride.made_s.to_bytes(4, "big"),
+            _COUNTER_HEAD,
+            _uint16(ride.counter),
+            _COMPANION_HEAD + bytes((ride.companion,)) if with_companion else b"",
+            _CELL_HEAD,
+            ride.cell,
+            _CHALLENGE_HEAD + _uint16(ride.challenge) if ride.challenge is not None else b"",
+        )
+    )
 
 
 def _code(token: bytes, payload: bytes, signature: bytes) -> bytes:
@@ -202,9 +251,7 @@ class CodeParts(NamedTuple):
     token: bytes
     payload: bytes
     signature: bytes
-    made_s: int
-    counter: int
-    cell: bytes
+    ride: Ride
 
 
 class _TokenParts(NamedTuple):
@@ -220,29 +267,44 @@ class _TokenParts(NamedTuple):
 def read_code(text: str) -> CodeParts:
     """The fields of a code in the one layout there is; nothing is believed yet. Errors: CodeRefused."""
     if not text.startswith(PREFIX):
-        raise CodeRefused("malformed")
+        raise CodeRefused("unknown_suite" if _ANOTHER_SUITE.match(text) else "malformed")
     if len(text) > _TEXT_READ_MAX:
         raise CodeRefused("wrong_length")
     try:
         data = base45_decode(text[len(PREFIX) :])
     except InvalidInput:
         raise CodeRefused("malformed") from None
-    token = data[7 : 7 + TOKEN_LENGTH]
-    payload, signature = data[158:-66], data[-64:]
-    first = payload[8:9]
-    if first == b"\x19":
-        counter = int.from_bytes(payload[9:11], "big")
-    else:
-        counter = int.from_bytes(payload[9:10] if first == b"\x18" else first, "big")
-    made_s, cell = int.from_bytes(payload[3:7], "big"), payload[-3:]
-    if (
-        len(payload) > 16
-        or made_s < _SECONDS_MIN
-        or _payload(made_s, counter, cell) != payload
-        or _code(token, payload, signature) != data
-    ):
-        raise CodeRefused(_fault(data))
-    return CodeParts(token, payload, signature, made_s, counter, cell)
+    token, payload, signature = data[7 : 7 + TOKEN_LENGTH], data[158:-66], data[-64:]
+    ride = _read_payload(payload)
+    if ride is None or _code(token, payload, signature) != data:
+        raise CodeRefused(_fault(data) or "malformed")
+    return CodeParts(token, payload, signature, ride)
+
+
+def _read_payload(payload: bytes) -> Ride | None:
+    if len(payload) > _PAYLOAD_MAX:
+        return None
+    companion, challenge = 0, None
+    counter, at = _read_uint16(payload, 8)
+    if payload[at : at + 1] == _COMPANION_HEAD:
+        companion, at = int.from_bytes(payload[at + 1 : at + 2], "big"), at + 2
+    cell, at = payload[at + 2 : at + 5], at + 5
+    if at < len(payload):
+        challenge, at = _read_uint16(payload, at + 1)
+    ride = Ride(int.from_bytes(payload[3:7], "big"), counter, companion, cell, challenge)
+    in_range = (
+        ride.made_s >= _SECONDS_MIN
+        and companion <= COMPANIONS_MAX
+        and (challenge is None or challenge <= CHALLENGE_MAX)
+    )
+    return ride if in_range and _payload(ride) == payload else None
+
+
+def _read_uint16(data: bytes, at: int) -> tuple[int, int]:
+    size = {b"\x18": 1, b"\x19": 2}.get(data[at : at + 1])
+    if size is None:
+        return int.from_bytes(data[at : at + 1], "big"), at + 1
+    return int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
 
 
 def _read_token(token: bytes) -> _TokenParts | None:
@@ -271,21 +333,25 @@ def verify_code(
     now: datetime,
     product: str,
     denied: Callable[[bytes], bool],
+    challenge: int | None = None,
+    place: bytes = NO_PLACE,
     tokens: TokenCache | None = None,
 ) -> VerifiedCode:
     """What the code says, if it is to be believed at a gate for ``product`` whose clock shows ``now``.
 
-    denied: whether a token id is on the deny list. tokens: tokens whose signature was found good before; trust,
-    dates and products are looked up anew each time. Replay is the gate's to know (`hansa.gate`).
+    denied: whether a token id is on the deny list. challenge: the digits that the gate shows, None when it shows
+    none. place: the cell the gate stands in. tokens: tokens whose signature was found good before; trust, dates and
+    products are looked up anew each time. Replay and the offline cap are the gate's to know (`hansa.gate`).
     Errors: CodeRefused, always with one of `REASONS`; no text raises anything else.
     """
     code = read_code(text)
+    ride = code.ride
     token = tokens.get(code.token) if tokens is not None else None
     fresh = token is None
     if token is None:
         parts = _read_token(code.token)
         if parts is None:
-            raise CodeRefused(_fault(base45_decode(text[len(PREFIX) :])))
+            raise CodeRefused(_fault(base45_decode(text[len(PREFIX) :])) or "malformed")
         issuer = _issuer(trust_list, parts.kid, now)
         token = _verify_token(parts, issuer)
     else:
@@ -304,18 +370,25 @@ def verify_code(
         raise CodeRefused("high_s")
     if not check_es256(token.device_key, code.signature, code_to_be_signed(code.token, code.payload)):
         raise CodeRefused("bad_code_signature")
-    made_at = datetime.fromtimestamp(code.made_s, UTC)
+    made_at = datetime.fromtimestamp(ride.made_s, UTC)
     if not now - OLDEST <= made_at <= now + NEWEST:
         raise CodeRefused("clock_skew")
+    if ride.companion > token.scope.companions:
+        raise CodeRefused("companion_not_allowed")
+    if ride.challenge != challenge:
+        raise CodeRefused("wrong_challenge")
+    if not are_near(ride.cell, place):
+        raise CodeRefused("wrong_place")
     if denied(token.cti):
         raise CodeRefused("revoked")
     return VerifiedCode(
         issuer_id=issuer.issuer_id,
         kid=token.kid,
         cti=token.cti,
-        counter=code.counter,
+        counter=ride.counter,
+        companion=ride.companion,
         made_at=made_at,
-        cell=code.cell,
+        cell=ride.cell,
         scope=token.scope,
         token_expires_at=token.expires_at,
     )
@@ -365,68 +438,87 @@ def _issuer_key(public_key: bytes) -> Ed25519PublicKey | None:
 def _scope(data: bytes) -> Scope | None:
     products = names_of(int.from_bytes(data[1:3], "big"), PRODUCTS)
     modes = names_of(data[3], MODES)
-    if data[0] >= len(RIDER_CLASSES) or products is None or modes is None:
+    companions, rider_class = data[0] >> 4, data[0] & 0x0F
+    if rider_class >= len(RIDER_CLASSES) or products is None or modes is None:
         return None
-    return Scope(rider_class=RIDER_CLASSES[data[0]], products=products, modes=modes, offline_cap=data[4])
+    return Scope(RIDER_CLASSES[rider_class], products, modes, offline_cap=data[4], companions=companions)
 
 
 # -- naming the fault of a code that is not in the layout ---------------------------------------------
 
-# By label: a type the value must have, or how many bytes it is long.
-_Form = dict[int, type | int]
-_CODE_HEADER: _Form = {ALG: int, KCWT: list}
-_CODE_PAYLOAD: _Form = {6: int, 7: int, 10: 3}
-_TOKEN_HEADER: _Form = {ALG: int, KID: 4}
-_TOKEN_CLAIMS: _Form = {4: int, 7: 8, 8: dict, 9: 5}
 
+def _fault(data: bytes) -> str | None:
+    """The first fault of bytes that are not in the layout, in the order of docs/ride-code/verifying.md.
 
-def _fault(data: bytes) -> str:
-    """Why bytes that are not in the layout are refused: one of the first four of `REASONS`."""
+    None for bytes that have no fault, which are in the layout.
+    """
     try:
-        code = cbor_read(data)
-        header = _message_header(code, data, ES256, _CODE_HEADER, _CODE_PAYLOAD)
-        token = header[KCWT]
-        _message_header(token, cbor_encode(token), EDDSA, _TOKEN_HEADER, _TOKEN_CLAIMS)
+        header, payload, signature = _message(cbor_decode(data), ES256, {ALG, KCWT})
+        _insist(type(header[KCWT]) is list)
+        _insist({6, 7, 10} <= set(payload) <= {6, 7, 8, 10, 11})
+        _number(payload[6], _SECONDS_MIN, _SECONDS_MAX)
+        _number(payload[7], 0, 0xFFFF)
+        _number(payload.get(8, 1), 1, COMPANIONS_MAX)
+        _bytes(payload[10], 3)
+        _number(payload.get(11, 0), 0, CHALLENGE_MAX)
+        _bytes(signature, 64)
+        header, claims, signature = _message(header[KCWT], EDDSA, {ALG, KID})
+        _bytes(header[KID], 4)
+        claims = _map(claims, {4, 7, 8, 9})
+        _number(claims[4], _SECONDS_MIN, _SECONDS_MAX)
+        _bytes(claims[7], 8)
+        _device_key(claims[8])
+        _bytes(claims[9], 5)
+        _bytes(signature, 64)
     except MalformedCbor:
         return "malformed"
+    except NotCanonical:
+        return "not_canonical"
     except CodeRefused as refusal:
         return refusal.reason
-    return "malformed"
+    return None
 
 
-def _message_header(
-    message: Any, data: bytes, algorithm: int, header_form: _Form, payload_form: _Form
-) -> dict[Any, Any]:
-    """The protected header of a message that has no fault. Errors: CodeRefused, MalformedCbor."""
-    if type(message) is not list or [type(part) for part in cast(list[Any], message)] != [
-        bytes,
-        dict,
-        bytes,
-        bytes,
-    ]:
-        raise CodeRefused("malformed")
-    protected, unprotected, body, signature = cast("tuple[bytes, dict[Any, Any], bytes, bytes]", message)
-    header, payload = cbor_read(protected), cbor_read(body)
-    if type(header) is not dict or type(payload) is not dict:
-        raise CodeRefused("malformed")
-    if (cbor_encode(message), cbor_encode(header), cbor_encode(payload)) != (data, protected, body):
-        raise CodeRefused("not_canonical")
-    fields = cast(dict[Any, Any], header)
-    if unprotected or set(fields) != set(header_form) or fields[ALG] != algorithm:
+def _message(message: Any, algorithm: int, labels: set[int]) -> tuple[dict[Any, Any], dict[Any, Any], bytes]:
+    """A message's protected header, payload and signature. Errors: CodeRefused, MalformedCbor, NotCanonical."""
+    _insist(type(message) is list)
+    parts = cast(list[Any], message)
+    _insist([type(part) for part in parts] == [bytes, dict, bytes, bytes])
+    protected, unprotected, body, signature = parts
+    header = cbor_decode(protected)
+    _insist(type(header) is dict)
+    if unprotected or set(header) != labels or header[ALG] != algorithm:
         raise CodeRefused("wrong_header")
-    _check_form(fields, header_form)
-    _check_form(cast(dict[Any, Any], payload), payload_form)
-    if len(signature) != 64:
-        raise CodeRefused("wrong_length")
+    payload = cbor_decode(body)
+    _insist(type(payload) is dict)
+    return header, payload, signature
+
+
+def _device_key(cnf: Any) -> None:
+    key = _map(_map(cnf, {1})[1], {1, -1, -2, -3})
+    _insist(type(key[-3]) is bool)
+    _number(key[1], 2, 2)
+    _number(key[-1], 1, 1)
+    _bytes(key[-2], 32)
+
+
+def _map(value: Any, labels: set[int]) -> dict[Any, Any]:
+    _insist(type(value) is dict)
+    fields = cast(dict[Any, Any], value)
+    _insist(set(fields) == labels)
     return fields
 
 
-def _check_form(values: dict[Any, Any], form: _Form) -> None:
-    if set(values) != set(form):
+def _number(value: Any, least: int, most: int) -> None:
+    _insist(type(value) is int and least <= value <= most)
+
+
+def _bytes(value: Any, length: int) -> None:
+    _insist(type(value) is bytes)
+    if len(value) != length:
+        raise CodeRefused("wrong_length")
+
+
+def _insist(holds: bool) -> None:
+    if not holds:
         raise CodeRefused("malformed")
-    for label, wanted in form.items():
-        value = values[label]
-        if type(value) is not (wanted if isinstance(wanted, type) else bytes):
-            raise CodeRefused("malformed")
-        if isinstance(wanted, int) and len(value) != wanted:
-            raise CodeRefused("wrong_length")

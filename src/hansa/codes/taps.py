@@ -29,11 +29,14 @@ def tap_link(
     kid: bytes,
     made_at: datetime,
     list_version: int,
+    companion: int = 0,
 ) -> bytes:
     """SHA-256 of the link before and this tap's canonical bytes: a CBOR array of its fields in this order.
 
     Instants are whole microseconds since 1970. The array holds no map, so plain shortest-form CBOR is deterministic.
+    A companion's number is a last field more; the holder's tap has none.
     """
+    riding_along = [companion] if companion else []
     tap = cbor2.dumps(
         [
             tap_id.bytes,
@@ -47,6 +50,7 @@ def tap_link(
             kid,
             (in_utc(made_at) - _EPOCH) // _MICROSECOND,
             list_version,
+            *riding_along,
         ]
     )
     return sha256(previous + tap).digest()

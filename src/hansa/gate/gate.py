@@ -58,12 +58,21 @@ class Gate:
         """The list in use."""
         return self._deny_list
 
-    def decide(self, text: str, now: datetime) -> Decision:
-        """Open, or say why not. ``now`` is the gate's own clock. Errors: StateFailed, and nothing was recorded."""
+    def decide(
+        self, text: str, now: datetime, *, challenge: int | None = None, online: bool = True
+    ) -> Decision:
+        """Open, or say why not. ``now`` is the gate's own clock.
+
+        challenge: the digits on the gate's screen, None when it shows none. online: whether the deny list and the
+        taps have been exchanged lately; if not, a token rides as often as its issuer answers for, and no more.
+        Errors: StateFailed, and nothing was recorded.
+        """
         started = perf_counter_ns()
         with self._lock:
+            if online:
+                self._forget_offline_rides()
             try:
-                tap = self._accept(self._verify(text, now), now)
+                tap = self._accept(self._verify(text, now, challenge, online=online), now, online=online)
                 reason = OK
             except CodeRefused as refusal:
                 tap, reason = None, refusal.reason
@@ -112,21 +121,30 @@ class Gate:
             self._deny_list = deny_list
             return True
 
-    def _verify(self, text: str, now: datetime) -> VerifiedCode:
+    def _verify(self, text: str, now: datetime, challenge: int | None, *, online: bool) -> VerifiedCode:
         code = verify_code(
             text,
             self._trust_list,
             now=now,
             product=self.identity.product,
             denied=self._deny_list.ctis.__contains__,
+            challenge=challenge,
+            place=self.identity.cell,
             tokens=self._tokens,
         )
-        last = self._memory.counters.get(code.kid + code.cti)
+        last = self._memory.counters.get(_rider(code))
         if last is not None and code.counter <= last[0]:
             raise CodeRefused("replay")
+        rides = self._memory.offline_rides.get(_token(code), 0)
+        if not online and self._begins_ride and rides >= code.scope.offline_cap:
+            raise CodeRefused("offline_cap")
         return code
 
-    def _accept(self, code: VerifiedCode, now: datetime) -> Tap:
+    @property
+    def _begins_ride(self) -> bool:
+        return self.identity.action != "exit"
+
+    def _accept(self, code: VerifiedCode, now: datetime, *, online: bool) -> Tap:
         identity, memory = self.identity, self._memory
         sequence = memory.sequence + 1
         tap_id = fact_id(now, identity.gate_id, sequence)
@@ -143,6 +161,7 @@ class Gate:
             kid=code.kid,
             made_at=code.made_at,
             list_version=self._deny_list.version,
+            companion=code.companion,
         )
         tap = Tap(
             tap_id=tap_id,
@@ -157,20 +176,41 @@ class Gate:
             made_at=code.made_at,
             list_version=self._deny_list.version,
             chain=chain,
+            companion=code.companion,
         )
         if sequence % _FORGET_EVERY == 0:
             self._forget(now)
-        token = code.kid + code.cti
+        rider, token = _rider(code), _token(code)
+        offline = None
+        if self._begins_ride and not online:
+            offline = token, memory.offline_rides.get(token, 0) + 1
         if self._state is not None:
-            self._state.record(tap, token=token, expires_at=code.token_expires_at)
+            self._state.record(tap, rider=rider, expires_at=code.token_expires_at, offline=offline)
         memory.sequence, memory.chain = sequence, chain
-        memory.counters[token] = code.counter, code.token_expires_at
+        memory.counters[rider] = code.counter, code.token_expires_at
         memory.pending.append(tap)
+        if offline is not None:
+            memory.offline_rides[token] = offline[1]
         return tap
 
     def _forget(self, now: datetime) -> None:
-        ended = [token for token, (_, expires_at) in self._memory.counters.items() if expires_at <= now]
-        for token in ended:
-            del self._memory.counters[token]
+        ended = [rider for rider, (_, expires_at) in self._memory.counters.items() if expires_at <= now]
+        for rider in ended:
+            del self._memory.counters[rider]
         if self._state is not None:
             self._state.forget(now)
+
+    def _forget_offline_rides(self) -> None:
+        if self._memory.offline_rides:
+            if self._state is not None:
+                self._state.forget_offline_rides()
+            self._memory.offline_rides.clear()
+
+
+def _token(code: VerifiedCode) -> bytes:
+    return code.kid + code.cti
+
+
+def _rider(code: VerifiedCode) -> bytes:
+    """Whose counter it is: the holder's, or that of the companion with this number."""
+    return _token(code) + (bytes((code.companion,)) if code.companion else b"")

@@ -41,7 +41,8 @@ class Tap:
     """One accepted code at one gate, sealed into the gate's chain.
 
     sequence: 1, 2, 3 ... without a gap, per gate. list_version: of the deny list in force.
-    chain: SHA-256 over the link before and this tap (`codes.tap_link`).
+    companion: 0 for the token's holder, 1 to 15 for who rides along. chain: SHA-256 over the link before and this tap
+    (`codes.tap_link`).
     """
 
     tap_id: UUID
@@ -56,9 +57,10 @@ class Tap:
     made_at: datetime
     list_version: int
     chain: bytes
+    companion: int = 0
 
     def json(self) -> dict[str, Any]:
-        """The tap as ``POST /v1/taps`` takes it: hex for bytes, instants ending in Z."""
+        """The tap as ``POST /v1/taps`` takes it: hex for bytes, instants ending in Z; companion only where one rode."""
         return {
             "tap_id": str(self.tap_id),
             "gate_id": self.gate_id,
@@ -72,6 +74,7 @@ class Tap:
             "made_at": _rfc3339(self.made_at),
             "list_version": self.list_version,
             "chain": self.chain.hex(),
+            **({"companion": self.companion} if self.companion else {}),
         }
 
 
@@ -90,6 +93,7 @@ def tap_from_json(value: dict[str, Any]) -> Tap:
         made_at=datetime.fromisoformat(value["made_at"]),
         list_version=value["list_version"],
         chain=bytes.fromhex(value["chain"]),
+        companion=value.get("companion", 0),
     )
 
 

@@ -20,6 +20,7 @@ create table if not exists last_tap (gate_id text primary key, sequence integer 
     without rowid;
 create table if not exists counters (token blob primary key, counter integer not null, expires_s integer not null)
     without rowid;
+create table if not exists offline_rides (token blob primary key, rides integer not null) without rowid;
 """
 
 
@@ -39,12 +40,17 @@ class WrongGate(HansaError):
 
 @dataclass(slots=True)
 class Memory:
-    """A gate's state as it works with it. counters: by kid and cti, the last counter and when the token ends."""
+    """A gate's state as it works with it.
+
+    counters: by kid, cti and the number of a companion if one rides, the last counter and when the token ends.
+    offline_rides: by kid and cti, the rides let in since the gate last had its network.
+    """
 
     sequence: int = 0
     chain: bytes = CHAIN_START
     counters: dict[bytes, tuple[int, datetime]] = field(default_factory=dict[bytes, tuple[int, datetime]])
     pending: deque[Tap] = field(default_factory=deque[Tap])
+    offline_rides: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
 
 class State(Protocol):
@@ -54,8 +60,17 @@ class State(Protocol):
         """What was kept. Errors: WrongGate, StateFailed."""
         ...
 
-    def record(self, tap: Tap, *, token: bytes, expires_at: datetime) -> None:
-        """Keep an accepted tap with its counter. Errors: StateFailed, and nothing of it was kept."""
+    def record(
+        self, tap: Tap, *, rider: bytes, expires_at: datetime, offline: tuple[bytes, int] | None
+    ) -> None:
+        """Keep an accepted tap with its rider's counter, and a token's rides without network where they grew.
+
+        Errors: StateFailed, and nothing of it was kept.
+        """
+        ...
+
+    def forget_offline_rides(self) -> None:
+        """The gate has its network again. Errors: StateFailed."""
         ...
 
     def acknowledge(self, up_to_sequence: int) -> None:
@@ -89,6 +104,7 @@ class FileState:
             last = self._db.execute("select sequence, chain from last_tap").fetchone()
             counters = self._db.execute("select token, counter, expires_s from counters").fetchall()
             pending = self._db.execute("select body from taps order by sequence").fetchall()
+            offline_rides = self._db.execute("select token, rides from offline_rides").fetchall()
         except sqlite3.Error as error:
             raise StateFailed from error
         if owner != gate_id:
@@ -96,12 +112,15 @@ class FileState:
         memory = Memory(pending=deque(tap_from_json(json.loads(body)) for (body,) in pending))
         if last is not None:
             memory.sequence, memory.chain = last
-        for token, counter, expires_s in counters:
-            memory.counters[token] = counter, datetime.fromtimestamp(expires_s, UTC)
+        for rider, counter, expires_s in counters:
+            memory.counters[rider] = counter, datetime.fromtimestamp(expires_s, UTC)
+        memory.offline_rides.update(offline_rides)
         return memory
 
-    def record(self, tap: Tap, *, token: bytes, expires_at: datetime) -> None:
-        """Keep the tap, its counter and the chain's new end, all or nothing."""
+    def record(
+        self, tap: Tap, *, rider: bytes, expires_at: datetime, offline: tuple[bytes, int] | None
+    ) -> None:
+        """Keep the tap, its counter, its ride without network and the chain's new end, all or nothing."""
         self._write(
             ("insert into taps values (?, ?)", (tap.sequence, json.dumps(tap.json()))),
             (
@@ -110,9 +129,14 @@ class FileState:
             ),
             (
                 "insert or replace into counters values (?, ?, ?)",
-                (token, tap.counter, int(expires_at.timestamp())),
+                (rider, tap.counter, int(expires_at.timestamp())),
             ),
+            *([("insert or replace into offline_rides values (?, ?)", offline)] if offline else []),
         )
+
+    def forget_offline_rides(self) -> None:
+        """Begin to count anew."""
+        self._write(("delete from offline_rides", ()))
 
     def acknowledge(self, up_to_sequence: int) -> None:
         """Let go of taps up to this sequence number."""

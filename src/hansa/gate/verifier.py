@@ -1,0 +1,101 @@
+"""Our gate as a program for the conformance kit: ``python -m hansa.gate.verifier``.
+
+It reads questions as JSON lines and answers each with one line; docs/ride-code/conformance.md is the protocol.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from hansa.codes import TrustListRefused, read_trust_list
+from hansa.gate.gate import Gate
+from hansa.gate.model import OK, DenyList, GateIdentity
+
+
+class Verifier:
+    """Gates by their names, made and asked as the questions say."""
+
+    def __init__(self) -> None:
+        self._gates: dict[str, Gate] = {}
+        self._roots: dict[str, Ed25519PublicKey] = {}
+
+    def answer(self, question: dict[str, Any]) -> str:
+        """``ok``, or the reason of the refusal. Errors: KeyError, ValueError for a question that is none."""
+        answer = {
+            "gate": self._make_gate,
+            "trust_list": self._use_trust_list,
+            "deny_list": self._use_deny_list,
+            "show": self._show,
+        }[question["do"]]
+        try:
+            return answer(question)
+        except TrustListRefused:
+            return "trust_list_refused"
+
+    def _make_gate(self, question: dict[str, Any]) -> str:
+        name, deny_list = question["gate"], question["deny_list"]
+        root = Ed25519PublicKey.from_public_bytes(bytes.fromhex(question["root"]))
+        trust_list = read_trust_list(bytes.fromhex(question["trust_list"]), root, now=_now(question))
+        identity = GateIdentity(
+            gate_id=f"kit/{name}",
+            operator_id="kit",
+            stop_id=None,
+            action=question["action"],
+            product=question["product"],
+            cell=bytes.fromhex(question["cell"]),
+        )
+        denied = DenyList(deny_list["version"], frozenset(map(bytes.fromhex, deny_list["ctis"])))
+        self._roots[name], self._gates[name] = root, Gate(identity, trust_list, deny_list=denied)
+        return OK
+
+    def _use_trust_list(self, question: dict[str, Any]) -> str:
+        gate = self._gates[question["gate"]]
+        gate.use_trust_list(
+            read_trust_list(
+                bytes.fromhex(question["trust_list"]),
+                self._roots[question["gate"]],
+                now=_now(question),
+                newer_than=gate.trust_list.version,
+            )
+        )
+        return OK
+
+    def _use_deny_list(self, question: dict[str, Any]) -> str:
+        gate = self._gates[question["gate"]]
+        gate.use_deny_list(gate.deny_list.grown(question["version"], map(bytes.fromhex, question["added"])))
+        return OK
+
+    def _show(self, question: dict[str, Any]) -> str:
+        shown = question["challenge"]
+        return (
+            self._gates[question["gate"]]
+            .decide(
+                question["text"],
+                _now(question),
+                challenge=None if shown is None else int(shown),
+                online=question["online"],
+            )
+            .reason
+        )
+
+
+def answers(lines: Iterable[str]) -> Iterator[str]:
+    """The answer to each line of the kit; a line without an id asks nothing."""
+    verifier = Verifier()
+    for line in lines:
+        question = json.loads(line)
+        if "id" in question:
+            yield json.dumps({"id": question["id"], "reason": verifier.answer(question)})
+
+
+def _now(question: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(question["now"], UTC)
+
+
+if __name__ == "__main__":
+    for told in answers(sys.stdin):
+        print(told, flush=True)
