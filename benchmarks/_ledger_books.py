@@ -34,7 +34,7 @@ Ids = npt.NDArray[np.void]
 WALLETS = 10_000
 OPERATORS = 200
 BATCH = ledger.BATCH_MAX
-IN_FLIGHT = 4
+IN_FLIGHT = 8
 PURSE = 100_000_000
 START_US = 1_794_888_000_000_000
 """17 November 2026, 4 o'clock UTC, in microseconds."""
@@ -281,7 +281,7 @@ def book(town: Town, wires: Sequence[bytes]) -> Booked:
     for _ in range(IN_FLIGHT):
         places.acquire()
     durable, left = time.perf_counter(), engine.figures.unfolded
-    engine.fold()
+    engine.settle()
     ended = time.perf_counter()
     assert not wrong, wrong[:1]
     transfers = sum((len(data) - 8) // RECORD.itemsize for data in wires)

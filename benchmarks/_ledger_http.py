@@ -19,6 +19,7 @@ from typing import cast
 import uvloop
 
 from hansa import ledger
+from hansa.apps.engines import collect_rarely
 from hansa.apps.web import create_app, serve
 from hansa.kernel import new_id
 from hansa.store import open_context
@@ -28,6 +29,7 @@ def main() -> None:
     if sys.argv[1] == "serve":
         url, home, port = sys.argv[2:5]
         with open_context(url) as ctx, ledger.Engine(ctx, preload=True):
+            collect_rarely()
             serve(create_app(ctx, home=Path(home), demo=False), port=int(port))
         return
     port, key, connections, requests, size = sys.argv[2:7]

@@ -14,7 +14,7 @@ from hansa.ledger import blocks, store
 from hansa.ledger.batch import batch_of, microseconds
 from hansa.ledger.decide import Book, Standing, decide
 from hansa.ledger.model import Head
-from hansa.ledger.rows import Rows
+from hansa.ledger.rows import Rows, canonical_rows
 from hansa.store import Context
 from hansa.trust import tlog
 from ledger.books import MORNING, Books, a_transfer, account_id, transfer_id
@@ -164,7 +164,7 @@ def test_the_books_keep_a_tree_in_which_every_transfer_has_its_leaf(ctx: Context
     leaves: list[bytes] = []
     for block in found:
         rows = [row for row in journal if row.block == block.number]
-        canon = blocks.canonical_rows(
+        canon = canonical_rows(
             Rows(
                 0,
                 block.number,

@@ -26,7 +26,7 @@ class Keeper:
         batch = batch_of(transfers)
         if by_wire:
             batch = read_batch(write_batch(batch), count_max=100)
-        self.writer.load(self.tx, batch.bodies)
+        self.writer.load(self.tx, [batch])
         (codes,), made = self.writer.decide([batch], self.books.clock.now())
         if made is not None:
             store.write_rows(self.tx, made.sealed, made.rows)
@@ -76,7 +76,7 @@ def test_an_account_that_an_unfolded_block_touched_is_not_read_in_again_as_it_wa
     assert keeper.post(a_transfer("t3", "ann", "shop", 70)) == ["created"]  # block 3
     keeper.fold(2)
 
-    assert set(keeper.writer.book.accounts) >= {account_id("ann").bytes, account_id("shop").bytes}
+    assert set(keeper.writer.accounts) >= {account_id("ann").bytes, account_id("shop").bytes}
     assert keeper.post(a_transfer("t4", "ann", "shop", 31)) == ["exceeds_credits"]
     assert keeper.post(a_transfer("t5", "ann", "shop", 30)) == ["created"]
     keeper.fold(4)
@@ -137,7 +137,7 @@ def test_two_batches_of_one_block_see_each_other_and_share_its_time(keeper: Keep
     first = batch_of([a_transfer("t1", "ann", "bob", 100)])
     second = batch_of([a_transfer("t2", "bob", "shop", 60), a_transfer("t3", "ann", "shop", 1)])
     for batch in (first, second):
-        keeper.writer.load(keeper.tx, batch.bodies)
+        keeper.writer.load(keeper.tx, [batch])
 
     codes, made = keeper.writer.decide([first, second], keeper.books.clock.now())
 

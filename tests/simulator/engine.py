@@ -183,7 +183,7 @@ class SimulatedEngine(Actor):
             requests.append(self.waiting.popleft())
         try:
             for request in requests:
-                writer.load(self.world.connection, request.batch.bodies)
+                writer.load(self.world.connection, [request.batch])
             now = self.world.clock.now()
             self.world.misfortune("while deciding")
             answers, made = writer.decide(

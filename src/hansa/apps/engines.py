@@ -24,7 +24,7 @@ def ledger_engines(ctx: Context, *, sign: ledger.Sign | None = None) -> Generato
     should it end or die, this process takes the partition up. sign: signs each block's checkpoint with the city's key.
     Errors: StoreUnavailable.
     """
-    _collect_rarely()
+    collect_rarely()
     keeper = _Keeper(ctx, sign)
     try:
         keeper.take_up_all()
@@ -78,7 +78,7 @@ class _Keeper:
             engine.stop()
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
     """Look for cycles a hundred times less often: a ledger in memory is millions of objects that form none.
 
     With Python's own thresholds, walking through them took a tenth of the engine's time.

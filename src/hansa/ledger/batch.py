@@ -6,13 +6,13 @@ its number among ``RESULTS``, big-endian.
 The records are also a NumPy array, of which whole columns are taken at once: that is where a batch's speed is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import repeat
 from struct import Struct
-from typing import Any
+from typing import Any, overload
 from uuid import UUID
 
 import numpy as np
@@ -96,21 +96,88 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(microseconds=1)
 
 
+_ID_COLUMNS = ("transfer_id", "debit", "credit")
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Transfers in order. refused: those that no ``Body`` can say, by index, with the code that says why."""
 
-    bodies: list[Body]
+    bodies: Sequence[Body]
     records: Records | None = None
     refused: dict[int, ResultCode] = field(default_factory=dict[int, ResultCode])
+    _columns: dict[int, list[bytes]] = field(
+        default_factory=dict[int, list[bytes]], compare=False, repr=False
+    )
 
     def __len__(self) -> int:
         return len(self.bodies)
 
+    def column(self, place: int) -> list[bytes]:
+        """One id of each transfer. place: where it stands in a ``Body``: 0 transfer_id, 1 debit, 2 credit."""
+        found = self._columns.get(place)
+        if found is None:
+            if self.records is None:
+                found = [body[place] for body in self.bodies]  # pyright: ignore[reportAssignmentType]
+            else:
+                found = self.records[_ID_COLUMNS[place]].tolist()
+            self._columns[place] = found  # pyright: ignore[reportArgumentType]
+        return found  # pyright: ignore[reportReturnType]
+
+    @property
+    def has_memos(self) -> bool:
+        if isinstance(self.bodies, RecordBodies):
+            return self.bodies.memos is not None
+        return any(body[12] for body in self.bodies)
+
     @property
     def is_open(self) -> bool:
         """Its last transfer is linked to a next one: whatever is decided after it would be taken for that."""
+        if self.records is not None:
+            return bool(len(self.records) and int(self.records["flags"][-1]) & LINKED)
         return bool(self.bodies and self.bodies[-1][11] & LINKED)
+
+
+class RecordBodies(Sequence[Body]):
+    """The bodies of these records, made when somebody first asks for one: most batches are decided by column.
+
+    memos: of each record; None if all are empty.
+    """
+
+    __slots__ = ("_made", "_memos", "_records")
+
+    def __init__(self, records: Records, memos: Sequence[str] | None = None) -> None:
+        self._records = records
+        self._memos = memos
+        self._made: list[Body] | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Body: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Body]: ...
+    def __getitem__(self, index: int | slice) -> Body | Sequence[Body]:
+        return self._list()[index]
+
+    def __iter__(self) -> Iterator[Body]:
+        return iter(self._list())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._list() == list(other)  # pyright: ignore[reportUnknownArgumentType]
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    @property
+    def memos(self) -> Sequence[str] | None:
+        """The memos alone; None if all are empty."""
+        return self._memos
+
+    def _list(self) -> list[Body]:
+        if self._made is None:
+            self._made = _bodies_of(self._records, self._memos)
+        return self._made
 
 
 def batch_of(transfers: Sequence[Transfer]) -> Batch:
@@ -255,6 +322,7 @@ def parted(batch: Batch, partitions: Sequence[int]) -> dict[int, tuple[Sequence[
     if len(set(partitions)) == 1:
         return {partitions[0]: (range(len(batch)), batch)}
     bodies, records, refused = batch.bodies, batch.records, batch.refused
+    flags: list[int] = [body[11] for body in bodies] if records is None else records["flags"].tolist()
     return {
         partition: (
             indexes,
@@ -264,7 +332,7 @@ def parted(batch: Batch, partitions: Sequence[int]) -> dict[int, tuple[Sequence[
                 {place: refused[index] for place, index in enumerate(indexes) if index in refused},
             ),
         )
-        for partition, indexes in by_partition([body[11] for body in bodies], partitions).items()
+        for partition, indexes in by_partition(flags, partitions).items()
     }
 
 
@@ -318,8 +386,14 @@ def write_batch(batch: Batch, *, partition: int = 0) -> bytes:
     """The batch as bytes, for another process. Errors: an assertion if it holds refused transfers."""
     assert not batch.refused, "what cannot be told cannot be written"
     records = batch.records if batch.records is not None else records_of(batch.bodies, partition)
-    memos = [body[12].encode() for body in batch.bodies if body[12]]
+    memos = [memo.encode() for memo in _memos_of(batch.bodies) if memo]
     return b"".join((_HEADER.pack(MAGIC, len(records)), records.tobytes(), *memos))
+
+
+def _memos_of(bodies: Sequence[Body]) -> Sequence[str]:
+    if isinstance(bodies, RecordBodies):
+        return bodies.memos or ()
+    return [body[12] for body in bodies]
 
 
 def read_batch(data: bytes | memoryview, *, count_max: int) -> Batch:
@@ -342,14 +416,19 @@ def read_batch(data: bytes | memoryview, *, count_max: int) -> Batch:
     event_us = records["event_us"]
     if count and not INSTANT_MIN_US <= int(event_us.min()) <= int(event_us.max()) <= INSTANT_MAX_US:
         raise _bad("event_us", "an instant is not in the years 1 to 9999", "Send microseconds since 1970 UTC")
-    memos = _memos(records["memo_bytes"], bytes(data[end:]))
+    memos = _memos(records["memo_bytes"], bytes(data[end:])) if len(data) > end else None
+    return Batch(RecordBodies(records, memos), records)
+
+
+def _bodies_of(records: Records, memos: Sequence[str] | None) -> list[Body]:
     high: list[int] = records["amount_high"].tolist()
     low: list[int] = records["amount_low"].tolist()
     amounts = [top << 64 | rest for top, rest in zip(high, low, strict=True)] if any(high) else low
     names = ("pending_id", "reference", "event_us", "tag", "timeout_s", "currency", "code", "flags")
-    columns = [records[name].tolist() for name in ("transfer_id", "debit", "credit")]
-    columns += [amounts, *(_column(records[name]) for name in names), memos]
-    return Batch(list(zip(*columns, strict=False)), records)  # a column of one value has no end
+    columns: list[Iterable[Any]] = [records[name].tolist() for name in ("transfer_id", "debit", "credit")]
+    columns += [amounts, *(_column(records[name]) for name in names)]
+    columns.append(repeat("") if memos is None else memos)
+    return list(zip(*columns, strict=False))  # a column of one value has no end
 
 
 def write_results(codes: Sequence[ResultCode]) -> bytes:
@@ -377,8 +456,6 @@ def _column(column: npt.NDArray[Any]) -> Iterable[Any]:
 
 
 def _memos(lengths: npt.NDArray[Any], text: bytes) -> list[str]:
-    if not text:
-        return [""] * len(lengths)
     memos: list[str] = []
     at = 0
     for length in lengths.tolist():

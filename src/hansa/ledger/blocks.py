@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from hansa.ledger.batch import instant_of, microseconds
 from hansa.ledger.model import Block, Head
-from hansa.ledger.rows import Rows, canonical_rows
+from hansa.ledger.rows import Rows, salted_rows
 from hansa.trust import tlog
 
 GENESIS_HASH = bytes(32)
@@ -48,7 +48,8 @@ def seal(
     """
     salt_key = os.urandom(32) if salt_key is None else salt_key
     grown = tree.copy()
-    nodes = grown.append(entries(canonical_rows(rows), salt_key))
+    sha256 = hashlib.sha256
+    nodes = grown.append([sha256(row).digest() for row in salted_rows(rows, salts(salt_key, len(rows)))])
     root = grown.root()
     digest = block_hash(
         head.hash,

@@ -506,8 +506,16 @@ def _write(run: _Run, body: Body, debit: Standing, credit: Standing, released: i
         run.released += [None] * (len(run.rows) - len(run.released))
         run.released.append(released)
     run.rows.append(body)
-    run.sums += debit.sums
-    run.sums += credit.sums
+    run.sums += (
+        debit.debits_pending,
+        debit.debits_posted,
+        debit.credits_pending,
+        debit.credits_posted,
+        credit.debits_pending,
+        credit.debits_posted,
+        credit.credits_pending,
+        credit.credits_posted,
+    )
 
 
 def _compare(book: Book, existing: Body, body: Body) -> ResultCode:

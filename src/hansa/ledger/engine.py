@@ -1,7 +1,8 @@
 """The engine: one partition's writer, kept in memory, committing blocks of whatever arrived meanwhile.
 
     submit -> [decide block n+1 in memory] -> [commit block n] -> answers
-                                                 \\-> every second or so: fold into accounts, holds and entries
+                                                 \\-> every second or so: fold into accounts, holds and entries,
+                                                     or, where very many accounts are touched, into a run
 
 Deciding and committing overlap, so PostgreSQL and Python work at the same time; an answer is given only after the
 commit of all that it rests on. An engine is elected by a lock that dies with its connection, and fenced by the
@@ -15,10 +16,9 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import chain
 from queue import Queue
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ from hansa.kernel import HansaError
 from hansa.ledger import store
 from hansa.ledger.batch import Batch
 from hansa.ledger.blocks import Sign
+from hansa.ledger.folding import Sides, folding, run_rows
 from hansa.ledger.mail import answer_waiting_mail
 from hansa.ledger.model import ResultCode
 from hansa.ledger.store import Deposed
@@ -61,12 +62,18 @@ class Pace:
     """How an engine folds and how much it keeps.
 
     fold_every_s, fold_transfers: fold when the oldest unfolded block is so old, or when so many transfers wait.
-    unfolded_max: take no more while so many transfers wait to be folded. accounts_max: accounts kept in memory.
-    wait_s: how long a batch waits while the database is away before it is told so.
+    fold_accounts, fold_touches: beyond so many touched accounts write a run instead, until there are so many sides of
+    transfers for each of them on average, or ``runs_max`` transfers in runs, or nothing else to do for ``idle_s``.
+    unfolded_max: take no more while so many transfers wait to be folded or for a run. accounts_max: accounts kept in
+    memory. wait_s: how long a batch waits while the database is away before it is told so.
     """
 
     fold_every_s: float = 2.0
     fold_transfers: int = 400_000
+    fold_accounts: int = 50_000
+    fold_touches: int = 16
+    runs_max: int = 4_000_000
+    idle_s: float = 5.0
     unfolded_max: int = 2_000_000
     accounts_max: int = ACCOUNTS_MAX
     block_max: int = BLOCK_MAX
@@ -101,11 +108,12 @@ class _Decided:
 
 @dataclass(slots=True)
 class Figures:
-    """What an engine has done since it began, and how it stands."""
+    """What an engine has done since it began, and how it stands. unfolded: transfers neither folded nor in a run."""
 
     blocks: int = 0
     transfers: int = 0
     folds: int = 0
+    runs: int = 0
     unfolded: int = 0
     waiting: int = 0
     restarts: int = 0
@@ -213,6 +221,12 @@ class Engine:
         session = self._session
         if session is not None:
             session.fold_now()
+
+    def settle(self) -> None:
+        """Have all that is committed now folded or, with very many accounts, in a run, and wait for it."""
+        session = self._session
+        if session is not None:
+            session.settle_now()
 
     @property
     def lives(self) -> bool:
@@ -336,7 +350,8 @@ class _Session:
         self._room = threading.Semaphore(1)
         self._decided: Queue[_Decided | None] = Queue()
         self._lock = threading.Condition()
-        self._folded_news: list[int] = []
+        self._committed_news = 0
+        self._folded_news = 0
         self._turns_given = 0
         self._turns_done = 0
         self._reads: Tx | None = None
@@ -376,9 +391,11 @@ class _Session:
             with self._reads.transaction():
                 self._writer.preload(self._reads)
         engine.figures.unfolded = 0
-        self._folded = head.number
-        self._committed: deque[tuple[int, int, float]] = deque()  # (block, transfers, when), not folded yet
-        self._wanted_fold = 0
+        engine.figures.accounts = len(self._writer.accounts)
+        self._folded = self._settled = head.number
+        self._committed: deque[_Committed] = deque()  # neither folded nor in a run
+        self._in_runs: deque[_Committed] = deque()  # not folded yet
+        self._wanted_fold = self._wanted_settled = 0
         self._ending = False
 
     # --- called by the writer's thread
@@ -401,9 +418,11 @@ class _Session:
         writer, reads = self._writer, self._reads
         assert reads is not None, "the session is open"
         with self._lock:
-            news, self._folded_news = self._folded_news, []
-        for number in news:
-            writer.folded(number)
+            committed, folded = self._committed_news, self._folded_news
+            self._folded_news = 0
+        if folded:
+            writer.folded(folded)
+        writer.committed(committed)
         for request in requests:
             if request.term not in (None, self.term):
                 request.done(StoreUnavailable("The ledger began anew. Send the same request again."))
@@ -413,7 +432,7 @@ class _Session:
             return
         batches = [request.batch for request in requests]
         try:
-            writer.load(reads, list(chain.from_iterable(batch.bodies for batch in batches)))
+            writer.load(reads, batches)
             answers, made = writer.decide(
                 batches, self._engine.serves.clock.now(), expiring=requests[0].expiring
             )
@@ -421,7 +440,7 @@ class _Session:
             for request in requests:
                 request.done(_as_told(error))
             raise
-        self._engine.figures.accounts = len(writer.book.accounts)
+        self._engine.figures.accounts = len(writer.accounts)
         self._decided.put(_Decided(self._turns_given, made, list(zip(requests, answers, strict=True))))
         self._turns_given += 1
 
@@ -503,7 +522,10 @@ class _Session:
                 figures.blocks += 1
                 figures.transfers += made.transfers
                 figures.unfolded += made.transfers
-                self._committed.append((made.number, made.transfers, time.monotonic()))
+                self._committed.append(
+                    _Committed(made.number, made.transfers, time.monotonic(), made.sides, made.holds)
+                )
+                self._committed_news = made.number
             self._lock.notify_all()
         for request, codes in decided.answers:
             request.done(codes if error is None else error)
@@ -512,53 +534,149 @@ class _Session:
 
     def fold_now(self) -> None:
         with self._lock:
-            if not self._committed:
-                return
-            wanted = self._wanted_fold = max(self._wanted_fold, self._committed[-1][0])
+            last = self._last()
+            self._wanted_fold = max(self._wanted_fold, last)
             self._lock.notify_all()
-            while self._folded < wanted and self._error is None:
+            while self._folded < last and self._error is None:
                 self._lock.wait(0.2)
+
+    def settle_now(self) -> None:
+        with self._lock:
+            last = self._last()
+            self._wanted_settled = max(self._wanted_settled, last)
+            self._lock.notify_all()
+            while self._settled < last and self._error is None:
+                self._lock.wait(0.2)
+
+    def _last(self) -> int:
+        """The last block that is committed."""
+        return self._committed[-1].number if self._committed else self._settled
 
     def _fold(self) -> None:
         while True:
             with self._lock:
-                number = self._due()
-                while number is None and self._error is None and not self._ending:
+                step = self._next_step()
+                while step is None and self._error is None and not self._ending:
                     self._lock.wait(0.05)
-                    number = self._due()
-                if number is None:
+                    step = self._next_step()
+                if step is None:
                     return
-            folds = self._folds
-            assert folds is not None, "the session is open"
             try:
-                with folds.transaction():
-                    store.fold(folds, self._engine.partition, previous=self._folded, number=number)
+                step.work(step.blocks)
             except Exception as error:
                 log.exception("Folding partition %s failed.", self._engine.partition)
                 self._break(_as_told(error))
                 return
-            with self._lock:
-                self._folded = number
-                self._folded_news.append(number)
-                while self._committed and self._committed[0][0] <= number:
-                    self._engine.figures.unfolded -= self._committed.popleft()[1]
-                self._engine.figures.folds += 1
-                self._lock.notify_all()
 
-    def _due(self) -> int | None:
-        """Up to which block to fold now, or None. At most about a quarter more than ``fold_transfers`` at a time."""
+    def _next_step(self) -> "_Step | None":
+        """What to fold now, or to write a run of, or None. At most about ``fold_transfers`` of new ones at a time."""
+        pace, unfolded = self._pace, self._engine.figures.unfolded
+        settled = [*self._in_runs]
+        wanted = self._wanted_fold > self._folded
         if not self._committed:
+            if not settled:
+                return None
+            idle = time.monotonic() - settled[-1].since >= pace.fold_every_s + pace.idle_s
+            return _Step(self._fold_blocks, _up_to(settled, pace.fold_transfers)) if wanted or idle else None
+        old = time.monotonic() - self._committed[0].since >= pace.fold_every_s
+        if not (old or unfolded >= pace.fold_transfers or wanted or self._wanted_settled > self._settled):
             return None
-        old = time.monotonic() - self._committed[0][2] >= self._pace.fold_every_s
-        many = self._engine.figures.unfolded >= self._pace.fold_transfers
-        if not old and not many and self._wanted_fold <= self._folded:
-            return None
-        count = 0
-        for number, transfers, _ in self._committed:
-            count += transfers
-            if count >= self._pace.fold_transfers:
-                return number
-        return self._committed[-1][0]
+        new = _up_to(self._committed, pace.fold_transfers)
+        transfers = sum(block.transfers for block in (*settled, *new))
+        accounts = self._writer.accounts.count_touched_after(self._folded)
+        if (
+            wanted
+            or accounts <= max(pace.fold_accounts, 2 * transfers // pace.fold_touches)
+            or any(block.sides is None for block in new)
+        ):
+            return _Step(self._fold_blocks, [*settled, *new])
+        holds = any(
+            block.holds for block in (*settled, *new)
+        )  # they are kept in memory until they are folded
+        if settled and transfers > (pace.runs_max // 8 if holds else pace.runs_max):
+            return _Step(self._fold_blocks, settled)
+        return _Step(self._write_run, new)
+
+    def _fold_blocks(self, blocks: "Sequence[_Committed]") -> None:
+        folds, partition, number = self._folds, self._engine.partition, blocks[-1].number
+        assert folds is not None, "the session is open"
+        known = [(block.number, block.sides) for block in blocks if block.sides is not None]
+        with folds.transaction():
+            if len(known) == len(blocks):
+                store.fold_given(
+                    folds,
+                    partition,
+                    folding(partition, known, self._writer.accounts.ids),
+                    previous=self._folded,
+                    number=number,
+                    holds=any(block.holds for block in blocks),
+                )
+            else:
+                store.fold(folds, partition, previous=self._folded, number=number)
+        with self._lock:
+            self._folded = self._folded_news = number
+            while self._in_runs and self._in_runs[0].number <= number:
+                self._in_runs.popleft()
+            self._settle_up_to(number)
+            self._engine.figures.folds += 1
+            self._lock.notify_all()
+
+    def _write_run(self, blocks: "Sequence[_Committed]") -> None:
+        folds, partition, number = self._folds, self._engine.partition, blocks[-1].number
+        assert folds is not None, "the session is open"
+        known = [(block.number, block.sides) for block in blocks if block.sides is not None]
+        rows = run_rows(partition, number, known, self._writer.accounts.ids)
+        with folds.transaction():
+            store.write_run(
+                folds, partition, rows, previous=self._settled, number=number, folded=self._folded
+            )
+        transfers = sum(block.transfers for block in blocks)
+        with self._lock:
+            in_runs = sum(block.transfers for block in self._in_runs)
+            keep = in_runs + transfers <= self._pace.unfolded_max  # what is known of them takes memory
+            holds = any(block.holds for block in blocks)
+            if keep:
+                self._in_runs += blocks
+            else:
+                self._in_runs.append(_Committed(number, transfers, blocks[-1].since, None, holds))
+            self._settle_up_to(number)
+            self._engine.figures.runs += 1
+            self._lock.notify_all()
+
+    def _settle_up_to(self, number: int) -> None:
+        self._settled = max(self._settled, number)
+        while self._committed and self._committed[0].number <= number:
+            self._engine.figures.unfolded -= self._committed.popleft().transfers
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A block that is durable, and when it came to be so. sides, holds: as in ``Made``."""
+
+    number: int
+    transfers: int
+    since: float
+    sides: Sides | None
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the folder's thread does next."""
+
+    work: "Callable[[Sequence[_Committed]], None]"
+    blocks: "Sequence[_Committed]"
+
+
+def _up_to(blocks: "Iterable[_Committed]", transfers: int) -> "list[_Committed]":
+    """The first of the blocks, until they have so many transfers."""
+    found: list[_Committed] = []
+    for block in blocks:
+        found.append(block)
+        transfers -= block.transfers
+        if transfers <= 0:
+            break
+    return found
 
 
 def _connect(ctx: Context) -> Tx:

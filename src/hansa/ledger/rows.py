@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 import numpy as np
 import numpy.typing as npt
 
-from hansa.ledger.batch import Records, records_of
+from hansa.ledger.batch import RECORD, Records, records_of
 from hansa.ledger.decide import ZERO, Body
 
 COLUMNS: LiteralString = (
@@ -44,7 +44,8 @@ pending_id, reference, tag, timeout_s, currency, code, flags, event_at, booked_a
 class Rows:
     """The rows of one block, in order from position 0, as the decider gave them.
 
-    sums: eight for each row, in the order of ``Decision.sums``. records: the bodies as an array, where there is one.
+    sums: eight for each row, in the order of ``Decision.sums``, one after another or as an array of rows of eight.
+    released: of each row; empty where no row ended a hold. records: the bodies as an array, where there is one.
     """
 
     partition: int
@@ -52,7 +53,7 @@ class Rows:
     booked_us: int
     bodies: Sequence[Body]
     released: Sequence[int | None]
-    sums: Sequence[int]
+    sums: Sequence[int] | npt.NDArray[np.int64]
     records: Records | None = None
 
     def __len__(self) -> int:
@@ -62,6 +63,14 @@ class Rows:
 def canonical_rows(rows: Rows) -> list[bytes]:
     """The bytes of each row that are hashed: `CANON`, then the memo."""
     return plain_canonical_rows(rows) if len(rows) <= FEW else packed_canonical_rows(rows)
+
+
+def salted_rows(rows: Rows, salts: bytes) -> list[bytes]:
+    """The same, each behind its salt of 16 bytes."""
+    if len(rows) > FEW:
+        return packed_canonical_rows(rows, salts)
+    plain = plain_canonical_rows(rows)
+    return [salts[at : at + 16] + row for at, row in zip(range(0, len(salts), 16), plain, strict=True)]
 
 
 def body_of(canon: bytes) -> tuple[tuple[int, int, int, int], Body]:
@@ -118,13 +127,13 @@ def plain_canonical_rows(rows: Rows) -> list[bytes]:
 
 def plain_copy_rows(rows: Rows) -> bytes:
     packed: list[bytes] = []
-    groups = _groups(
-        max(*rows.sums, *(body[3] for body in rows.bodies), *(held or 0 for held in rows.released))
-    )
+    sums = rows.sums if isinstance(rows.sums, Sequence) else rows.sums.ravel().tolist()
+    given = rows.released or [None] * len(rows)
+    groups = _groups(max(*sums, *(body[3] for body in rows.bodies), *(held or 0 for held in given)))
     place = pack(">hihiq", _COLUMN_COUNT, 2, rows.partition, 8, rows.block)
     booked = pack(">iq", 8, rows.booked_us - _POSTGRES_EPOCH_US)
-    for position, (body, released) in enumerate(zip(rows.bodies, rows.released, strict=True)):
-        ddp, dd, dcp, dc, cdp, cd, ccp, cc = rows.sums[position * 8 : position * 8 + 8]
+    for position, (body, released) in enumerate(zip(rows.bodies, given, strict=True)):
+        ddp, dd, dcp, dc, cdp, cd, ccp, cc = sums[position * 8 : position * 8 + 8]
         held = bool(ddp or dcp or cdp or ccp)
         memo = body[12].encode()
         packed += (
@@ -179,16 +188,20 @@ def _groups(most: int) -> int:
 # --- column by column
 
 
-def packed_canonical_rows(rows: Rows) -> list[bytes]:
+def packed_canonical_rows(rows: Rows, before: bytes = b"") -> list[bytes]:
+    """before: 16 bytes for each row, to stand before it; or nothing."""
     records = _records(rows)
-    canon = np.empty(len(rows), _CANON_DTYPE)
+    whole = np.empty(len(rows), _SALTED_DTYPE if before else _UNSALTED_DTYPE)
+    if before:
+        whole["before"] = np.frombuffer(before, "V16")
+    canon = whole["canon"]
     canon["partition"] = rows.partition
     canon["block"] = rows.block
     canon["position"] = np.arange(len(rows))
     for name in _SAME_IN_BOTH:
         canon[name] = records[name]
     canon["booked_us"] = rows.booked_us
-    found: list[bytes] = canon.view(f"V{CANON.size}").tolist()
+    found: list[bytes] = whole.view(f"V{whole.dtype.itemsize}").tolist()
     if records["memo_bytes"].any():
         return [row + body[12].encode() for row, body in zip(found, rows.bodies, strict=True)]
     return found
@@ -198,20 +211,22 @@ def packed_copy_rows(rows: Rows) -> bytes:
     """Errors: OverflowError when a sum does not fit 63 bits; ``plain_copy_rows`` takes those."""
     records = _records(rows)
     count = len(rows)
-    sums = np.frombuffer(array("q", rows.sums), np.int64).reshape(count, 8)
+    sums = sums_array(rows.sums)
     if records["amount_high"].any() or int(records["amount_low"].max()) >= 2**63:
         raise OverflowError
     amounts = records["amount_low"].astype(np.int64)
-    groups = _groups(max(int(sums.max()), int(amounts.max()), *(held or 0 for held in rows.released)))
-    zero = np.zeros(1, "V16")[0]
-    resolves = records["pending_id"] != zero
-    refers = records["reference"] != zero
+    words = records.view(np.uint64).reshape(count, RECORD.itemsize // 8)
+    resolves = (words[:, 8] | words[:, 9]) != 0  # pending_id
+    refers = (words[:, 10] | words[:, 11]) != 0  # reference
+    released = amounts
+    most = max(int(sums.max()), int(amounts.max()))
+    if resolves.any():
+        released = np.fromiter((value or 0 for value in rows.released), np.int64, count)
+        most = max(most, int(released.max()))
+    groups = _groups(most)
     held = sums[:, _PENDING_SUMS].any(axis=1)
     shapes = resolves * _RESOLVES + refers * _REFERS + held * _HELD
     shapes += (records["timeout_s"] != 0) * _TIMED + (records["tag"] != 0) * _TAGGED
-    released = (
-        np.fromiter((value or 0 for value in rows.released), np.int64, count) if resolves.any() else amounts
-    )
     memos = records["memo_bytes"].any()
     found: list[bytes] = [b""] * count
     for shape in np.unique(shapes).tolist():
@@ -235,6 +250,13 @@ def packed_copy_rows(rows: Rows) -> bytes:
     if memos:
         found = [row + body[12].encode() for row, body in zip(found, rows.bodies, strict=True)]
     return b"".join(found)
+
+
+def sums_array(sums: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The sums as rows of eight. Errors: OverflowError when one does not fit 63 bits."""
+    if isinstance(sums, np.ndarray):
+        return sums
+    return np.frombuffer(array("q", sums), np.int64).reshape(len(sums) // 8, 8)
 
 
 def _records(rows: Rows) -> Records:
@@ -262,6 +284,8 @@ _CANON_DTYPE = np.dtype(
         ("booked_us", ">i8"),
     ]
 )
+_SALTED_DTYPE = np.dtype([("before", "V16"), ("canon", _CANON_DTYPE)])
+_UNSALTED_DTYPE = np.dtype([("canon", _CANON_DTYPE)])
 _SAME_IN_BOTH = (
     *("transfer_id", "debit", "credit", "amount_high", "amount_low", "pending_id", "reference", "tag"),
     *("timeout_s", "currency", "code", "flags", "event_us"),

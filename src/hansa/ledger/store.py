@@ -10,17 +10,20 @@ from struct import Struct
 from typing import Any, LiteralString
 from uuid import UUID
 
-from psycopg import adapters
+import numpy as np
+from psycopg import Cursor, adapters
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.errors import UniqueViolation
 from psycopg.pq import Format
 from psycopg.rows import class_row
 
+from hansa.ledger.accounts import LARGE, Accounts
 from hansa.ledger.batch import code_of, microseconds
 from hansa.ledger.blocks import GENESIS_HASH, Sealed
 from hansa.ledger.chart import AccountCode, AccountFlag
 from hansa.ledger.decide import ZERO, Body, Hold, HoldState, Standing
+from hansa.ledger.folding import PLACE_BITS, Folding, bigint_array, uuid_array
 from hansa.ledger.model import (
     Account,
     AccountId,
@@ -42,9 +45,6 @@ from hansa.trust import tlog
 
 BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
 """When a partition's last booking was, before its first."""
-
-POSITION_BITS = 16
-"""A place as one number, as the entries keep it: block * 65,536 + position."""
 
 # --- heads and engines
 
@@ -125,15 +125,26 @@ where path <> '' and (%(path)s = '' or path = %(path)s or path ^@ (%(path)s || '
 group by branch, currency order by branch, currency
 """
 
+# An account's sums are those after its last transfer, if that is not folded; else those of its row.
 BALANCES = """
 with tail as materialized (
-    select account_id, sum(debits_pending) as dp, sum(debits_posted) as d,
-        sum(credits_pending) as cp, sum(credits_posted) as c
-    from ledger.tail_sides where account_id = any(%(ids)s) group by account_id
+    select h.partition, p.account_id, max(p.place) as place
+    from ledger.heads h cross join lateral ledger.tail_places(h.partition, %(ids)s) p group by 1, 2
 )
-select a.account_id, a.debits_pending + coalesce(t.dp, 0), a.debits_posted + coalesce(t.d, 0),
-    a.credits_pending + coalesce(t.cp, 0), a.credits_posted + coalesce(t.c, 0)
-from ledger.accounts a left join tail t using (account_id) where a.account_id = any(%(ids)s)
+select a.account_id,
+    case when t is null then a.debits_pending when t.debit_account = a.account_id
+        then coalesce(t.debit_debits_pending, 0) else coalesce(t.credit_debits_pending, 0) end,
+    case when t is null then a.debits_posted when t.debit_account = a.account_id
+        then t.debit_debits_posted else t.credit_debits_posted end,
+    case when t is null then a.credits_pending when t.debit_account = a.account_id
+        then coalesce(t.debit_credits_pending, 0) else coalesce(t.credit_credits_pending, 0) end,
+    case when t is null then a.credits_posted when t.debit_account = a.account_id
+        then t.debit_credits_posted else t.credit_credits_posted end
+from ledger.accounts a
+    left join tail l on l.partition = a.partition and l.account_id = a.account_id
+    left join ledger.transfers t on t.partition = l.partition
+        and t.block = l.place >> 16 and t.position = (l.place & 65535)::integer
+where a.account_id = any(%(ids)s)
 """
 
 # --- what the decider must know
@@ -143,9 +154,20 @@ select account_id, currency, flags, debits_pending, debits_posted, credits_pendi
 from ledger.accounts where partition = %s and account_id = any(%b)
 """
 
-ALL_STANDINGS = """
+# Accounts whose sums fit a column, as rows of one size; and the others.
+COPY_STANDINGS = """
+copy (
+    select account_id, currency, flags, debits_pending::bigint, debits_posted::bigint,
+        credits_pending::bigint, credits_posted::bigint
+    from ledger.accounts
+    where partition = %s and greatest(debits_pending, debits_posted, credits_pending, credits_posted) < %s limit %s
+) to stdout (format binary)
+"""
+
+LARGE_STANDINGS = """
 select account_id, currency, flags, debits_pending, debits_posted, credits_pending, credits_posted
-from ledger.accounts where partition = %s limit %s
+from ledger.accounts
+where partition = %s and greatest(debits_pending, debits_posted, credits_pending, credits_posted) >= %s limit %s
 """
 
 KNOWN_IDS = "select transfer_id from ledger.transfers where partition = %s and transfer_id = any(%b)"
@@ -187,26 +209,7 @@ LAST_FOLD = "select coalesce(max(number), 0) from ledger.folds where partition =
 
 # One statement adds the blocks after the last fold to everything that is worked out from the journal: the accounts'
 # sums, the lists of their places, the holds; and writes down per currency what was added, which a constraint checks.
-FOLD = """
-with tail as materialized (
-    select block << 16 | position as place, transfer_id, debit_account, credit_account, amount, currency, flags,
-        timeout_s, booked_at, pending_id, released
-    from ledger.transfers where partition = %(partition)s and block > %(previous)s and block <= %(number)s
-), touched as materialized (
-    select account_id, min(place) as first, max(place) as last, array_agg(place) as places
-    from (select debit_account as account_id, place from tail union all select credit_account, place from tail) sides
-    group by account_id
-), stand as (
-    select s.account_id,
-        case when t.debit_account = s.account_id then t.debit_debits_posted else t.credit_debits_posted end as debits,
-        case when t.debit_account = s.account_id then t.debit_credits_posted
-            else t.credit_credits_posted end as credits,
-        coalesce(case when t.debit_account = s.account_id then t.debit_debits_pending
-            else t.credit_debits_pending end, 0) as held_debits,
-        coalesce(case when t.debit_account = s.account_id then t.debit_credits_pending
-            else t.credit_credits_pending end, 0) as held_credits
-    from touched s join ledger.transfers t on t.partition = %(partition)s
-        and t.block = s.last >> 16 and t.position = (s.last & 65535)::integer
+_FOLD_CHANGED: LiteralString = """
 ), changed as (
     update ledger.accounts a
     set debits_posted = s.debits, credits_posted = s.credits,
@@ -215,20 +218,20 @@ with tail as materialized (
     where a.partition = %(partition)s and a.account_id = s.account_id
     returning a.currency, s.debits - old.debits_posted as debits, s.credits - old.credits_posted as credits,
         s.held_debits - old.debits_pending as held_debits, s.held_credits - old.credits_pending as held_credits
-), listed as (
-    insert into ledger.entries (partition, first, account_id, places)
-    select %(partition)s, first, account_id, places from touched
+"""
+
+_FOLD_REST: LiteralString = """
 ), holds as materialized (
     select hold_id, bool_or(opened) as opened, max(expires_at) as expires_at, max(state) as state,
         min(resolved_by::text)::uuid as resolved_by, count(resolved_by) as times
     from (
         select transfer_id as hold_id, true as opened, null::uuid as resolved_by, 0 as state,
             case when timeout_s > 0 then booked_at + timeout_s * interval '1 second' end as expires_at
-        from tail where flags & 2 <> 0
+        from tail where %(holds)s and flags & 2 <> 0
         union all
         select pending_id, false, transfer_id,
             case when flags & 512 <> 0 then 3 when flags & 8 <> 0 then 2 else 1 end, null
-        from tail where pending_id is not null
+        from tail where %(holds)s and pending_id is not null
     ) told group by hold_id
 ), opened as (
     insert into ledger.holds (partition, transfer_id, expires_at, state, resolved_by)
@@ -265,6 +268,65 @@ with tail as materialized (
 )
 select transfers, coalesce((select bool_or(closing) from moves), false) from fold
 """
+
+FOLD: LiteralString = (
+    """
+with tail as materialized (
+    select block << 16 | position as place, transfer_id, debit_account, credit_account, amount, currency, flags,
+        timeout_s, booked_at, pending_id, released
+    from ledger.transfers where partition = %(partition)s and block > %(previous)s and block <= %(number)s
+), touched as materialized (
+    select account_id, min(place) as first, max(place) as last, array_agg(place) as places
+    from (select debit_account as account_id, place from tail union all select credit_account, place from tail) sides
+    group by account_id
+), stand as (
+    select s.account_id,
+        case when t.debit_account = s.account_id then t.debit_debits_posted else t.credit_debits_posted end as debits,
+        case when t.debit_account = s.account_id then t.debit_credits_posted
+            else t.credit_credits_posted end as credits,
+        coalesce(case when t.debit_account = s.account_id then t.debit_debits_pending
+            else t.credit_debits_pending end, 0) as held_debits,
+        coalesce(case when t.debit_account = s.account_id then t.debit_credits_pending
+            else t.credit_credits_pending end, 0) as held_credits
+    from touched s join ledger.transfers t on t.partition = %(partition)s
+        and t.block = s.last >> 16 and t.position = (s.last & 65535)::integer
+"""
+    + _FOLD_CHANGED
+    + """
+), listed as (
+    insert into ledger.entries (partition, first, account_id, places)
+    select %(partition)s, first, account_id, places from touched
+"""
+    + _FOLD_REST
+)
+
+# The same, when the writer still knows what its blocks did: then nothing has to be worked out from the rows but what
+# they are checked by. The lists of places go in by COPY, before.
+FOLD_GIVEN: LiteralString = (
+    """
+with tail as not materialized (
+    select transfer_id, amount, currency, flags, timeout_s, booked_at, pending_id, released
+    from ledger.transfers where partition = %(partition)s and block > %(previous)s and block <= %(number)s
+), touched as materialized (
+    select * from unnest(%(ids)s, %(sums_0)s, %(sums_1)s, %(sums_2)s, %(sums_3)s)
+        as given (account_id, held_debits, debits, held_credits, credits)
+), stand as (
+    select account_id, debits, credits, held_debits, held_credits from touched
+"""
+    + _FOLD_CHANGED
+    + _FOLD_REST
+)
+
+COPY_ENTRIES = "copy ledger.entries (partition, account_id, first, places) from stdin (format binary)"
+
+INSERT_RUN = "insert into ledger.runs (partition, number, previous) values (%s, %s, %s)"
+COPY_RUN = (
+    "copy ledger.run_places (partition, bucket, number, account_ids, places) from stdin (format binary)"
+)
+FORGET_RUNS = (
+    "delete from ledger.run_places where partition = %s and number <= %s",
+    "delete from ledger.runs where partition = %s and number <= %s",
+)
 
 # Accounts that a closing hold closed, or its release opened again: the last of them counts.
 FOLD_CLOSED = """
@@ -312,8 +374,8 @@ ENTRIES: LiteralString = (
     " union all (select places from ledger.entries where partition = %(partition)s"
     " and account_id = %(account)s and first > %(after)s order by first limit %(limit)s)"
     ") e cross join lateral unnest(e.places) as u (place) where place > %(after)s"
-    " union all select place from ledger.tail_sides where partition = %(partition)s"
-    " and account_id = %(account)s and place > %(after)s"
+    " union all select place from ledger.tail_places(%(partition)s::smallint, array[%(account)s])"
+    " where place > %(after)s"
     ") found order by place limit %(limit)s) p" + _AT_PLACES + " order by p.place"
 )
 
@@ -322,14 +384,14 @@ ENTRIES_NEWEST_FIRST: LiteralString = (
     "select place from (select places from ledger.entries where partition = %(partition)s"
     " and account_id = %(account)s and first < %(after)s order by first desc limit %(limit)s"
     ") e cross join lateral unnest(e.places) as u (place) where place < %(after)s"
-    " union all select place from ledger.tail_sides where partition = %(partition)s"
-    " and account_id = %(account)s and place < %(after)s"
+    " union all select place from ledger.tail_places(%(partition)s::smallint, array[%(account)s])"
+    " where place < %(after)s"
     ") found order by place desc limit %(limit)s) p" + _AT_PLACES + " order by p.place desc"
 )
 
 POSTINGS: LiteralString = (
-    "with tail as materialized (select account_id, place from ledger.tail_sides where partition = %(partition)s"
-    " and account_id = any(%(accounts)s) and place > %(after)s and place <= %(to)s)"
+    "with tail as materialized (select account_id, place"
+    " from ledger.tail_places(%(partition)s::smallint, %(accounts)s) where place > %(after)s and place <= %(to)s)"
     " select p.account_id, " + _T_COLUMNS + " from (select account_id, place from ("
     "select a.account_id, u.place from unnest(%(accounts)s::uuid[]) as a (account_id)"
     " cross join lateral ((select places from ledger.entries e where e.partition = %(partition)s"
@@ -365,8 +427,8 @@ _SIDE_SUMS: LiteralString = (
 )
 
 BALANCES_AT_BLOCK: LiteralString = (
-    "with tail as materialized (select account_id, max(place) as place from ledger.tail_sides"
-    " where partition = %(partition)s and account_id = any(%(accounts)s) and place <= %(last)s group by account_id)"
+    "with tail as materialized (select account_id, max(place) as place"
+    " from ledger.tail_places(%(partition)s::smallint, %(accounts)s) where place <= %(last)s group by account_id)"
     " select a.account_id, "
     + _SIDE_SUMS
     + " from (select %(partition)s::smallint as partition, account_id, %(last)s::bigint as last"
@@ -608,6 +670,8 @@ order by transfer_id limit 100
 # --- rebuilding
 
 FORGET_FOLDED = (
+    "delete from ledger.run_places where partition = %(partition)s",
+    "delete from ledger.runs where partition = %(partition)s",
     "delete from ledger.fold_totals where partition = %(partition)s",
     "delete from ledger.folds where partition = %(partition)s",
     "delete from ledger.entries where partition = %(partition)s",
@@ -796,12 +860,45 @@ def load_standings(tx: Tx, partition: int, account_ids: Iterable[bytes]) -> dict
     return {row[0].bytes: _standing(row) for row in cursor}
 
 
-def read_standings(tx: Tx, partition: int, limit: int) -> Iterator[tuple[bytes, Standing]]:
-    """Accounts of a partition as of the last fold, streamed."""
-    with tx.cursor("ledger_standings", binary=True) as cursor:
-        cursor.itersize = 20_000
-        for row in cursor.execute(ALL_STANDINGS, (partition, limit)):
-            yield row[0].bytes, _standing(row)
+_STANDING = np.dtype(
+    [
+        ("columns", ">i2"),
+        ("id_size", ">i4"),
+        ("id", "V16"),
+        ("currency_size", ">i4"),
+        ("currency", "S3"),
+        ("flags_size", ">i4"),
+        ("flags", ">i2"),
+        ("sums", [("size", ">i4"), ("sum", ">i8")], 4),
+    ]
+)
+_STANDINGS_AT_ONCE = 50_000
+
+
+def read_standings(tx: Tx, partition: int, accounts: Accounts, limit: int) -> None:
+    """Bring up to ``limit`` accounts of a partition in, as of the last fold, but for those that are there already."""
+    rows: list[bytes] = []
+
+    def bring_in() -> None:
+        found = np.frombuffer(b"".join(rows), _STANDING)
+        rows.clear()
+        if len(accounts):
+            found = found[[account_id not in accounts for account_id in found["id"].tolist()]]
+        accounts.add_columns(found["id"], found["currency"], found["flags"], found["sums"]["sum"])
+
+    with tx.cursor().copy(COPY_STANDINGS, (partition, LARGE, limit)) as copy:
+        for data in copy:
+            row = bytes(data)
+            if len(row) > _STANDING.itemsize:  # the first comes with the format's header
+                row = row[-_STANDING.itemsize :]
+            if len(row) == _STANDING.itemsize:
+                rows.append(row)
+            if len(rows) == _STANDINGS_AT_ONCE:
+                bring_in()
+    bring_in()
+    large = tx.cursor(binary=True).execute(LARGE_STANDINGS, (partition, LARGE, limit))
+    found = {row[0].bytes: _standing(row) for row in large}
+    accounts.add({one: standing for one, standing in found.items() if one not in accounts})
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
@@ -865,6 +962,33 @@ _UUID = adapters.types["uuid"].oid
 _ARRAY_HEAD = Struct(">iiIii")
 _NO_IDS = Struct(">iiI").pack(0, 0, _UUID)
 adapters.register_dumper(UuidArray, _UuidArrayDumper)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayBytes:
+    """An array of bigint that is a parameter's bytes already."""
+
+    data: bytes
+
+
+class UuidArrayBytes(ArrayBytes):
+    """The same, of uuid."""
+
+
+class _BigintArrayBytesDumper(Dumper):
+    format = Format.BINARY
+    oid = adapters.types["int8"].array_oid
+
+    def dump(self, obj: ArrayBytes) -> Buffer:
+        return obj.data
+
+
+class _UuidArrayBytesDumper(_BigintArrayBytesDumper):
+    oid = adapters.types["uuid"].array_oid
+
+
+adapters.register_dumper(ArrayBytes, _BigintArrayBytesDumper)
+adapters.register_dumper(UuidArrayBytes, _UuidArrayBytesDumper)
 
 
 def _uuids(ids: Iterable[bytes]) -> UuidArray:
@@ -954,16 +1078,53 @@ def fold(tx: Tx, partition: int, *, previous: int, number: int) -> int:
 
     Errors: Deposed if another has folded after ``previous``; then the transaction must be given up.
     """
+    _begin_fold(tx, partition, previous)
+    tx.execute("set local enable_mergejoin = off")
+    given = {"partition": partition, "previous": previous, "number": number, "holds": True}
+    return _end_fold(tx, tx.execute(FOLD, given), partition, previous, number)
+
+
+def fold_given(tx: Tx, partition: int, folding: Folding, *, previous: int, number: int, holds: bool) -> int:
+    """The same, with what the writer knows. holds: whether these blocks opened or ended any.
+
+    Errors: Deposed if another has folded after ``previous``; then the transaction must be given up.
+    """
+    _begin_fold(tx, partition, previous)
+    with tx.cursor().copy(COPY_ENTRIES) as copy:
+        copy.write(b"".join((COPY_HEADER, folding.entries, COPY_TRAILER)))
+    sums = {f"sums_{number}": ArrayBytes(bigint_array(folding.sums[:, number])) for number in range(4)}
+    given = {"partition": partition, "previous": previous, "number": number, "holds": holds}
+    ids = UuidArrayBytes(uuid_array(folding.ids))
+    return _end_fold(tx, tx.execute(FOLD_GIVEN, given | sums | {"ids": ids}), partition, previous, number)
+
+
+def _begin_fold(tx: Tx, partition: int, previous: int) -> None:
     if lock_fold(tx, partition, previous) != previous:
         raise Deposed
     tx.execute("set local work_mem = '256MB'")
-    tx.execute("set local enable_mergejoin = off")
-    row = tx.execute(FOLD, {"partition": partition, "previous": previous, "number": number}).fetchone()
+
+
+def _end_fold(tx: Tx, folded: Cursor[Any], partition: int, previous: int, number: int) -> int:
+    row = folded.fetchone()
     assert row is not None, "a fold inserts one row"
     transfers, closing = row
     if closing:
         tx.execute(FOLD_CLOSED, {"partition": partition, "previous": previous, "number": number})
+    for statement in FORGET_RUNS:
+        tx.execute(statement, (partition, number))
     return transfers
+
+
+def write_run(tx: Tx, partition: int, rows: bytes, *, previous: int, number: int, folded: int) -> None:
+    """Keep where in the blocks after ``previous`` up to ``number`` which accounts are. rows: of COPY.
+
+    folded: the last fold. Errors: Deposed if another has folded since; then the transaction must be given up.
+    """
+    if lock_fold(tx, partition, folded) != folded:
+        raise Deposed
+    tx.execute(INSERT_RUN, (partition, number, previous))
+    with tx.cursor().copy(COPY_RUN) as copy:
+        copy.write(b"".join((COPY_HEADER, rows, COPY_TRAILER)))
 
 
 def forget_folded(tx: Tx, partition: int) -> None:
@@ -982,12 +1143,12 @@ def find_transfer(tx: Tx, transfer_id: TransferId) -> Booked | None:
 
 def place_number(place: Place) -> int:
     """A place as the entries keep it."""
-    return (place.block << POSITION_BITS) + place.position
+    return (place.block << PLACE_BITS) + place.position
 
 
 def last_place(block: int) -> int:
     """The last place that a block could have, as a number."""
-    return (block << POSITION_BITS) | (1 << POSITION_BITS) - 1
+    return (block << PLACE_BITS) | (1 << PLACE_BITS) - 1
 
 
 def list_entries(tx: Tx, account: Account, *, after: int, limit: int, newest_first: bool) -> list[Entry]:

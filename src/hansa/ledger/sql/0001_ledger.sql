@@ -161,6 +161,30 @@ create table ledger.entries (
 );
 alter table ledger.entries alter places set storage external; -- to compress them costs more than they are worth
 
+-- Where very many accounts are touched a time or two each, folding them costs more than booking. A run keeps where in
+-- its blocks which accounts are, one row for each bucket of accounts, until they are folded; then it goes.
+create table ledger.runs (
+    partition smallint not null references ledger.heads,
+    number bigint not null,                          -- its last block
+    previous bigint not null check (previous >= 0 and previous < number),
+    primary key (partition, number)
+);
+
+create function ledger.bucket_of(account_id uuid) returns smallint immutable strict parallel safe language sql
+    return ((get_byte(uuid_send(account_id), 14) & 15) << 8 | get_byte(uuid_send(account_id), 15))::smallint;
+
+create table ledger.run_places (
+    partition smallint not null,
+    bucket smallint not null check (bucket between 0 and 4095),
+    number bigint not null,
+    account_ids uuid[] not null,
+    places bigint[] not null,
+    primary key (partition, bucket, number),
+    check (cardinality(account_ids) = cardinality(places))
+);
+alter table ledger.run_places alter account_ids set storage external, alter places set storage external;
+create index run_places_number on ledger.run_places (partition, number);
+
 -- Holds, as of the last fold. The facts are the transfers; this row says how the hold ended (state 0 open, 1 posted,
 -- 2 voided, 3 expired) so that open ones can be found by their time.
 create table ledger.holds (
@@ -192,6 +216,28 @@ from ledger.heads h
         select coalesce(max(f.number), 0) as folded from ledger.folds f where f.partition = h.partition
     ) f
     join ledger.transfers t on t.partition = h.partition and t.block > f.folded;
+
+-- Where these accounts' transfers that are not folded stand: out of the runs, and row by row in the blocks after them.
+create function ledger.tail_places(in_partition smallint, account_ids uuid[])
+returns table (account_id uuid, place bigint) stable language sql as $$
+    select p.account_id, p.place
+    from (select distinct ledger.bucket_of(one) as bucket from unnest(account_ids) as one) b
+        join ledger.run_places r on r.partition = in_partition and r.bucket = b.bucket
+        cross join lateral unnest(r.account_ids, r.places) as p (account_id, place)
+    where p.account_id = any(account_ids)
+        and p.place > coalesce((select max(number) from ledger.folds where partition = in_partition), 0) << 16 | 65535
+    union all
+    select side.account_id, t.block << 16 | t.position
+    from (
+        select greatest(
+            (select max(f.number) from ledger.folds f where f.partition = in_partition),
+            (select max(r.number) from ledger.runs r where r.partition = in_partition), 0) as number
+        ) as read
+        join ledger.transfers t on t.partition = in_partition and t.block > read.number
+        cross join lateral (values (t.debit_account), (t.credit_account)) as side (account_id)
+    where (t.debit_account = any(account_ids) or t.credit_account = any(account_ids))
+        and side.account_id = any(account_ids)
+$$;
 
 -- Each side of each of those rows: what it adds to its account.
 create view ledger.tail_sides as
