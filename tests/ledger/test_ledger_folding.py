@@ -160,6 +160,31 @@ def test_every_reading_is_the_same_from_rows_from_runs_and_folded(books: Books, 
     assert in_runs["verify"] == folded["verify"] == []
 
 
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "delete from ledger.run_places where ctid = (select min(ctid) from ledger.run_places)",
+        "delete from ledger.runs where number = (select min(number) from ledger.runs)",
+        "update ledger.run_places set places[1] = places[1] + 1",
+        "update ledger.run_places set account_ids[1] = gen_random_uuid()",
+        "update ledger.run_places set bucket = (bucket + 1) % 4096 where number = (select min(number) from ledger.runs)",
+        "update ledger.runs set previous = previous - 1",
+        "update ledger.runs set number = number + 7 where number = (select max(number) from ledger.runs)",
+        "insert into ledger.runs values (0, 4000, 3999)",
+        "update ledger.run_places set places = places || places[1], account_ids = account_ids || account_ids[1]",
+    ],
+)
+def test_a_run_that_was_tampered_with_is_found(books: Books, running: Engine, tampering: str) -> None:
+    for day in ("mon", "tue"):
+        books.post(*a_day(random.Random(8), day))
+        running.settle()
+    with books.ctx.tx() as tx, tx.transaction(force_rollback=True):
+        assert ledger.verify(tx) == []
+        tx.execute(tampering)  # type: ignore[arg-type]
+
+        assert {finding.what for finding in ledger.verify(tx)} >= {"the run is not of its blocks' transfers"}
+
+
 def test_runs_are_folded_in_quiet_times_and_when_there_are_too_many(books: Books) -> None:
     quiet = Pace(fold_every_s=0.02, fold_accounts=0, fold_touches=NEVER, idle_s=0.1)
     crowded = Pace(fold_every_s=0.02, fold_accounts=0, fold_touches=NEVER, idle_s=NEVER, runs_max=800)

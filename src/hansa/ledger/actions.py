@@ -437,6 +437,8 @@ def _verify_partition(tx: Tx, edge: store.Edge) -> Iterator[Finding]:
         yield Finding(
             head.partition, None, f"the lines of account {account_id} are not those of its transfers"
         )
+    for number in store.list_unequal_runs(tx, head.partition):
+        yield Finding(head.partition, number, "the run is not of its blocks' transfers")
     for account_id in store.list_unequal_closed(tx, head.partition):
         yield Finding(head.partition, None, f"account {account_id} is closed, or open, against its journal")
     for level, index in store.list_stray_nodes(tx, head.partition):

@@ -620,6 +620,33 @@ select account_id from spans where first is distinct from least or most >= next
 order by account_id limit 100
 """
 
+# Runs that do not follow on one another from some block up to the head's, or hold other places than the journal.
+UNEQUAL_RUNS = """
+with spans as (
+    select number, previous, lag(number) over (order by number) as before
+    from ledger.runs where partition = %(partition)s
+), told as (
+    select r.number, side.account_id, t.block << 16 | t.position as place
+    from ledger.runs r
+        join ledger.transfers t on t.partition = r.partition and t.block > r.previous and t.block <= r.number
+        cross join lateral (values (t.debit_account), (t.credit_account)) as side (account_id)
+    where r.partition = %(partition)s
+), kept as (
+    select r.number, u.account_id, u.place
+    from ledger.run_places r cross join lateral unnest(r.account_ids, r.places) as u (account_id, place)
+    where r.partition = %(partition)s and r.bucket = ledger.bucket_of(u.account_id)
+)
+select number from spans where previous <> before
+    or number > (select h.number from ledger.heads h where h.partition = %(partition)s)
+    or (before is null and previous > coalesce((select max(number) from ledger.folds where partition = %(partition)s), 0))
+union
+select number from ((table told except all table kept) union all (table kept except all table told)) unlike
+union
+select number from ledger.run_places p where partition = %(partition)s
+    and not exists (select from ledger.runs r where r.partition = p.partition and r.number = p.number)
+order by number limit 100
+"""
+
 UNEQUAL_CLOSED = """
 with folded as materialized (
     select coalesce(max(number), 0) as number from ledger.folds where partition = %(partition)s
@@ -1336,6 +1363,10 @@ def list_unequal_folds(tx: Tx, partition: int) -> list[int]:
 
 def list_unequal_places(tx: Tx, partition: int) -> list[UUID]:
     return [row[0] for row in tx.execute(UNEQUAL_PLACES, {"partition": partition})]
+
+
+def list_unequal_runs(tx: Tx, partition: int) -> list[int]:
+    return [row[0] for row in tx.execute(UNEQUAL_RUNS, {"partition": partition})]
 
 
 def list_unequal_closed(tx: Tx, partition: int) -> list[UUID]:
