@@ -95,6 +95,8 @@ def read_trust_list(
 def _trust_list(payload: bytes) -> TrustList:
     try:
         fields = cast(dict[int, Any], cbor_decode(payload))
+        if type(fields) is not dict or set(fields) != {1, 2, 3, 4} or type(fields[4]) is not list:
+            raise ValueError
         return TrustList(
             version=_number(fields[1]),
             issued_at=_instant(fields[2]),

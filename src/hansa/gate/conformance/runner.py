@@ -127,7 +127,7 @@ def run(
     """
     report = Report(len(asked))
     began = time.perf_counter()
-    with _started(program) as verifier:
+    with started(program) as verifier:
         try:
             for number, question in enumerate(asked, 1):
                 asked_at = time.perf_counter()
@@ -153,7 +153,8 @@ def _count(report: Report, question: Question, answer: str) -> None:
 
 
 @contextmanager
-def _started(program: Sequence[str]) -> "Generator[_Verifier]":
+def started(program: Sequence[str]) -> "Generator[Program]":
+    """The program, running; ended at the end. Errors: VerifierFailed when it cannot be started."""
     try:
         process = subprocess.Popen(
             program,
@@ -166,14 +167,14 @@ def _started(program: Sequence[str]) -> "Generator[_Verifier]":
         raise VerifierFailed(
             f"{program[0]} cannot be started: {error.strerror}. Give the path of a program, then its arguments."
         ) from None
-    verifier = _Verifier(process)
+    verifier = Program(process)
     try:
         yield verifier
     finally:
         verifier.end()
 
 
-class _Verifier:
+class Program:
     """A program that answers. Threads read and write its pipes, so that nothing it does can hang the runner."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:

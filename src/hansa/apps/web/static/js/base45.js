@@ -2,6 +2,8 @@
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 
+const VALUES = new Map([...ALPHABET].map((letter, value) => [letter, value]));
+
 /** The text of these bytes: three characters for two bytes, two for a last single one. */
 export function toBase45(bytes) {
   let text = "";
@@ -14,4 +16,23 @@ export function toBase45(bytes) {
     text += ALPHABET[last % 45] + ALPHABET[Math.floor(last / 45)];
   }
   return text;
+}
+
+/** The bytes of this text, or null when it is no base45: each text has one meaning, and each meaning one text. */
+export function fromBase45(text) {
+  if (text.length % 3 === 1) return null;
+  const bytes = new Uint8Array(Math.floor((text.length * 2) / 3));
+  let at = 0;
+  for (let i = 0; i < text.length; i += 3) {
+    const last = i + 2 === text.length;
+    const low = VALUES.get(text[i]);
+    const middle = VALUES.get(text[i + 1]);
+    const high = last ? 0 : VALUES.get(text[i + 2]);
+    if (low === undefined || middle === undefined || high === undefined) return null;
+    const number = low + 45 * middle + 2025 * high;
+    if (number > (last ? 0xff : 0xffff)) return null;
+    if (!last) bytes[at++] = number >> 8;
+    bytes[at++] = number & 0xff;
+  }
+  return bytes;
 }

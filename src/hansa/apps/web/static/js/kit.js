@@ -1,0 +1,42 @@
+// Answers the questions of the conformance kit (docs/ride-code/conformance.md) with the gate of verify.js.
+
+import { fromHex, Gate, readTrustList, Refused } from "./verify.js";
+
+/** A verifier that starts knowing nothing. answer: { id, reason } to a question of the kit. */
+export function makeVerifier() {
+  const gates = new Map();
+  const roots = new Map();
+
+  const ask = {
+    async gate({ gate, product, action, cell, root, trust_list, deny_list, now }) {
+      roots.set(gate, fromHex(root));
+      const trustList = await readTrustList(fromHex(trust_list), fromHex(root), { now });
+      const denyList = { version: deny_list.version, ctis: new Set(deny_list.ctis) };
+      gates.set(gate, new Gate({ product, action, cell: fromHex(cell) }, { trustList, denyList }));
+      return "ok";
+    },
+    async trust_list({ gate, trust_list, now }) {
+      const { version } = gates.get(gate).trustList;
+      const list = await readTrustList(fromHex(trust_list), roots.get(gate), { now, newerThan: version });
+      gates.get(gate).useTrustList(list);
+      return "ok";
+    },
+    async deny_list({ gate, version, added }) {
+      gates.get(gate).addDenied(version, added);
+      return "ok";
+    },
+    async show({ gate, text, now, challenge, online }) {
+      const digits = challenge === null ? null : Number(challenge);
+      return (await gates.get(gate).decide(text, { now, challenge: digits, online })).reason;
+    },
+  };
+
+  return async function answer(question) {
+    try {
+      return { id: question.id, reason: await ask[question.do](question) };
+    } catch (error) {
+      if (error instanceof Refused) return { id: question.id, reason: error.reason };
+      throw error;
+    }
+  };
+}
