@@ -361,6 +361,8 @@ class _Session:
             try:
                 self._lanes += [_connect(engine.serves) for _ in range(LANES - 1)]
                 self._reads, self._folds = _connect(engine.serves), _connect(engine.serves)
+                for lane in self._lanes:
+                    store.prepare_commits(lane)
                 # While statistics are young, a plan made for one array of ids reads a whole index, not each by itself.
                 self._reads.execute("set plan_cache_mode to 'force_generic_plan'")
                 self._take_over()
@@ -496,9 +498,7 @@ class _Session:
                     self._wait_for_turn(decided)
                     self._room.release()
                     if made is not None:
-                        with lane.transaction():
-                            store.write_rows(lane, made.sealed, made.rows)
-                            store.move_head(lane, made.sealed, term=self.term)
+                        store.commit_block(lane, made.sealed, made.rows, term=self.term)
                     else:  # a refusal rests on the book too, which is worth nothing once another is the writer
                         store.check_term(lane, self._engine.partition, self.term)
             except Exception as error:
