@@ -249,7 +249,7 @@ def wire(records: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Booked:
-    """How long it took, all in all. left: transfers not folded when the last was durable; fold_s: to fold them."""
+    """How long it took, all in all. left: transfers not settled when the last was durable; fold_s: to settle them."""
 
     transfers: int
     seconds: float
@@ -262,7 +262,7 @@ class Booked:
 
 
 def book(town: Town, wires: Sequence[bytes]) -> Booked:
-    """Book all of these, from the first byte read to the last transfer durable and folded; none may be refused."""
+    """Book all of these, from the first byte read to the last transfer durable and settled; none may be refused."""
     gc.collect()
     engine, places = town.engine, threading.Semaphore(IN_FLIGHT)
     wrong: list[object] = []
