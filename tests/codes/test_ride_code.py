@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import segno
@@ -39,6 +40,7 @@ from hansa.codes import (
 from hansa.codes.cose import EDDSA, ES256, to_be_signed
 from hansa.codes.ride import _fault, read_code, scope_bytes
 from hansa.codes.vectors import FILE, example_device, example_issuer, vectors
+from hansa.codes.worked_example import worked_example
 from hansa.kernel import InvalidInput
 
 NOW = datetime(2026, 11, 17, 12, tzinfo=UTC)
@@ -480,3 +482,20 @@ def test_a_scope_is_five_bytes() -> None:
     assert not Scope("adult", ("metro",), (), 0).allows("bus")
     assert not Scope("adult", ("metro",), ("bus",), 0).allows("metro")
     assert Scope("adult", ("parking",), ("bus",), 0).allows("parking")
+
+
+def test_the_worked_example_of_the_specification_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "ride-code" / "example.md"
+
+    assert page.read_text(encoding="utf-8") == worked_example(), (
+        "run: python -m hansa.codes.worked_example docs/ride-code/example.md"
+    )
+    assert json.loads(FILE.read_text())["codes"][0]["text"] in page.read_text(encoding="utf-8").replace(
+        "\n", ""
+    )
+
+
+def test_the_specification_names_every_reason() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "ride-code" / "verifying.md").read_text(encoding="utf-8")
+
+    assert [name for name in REASONS if f"`{name}`" not in told] == []
