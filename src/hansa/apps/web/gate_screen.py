@@ -140,8 +140,12 @@ def _hand_in(site: Site, gate_id: str) -> None:
 
 def _screen(site: Site, gate_id: str, answer: GateAnswer | None) -> Response[str]:
     with site.ctx.tx() as tx:
-        view = _view(Places(tx), trust.get_gate(tx, gate_id))
-    return page("gate/screen.html", gate=view, answer=answer, now=site.ctx.clock.now())
+        record = trust.get_gate(tx, gate_id)
+        view = _view(Places(tx), record)
+    root = site.keys.league_root().public_key().public_bytes_raw().hex()
+    return page(
+        "gate/screen.html", gate=view, record=record, root=root, answer=answer, now=site.ctx.clock.now()
+    )
 
 
 def _gates_of(tx: Tx, city_id: str) -> list[GateView]:

@@ -1,5 +1,7 @@
 // The gate's screen: reads codes from the camera or from the field, and shows what the gate says to each.
 
+import { startChecking } from "./gate-check.js";
+
 const screen = document.querySelector("[data-gate]");
 const part = (name) => screen.querySelector(`[data-${name}]`);
 const form = part("form");
@@ -9,6 +11,8 @@ const SAME_CODE_MS = 4000; // a phone held still before the camera is one code, 
 let clockAhead = Date.parse(part("time").getAttribute("datetime")) - Date.now();
 let lastText = "";
 let lastAt = 0;
+const check = startChecking(screen.dataset);
+const MEMORY = ["ok", "replay", "offline_cap"]; // only the gate's own program knows which of these it is
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -17,6 +21,7 @@ form.addEventListener("submit", (event) => {
 
 async function read(text) {
   if (!text) return;
+  const found = check(text, (Date.now() + clockAhead) / 1000);
   try {
     const answer = await fetch(form.dataset.read, {
       method: "POST",
@@ -28,9 +33,20 @@ async function read(text) {
     clockAhead = Date.parse(said.gate_time) - Date.now();
     show(said);
     field.value = "";
+    tellIfOdd(said.reason, await found);
   } catch {
-    show({ accepted: false, title: "No answer", words: "This page cannot reach its gate. Is Hansa running?" });
+    const reason = (await found) ?? "";
+    const words = "This page cannot reach its gate, so nothing opens. Is Hansa running?";
+    const code = { "": "", ok: " The code itself is good." }[reason] ?? " The code itself is refused, too.";
+    show({ accepted: false, title: "No answer", words: words + code, reason: reason === "ok" ? "" : reason });
   }
+}
+
+/** Two verifiers that disagree are a fault of one of them: somebody should know. */
+function tellIfOdd(said, found) {
+  const same = said === found || (MEMORY.includes(said) && MEMORY.includes(found));
+  part("reason").dataset.found = found ?? "";
+  if (found !== null && !same) part("reason").textContent = `${said}, but this page finds: ${found}`;
 }
 
 function show(said) {

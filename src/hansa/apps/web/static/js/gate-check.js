@@ -1,0 +1,47 @@
+// What the gate's screen finds out by itself: the lists as anybody may fetch them, and the verifier of verify.js. The
+// gate's own program decides, for it remembers what was shown before; this page tells when the two disagree, and what
+// is wrong with a code while the program cannot be reached.
+
+import { fromHex, readTrustList, Refused, verifyCode } from "./verify.js";
+
+const FRESHEN_EVERY = 60_000;
+
+/** Begin to hold the lists; gives check(text, now), which answers "ok", a reason, or null while there is no list yet. */
+export function startChecking({ root, product, cell }) {
+  let trustList = null;
+  let denyList = { version: 0, ctis: new Set() };
+
+  async function freshen() {
+    try {
+      const [signed, denied] = await Promise.all([
+        get("/v1/trust-list").then((answer) => answer.arrayBuffer()),
+        get(`/v1/deny-list?since=${denyList.version}`).then((answer) => answer.json()),
+      ]);
+      denyList = { version: denied.version, ctis: new Set([...denyList.ctis, ...denied.added]) };
+      const now = Date.now() / 1000;
+      const newerThan = trustList?.version ?? -1;
+      trustList = await readTrustList(new Uint8Array(signed), fromHex(root), { now, newerThan });
+    } catch {
+      // without network, or nothing newer: the lists in hand serve until they end
+    }
+  }
+
+  freshen();
+  setInterval(freshen, FRESHEN_EVERY);
+
+  return async function check(text, now) {
+    if (trustList === null) return null;
+    try {
+      await verifyCode(text, { trustList, denyList, product, cell: fromHex(cell), now, challenge: null });
+      return "ok";
+    } catch (error) {
+      return error instanceof Refused ? error.reason : null;
+    }
+  };
+}
+
+async function get(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
+  return answer;
+}
