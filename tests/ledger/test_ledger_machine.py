@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hansa import ledger
 from hansa.kernel import FixedClock
 from hansa.ledger import Account, AccountCode, Engine, Transfer, TransferFlag
+from hansa.ledger.store import BEFORE_ALL
 from hansa.store import Context
 from ledger.books import LIMITS, MORNING, account_id
 from ledger.engines import BUSY, HELD_OFF, another_process, crash, stand
@@ -32,7 +33,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.partition = next(PARTITIONS)
         assert isinstance(self.ctx.clock, FixedClock)
         self.clock = self.ctx.clock
-        self.clock.at = self.booked_at = MORNING
+        self.clock.at = MORNING
+        self.booked_at = BEFORE_ALL
         self.model: Model = a_model()
         self.engine: Engine | None = None
         self.ids = {account_id(name): account_id(f"{name} of {self.partition}") for name in ACCOUNTS}

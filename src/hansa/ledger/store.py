@@ -132,7 +132,9 @@ group by branch, currency order by branch, currency
 BALANCES = """
 with tail as materialized (
     select h.partition, p.account_id, max(p.place) as place
-    from ledger.heads h cross join lateral ledger.tail_places(h.partition, %(ids)s) p group by 1, 2
+    from (select distinct partition from ledger.accounts where account_id = any(%(ids)s)) h
+        cross join lateral ledger.tail_places(h.partition, %(ids)s) p
+    group by 1, 2
 )
 select a.account_id,
     case when t is null then a.debits_pending when t.debit_account = a.account_id
