@@ -212,8 +212,7 @@ def test_transfers_and_holds_leave_the_book_once_they_are_folded(books: Books) -
         books.post(a_transfer("next", "bank", "ann", 1))
 
         book = the_book(engine)
-        assert list(book.transfers) == [transfer_id("next").bytes]
-        assert not book.holds
+        assert not book.transfers and not book.holds
         assert books.post(an_end("late", "void of:ended-3"), an_end("kept", "void of:kept-3")) == [
             "pending_transfer_already_posted",
             "created",
@@ -223,7 +222,7 @@ def test_transfers_and_holds_leave_the_book_once_they_are_folded(books: Books) -
             "exists_with_different_amount",
         ]
         assert books.post(an_end("end-4", "post of:ended-4")) == ["exists"]
-        assert {*book.transfers} == {transfer_id(name).bytes for name in ("next", "kept", "kept-3")}
+        assert {*book.transfers} == {transfer_id(name).bytes for name in ("kept", "kept-3")}
     books.verify()
 
 

@@ -246,6 +246,8 @@ def not_canonical(bench: Bench) -> Iterator[Question]:
         ("a great length", b"\x84\x5b" + b"\xff" * 8, "malformed"),
         ("a great array", b"\x9b" + b"\xff" * 8, "malformed"),
         ("arrays in arrays", b"\x81" * 300, "malformed"),
+        ("eight arrays around a long head", b"\x81" * 8 + b"\x18\x17", "not_canonical"),
+        ("nine arrays around a long head", b"\x81" * 9 + b"\x18\x17", "malformed"),
         ("maps in maps", b"\xa1\x00" * 300, "malformed"),
         ("maps as keys", b"\xa1" * 300, "malformed"),
         ("arrays without a length in arrays", b"\x9f" * 300, "not_canonical"),
