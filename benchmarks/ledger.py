@@ -318,7 +318,9 @@ def measure_many(url: str, size: Size, names: set[str], report: Report) -> None:
             )
             began, runs = time.perf_counter(), many.engine.figures.runs
             many.engine.fold()
-            print(f"{runs} runs were written; folding what is left of them took {time.perf_counter() - began:.1f} s")
+            print(
+                f"{runs} runs were written; folding what is left of them took {time.perf_counter() - began:.1f} s"
+            )
         if "restart_s" in names:
             report.put("restart_s", statistics.median(restarts(many, till, size)), "s")
 

@@ -70,10 +70,16 @@ standings = st.builds(
     st.just(0),
     small,
 )
+
+
+def any_body(
+    number: bytes, debit: bytes, credit: bytes, amount: int, flags: int, timeout_s: int, code: int
+) -> Body:
+    return a_body(number, debit, credit, amount, flags=flags, timeout_s=timeout_s, code=code)
+
+
 bodies = st.builds(
-    lambda number, debit, credit, amount, flags, timeout_s, code: a_body(
-        number, debit, credit, amount, flags=flags, timeout_s=timeout_s, code=code
-    ),
+    any_body,
     st.sampled_from(IDS),
     st.sampled_from(NAMES),
     st.sampled_from(NAMES),
