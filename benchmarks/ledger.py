@@ -496,13 +496,13 @@ def cost_curve(url: str, size: Size) -> list[tuple[int, float]]:
 
 def svg(points: list[tuple[int, float]]) -> str:
     """The points, and a line through the median of each third of a decade."""
-    width, height, left, below = 640, 320, 56, 44
+    width, height, left, below, right = 640, 320, 56, 44, 44
     first = 10 ** math.floor(math.log10(points[0][0]))
-    last = 10 ** math.ceil(math.log10(points[-1][0]))
+    last = max(10 ** math.ceil(math.log10(points[-1][0]) - 0.05), points[-1][0])
     top = math.ceil(max(cost for _, cost in points) / 5) * 5
 
     def x(transfers: float) -> float:
-        return left + (width - left - 20) * math.log(transfers / first) / math.log(last / first)
+        return left + (width - left - right) * math.log(transfers / first) / math.log(last / first)
 
     def y(cost: float) -> float:
         return height - below - (height - below - 20) * cost / top
@@ -521,9 +521,9 @@ def svg(points: list[tuple[int, float]]) -> str:
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
     ]
     for cost in range(0, top + 1, 5):
-        parts.append(f'<path d="M{left} {y(cost):.1f}H{width - 20}" stroke="#ddd"/>')
+        parts.append(f'<path d="M{left} {y(cost):.1f}H{width - right}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 8}" y="{y(cost) + 4:.1f}" text-anchor="end">{cost}</text>')
-    for power in range(round(math.log10(first)), round(math.log10(last)) + 1):
+    for power in range(round(math.log10(first)), math.floor(math.log10(last)) + 1):
         at = x(10**power)
         parts.append(f'<path d="M{at:.1f} 20V{height - below}" stroke="#ddd"/>')
         parts.append(
