@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from browser.conftest import DESK, PHONE, Served
-from hansa import clearing, ledger, settlement
+from hansa import clearing, ledger, settlement, trust
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.kernel import FixedClock
 from web.little_league import BUS, WAY_IN, WAY_OUT, Phone
@@ -29,6 +29,8 @@ def closed(served: Served) -> str:
         clock.at += timedelta(minutes=9)
     clock.at += timedelta(days=2)
     clearing.close_day(ctx, day)
+    with served.ctx.tx() as tx:  # the gate's screen fetches it
+        trust.publish_trust_list(tx, served.league.keys.league_root(), at=served.ctx.clock.now())
     settlement.write_files(ctx, day, served.home / "files")
     return day.isoformat()
 
