@@ -140,3 +140,35 @@ def test_the_writer_says_what_the_model_says(books: Books, monkeypatch: pytest.M
 
 def astuple_of(balance: ledger.Balance) -> tuple[int, int, int, int]:
     return balance.debits_pending, balance.debits_posted, balance.credits_pending, balance.credits_posted
+
+
+@pytest.mark.parametrize("by_wire", [True, False])
+def test_sums_too_large_for_a_column_stand_beside_plain_ones_in_one_block(
+    books: Books, monkeypatch: pytest.MonkeyPatch, by_wire: bool
+) -> None:
+    monkeypatch.setattr(writer, "FEW", 0)
+    monkeypatch.setattr(rows, "FEW", 0)
+    fares = [a_fare(number, "ann", 1, "") for number in range(5)]
+    huge = [
+        a_transfer("huge", "bank", "shop", 2**100, memo="all of it"),
+        a_transfer("more", "bank", "bob", 3),
+    ]
+    later = [a_transfer("later", "ann", "bob", 2)]
+    with books.ctx.tx() as tx:
+        desk = Desk(tx)
+
+        told = desk.post([as_a_batch(some, by_wire) for some in (fares, huge, later)], 0)
+        told += desk.post([as_a_batch([*fares, a_fare(9, "bob", 1, "")], by_wire)], 1)
+
+        assert told == [["created"] * 5, ["created"] * 2, ["created"], [*["exists"] * 5, "created"]]
+        desk.hear("folded from memory")
+        names = [account_id(name) for name in ("bank", "ann", "bob", "shop")]
+        stands = ledger.balances(tx, names)
+        assert [(stands[name].debits_posted, stands[name].credits_posted) for name in names] == [
+            (5 + 2**100 + 3 + 1, 0),
+            (2, 5),
+            (0, 6),
+            (0, 2**100),
+        ]
+        assert ledger.get_transfer(tx, huge[0].transfer_id).transfer.memo == "all of it"
+        assert ledger.verify(tx) == []

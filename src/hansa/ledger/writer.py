@@ -115,7 +115,6 @@ class Writer:
         self._tree = tree
         self._sign = sign
         self._accounts_max = accounts_max
-        self._folded = head.number
         self._uncommitted: deque[_Uncommitted] = deque()
         self._of_holds: deque[_OfHolds] = deque()
         self._guests: list[bytes] = []
@@ -313,51 +312,21 @@ class Writer:
 
     def _rows(self, parts: Sequence[_Part], number: int, booked_us: int) -> tuple[Rows, Sides | None]:
         """The block's rows, and what they did to accounts."""
-        partition = self.head.partition
-        if len(parts) == 1 and (decision := parts[0].decision) is not None:
-            given = _given_records(parts[0].batches) if decision.as_given else None
-            if given is None and len(decision.rows) > FEW:
-                given = records_of(decision.rows)
-            rows = Rows(partition, number, booked_us, decision.rows, decision.released, decision.sums, given)
+        place = self.head.partition, number, booked_us
+        if len(parts) > 1:
+            rows = _rows_together(parts, *place)
             return rows, self._sides(rows)
-        records = [_part_records(part) for part in parts]
-        memos = [_part_memos(part) for part in parts]
-        together = records[0] if len(records) == 1 else np.concatenate(records)
-        bodies = RecordBodies(
-            together,
-            [memo for part, some in zip(parts, memos, strict=True) for memo in some or [""] * part.count]
-            if any(memos)
-            else None,
-        )
-        released = (
-            [
-                held
-                for part in parts
-                for held in (part.decision.released if part.decision else [None] * part.count)
-            ]
-            if any(part.decision for part in parts)
-            else ()
-        )
-        moves = parts[0].moves
-        if len(parts) == 1 and moves is not None:
-            rows = Rows(partition, number, booked_us, bodies, released, moves.sums, together)
+        part = parts[0]
+        if part.moves is not None:
+            moves, memos = part.moves, _memos(part)
+            rows = Rows(*place, RecordBodies(moves.records, memos), (), moves.sums, moves.records)
             return rows, Sides(moves.debits, moves.credits, moves.sums)
-        try:
-            stacked = np.concatenate([_part_sums(part) for part in parts])
-        except OverflowError:
-            plain = [
-                total
-                for part in parts
-                for total in (
-                    part.decision.sums
-                    if part.decision
-                    else part.moves.sums.ravel().tolist()
-                    if part.moves
-                    else ()
-                )
-            ]
-            return Rows(partition, number, booked_us, bodies, released, plain, together), None
-        rows = Rows(partition, number, booked_us, bodies, released, stacked, together)
+        decision = part.decision
+        assert decision is not None, "a part was decided one way or the other"
+        given = _given_records(part.batches) if decision.as_given else None
+        if given is None and len(decision.rows) > FEW:
+            given = records_of(decision.rows)
+        rows = Rows(*place, decision.rows, decision.released, decision.sums, given)
         return rows, self._sides(rows)
 
     def _sides(self, rows: Rows) -> Sides | None:
@@ -380,7 +349,6 @@ class Writer:
     def folded(self, number: int) -> None:
         """Blocks up to this one are folded: what only they needed in memory can go."""
         self.committed(number)
-        self._folded = number
         while self._of_holds and self._of_holds[0].number <= number:
             for body in self._of_holds.popleft().rows:
                 self._forget_hold(body)
@@ -430,34 +398,50 @@ def _parted_codes(codes: Sequence[ResultCode], batches: Sequence[Batch]) -> list
     return [list(islice(rest, len(batch))) for batch in batches]
 
 
+def _rows_together(parts: Sequence[_Part], partition: int, number: int, booked_us: int) -> Rows:
+    """The rows of parts that were decided in different ways."""
+    records = np.concatenate([_part_records(part) for part in parts])
+    memos = [_memos(part) for part in parts]
+    texts = [memo for part, some in zip(parts, memos, strict=True) for memo in some or [""] * part.count]
+    bodies = RecordBodies(records, texts if any(memos) else None)
+    released: list[int | None] = []
+    for part in parts:
+        released += part.decision.released if part.decision else [None] * part.count
+    try:
+        sums = np.concatenate([sums_array(_part_sums(part)) for part in parts])
+    except OverflowError:
+        flat = [some if isinstance(some, list) else some.ravel().tolist() for some in map(_part_sums, parts)]
+        return Rows(partition, number, booked_us, bodies, released, list(chain.from_iterable(flat)), records)
+    return Rows(partition, number, booked_us, bodies, released, sums, records)
+
+
 def _part_records(part: _Part) -> Records:
-    if part.decision is None:
-        assert part.moves is not None, "a part was decided one way or the other"
+    if part.moves is not None:
         return part.moves.records
+    assert part.decision is not None, "a part was decided one way or the other"
     given = _given_records(part.batches) if part.decision.as_given else None
     return records_of(part.decision.rows) if given is None else given
+
+
+def _part_sums(part: _Part) -> list[int] | Sums:
+    if part.moves is not None:
+        return part.moves.sums
+    assert part.decision is not None, "a part was decided one way or the other"
+    return part.decision.sums
+
+
+def _memos(part: _Part) -> list[str] | None:
+    """The memos of what is booked; None if all are empty."""
+    if part.decision is not None:
+        return [body[12] for body in part.decision.rows]
+    if not any(batch.has_memos for batch in part.batches):
+        return None
+    return [body[12] for body in _bodies(part.batches)]
 
 
 def _bodies(batches: Sequence[Batch]) -> Sequence[Body]:
     """The transfers of the batches, in order."""
     return batches[0].bodies if len(batches) == 1 else list(chain.from_iterable(b.bodies for b in batches))
-
-
-def _part_memos(part: _Part) -> list[str] | None:
-    bodies = part.decision.rows if part.decision else None
-    if bodies is not None:
-        return [body[12] for body in bodies]
-    if not any(batch.has_memos for batch in part.batches):
-        return None
-    return [body[12] for batch in part.batches for body in batch.bodies]
-
-
-def _part_sums(part: _Part) -> Sums:
-    """Errors: OverflowError."""
-    if part.decision is not None:
-        return sums_array(part.decision.sums)
-    assert part.moves is not None, "a part was decided one way or the other"
-    return part.moves.sums
 
 
 def _refused(batches: Sequence[Batch]) -> dict[int, ResultCode]:
