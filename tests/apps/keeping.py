@@ -17,6 +17,9 @@ from hansa.store import open_context
 from ledger.books import a_transfer
 from ledger.engines import post_until_told, run_python, wait_until
 
+PATIENCE_S = 120
+"""How long a machine may take that measures something else meanwhile."""
+
 PROGRAM = "from apps.keeping import keep; keep(*sys.argv[1:])"
 
 
@@ -28,7 +31,9 @@ def keep(url: str, folder: str, name: str, parent: str) -> None:
         ledger_engines(ctx, sign=log_signer(Path(folder, "home"))),
     ):
         for number in count():
-            (code,) = post_until_told(ctx, [a_transfer(f"{name} {number}", "bank", "ann", 1)])
+            (code,) = post_until_told(
+                ctx, [a_transfer(f"{name} {number}", "bank", "ann", 1)], most_s=PATIENCE_S
+            )
             engine = ledger.find_engine(ctx, 0)
             term = engine.term if engine is not None and engine.lives else None
             log.write(f"{time.monotonic()} {term or 0} {number} {code}\n")
@@ -90,7 +95,7 @@ class Keepers:
             found[:] = [one for one in self.told(name) if one.at_s > begin_s and bool(one.term) is holding]
             return len(found) >= answers
 
-        wait_until(is_told, most_s=40)
+        wait_until(is_told, most_s=PATIENCE_S)
         return found
 
     def wait_for_holder(self, names: Sequence[str], *, after_s: float) -> str:
@@ -103,7 +108,7 @@ class Keepers:
             holders.update(name for name, answers in told.items() if any(one.term for one in answers))
             return bool(begun) and all(any(one.at_s > min(begun) for one in told[name]) for name in names)
 
-        wait_until(is_held, most_s=40)
+        wait_until(is_held, most_s=PATIENCE_S)
         (holder,) = holders
         return holder
 
