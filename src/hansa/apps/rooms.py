@@ -17,6 +17,7 @@ ROOMS_WITH_TABLES = (
     "clearing",
     "settlement",
     "rides",
+    "risk",
     "insights",
 )
 
