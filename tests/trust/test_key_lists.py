@@ -119,3 +119,13 @@ def test_revoked_tokens_stand_on_the_deny_list_while_they_live(ctx: Context) -> 
         assert trust.current_deny_list(tx, at=later) == (3, frozenset({b"a" * 8, b"c" * 8}))
         assert trust.deny_list_since(tx, 1) == (3, [b"b" * 8, b"c" * 8])
         assert trust.deny_list_since(tx, 3) == (3, [])
+
+
+def test_a_revoked_token_is_found_with_the_version_that_first_had_it(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        first = trust.revoke_tokens(tx, [(b"phone 01", NOW + timedelta(hours=1))], NOW)
+        trust.revoke_tokens(tx, [(b"phone 01", NOW + timedelta(hours=1))], NOW + timedelta(minutes=9))
+
+        found = trust.find_revoked(tx, [b"phone 01", b"phone 02"])
+
+    assert found == {b"phone 01": (first, NOW)}

@@ -225,6 +225,11 @@ def deny_list_since(tx: Tx, since: int, *, at: datetime | None = None) -> tuple[
     return store.deny_list_rows(tx, since=since, at=at)
 
 
+def find_revoked(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, tuple[int, datetime]]:
+    """Those of these tokens that were ever revoked, ended ones too: in which version of the deny list, and when."""
+    return store.find_revoked(tx, ctis)
+
+
 def create_api_key(
     tx: Tx, member_id: str, scopes: Iterable[str], *, at: datetime | None = None, gate_id: str | None = None
 ) -> str:

@@ -92,6 +92,8 @@ left join trust.revoked_tokens r
 order by r.version, r.cti
 """
 
+FIND_REVOKED = "select cti, version, revoked_at from trust.revoked_tokens where cti = any(%s)"
+
 INSERT_API_KEY = """
 insert into trust.api_keys (key_hash, member_id, gate_id, scopes, created_at) values (%s, %s, %s, %s, %s)
 """
@@ -241,6 +243,12 @@ def deny_list_rows(tx: Tx, *, since: int, at: datetime | None) -> tuple[int, lis
     """The list's version, and the tokens put on it after version ``since`` that are alive at ``at``."""
     rows = tx.execute(DENY_LIST, {"since": since, "at": at}).fetchall()
     return rows[0][0], [row[1] for row in rows if row[1] is not None]
+
+
+def find_revoked(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, tuple[int, datetime]]:
+    """Those of these tokens that were ever revoked: the version of the deny list that first had them, and when."""
+    rows = tx.execute(FIND_REVOKED, (list(ctis),))
+    return {bytes(row[0]): (row[1], row[2]) for row in rows}
 
 
 def insert_api_key(
