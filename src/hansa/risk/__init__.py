@@ -14,6 +14,7 @@ from hansa.risk.actions import (
     rules_in_force,
     use_rules,
 )
+from hansa.risk.doors import LEAGUE_FEED, LEAGUE_HANDS, seen, turned
 from hansa.risk.feed import Broken, Feed, Hands, Heard
 from hansa.risk.model import (
     SEVERITIES,
@@ -39,6 +40,8 @@ from hansa.risk.rules import Rule, RuleSet, own_rules, read_rules
 from hansa.risk.store import Asked
 
 __all__ = [
+    "LEAGUE_FEED",
+    "LEAGUE_HANDS",
     "SEVERITIES",
     "STATUSES",
     "Asked",
@@ -73,5 +76,7 @@ __all__ = [
     "read_rules",
     "rule_of",
     "rules_in_force",
+    "seen",
+    "turned",
     "use_rules",
 ]

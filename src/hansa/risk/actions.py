@@ -207,11 +207,15 @@ class Watcher:
                 ended = self._hands.rotate(
                     tx, case.account_id, at=now, reason=f"risk: {case.rule} {case.case_id}"
                 )
+                if ended is None:
+                    continue
                 told = {"tokens_ended": ended}
             else:
                 changed = self._hands.raise_standing(
                     tx, case.account_id, level=action, reason=rule.words, at=now, case_id=case.case_id
                 )
+                if changed is None:
+                    continue
                 told = {"changed": "yes" if changed else "no, it stands so already"}
             done += store.add_action(tx, case.case_id, Taken(action, now, told))
         return done

@@ -56,14 +56,14 @@ class Feed(Protocol):
 class Hands(Protocol):
     """What risk may do to an account, in the transaction that opens the case."""
 
-    def rotate(self, tx: Tx, account_id: UUID, *, at: datetime, reason: str) -> int:
-        """End the account's live tokens, so that its phones fetch new ones; gives how many."""
+    def rotate(self, tx: Tx, account_id: UUID, *, at: datetime, reason: str) -> int | None:
+        """End the account's live tokens, so that its phones fetch new ones; gives how many, None if nobody can."""
         ...
 
     def raise_standing(
         self, tx: Tx, account_id: UUID, *, level: str, reason: str, at: datetime, case_id: UUID
-    ) -> bool:
-        """Ask more of the account from now on; False when it stands as strictly already."""
+    ) -> bool | None:
+        """Ask more of the account from now on; False when as much is asked already, None if nobody can ask."""
         ...
 
     def clear_standing(self, tx: Tx, account_id: UUID, *, reason: str, at: datetime, case_id: UUID) -> bool:

@@ -8,16 +8,19 @@ import json
 import os
 import time as stopwatch
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import ClassVar, Protocol, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from hansa import clearing, ledger, rides, settlement, store, trust
-from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter
+from hansa import clearing, ledger, rides, risk, settlement, store, trust
+from hansa.apps.demo.attacks import FOUND_BY, KINDS, Kind, Planted, plan_attacks
+from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter, reserved_cti
 from hansa.apps.demo.league import League, build_league, settle_people
 from hansa.apps.demo.people import Rider
 from hansa.apps.demo.spec import Spec
@@ -37,6 +40,7 @@ from hansa.trust.tlog.standalone import hansa_verify
 TAPS_PER_BATCH = 2_000
 DAYS_PER_RUN = 2_000
 CHARGES_PER_RUN = 4_000
+FACTS_PER_TURN = 5_000
 T = TypeVar("T")
 
 
@@ -86,6 +90,23 @@ class Check:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Fraud:
+    """What was planted and what the rules made of it.
+
+    planted, found: attacks by kind. riders: honest ones who rode. false_alarms: those of them with a case, by rule.
+    missed: attacks that no rule meant for them found.
+    """
+
+    planted: dict[Kind, int]
+    found: dict[Kind, int]
+    cases: int
+    riders: int
+    suspected: int
+    false_alarms: dict[str, int]
+    missed: tuple[Planted, ...] = ()
+
+
 @dataclass(slots=True)
 class Summary:
     """The day as its closing page tells it. Amounts are minor units; keys are city and member ids."""
@@ -104,6 +125,7 @@ class Summary:
     files: list[settlement.BankFile] = field(default_factory=list[settlement.BankFile])
     matched: int = 0
     breaks: int = 0
+    fraud: Fraud | None = None
     checks: list[Check] = field(default_factory=list[Check])
 
     def cents(self) -> dict[str, int]:
@@ -156,6 +178,7 @@ class DemoRun:
         self._hand_in(days, ("after cut-off",), "after", "A gate returns after the cut-off")
         self._price("next", "Its journeys join the next day")
         self._post("next-post", "Their charges to the ledger")
+        self._watch(league, riders, days)
         self._prove(league)
         return self.summary
 
@@ -226,6 +249,9 @@ class DemoRun:
     def _live(self, league: League, riders: Sequence[Rider]) -> list[CityDay]:
         """Phones and gates, in worker processes; then the back office learns which token is whose."""
         lost = frozenset(rider.number for rider in riders if rider.number % 331 == 7)
+        cities = [role.city_id for role in league.facts.cities]
+        attacks = plan_attacks(self.spec.seed, self.spec.day, riders, cities, lost)
+        copied = frozenset(one.rider for one in attacks if one.kind == "clone")
         with self.ctx.tx() as tx:
             trust_list = trust.current_trust_list(tx)
         kids = {key.issuer_id: key.kid for key in trust_list.keys}
@@ -245,8 +271,16 @@ class DemoRun:
                 },
                 trust_list=trust_list,
                 deny_version=1,
+                attacks=tuple(one for one in attacks if one.city_id == role.city_id and one.kind != "clone"),
+                copied=copied,
+                victims=tuple(
+                    (riders[one.rider], self._token_ends(league, riders[one.rider]))
+                    for one in attacks
+                    if one.city_id == role.city_id and one.kind == "clone"
+                ),
+                loss_version=2 + place,
             )
-            for role in league.facts.cities
+            for place, role in enumerate(league.facts.cities)
         ]
         shown = progress_counter()
         expected = int(len(riders) * 3.75)
@@ -269,7 +303,32 @@ class DemoRun:
         self.summary.shown = sum(day.shown for day in days)
         self.summary.verify_us = sum(day.verify_ns for day in days) / 1_000 / max(1, self.summary.shown)
         self._register(league, riders, days)
+        self._report_losses(lost, {day.city_id: day for day in days}, cities)
         return days
+
+    def _token_ends(self, league: League, rider: Rider) -> datetime:
+        zone = ZoneInfo(league.networks[rider.here].city.tz)
+        return datetime.combine(self.spec.day + timedelta(days=1), time(4), zone).astimezone(UTC)
+
+    def _report_losses(
+        self,
+        lost: frozenset[int],
+        days: Mapping[str, CityDay],
+        cities: Sequence[str],
+    ) -> None:
+        """Phones that were reported lost go on the deny list: the morning's as version 1, then one for each city."""
+        morning = _instant(self.spec.day - timedelta(days=1), 20)
+        ends = _instant(self.spec.day + timedelta(days=1), 12)
+        ctis = [reserved_cti(self.spec.seed, self.spec.day, number) for number in sorted(lost)]
+        lists = [([(cti, ends) for cti in ctis], morning)]
+        for city_id in cities:
+            loss = days[city_id].loss
+            lists.append(([], morning) if loss is None else ([(loss.cti, loss.expires_at)], loss.at))
+        with self.ctx.tx() as tx:
+            named = [cti for tokens, _ in lists for cti, _ in tokens]
+            if len(trust.find_revoked(tx, named)) < len(named):
+                for tokens, at in lists:
+                    trust.revoke_tokens(tx, tokens, at)
 
     def _register(self, league: League, riders: Sequence[Rider], days: Sequence[CityDay]) -> None:
         refusals: Counter[str] = Counter()
@@ -326,6 +385,95 @@ class DemoRun:
                 if not posted.charges:
                     break
                 count.add(posted.charges)
+
+    def _watch(self, league: League, riders: Sequence[Rider], days: Sequence[CityDay]) -> None:
+        """The rules of risk over all that gates sent; what they found is held against what was planted."""
+        watcher = risk.Watcher(risk.LEAGUE_FEED, risk.LEAGUE_HANDS)
+        facts = list(self._facts(league, riders, days))
+        with self._stage("watch", "Watch for fraud", len(facts), "facts") as count:
+            for some in batches(facts, FACTS_PER_TURN):
+                watcher.hear(self.ctx, some)
+                count.add(len(some))
+        self.summary.fraud = self._fraud(riders, days)
+
+    def _facts(
+        self, league: League, riders: Sequence[Rider], days: Sequence[CityDay]
+    ) -> Iterator[risk.Heard]:
+        """Taps as they arrived, then refused codes."""
+        owner = {token.cti: riders[token.rider].account_id for day in days for token in day.tokens}
+        gates = {one.gate_id: (one, city_id) for city_id, some in league.gates.items() for one in some}
+        arrivals: tuple[Arrival, ...] = ("online", "late", "after cut-off")
+        received_at = self.clock.now()
+        for arrival in arrivals:
+            for day in days:
+                for came, tap in day.taps:
+                    if came == arrival:
+                        place, city_id = gates[tap.gate_id]
+                        seen = risk.Seen(
+                            tap_id=tap.tap_id,
+                            gate_id=tap.gate_id,
+                            operator_id=place.operator_id,
+                            city_id=city_id,
+                            station=place.stop_id or tap.gate_id,
+                            action=tap.action,
+                            at=tap.tapped_at,
+                            kid=tap.kid.hex(),
+                            cti=tap.cti.hex(),
+                            companion=tap.companion,
+                            counter=tap.counter,
+                            made_at=tap.made_at,
+                            list_version=tap.list_version,
+                            received_at=received_at,
+                        )
+                        yield risk.Heard(owner[tap.cti], (seen,))
+        for day in days:
+            for one in day.turned:
+                place, city_id = gates[one.gate_id]
+                turned = risk.Turned(
+                    gate_id=one.gate_id,
+                    operator_id=place.operator_id,
+                    city_id=city_id,
+                    station=place.stop_id or one.gate_id,
+                    at=one.at,
+                    reason=one.reason,
+                    kid=one.kid.hex(),
+                    cti=one.cti.hex(),
+                    companion=0,
+                    counter=one.counter,
+                    made_at=one.made_at,
+                )
+                yield risk.Heard(owner[one.cti], (), (turned,))
+
+    def _fraud(self, riders: Sequence[Rider], days: Sequence[CityDay]) -> Fraud:
+        """Attacks that came off, whether the rules meant for them found them, and who was suspected for nothing."""
+        rode = {token.rider for day in days for token in day.tokens}
+        planted = [one for day in days for one in day.planted if one.rider in rode]
+        numbers = {rider.account_id: rider.number for rider in riders}
+        rules: dict[int, set[str]] = {}
+        found_cases = 0
+        with self.ctx.tx() as tx:
+            after: tuple[datetime, UUID] | None = None
+            while True:
+                cases = risk.list_cases(tx, risk.Asked(after=after), limit=500)
+                for case in cases:
+                    if case.account_id is not None and case.account_id in numbers:
+                        rules.setdefault(numbers[case.account_id], set()).add(case.rule)
+                found_cases += len(cases)
+                if not cases:
+                    break
+                after = (cases[-1].last_at, cases[-1].case_id)
+        attacked = {one.rider for one in planted}
+        found = [one for one in planted if rules.get(one.rider, set()) & FOUND_BY[one.kind]]
+        alarms = {number: names for number, names in rules.items() if number not in attacked}
+        return Fraud(
+            planted={kind: sum(one.kind == kind for one in planted) for kind in KINDS},
+            found={kind: sum(one.kind == kind for one in found) for kind in KINDS},
+            cases=found_cases,
+            riders=len(rode - attacked),
+            suspected=len(alarms),
+            false_alarms=dict(sorted(Counter(name for names in alarms.values() for name in names).items())),
+            missed=tuple(one for one in planted if one not in found),
+        )
 
     def _close(self) -> None:
         with self._stage("clear", "Cut-off and clearing", None, "items") as count:

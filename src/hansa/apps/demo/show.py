@@ -9,7 +9,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from hansa.apps.demo.run import Summary
+from hansa.apps.demo.attacks import KINDS
+from hansa.apps.demo.run import Fraud, Summary
 from hansa.apps.demo.spec import league_facts
 from hansa.kernel import Money
 
@@ -20,6 +21,7 @@ _REASONS = {
     "bad_token_signature": "forged: not signed by its issuer",
     "untrusted_issuer": "forged: an issuer nobody knows",
     "token_expired": "an old token",
+    "wrong_place": "a code made elsewhere",
     "bad_code_signature": "another phone's token, or altered",
     "malformed": "not a ride code",
     "not_canonical": "rewritten code",
@@ -64,6 +66,10 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
         title, table.title = table.title, None
         console.print(title, style="bold", highlight=False)
         console.print(table)
+        console.print()
+    if summary.fraud is not None:
+        console.print("Fraud that was planted, and what the rules made of it", style="bold", highlight=False)
+        console.print(_fraud(summary.fraud))
         console.print()
     console.print(_checks(summary))
     if summary.files:
@@ -181,6 +187,25 @@ def _nets(summary: Summary) -> Table:
         *(_money(sum(n.net for n in summary.nets if n.currency == c), c) for c in currencies),
         style="dim",
     )
+    return table
+
+
+def _fraud(fraud: Fraud) -> Table:
+    table = _table("", ("attack", "<"), ("planted", ">"), ("found", ">"))
+    table.title = None
+    for kind, words in KINDS.items():
+        table.add_row(words, f"{fraud.planted[kind]:,}", f"{fraud.found[kind]:,}")
+    table.add_section()
+    table.add_row(
+        "together", f"{sum(fraud.planted.values()):,}", f"{sum(fraud.found.values()):,}", style="dim"
+    )
+    rate = fraud.suspected / fraud.riders if fraud.riders else 0.0
+    by_rule = ", ".join(f"{name} {number}" for name, number in fraud.false_alarms.items())
+    table.caption = (
+        f"False alarms: {fraud.suspected:,} of {fraud.riders:,} honest riders ({rate:.3%})"
+        f"{': ' + by_rule if by_rule else ''}. {fraud.cases:,} cases are in the console under Risk."
+    )
+    table.caption_justify = "left"
     return table
 
 
