@@ -17,7 +17,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Scope
 
 from hansa import trust
-from hansa.apps.web import console, front, gate_screen, proofs, wallet
+from hansa.apps.web import console, front, gate_screen, proofs, risk_pages, wallet
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
@@ -103,6 +103,7 @@ def _everything() -> Router:
         *gate_screen.ROUTES,
         *console.ROUTES,
         *proofs.ROUTES,
+        *risk_pages.ROUTES,
     ]
     return Router(path="/", route_handlers=handlers)
 

@@ -38,6 +38,7 @@ ROOMS = (
     "clearing",
     "settlement",
     "rides",
+    "risk",
     "insights",
 )
 """Rooms that may speak HTTP, lowest first; each that has a ``routes`` module is mounted."""
