@@ -1,14 +1,14 @@
 """The worker: what must happen soon without anyone asking. It may be killed at any time and run beside others.
 
 Taps that came in are priced, charges are sent to the ledger, what a crash left half-way is finished, holds whose time
-is up are released.
+is up are released, and the rules of risk judge what gates sent.
 """
 
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
-from hansa import ledger, payments, rides, settlement
+from hansa import ledger, payments, rides, risk, settlement
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -16,6 +16,8 @@ logger = logging.getLogger("hansa.worker")
 
 SOME = 2_000
 """How much of each kind one turn takes on, so that no kind waits long for another."""
+
+_watcher = risk.Watcher(risk.LEAGUE_FEED, risk.LEAGUE_HANDS)
 
 
 def work_once(ctx: Context) -> int:
@@ -26,6 +28,8 @@ def work_once(ctx: Context) -> int:
     done = rides.rate(ctx, limit=SOME).days
     done += rides.post_charges(ctx, limit=SOME).charges
     done += ledger.expire_pending(ctx, limit=SOME)
+    done += _watcher.turn(ctx, limit=SOME).heard
+    done += _watcher.forget(ctx, limit=SOME)
     return done
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
 from hansa import atlas, identity
@@ -33,16 +34,24 @@ from hansa.store import Context, Tx
 WATCHER = "cases"
 SOME = 5_000
 REASON_MAX = 2_000
+PLACES_LAST_S = 300.0
 
 
 class Places:
-    """Where stations are. A vehicle is somewhere in its city: its middle, and as far around as its stops lie."""
+    """Where stations are. A vehicle is somewhere in its city: its middle, and as far around as its stops lie.
+
+    Cities are read again now and then, since a network may be imported anew.
+    """
 
     def __init__(self) -> None:
         self._cities: dict[str, dict[str, Point]] = {}
+        self._read_at = monotonic()
 
     def of(self, tx: Tx, stations: Mapping[str, str]) -> dict[str, Point]:
         """The places of these stations, each with its city, that are known."""
+        if monotonic() - self._read_at > PLACES_LAST_S:
+            self._cities.clear()
+            self._read_at = monotonic()
         found: dict[str, Point] = {}
         for station, city_id in stations.items():
             city = self._cities.get(city_id)
