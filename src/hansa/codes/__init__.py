@@ -2,12 +2,20 @@
 
 In flows a scanned text or a list's bytes; out flows what they say, or the one reason why they are refused. A
 gate, a phone and a fuzzer need only this room: the ride code HRC-1 (docs/ride-code), base45, deterministic CBOR,
-and the signed trust list.
+and what the league signs for gates.
 """
 
 from hansa.codes.base45 import base45_decode, base45_encode
 from hansa.codes.cbor import MalformedCbor, NotCanonical, cbor_decode, cbor_encode
-from hansa.codes.lists import read_trust_list, sign_trust_list
+from hansa.codes.lists import (
+    deny_update,
+    read_deny_update,
+    read_settings,
+    read_trust_list,
+    sign_deny_update,
+    sign_settings,
+    sign_trust_list,
+)
 from hansa.codes.model import (
     CHALLENGE_MAX,
     COMPANIONS_MAX,
@@ -17,9 +25,13 @@ from hansa.codes.model import (
     REASONS,
     RIDER_CLASSES,
     CodeRefused,
+    DenyListRefused,
+    DenyUpdate,
     KeyStatus,
     RiderClass,
     Scope,
+    Settings,
+    SettingsRefused,
     TrustedKey,
     TrustList,
     TrustListRefused,
@@ -44,11 +56,15 @@ __all__ = [
     "RIDER_CLASSES",
     "TOKEN_LENGTH",
     "CodeRefused",
+    "DenyListRefused",
+    "DenyUpdate",
     "KeyStatus",
     "MalformedCbor",
     "NotCanonical",
     "RiderClass",
     "Scope",
+    "Settings",
+    "SettingsRefused",
     "TokenCache",
     "TrustList",
     "TrustListRefused",
@@ -59,10 +75,15 @@ __all__ = [
     "base45_encode",
     "cbor_decode",
     "cbor_encode",
+    "deny_update",
     "make_code",
     "make_token",
     "place_cell",
+    "read_deny_update",
+    "read_settings",
     "read_trust_list",
+    "sign_deny_update",
+    "sign_settings",
     "sign_trust_list",
     "tap_link",
     "verify_code",

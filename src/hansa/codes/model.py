@@ -1,8 +1,9 @@
 """The words of the ride code: scope, trusted keys, the trust list, what a verified code says, why one is refused."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Literal, NewType, get_args
+from typing import Any, ClassVar, Literal, NewType, get_args
 
 from hansa.kernel import HansaError, InvalidInput, Problem
 
@@ -49,14 +50,18 @@ REASONS: dict[str, str] = {
 
 
 class CodeRefused(HansaError):
-    """The code opens no gate; ``reason`` is one of `REASONS`."""
+    """The code opens no gate; ``reason`` is one of `REASONS`.
+
+    shown: what the code says, where both of its signatures are good and it is refused for something else.
+    """
 
     code: ClassVar[str] = "codes.refused"
     status: ClassVar[int] = 422
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, shown: "VerifiedCode | None" = None) -> None:
         assert reason in REASONS, reason
         self.reason = reason
+        self.shown = shown
         super().__init__(REASONS[reason])
 
 
@@ -64,6 +69,20 @@ class TrustListRefused(HansaError):
     """This trust list is not to be used: forged, expired, or older than the one in use."""
 
     code: ClassVar[str] = "codes.trust_list_refused"
+    status: ClassVar[int] = 422
+
+
+class DenyListRefused(HansaError):
+    """This update of the deny list is not to be used: forged, unreadable, or it does not go on from the list in use."""
+
+    code: ClassVar[str] = "codes.deny_list_refused"
+    status: ClassVar[int] = 422
+
+
+class SettingsRefused(HansaError):
+    """These settings are not to be used: forged, for another device, or older than those in use."""
+
+    code: ClassVar[str] = "codes.settings_refused"
     status: ClassVar[int] = 422
 
 
@@ -104,12 +123,16 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """The issuers' keys a gate believes, numbered so that an older list cannot come back."""
+    """The issuers' keys a gate believes, numbered so that an older list cannot come back.
+
+    list_key: the league's Ed25519 key, 32 bytes, that signs deny lists and settings; None while it signs none.
+    """
 
     version: int
     issued_at: datetime
     expires_at: datetime
     keys: tuple[TrustedKey, ...]
+    list_key: bytes | None = None
     by_kid: dict[bytes, TrustedKey] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +142,36 @@ class TrustList:
                 "A trust list names each key id once.",
                 problems=(Problem("keys", "a key id stands there twice", "Give each key an id of its own"),),
             )
+
+
+@dataclass(frozen=True, slots=True)
+class DenyUpdate:
+    """Tokens put on the deny list after version ``since`` (0: the whole list), which then has ``version``.
+
+    groups: when they end, on the hour, and their ids, 8 bytes each, ascending. Without groups and with the version
+    in use it says that the list was still this one at ``issued_at``.
+    """
+
+    version: int
+    since: int
+    issued_at: datetime
+    groups: tuple[tuple[datetime, bytes], ...]
+
+    def tokens(self) -> Iterator[tuple[bytes, datetime]]:
+        """Each token's id with its end."""
+        for ends_at, ctis in self.groups:
+            for at in range(0, len(ctis), 8):
+                yield ctis[at : at + 8], ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the league sets from afar on one device. values: JSON."""
+
+    device_id: str
+    version: int
+    issued_at: datetime
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -371,17 +371,7 @@ def verify_code(
     if not check_es256(token.device_key, code.signature, code_to_be_signed(code.token, code.payload)):
         raise CodeRefused("bad_code_signature")
     made_at = datetime.fromtimestamp(ride.made_s, UTC)
-    if not now - OLDEST <= made_at <= now + NEWEST:
-        raise CodeRefused("clock_skew")
-    if ride.companion > token.scope.companions:
-        raise CodeRefused("companion_not_allowed")
-    if ride.challenge != challenge:
-        raise CodeRefused("wrong_challenge")
-    if not are_near(ride.cell, place):
-        raise CodeRefused("wrong_place")
-    if denied(token.cti):
-        raise CodeRefused("revoked")
-    return VerifiedCode(
+    shown = VerifiedCode(
         issuer_id=issuer.issuer_id,
         kid=token.kid,
         cti=token.cti,
@@ -392,6 +382,17 @@ def verify_code(
         scope=token.scope,
         token_expires_at=token.expires_at,
     )
+    if not now - OLDEST <= made_at <= now + NEWEST:
+        raise CodeRefused("clock_skew", shown)
+    if ride.companion > token.scope.companions:
+        raise CodeRefused("companion_not_allowed", shown)
+    if ride.challenge != challenge:
+        raise CodeRefused("wrong_challenge", shown)
+    if not are_near(ride.cell, place):
+        raise CodeRefused("wrong_place", shown)
+    if denied(token.cti):
+        raise CodeRefused("revoked", shown)
+    return shown
 
 
 def _issuer(trust_list: TrustList, kid: bytes, now: datetime) -> TrustedKey:
