@@ -22,7 +22,6 @@ from hansa.rides.actions import (
     quote,
     record_refusals,
     record_taps,
-    register_tokens,
     set_opening_spend,
 )
 from hansa.rides.fares import Pricer, Quote, Unpriceable, price_day
@@ -67,6 +66,7 @@ from hansa.rides.rating import rate
 from hansa.rides.reading import read_source, read_tariff, tariff_folder
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariff import Tariff, TariffSource
+from hansa.rides.tokens import register_tokens
 
 __all__ = [
     "AHEAD_MAX",

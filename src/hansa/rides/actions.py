@@ -6,16 +6,14 @@ from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
 from hansa.kernel import (
-    CURRENCY_EXPONENTS,
     HansaError,
     InvalidInput,
     Money,
     Problem,
-    UnknownCurrency,
     fact_id,
     service_day_bounds,
 )
-from hansa.rides import store
+from hansa.rides import store, tokens_store
 from hansa.rides.fares import Quote, Unpriceable
 from hansa.rides.model import (
     TAPS_MAX,
@@ -36,7 +34,6 @@ from hansa.rides.model import (
     TapReceipt,
     TariffConflict,
     Token,
-    TokenConflict,
     UnknownJourney,
     UnknownTariff,
     tap_digest,
@@ -124,26 +121,7 @@ def quote(
         raise InvalidInput("The tariff has no fare for this journey.", problems=(problem,)) from reason
 
 
-# -- tokens and taps ----------------------------------------------------------------------------------------
-
-
-def register_tokens(tx: Tx, tokens: Sequence[Token]) -> None:
-    """Tell whom ride tokens stand for. Again with the same is harmless.
-
-    Errors: UnknownCurrency; TokenConflict when a token id is known with anything else. Nothing is kept then.
-    """
-    if not tokens:
-        return
-    for token in tokens:
-        if token.wallet_currency not in CURRENCY_EXPONENTS:
-            raise UnknownCurrency(f"{token.wallet_currency!r} is no active currency of ISO 4217.")
-    store.insert_tokens(tx, tokens)
-    known = store.find_tokens(tx, [token.cti for token in tokens])
-    for token in tokens:
-        if known[token.cti] != token:
-            raise TokenConflict(
-                f"The token {token.cti.hex()} already stands for another account, class or life."
-            )
+# -- taps ---------------------------------------------------------------------------------------------------
 
 
 def record_taps(
@@ -165,7 +143,7 @@ def record_taps(
             gates = {one: gate for one, gate in gates.items() if one == gate_id}
         if operator_id is not None:
             gates = {one: gate for one, gate in gates.items() if gate.operator_id == operator_id}
-        tokens = store.find_tokens(tx, [tap.cti for tap in taps])
+        tokens = tokens_store.find_tokens(tx, [tap.cti for tap in taps])
         good, refused, repeats = _sort_out(ctx, taps, gates, tokens, _stops_to_name(tx, taps, gates), now)
         recorded, duplicates, conflicts = _keep(tx, good, now)
         refused += conflicts

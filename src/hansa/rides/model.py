@@ -103,7 +103,11 @@ def tap_digest(tap: TapLike) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Whom a ride token stands for: the issuer's side of the 8 bytes a code carries."""
+    """Whom a ride token stands for: the issuer's side of the 8 bytes a code carries.
+
+    begins_at: gates take it from then; None means 24 h before its end. phone_id: the phone whose key it names, where
+    it is one of ours. companions: how many (0 to 15) may ride along.
+    """
 
     cti: bytes
     account_id: UUID
@@ -111,6 +115,9 @@ class Token:
     wallet_currency: str
     rider_class: RiderClass
     expires_at: datetime
+    begins_at: datetime | None = None
+    phone_id: UUID | None = None
+    companions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

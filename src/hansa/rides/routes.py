@@ -28,6 +28,7 @@ from hansa.rides.model import (
     UnknownJourney,
     UnknownTariff,
 )
+from hansa.rides.tokens import register_tokens as keep_tokens
 from hansa.store import Context, Tx
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
@@ -339,7 +340,7 @@ def register_tokens(
     ]
     with ctx.tx() as tx:
         _check_accounts(tx, tokens)
-        actions.register_tokens(tx, tokens)
+        keep_tokens(tx, tokens)
     return Taken(len(tokens))
 
 

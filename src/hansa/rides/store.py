@@ -21,7 +21,6 @@ from hansa.rides.model import (
     Step,
     Tap,
     TapLike,
-    Token,
     Touch,
 )
 from hansa.rides.tariff import Tariff, TariffSource
@@ -119,36 +118,6 @@ def mark_days_of_operator(tx: Tx, tariff: Tariff, at: datetime) -> None:
         "at": at,
     }
     tx.execute(MARK_DAYS_OF_OPERATOR, values)
-
-
-# -- tokens -------------------------------------------------------------------------------------------------
-
-INSERT_TOKENS = """
-insert into rides.tokens (cti, account_id, issuer_id, wallet_currency, rider_class, expires_at)
-select * from unnest(%s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-    as given (cti, account_id, issuer_id, wallet_currency, rider_class, expires_at)
-order by cti
-on conflict do nothing
-"""
-
-FIND_TOKENS = """
-select cti, account_id, issuer_id, wallet_currency, rider_class, expires_at from rides.tokens where cti = any(%s)
-"""
-
-
-def insert_tokens(tx: Tx, tokens: Sequence[Token]) -> None:
-    """Keep these tokens, leaving known ones as they are."""
-    columns = zip(
-        *((t.cti, t.account_id, t.issuer_id, t.wallet_currency, t.rider_class, t.expires_at) for t in tokens),
-        strict=True,
-    )
-    tx.execute(INSERT_TOKENS, [list(column) for column in columns])
-
-
-def find_tokens(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, Token]:
-    """The known ones among these token ids."""
-    rows = tx.cursor(row_factory=class_row(Token)).execute(FIND_TOKENS, (list(set(ctis)),)).fetchall()
-    return {row.cti: row for row in rows}
 
 
 # -- taps ---------------------------------------------------------------------------------------------------
