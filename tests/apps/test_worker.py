@@ -65,7 +65,7 @@ def test_a_worker_begins_and_stops(committed_ctx: Context) -> None:
         if len(turns) == 3:
             enough.set()
 
-    with Worker(committed_ctx, pause_s=0.01, before=count):
+    with Worker(committed_ctx, pause_s=0.01, before=[count]):
         assert enough.wait(timeout=30)
     seen = len(turns)
 
@@ -82,5 +82,5 @@ def test_a_worker_outlives_a_fault(committed_ctx: Context) -> None:
             raise ZeroDivisionError
         enough.set()
 
-    with Worker(committed_ctx, pause_s=0.01, before=stumble):
+    with Worker(committed_ctx, pause_s=0.01, before=[stumble]):
         assert enough.wait(timeout=30)

@@ -20,7 +20,18 @@ from hansa.codes import (
     tap_link,
 )
 from hansa.codes.vectors import example_device, example_issuer
-from hansa.gate import OK, DenyList, FileState, Gate, GateIdentity, StateFailed, Tap, WrongGate, tap_from_json
+from hansa.gate import (
+    OK,
+    DenyList,
+    FileState,
+    Gate,
+    GateIdentity,
+    StateFailed,
+    Tap,
+    WrongGate,
+    rider_of,
+    tap_from_json,
+)
 from hansa.gate.conformance import NOW
 from hansa.kernel import InvalidInput, fact_id
 
@@ -260,13 +271,56 @@ def test_a_revoked_token_is_refused_from_the_list_that_names_it() -> None:
     entry = gate()
     assert entry.decide(code("ada", 1), NOW).accepted
 
-    assert entry.use_deny_list(entry.deny_list.grown(5, [cti("ada")]))
+    assert entry.use_deny_list(DenyList(3, frozenset()).grown(5, [cti("ada")]))
 
     assert entry.decide(code("ada", 2), NOW).reason == "revoked"
     assert not entry.use_deny_list(DenyList(4, frozenset()))
     assert entry.decide(code("ada", 3), NOW).reason == "revoked"
     assert entry.decide(code("bea", 1), NOW).tap is not None
     assert entry.pending()[-1].list_version == 5
+
+
+def test_what_a_neighbour_let_in_is_refused_also_after_a_restart(tmp_path: Path) -> None:
+    state = FileState(tmp_path / "gate")
+    entry, neighbour = gate(state), gate()
+    used = neighbour.decide(code("ada", 7), NOW)
+    assert used.shown is not None and used.tap is not None
+
+    entry.hear(rider_of(used.shown), used.tap.counter, used.shown.token_expires_at)
+    entry.hear(rider_of(used.shown), 3, used.shown.token_expires_at)  # late: nothing changes
+    state.close()
+    entry = gate(FileState(tmp_path / "gate"))
+
+    assert entry.decide(code("ada", 7), NOW).reason == "replay"
+    assert entry.decide(code("ada", 7, companion=1), NOW).reason == "companion_not_allowed"
+    assert entry.decide(code("bea", 7), NOW).accepted
+    assert entry.decide(code("ada", 8), NOW).accepted
+
+
+@pytest.mark.parametrize(
+    ("rider", "counter"), [(b"short", 1), (bytes(14), 1), (bytes(12), -1), (bytes(13), 2**32)]
+)
+def test_what_no_neighbour_can_say_changes_nothing(tmp_path: Path, rider: bytes, counter: int) -> None:
+    state = FileState(tmp_path / "gate")
+    entry = gate(state)
+
+    with pytest.raises(InvalidInput):
+        entry.hear(rider, counter, NOW + SECOND)
+
+    assert state.load(ENTRY.gate_id).counters == {}
+
+
+def test_a_decision_says_what_was_shown_where_both_signatures_are_good() -> None:
+    entry = gate()
+    assert entry.decide(code("ada", 2), NOW).shown is not None
+
+    replayed = entry.decide(code("ada", 2), NOW)
+    old = entry.decide(code("ada", 3, at=NOW - timedelta(minutes=5)), NOW)
+    forged = entry.decide(code("ada", 4)[:-8] + "00000000", NOW)
+
+    assert replayed.shown is not None and (replayed.reason, replayed.shown.counter) == ("replay", 2)
+    assert old.shown is not None and (old.reason, old.shown.counter) == ("clock_skew", 3)
+    assert forged.shown is None
 
 
 def test_a_compromised_key_is_refused_though_its_token_is_known() -> None:

@@ -365,9 +365,10 @@ def test_a_device_that_is_away_for_ten_minutes_or_has_an_old_list_or_certificate
         trust.record_states(tx, [StateReport("bank-in", True, "one")], now)
         trust.record_telemetry(tx, [old], now)
     later = [
-        (timedelta(minutes=15), set[str]()),
-        (timedelta(minutes=15, seconds=1), {"list_old"}),
-        (timedelta(days=336), {"list_old", "certificate"}),
+        (timedelta(minutes=10), set[str]()),
+        (timedelta(minutes=15), {"offline"}),
+        (timedelta(minutes=15, seconds=1), {"offline", "list_old"}),
+        (timedelta(days=336), {"offline", "list_old", "certificate"}),
     ]
 
     for after, rules in later:
@@ -375,9 +376,56 @@ def test_a_device_that_is_away_for_ten_minutes_or_has_an_old_list_or_certificate
             trust.check_devices(tx, now + after)
             assert {one.rule for one in trust.open_device_alerts(tx)} == rules
     with ctx.tx() as tx:
+        trust.record_telemetry(tx, [old], now + timedelta(days=336))
+        trust.check_devices(tx, now + timedelta(days=336))
+        assert {one.rule for one in trust.open_device_alerts(tx)} == {"list_old", "certificate"}
         trust.record_states(tx, [StateReport("bank-in", False, "one")], now + timedelta(days=336))
         trust.check_devices(tx, now + timedelta(days=336, minutes=10, seconds=1), broken_gates=[IN])
         assert {one.rule for one in trust.open_device_alerts(tx)} == {"offline", "certificate", "chain"}
+
+
+def test_a_device_that_is_shut_out_is_not_connected_any_more(ctx: Context, registrar: Registrar) -> None:
+    now = ctx.clock.now()
+    enrol(ctx, registrar)
+    with ctx.tx() as tx:
+        trust.record_states(tx, [StateReport("bank-in", True, "one")], now)
+
+        trust.set_device_status(tx, "bank-in", "suspended", now + timedelta(minutes=1))
+
+        state = trust.get_device_state(tx, "bank-in")
+    assert (state.connected, state.since) == (False, now + timedelta(minutes=1))
+
+
+def test_devices_are_found_by_part_of_a_name_of_theirs(ctx: Context, registrar: Registrar) -> None:
+    for text, found in [
+        ("bank", ["bank-in", "bank-out"]),
+        ("LTZ", ["cab"]),
+        ("ltz 10", ["cab"]),
+        ("%", []),
+        ("bus.24", ["cab"]),
+    ]:
+        with ctx.tx() as tx:
+            shown = trust.list_device_states(tx, text=text)
+        assert [one.device.device_id for one in shown] == found
+
+
+def test_a_revocation_list_is_later_than_the_one_before_by_a_second_at_least(
+    ctx: Context, registrar: Registrar
+) -> None:
+    now = ctx.clock.now()
+    enrol(ctx, registrar)
+    enrol(ctx, registrar)
+    with ctx.tx() as tx:
+        revoked = trust.revoked_certificates(tx, now)
+
+    first = trust.read_revocation_list(registrar.ca.revocation_list([], now))
+    second = trust.read_revocation_list(registrar.ca.revocation_list(revoked, now, before=first))
+
+    assert (first.number, second.number) == (1, 2)
+    assert second.updated_at - first.updated_at == timedelta(seconds=1)
+    assert (first.serials, second.serials) == (frozenset(), frozenset({revoked[0].serial}))
+    with pytest.raises(InvalidInput):
+        trust.read_revocation_list("no list")
 
 
 def test_a_threshold_is_data(ctx: Context, registrar: Registrar) -> None:

@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa import trust
-from hansa.codes import read_trust_list
+from hansa.codes import DenyUpdate, read_deny_update, read_trust_list
+from hansa.kernel import InvalidInput
 from hansa.store import Context, Tx
 from hansa.trust import Member, MemberId
 
@@ -129,3 +130,93 @@ def test_a_revoked_token_is_found_with_the_version_that_first_had_it(ctx: Contex
         found = trust.find_revoked(tx, [b"phone 01", b"phone 02"])
 
     assert found == {b"phone 01": (first, NOW)}
+
+
+LISTS = Ed25519PrivateKey.from_private_bytes(bytes(range(3, 35)))
+
+
+def test_the_list_key_stands_on_the_trust_list_as_a_version_of_its_own(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+        vouch(tx, KEY)
+        trust.set_list_key(tx, public(LISTS), NOW)
+        trust.set_list_key(tx, public(LISTS), NOW + timedelta(hours=1))
+
+        body = trust.publish_trust_list(tx, ROOT, at=NOW)
+        with pytest.raises(InvalidInput):
+            trust.set_list_key(tx, b"short", NOW)
+
+        read = read_trust_list(body, ROOT.public_key(), now=NOW)
+        assert (read.version, read.list_key) == (2, public(LISTS))
+        assert trust.current_trust_list(tx, at=NOW) == read
+
+
+def test_a_list_is_signed_anew_when_it_changed_or_a_day_has_gone(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+        vouch(tx, KEY)
+        hours = (0.0, 1.0, 23.9, 24.0, 30.0, 31.0, 54.0, 55.0)
+        changes = {30.0: OTHER_KEY}
+        signed: list[tuple[float, int]] = []
+        for hour in hours:
+            if hour in changes:
+                vouch(tx, changes[hour])
+            at = NOW + timedelta(hours=hour)
+            body = trust.renew_trust_list(tx, ROOT, at=at)
+            if body is not None:
+                read = read_trust_list(body, ROOT.public_key(), now=at)
+                signed.append((hour, read.version))
+                assert trust.trust_list_ends_at(tx) == read.expires_at == at + trust.TRUST_LIST_LIFE
+                assert trust.signed_trust_list(tx) == body
+
+    assert signed == [(0, 1), (24, 2), (30, 3), (54, 4)]
+
+
+def test_a_gate_is_told_of_revoked_tokens_by_the_hour_in_which_they_end(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        trust.set_list_key(tx, public(LISTS), NOW)
+        trust.revoke_token(tx, b"a" * 8, NOW, expires_at=NOW + timedelta(minutes=10))
+        trust.revoke_token(tx, b"b" * 8, NOW, expires_at=NOW + timedelta(minutes=20))
+        trust.revoke_token(tx, b"c" * 8, NOW, expires_at=NOW + timedelta(hours=3))
+        at = NOW + timedelta(minutes=15)
+
+        whole = read_deny_update(trust.signed_deny_update(tx, LISTS, since=0, at=at), LISTS.public_key())
+        delta = read_deny_update(trust.signed_deny_update(tx, LISTS, since=2, at=at), LISTS.public_key())
+        none = read_deny_update(trust.signed_deny_update(tx, LISTS, since=3, at=at), LISTS.public_key())
+
+    hour, third = NOW + timedelta(hours=1), NOW + timedelta(hours=3)
+    assert whole == DenyUpdate(3, 0, at, ((hour, b"b" * 8), (third, b"c" * 8)))
+    assert delta == DenyUpdate(3, 2, at, ((third, b"c" * 8),))
+    assert none == DenyUpdate(3, 3, at, ())
+
+
+def test_no_gate_would_believe_a_list_by_a_key_that_is_not_on_the_trust_list(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        with pytest.raises(trust.NoListKey):
+            trust.signed_deny_update(tx, LISTS, since=0, at=NOW)
+        trust.set_list_key(tx, public(LISTS), NOW)
+
+        with pytest.raises(trust.NoListKey):
+            trust.signed_deny_update(tx, OTHER_KEY, since=0, at=NOW)
+        with pytest.raises(InvalidInput) as refusal:
+            trust.signed_deny_update(tx, LISTS, since=1, at=NOW)
+
+    assert refusal.value.problems[0].where == "since"
+
+
+def test_gates_that_ask_within_a_minute_get_the_same_bytes_until_something_is_revoked(ctx: Context) -> None:
+    signer = trust.ListSigner(LISTS)
+    with ctx.tx() as tx:
+        trust.set_list_key(tx, public(LISTS), NOW)
+        first = signer.deny_update(tx, since=0, at=NOW)
+        again = signer.deny_update(tx, since=0, at=NOW + timedelta(seconds=59))
+        fresh = signer.deny_update(tx, since=0, at=NOW + timedelta(seconds=60))
+        trust.revoke_token(tx, b"a" * 8, NOW)
+        revoked = signer.deny_update(tx, since=0, at=NOW + timedelta(seconds=61))
+
+    assert first == again
+    assert [read_deny_update(body, LISTS.public_key()).issued_at for body in (first, fresh)] == [
+        NOW,
+        NOW + timedelta(seconds=60),
+    ]
+    assert read_deny_update(revoked, LISTS.public_key()).version == 1

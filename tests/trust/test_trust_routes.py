@@ -1,7 +1,7 @@
 """The HTTP face of trust, asked over HTTP."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,13 +11,14 @@ from litestar.di import Provide
 from litestar.testing import TestClient
 
 from hansa import trust
-from hansa.codes import read_trust_list
+from hansa.codes import read_deny_update, read_trust_list
 from hansa.kernel import HansaError
 from hansa.store import Context
 from hansa.trust import GateRecord, Member, MemberId
 from hansa.trust.routes import ROUTES
 
 ROOT = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+LISTS = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 
 
 def problem(_: Request[object, object, State], error: HansaError) -> Response[dict[str, str]]:
@@ -43,7 +44,10 @@ def client(ctx: Context) -> Iterator[TestClient[Litestar]]:
         )
     app = Litestar(
         ROUTES,
-        dependencies={"ctx": Provide(lambda: ctx, sync_to_thread=False)},
+        dependencies={
+            "ctx": Provide(lambda: ctx, sync_to_thread=False),
+            "list_signer": Provide(lambda: trust.ListSigner(LISTS), sync_to_thread=False),
+        },
         exception_handlers={HansaError: problem},
     )
     with TestClient(app) as client:
@@ -98,3 +102,27 @@ def test_a_gate_fetches_what_was_revoked_since(ctx: Context, client: TestClient[
     assert whole == {"version": 3, "since": 0, "added": [(b"a" * 8).hex(), (b"c" * 8).hex()]}
     assert delta == {"version": 3, "since": 1, "added": [(b"c" * 8).hex()]}
     assert (ahead.status_code, ahead.json()) == (422, {"code": "hansa.invalid_input"})
+
+
+def test_the_deny_list_comes_signed_once_its_key_is_on_the_trust_list(
+    ctx: Context, client: TestClient[Litestar]
+) -> None:
+    refused = client.get("/v1/deny-list.cose")
+    with ctx.tx() as tx:
+        trust.set_list_key(tx, LISTS.public_key().public_bytes_raw(), ctx.clock.now())
+        trust.revoke_token(tx, b"a" * 8, ctx.clock.now())
+
+    answer = client.get("/v1/deny-list.cose")
+    ahead = client.get("/v1/deny-list.cose?since=2")
+
+    assert (refused.status_code, refused.json()) == (409, {"code": "trust.no_list_key"})
+    assert answer.headers["content-type"] == "application/cose"
+    update = read_deny_update(answer.content, LISTS.public_key())
+    assert (update.version, update.since, [cti for cti, _ in update.tokens()]) == (1, 0, [b"a" * 8])
+    assert (ahead.status_code, ahead.json()) == (422, {"code": "hansa.invalid_input"})
+
+
+def test_the_leagues_time_is_told(ctx: Context, client: TestClient[Litestar]) -> None:
+    said = datetime.fromisoformat(client.get("/v1/clock").json()["now"])
+
+    assert said == ctx.clock.now()

@@ -23,6 +23,7 @@ from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.open import opened
+from hansa.apps.trust_commands import keep_trust_list, trust_app
 from hansa.apps.witness_command import witness
 from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.apps.worker import Worker
@@ -55,6 +56,7 @@ for name, part in (
     ("settlement", settlement_app),
     ("key", key_app),
     ("gate", gate_app),
+    ("trust", trust_app),
 ):
     app.add_typer(part, name=name)
 
@@ -139,7 +141,7 @@ def work(home: Home = DEFAULT_HOME) -> None:
     with (
         opened(home, join=True) as ctx,
         ledger_engines(ctx, sign=log_signer(home)),
-        Worker(ctx),
+        Worker(ctx, before=[keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]),
         Witnessing(ctx, home),
     ):
         out.print("Working. Stop with Ctrl-C.")
@@ -430,9 +432,12 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
     witnessing = Witnessing(ctx, home)
     app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing)
+    before = [keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]
+    if demo:
+        before.append(_rates_of_the_day(ctx))
     with (
         ledger_engines(ctx, sign=log_signer(home)),
-        Worker(ctx, before=_rates_of_the_day(ctx) if demo else None),
+        Worker(ctx, before=before),
         witnessing,
     ):
         web.serve(app, host, port)

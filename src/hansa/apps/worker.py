@@ -5,7 +5,7 @@ is up are released, and the rules of risk judge what gates sent.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 from hansa import ledger, payments, rides, risk, settlement
@@ -42,11 +42,11 @@ def finish_what_was_left(ctx: Context) -> None:
 class Worker:
     """Turns in a thread of their own, until ``stop``.
 
-    before: called at the start of each turn. An error is logged and the next turn tries again.
+    before: each is called at the start of each turn. An error is logged and the next turn tries again.
     """
 
     def __init__(
-        self, ctx: Context, *, pause_s: float = 1.0, before: Callable[[], None] | None = None
+        self, ctx: Context, *, pause_s: float = 1.0, before: Sequence[Callable[[], None]] = ()
     ) -> None:
         self._ctx, self._pause_s, self._before = ctx, pause_s, before
         self._stopped = Event()
@@ -72,8 +72,8 @@ class Worker:
                 if not begun:
                     finish_what_was_left(self._ctx)
                     begun = True
-                if self._before is not None:
-                    self._before()
+                for do in self._before:
+                    do()
                 done = work_once(self._ctx)
             except HansaError as error:
                 logger.warning("%s: %s", error.code, error.detail)

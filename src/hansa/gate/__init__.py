@@ -5,13 +5,24 @@ until the back office acknowledges them. It needs no network and no server parts
 """
 
 from hansa.gate.gate import Gate
-from hansa.gate.model import OK, Action, Decision, DenyList, GateIdentity, Tap, tap_from_json
+from hansa.gate.model import (
+    OK,
+    Action,
+    Decision,
+    Denied,
+    DenyList,
+    GateIdentity,
+    Tap,
+    rider_of,
+    tap_from_json,
+)
 from hansa.gate.state import FileState, State, StateFailed, WrongGate
 
 __all__ = [
     "OK",
     "Action",
     "Decision",
+    "Denied",
     "DenyList",
     "FileState",
     "Gate",
@@ -20,5 +31,6 @@ __all__ = [
     "StateFailed",
     "Tap",
     "WrongGate",
+    "rider_of",
     "tap_from_json",
 ]

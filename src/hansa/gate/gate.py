@@ -15,7 +15,7 @@ from hansa.codes import (
     tap_link,
     verify_code,
 )
-from hansa.gate.model import OK, Decision, DenyList, GateIdentity, Tap
+from hansa.gate.model import OK, Decision, Denied, DenyList, GateIdentity, Tap, rider_of
 from hansa.gate.state import Memory, State
 from hansa.kernel import InvalidInput, Problem, fact_id
 
@@ -34,7 +34,7 @@ class Gate:
         identity: GateIdentity,
         trust_list: TrustList,
         *,
-        deny_list: DenyList | None = None,
+        deny_list: Denied | None = None,
         state: State | None = None,
         tokens: TokenCache | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class Gate:
         self.tally: Counter[str] = Counter()
         """Decisions by reason since the gate started, ``ok`` among them."""
         self._trust_list = trust_list
-        self._deny_list = deny_list if deny_list is not None else DenyList(0, frozenset())
+        self._deny_list: Denied = deny_list if deny_list is not None else DenyList(0, frozenset())
         self._state = state
         self._tokens = tokens if tokens is not None else TokenCache()
         self._memory = Memory() if state is None else state.load(identity.gate_id)
@@ -54,7 +54,7 @@ class Gate:
         return self._trust_list
 
     @property
-    def deny_list(self) -> DenyList:
+    def deny_list(self) -> Denied:
         """The list in use."""
         return self._deny_list
 
@@ -72,12 +72,12 @@ class Gate:
             if online:
                 self._forget_offline_rides()
             try:
-                tap = self._accept(self._verify(text, now, challenge, online=online), now, online=online)
-                reason = OK
+                shown = self._verify(text, now, challenge, online=online)
+                tap, reason = self._accept(shown, now, online=online), OK
             except CodeRefused as refusal:
-                tap, reason = None, refusal.reason
+                shown, tap, reason = refusal.shown, None, refusal.reason
             self.tally[reason] += 1
-        return Decision(tap is not None, reason, tap, perf_counter_ns() - started)
+        return Decision(tap is not None, reason, tap, perf_counter_ns() - started, shown)
 
     def pending(self, limit: int = 1000) -> list[Tap]:
         """The oldest taps not handed in yet."""
@@ -113,7 +113,7 @@ class Gate:
                 )
             self._trust_list = trust_list
 
-    def use_deny_list(self, deny_list: DenyList) -> bool:
+    def use_deny_list(self, deny_list: Denied) -> bool:
         """Use a newer deny list; an older one that arrives late changes nothing. Gives whether it is used."""
         with self._lock:
             if deny_list.version < self._deny_list.version:
@@ -121,23 +121,49 @@ class Gate:
             self._deny_list = deny_list
             return True
 
+    def hear(self, rider: bytes, counter: int, expires_at: datetime) -> None:
+        """A neighbour gate of this station let this rider in: a code with this counter, or a lower one, was used.
+
+        rider: as `rider_of` gives it. expires_at: when the rider's token ends. Again, or late, is harmless. Only
+        gates that share a station may be heard: elsewhere it would turn a rider away who has done nothing.
+        Errors: InvalidInput for what cannot be a rider or a counter; StateFailed, and nothing changed.
+        """
+        if len(rider) not in (12, 13) or not 0 <= counter < 2**32:
+            raise InvalidInput(
+                "This cannot be heard.",
+                problems=(
+                    Problem(
+                        "rider" if len(rider) not in (12, 13) else "counter",
+                        f"{len(rider)} bytes" if len(rider) not in (12, 13) else str(counter),
+                        "Tell kid and cti, and a companion's number, and the counter of the code, below 2^32",
+                    ),
+                ),
+            )
+        with self._lock:
+            last = self._memory.counters.get(rider)
+            if last is not None and last[0] >= counter:
+                return
+            if self._state is not None:
+                self._state.hear(rider, counter, expires_at)
+            self._memory.counters[rider] = counter, expires_at
+
     def _verify(self, text: str, now: datetime, challenge: int | None, *, online: bool) -> VerifiedCode:
         code = verify_code(
             text,
             self._trust_list,
             now=now,
             product=self.identity.product,
-            denied=self._deny_list.ctis.__contains__,
+            denied=self._deny_list.__contains__,
             challenge=challenge,
             place=self.identity.cell,
             tokens=self._tokens,
         )
-        last = self._memory.counters.get(_rider(code))
+        last = self._memory.counters.get(rider_of(code))
         if last is not None and code.counter <= last[0]:
-            raise CodeRefused("replay")
+            raise CodeRefused("replay", code)
         rides = self._memory.offline_rides.get(_token(code), 0)
         if not online and self._begins_ride and rides >= code.scope.offline_cap:
-            raise CodeRefused("offline_cap")
+            raise CodeRefused("offline_cap", code)
         return code
 
     @property
@@ -180,7 +206,7 @@ class Gate:
         )
         if sequence % _FORGET_EVERY == 0:
             self._forget(now)
-        rider, token = _rider(code), _token(code)
+        rider, token = rider_of(code), _token(code)
         offline = None
         if self._begins_ride and not online:
             offline = token, memory.offline_rides.get(token, 0) + 1
@@ -209,8 +235,3 @@ class Gate:
 
 def _token(code: VerifiedCode) -> bytes:
     return code.kid + code.cti
-
-
-def _rider(code: VerifiedCode) -> bytes:
-    """Whose counter it is: the holder's, or that of the companion with this number."""
-    return _token(code) + (bytes((code.companion,)) if code.companion else b"")

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from hansa.codes import VerifiedCode
 from hansa.kernel import in_utc
 
 Action = Literal["entry", "exit", "board"]
@@ -24,16 +25,39 @@ class GateIdentity:
     cell: bytes
 
 
+class Denied(Protocol):
+    """Tokens that open no gate, wherever a gate keeps them: `DenyList` in memory, the agent's in a file."""
+
+    @property
+    def version(self) -> int:
+        """The list's version; taps carry it."""
+        ...
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When the league last said that this is the list; None if it never did."""
+        ...
+
+    def __contains__(self, cti: object, /) -> bool:
+        """Whether the token of this id, 8 bytes, opens no gate."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DenyList:
     """Tokens (their ``cti``) that open no gate. A later version replaces or grows an earlier one."""
 
     version: int
     ctis: frozenset[bytes]
+    issued_at: datetime | None = None
 
-    def grown(self, version: int, added: Iterable[bytes]) -> "DenyList":
+    def __contains__(self, cti: object, /) -> bool:
+        """Whether the token of this id opens no gate."""
+        return cti in self.ctis
+
+    def grown(self, version: int, added: Iterable[bytes], issued_at: datetime | None = None) -> "DenyList":
         """This list with more tokens on it: how a gate takes a delta."""
-        return DenyList(version, self.ctis | frozenset(added))
+        return DenyList(version, self.ctis | frozenset(added), issued_at or self.issued_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +123,22 @@ def tap_from_json(value: dict[str, Any]) -> Tap:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate does with a code. reason: ``ok`` or one of `codes.REASONS`. tap: there when accepted."""
+    """What the gate does with a code.
+
+    reason: ``ok`` or one of `codes.REASONS`. tap: there when accepted. shown: what the code says, there when both its
+    signatures are good, also where it is refused for something else.
+    """
 
     accepted: bool
     reason: str
     tap: Tap | None
     took_ns: int
+    shown: VerifiedCode | None = None
+
+
+def rider_of(code: VerifiedCode) -> bytes:
+    """Whose counter it is, 12 or 13 bytes: the holder's (kid and cti), or that of the companion with this number."""
+    return code.kid + code.cti + (bytes((code.companion,)) if code.companion else b"")
 
 
 def _rfc3339(instant: datetime) -> str:

@@ -69,6 +69,10 @@ class State(Protocol):
         """
         ...
 
+    def hear(self, rider: bytes, counter: int, expires_at: datetime) -> None:
+        """Keep a counter that a neighbour gate accepted. Errors: StateFailed."""
+        ...
+
     def forget_offline_rides(self) -> None:
         """The gate has its network again. Errors: StateFailed."""
         ...
@@ -132,6 +136,15 @@ class FileState:
                 (rider, tap.counter, int(expires_at.timestamp())),
             ),
             *([("insert or replace into offline_rides values (?, ?)", offline)] if offline else []),
+        )
+
+    def hear(self, rider: bytes, counter: int, expires_at: datetime) -> None:
+        """Keep a neighbour's counter."""
+        self._write(
+            (
+                "insert or replace into counters values (?, ?, ?)",
+                (rider, counter, int(expires_at.timestamp())),
+            )
         )
 
     def forget_offline_rides(self) -> None:

@@ -66,7 +66,9 @@ class Verifier:
 
     def _use_deny_list(self, question: dict[str, Any]) -> str:
         gate = self._gates[question["gate"]]
-        gate.use_deny_list(gate.deny_list.grown(question["version"], map(bytes.fromhex, question["added"])))
+        in_use = gate.deny_list
+        assert isinstance(in_use, DenyList)
+        gate.use_deny_list(in_use.grown(question["version"], map(bytes.fromhex, question["added"])))
         return OK
 
     def _show(self, question: dict[str, Any]) -> str:

@@ -4,12 +4,10 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from hansa.codes import PRODUCTS, KeyStatus, TrustedKey, TrustList, sign_trust_list
+from hansa.codes import PRODUCTS, KeyStatus, TrustedKey
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Tx
 from hansa.trust import store
@@ -18,16 +16,11 @@ from hansa.trust.model import (
     GateRecord,
     Member,
     MemberDiffers,
-    NoTrustList,
     NotSignedIn,
     UnknownGate,
     UnknownIssuer,
     UnknownMember,
 )
-
-TRUST_LIST_LIFE = timedelta(days=7)
-TOKEN_LIFE = timedelta(hours=24)
-"""The longest a ride token lives (docs/ride-code), so the longest it need stand on the deny list."""
 
 _SCOPE = re.compile(r"[a-z]+:[a-z]+")
 
@@ -158,76 +151,6 @@ def set_key_status(tx: Tx, kid: bytes, status: KeyStatus, at: datetime) -> None:
         raise UnknownIssuer(f"No issuer has the key {kid.hex()}.")
     if store.set_key_status(tx, kid, status):
         store.record_key_change(tx, kid, status, at)
-
-
-def current_trust_list(tx: Tx, *, at: datetime | None = None) -> TrustList:
-    """The league's keys as they stand.
-
-    at: the list is issued then and ends a week later. None: issued at the last change, ending with the last key.
-    """
-    version, changed_at, keys = store.trust_list_rows(tx)
-    issued_at = at or changed_at or datetime.fromtimestamp(0, UTC)
-    last = max((key.not_after for key in keys), default=issued_at)
-    return TrustList(
-        version=version,
-        issued_at=issued_at,
-        expires_at=last if at is None else at + TRUST_LIST_LIFE,
-        keys=tuple(keys),
-    )
-
-
-def publish_trust_list(tx: Tx, root: Ed25519PrivateKey, *, at: datetime) -> bytes:
-    """Sign the list as it stands and keep it for gates to fetch; gives the signed bytes."""
-    trust_list = current_trust_list(tx, at=at)
-    body = sign_trust_list(trust_list, root)
-    store.insert_signed_list(
-        tx,
-        version=trust_list.version,
-        issued_at=trust_list.issued_at,
-        expires_at=trust_list.expires_at,
-        body=body,
-    )
-    return body
-
-
-def signed_trust_list(tx: Tx) -> bytes:
-    """The newest list the league's root signed. Errors: NoTrustList."""
-    body = store.find_signed_list(tx)
-    if body is None:
-        raise NoTrustList
-    return body
-
-
-def revoke_token(tx: Tx, cti: bytes, at: datetime, *, expires_at: datetime | None = None) -> int:
-    """Put a token on the deny list; gives the list's version. expires_at: the token's own end."""
-    return revoke_tokens(tx, [(cti, expires_at or at + TOKEN_LIFE)], at)
-
-
-def revoke_tokens(tx: Tx, tokens: Iterable[tuple[bytes, datetime]], at: datetime) -> int:
-    """Put tokens, each with its own end, on the deny list; gives the list's version."""
-    ends = dict(tokens)
-    if any(len(cti) != 8 for cti in ends):
-        raise InvalidInput(
-            "A token id has 8 bytes.",
-            problems=(Problem("cti", "its length is another", "Give the cti of the ride token"),),
-        )
-    return store.insert_revoked(tx, ends.items(), at)
-
-
-def current_deny_list(tx: Tx, *, at: datetime | None = None) -> tuple[int, frozenset[bytes]]:
-    """The deny list's version and its tokens; with ``at``, without those that have ended by then."""
-    version, ctis = store.deny_list_rows(tx, since=0, at=at)
-    return version, frozenset(ctis)
-
-
-def deny_list_since(tx: Tx, since: int, *, at: datetime | None = None) -> tuple[int, list[bytes]]:
-    """The deny list's version, and what was put on it after version ``since``: a gate's delta."""
-    return store.deny_list_rows(tx, since=since, at=at)
-
-
-def find_revoked(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, tuple[int, datetime]]:
-    """Those of these tokens that were ever revoked, ended ones too: in which version of the deny list, and when."""
-    return store.find_revoked(tx, ctis)
 
 
 def create_api_key(

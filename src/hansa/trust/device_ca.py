@@ -7,6 +7,7 @@ user's name and for the client id, so one device can be no other.
 import os
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -35,6 +36,15 @@ CRL_LIFE = timedelta(days=30)
 SERVER_LIFE = timedelta(days=365)
 _EARLIER = timedelta(minutes=5)
 """A certificate begins this long before it is made, for boxes whose clocks run behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """A revocation list that was written. serials: of the certificates on it."""
+
+    number: int
+    updated_at: datetime
+    serials: frozenset[bytes]
 
 
 class DeviceCa:
@@ -76,10 +86,10 @@ class DeviceCa:
             serial_of(made), device_id, made.not_valid_before_utc, made.not_valid_after_utc
         )
 
-    def client(self, name: str, at: datetime) -> tuple[str, str]:
+    def client(self, name: str, at: datetime, *, life: timedelta = SERVER_LIFE) -> tuple[str, str]:
         """A new key and certificate, as PEM, for one of the league's own programs at the broker."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return _key_pem(key), pem(self._client(name, key.public_key(), at, SERVER_LIFE))
+        return _key_pem(key), pem(self._client(name, key.public_key(), at, life))
 
     def server(self, names: Sequence[str], at: datetime) -> tuple[str, str]:
         """A new key and certificate, as PEM, for the broker. names: hosts and addresses it is reached by."""
@@ -91,13 +101,26 @@ class DeviceCa:
         )
         return _key_pem(key), pem(builder.sign(self._key, SHA256()))
 
-    def revocation_list(self, revoked: Iterable[Certificate], at: datetime) -> str:
-        """The certificates taken back before their end, as PEM (RFC 5280, section 5)."""
+    def revocation_list(
+        self, revoked: Iterable[Certificate], at: datetime, *, before: "RevocationList | None" = None
+    ) -> str:
+        """The certificates taken back before their end, as PEM (RFC 5280, section 5).
+
+        before: the list that this one replaces. A broker that has read both takes the later one, by whole seconds, so
+        that this one is later by a second at least.
+        """
+        updated_at, number = at - _EARLIER, 1
+        if before is not None:
+            updated_at, number = max(updated_at, before.updated_at + timedelta(seconds=1)), before.number + 1
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
-            .last_update(at - _EARLIER)
+            .last_update(updated_at)
             .next_update(at + CRL_LIFE)
+            .add_extension(x509.CRLNumber(number), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
         for one in revoked:
             assert one.revoked_at is not None, "only revoked certificates are listed"
@@ -170,6 +193,18 @@ def certificate_ends_at(text: str) -> datetime:
     return read_certificate(text).not_valid_after_utc
 
 
+def read_revocation_list(text: str) -> RevocationList:
+    """A list that `DeviceCa.revocation_list` wrote. Errors: InvalidInput."""
+    try:
+        found = x509.load_pem_x509_crl(text.encode())
+        number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        raise _unfit("crl", "it cannot be read", "Remove the file; it is written anew") from None
+    return RevocationList(
+        number, found.last_update_utc, frozenset(_octets(one.serial_number) for one in found)
+    )
+
+
 def name_of(certificate: x509.Certificate) -> str:
     """The common name: which device it is for."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -178,8 +213,7 @@ def name_of(certificate: x509.Certificate) -> str:
 
 def serial_of(certificate: x509.Certificate) -> bytes:
     """The serial number as it is kept."""
-    number = certificate.serial_number
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return _octets(certificate.serial_number)
 
 
 def spki(key: ec.EllipticCurvePublicKey) -> bytes:
@@ -242,6 +276,10 @@ _CA_USAGE = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
+
+
+def _octets(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _name(name: str) -> x509.Name:

@@ -84,6 +84,10 @@ select d.device_id, d.gate_id, g.stop_id, g.operator_id
 from trust.devices d join trust.gates g using (gate_id) where d.status = 'active' order by d.device_id
 """
 
+DISCONNECTED = """
+update trust.device_states set connected = false, since = %s where device_id = %s and connected
+"""
+
 SHUT_OUT = "select device_id from trust.devices where status in ('suspended', 'retired') order by device_id"
 
 # Rows in the order of their ids, so that two desks that write at once wait for each other and do not deadlock.
@@ -179,6 +183,8 @@ where d.device_id > %(after)s
   and (%(status)s::text is null or d.status = %(status)s)
   and (%(connected)s::boolean is null or coalesce(s.connected, false) = %(connected)s)
   and (not %(alerted)s or a.alerts > 0)
+  and (%(text)s::text is null or position(lower(%(text)s) in lower(concat_ws(' ', d.device_id, d.gate_id, d.vehicle,
+       d.member_id, g.stop_id, g.line_id, s.firmware))) > 0)
 order by d.device_id
 limit %(limit)s
 """
@@ -220,10 +226,14 @@ order by w.device_id, w.version desc
 """
 
 # What is the matter now, by rule and device. chain: gates whose taps do not continue, found by whoever keeps taps.
+# offline: also a device that says nothing though nobody told us that it is gone, as after a broker's power cut.
 FINDINGS = """
 with rules as (select rule, threshold from trust.device_rules where is_on),
 live as (
-    select d.device_id, d.gate_id, d.changed_at, s.* from trust.devices d
+    select d.device_id, d.gate_id, s.*,
+           case when s.connected then coalesce(s.last_seen_at, s.since) else coalesce(s.since, d.changed_at) end
+               as quiet_since
+    from trust.devices d
     left join (select device_id as told_by, connected, since, last_seen_at, clock_offset_ms, deny_list_at, pending,
                       storage_free_pct from trust.device_states) s on s.told_by = d.device_id
     where d.status = 'active'
@@ -239,10 +249,9 @@ rates as (
            sum(accepted + refused) filter (where slot <= %(at)s::timestamptz - interval '15 minutes') as all_before
     from trust.device_telemetry where slot > %(at)s::timestamptz - interval '24 hours' group by 1
 )
-select r.rule, l.device_id, jsonb_build_object('since', coalesce(l.since, l.changed_at)) as facts
+select r.rule, l.device_id, jsonb_build_object('since', l.quiet_since) as facts
 from rules r, live l
-where r.rule = 'offline' and not coalesce(l.connected, false)
-  and coalesce(l.since, l.changed_at) < %(at)s::timestamptz - make_interval(secs => r.threshold)
+where r.rule = 'offline' and l.quiet_since < %(at)s::timestamptz - make_interval(secs => r.threshold)
 union all
 select r.rule, l.device_id, jsonb_build_object('clock_offset_ms', l.clock_offset_ms)
 from rules r, live l where r.rule = 'clock' and abs(l.clock_offset_ms) > r.threshold
@@ -409,6 +418,11 @@ def shut_out(tx: Tx) -> list[str]:
     return [row[0] for row in tx.execute(SHUT_OUT).fetchall()]
 
 
+def set_disconnected(tx: Tx, device_id: str, at: datetime) -> None:
+    """The device is no longer there, whatever it says."""
+    tx.execute(DISCONNECTED, (at, device_id))
+
+
 def upsert_states(tx: Tx, reports: Sequence[StateReport], at: datetime) -> None:
     """Take what active devices, each at most once, say of being there."""
     tx.execute(
@@ -465,11 +479,13 @@ def states(
     status: str | None = None,
     connected: bool | None = None,
     alerted: bool = False,
+    text: str | None = None,
     after: str = "",
     limit: int = 100,
 ) -> list[DeviceState]:
     """Devices by id with what they said last."""
     asked = {
+        "text": text,
         "device_id": device_id,
         "member_id": member_id,
         "city_id": city_id,

@@ -253,10 +253,14 @@ def list_device_states(
     status: str | None = None,
     connected: bool | None = None,
     alerted: bool = False,
+    text: str | None = None,
     after: str = "",
     limit: int = 100,
 ) -> list[DeviceState]:
-    """Devices by id with what they said last; after an id, at most so many."""
+    """Devices by id with what they said last; after an id, at most so many.
+
+    text: part of a name: the device's, its gate's, stop's, line's, vehicle's or member's, or its firmware's.
+    """
     return device_store.states(
         tx,
         member_id=member_id,
@@ -264,6 +268,7 @@ def list_device_states(
         status=status,
         connected=connected,
         alerted=alerted,
+        text=text,
         after=after,
         limit=limit,
     )
@@ -409,6 +414,7 @@ def _certify(
 
 def _shut_out(tx: Tx, device_id: str, at: datetime) -> None:
     device_store.revoke_certificates(tx, device_id, at)
+    device_store.set_disconnected(tx, device_id, at)
     key_hash = device_store.api_key_hash(tx, device_id)
     if key_hash is not None:
         store.revoke_api_key(tx, key_hash, at)

@@ -42,6 +42,15 @@ class KeyFolder:
         """The key that signs trust lists. Errors: KeyUnfit."""
         return self._key("league-root")
 
+    @property
+    def has_league_root(self) -> bool:
+        """Whether the root's key is here. A league keeps it offline and brings it to sign."""
+        return (self._path / "league-root.pem").exists()
+
+    def lists(self) -> Ed25519PrivateKey:
+        """The key that signs deny lists and settings of devices, online. Errors: KeyUnfit."""
+        return self._key("lists")
+
     def issuer(self, issuer_id: str) -> Ed25519PrivateKey:
         """The key that signs this issuer's ride tokens. Errors: KeyUnfit, InvalidInput for an odd name."""
         if not _NAME.fullmatch(issuer_id):

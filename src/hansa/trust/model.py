@@ -48,6 +48,16 @@ class NoTrustList(HansaError):
     status: ClassVar[int] = 404
 
 
+class NoListKey(HansaError):
+    """This Hansa's list key does not stand on the league's trust list, so no gate would believe what it signs.
+
+    Put it there and sign the list: hansa trust publish.
+    """
+
+    code: ClassVar[str] = "trust.no_list_key"
+    status: ClassVar[int] = 409
+
+
 class NotAllowed(HansaError):
     """This caller may not do that."""
 

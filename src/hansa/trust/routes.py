@@ -1,5 +1,6 @@
 """The HTTP face of trust: who is in the league, and what a gate fetches."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -9,8 +10,8 @@ from litestar.params import QueryParameter
 
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
-from hansa.trust import actions
-from hansa.trust.model import GateRecord, Member, NoTrustList
+from hansa.trust import actions, lists
+from hansa.trust.model import GateRecord, Member, NoListKey, NoTrustList
 
 Cursor = Annotated[str, QueryParameter(max_length=200, description="`next` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
@@ -60,6 +61,12 @@ class DenyListView(msgspec.Struct, frozen=True):
     added: list[str]
 
 
+class ClockView(msgspec.Struct, frozen=True):
+    """The league's time, by which gates set their clocks: RFC 3339, to the microsecond."""
+
+    now: datetime
+
+
 @get("/v1/members", sync_to_thread=True, tags=["Trust"])
 def members(ctx: NamedDependency[Context]) -> Members:
     """The cities, issuers, operators and banks of the league."""
@@ -77,20 +84,48 @@ def members(ctx: NamedDependency[Context]) -> Members:
 def trust_list(ctx: NamedDependency[Context]) -> Response[bytes]:
     """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code."""
     with ctx.tx() as tx:
-        return Response(actions.signed_trust_list(tx), media_type="application/cose")
+        return Response(lists.signed_trust_list(tx), media_type="application/cose")
 
 
 @get("/v1/deny-list", sync_to_thread=True, tags=["Trust"], opt={"refuses": (InvalidInput,)})
 def deny_list(ctx: NamedDependency[Context], since: Annotated[int, QueryParameter(ge=0)] = 0) -> DenyListView:
     """Revoked tokens that are still alive. A gate asks with the version it has and adds what it gets."""
     with ctx.tx() as tx:
-        version, added = actions.deny_list_since(tx, since, at=ctx.clock.now())
+        version, added = lists.deny_list_since(tx, since, at=ctx.clock.now())
     if since > version:
         raise InvalidInput(
             "There is no such version yet.",
             problems=(Problem("since", f"{since} is past {version}", "Ask with 0 for the whole list"),),
         )
     return DenyListView(version, since, [cti.hex() for cti in added])
+
+
+@get(
+    "/v1/deny-list.cose",
+    sync_to_thread=True,
+    tags=["Trust"],
+    opt={"refuses": (InvalidInput, NoListKey)},
+    media_type="application/cose",
+)
+def signed_deny_list(
+    ctx: NamedDependency[Context],
+    list_signer: NamedDependency[lists.ListSigner],
+    since: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
+) -> Response[bytes]:
+    """The deny list from a version on, signed by the league's list key: COSE_Sign1 over CBOR, see docs/ride-code.
+
+    A gate asks with the version that it has, every half minute or so. The answer also says, by when it was issued, that
+    the gate's list is still the newest.
+    """
+    with ctx.tx() as tx:
+        body = list_signer.deny_update(tx, since=since, at=ctx.clock.now())
+    return Response(body, media_type="application/cose")
+
+
+@get("/v1/clock", tags=["Trust"])
+async def clock(ctx: NamedDependency[Context]) -> ClockView:
+    """The league's time, for gates and phones to compare theirs with. Take it as said half way through the asking."""
+    return ClockView(ctx.clock.now())
 
 
 @get("/v1/gates", sync_to_thread=True, tags=["Trust"], opt={"refuses": (InvalidInput,)})
@@ -129,4 +164,4 @@ def _gate(gate: GateRecord) -> GateView:
     )
 
 
-ROUTES = [members, trust_list, deny_list, gates]
+ROUTES = [members, trust_list, deny_list, signed_deny_list, clock, gates]

@@ -63,7 +63,8 @@ INSERT_KEY_CHANGE = "insert into trust.key_changes (version, kid, status, change
 
 # One statement, so that the version and the keys are of one moment.
 TRUST_LIST = """
-select v.trust_list, c.changed_at, k.kid, k.issuer_id, k.public_key, k.not_before, k.not_after, k.products, k.status
+select v.trust_list, c.changed_at, v.list_key,
+    k.kid, k.issuer_id, k.public_key, k.not_before, k.not_after, k.products, k.status
 from trust.versions v
 left join trust.key_changes c on c.version = v.trust_list
 left join trust.issuer_keys k on true
@@ -75,6 +76,14 @@ insert into trust.signed_lists (version, issued_at, expires_at, body) values (%s
 on conflict (version) do update set issued_at = excluded.issued_at, expires_at = excluded.expires_at,
     body = excluded.body
 """
+
+LOCK_VERSIONS = "select from trust.versions for update"
+
+SET_LIST_KEY = """
+update trust.versions set list_key = %s where list_key is distinct from %s::bytea returning list_key
+"""
+
+SIGNED_DATES = "select version, issued_at, expires_at from trust.signed_lists order by version desc limit 1"
 
 SIGNED_LIST = "select body from trust.signed_lists order by version desc limit 1"
 
@@ -90,6 +99,14 @@ from trust.versions v
 left join trust.revoked_tokens r
     on r.version > %(since)s and (r.expires_at > %(at)s or %(at)s::timestamptz is null)
 order by r.version, r.cti
+"""
+
+DENY_LIST_VERSION = "select deny_list from trust.versions"
+
+DENY_UPDATE = """
+select v.deny_list, v.list_key, r.cti, r.expires_at
+from trust.versions v
+left join trust.revoked_tokens r on r.version > %(since)s and r.expires_at > %(at)s
 """
 
 FIND_REVOKED = "select cti, version, revoked_at from trust.revoked_tokens where cti = any(%s)"
@@ -205,17 +222,27 @@ def set_key_status(tx: Tx, kid: bytes, status: KeyStatus) -> bool:
     return tx.execute(SET_KEY_STATUS, (status, kid, status)).fetchone() is not None
 
 
-def record_key_change(tx: Tx, kid: bytes, status: KeyStatus, at: datetime) -> int:
-    """The trust list's next version, with what made it."""
+def record_key_change(tx: Tx, kid: bytes | None, status: str, at: datetime) -> int:
+    """The trust list's next version, with what made it. kid: None where it was no issuer's key."""
     version = _number(tx.execute(NEXT_TRUST_LIST_VERSION).fetchone())
     tx.execute(INSERT_KEY_CHANGE, (version, kid, status, at))
     return version
 
 
-def trust_list_rows(tx: Tx) -> tuple[int, datetime | None, list[TrustedKey]]:
-    """The list's version, when it became so, and its keys."""
+def trust_list_rows(tx: Tx) -> tuple[int, datetime | None, bytes | None, list[TrustedKey]]:
+    """The list's version, when it became so, the list key, and the issuers' keys."""
     rows = tx.execute(TRUST_LIST).fetchall()
-    return rows[0][0], rows[0][1], [_key(row[2:]) for row in rows if row[2] is not None]
+    return rows[0][0], rows[0][1], rows[0][2], [_key(row[3:]) for row in rows if row[3] is not None]
+
+
+def lock_versions(tx: Tx) -> None:
+    """Nobody else makes a version of a list until this transaction ends."""
+    tx.execute(LOCK_VERSIONS)
+
+
+def set_list_key(tx: Tx, public_key: bytes) -> bool:
+    """Whether another one was there before."""
+    return tx.execute(SET_LIST_KEY, (public_key, public_key)).fetchone() is not None
 
 
 def insert_signed_list(
@@ -231,6 +258,12 @@ def find_signed_list(tx: Tx) -> bytes | None:
     return None if row is None else row[0]
 
 
+def find_signed_dates(tx: Tx) -> tuple[int, datetime, datetime] | None:
+    """Version of the newest signed list, when it was issued, and when it ends; or None."""
+    row = tx.execute(SIGNED_DATES).fetchone()
+    return None if row is None else (row[0], row[1], row[2])
+
+
 def insert_revoked(tx: Tx, tokens: Iterable[tuple[bytes, datetime]], at: datetime) -> int:
     """Put tokens, each with its end, on the deny list; gives the list's new version."""
     ordered = sorted(tokens)
@@ -243,6 +276,19 @@ def deny_list_rows(tx: Tx, *, since: int, at: datetime | None) -> tuple[int, lis
     """The list's version, and the tokens put on it after version ``since`` that are alive at ``at``."""
     rows = tx.execute(DENY_LIST, {"since": since, "at": at}).fetchall()
     return rows[0][0], [row[1] for row in rows if row[1] is not None]
+
+
+def deny_list_version(tx: Tx) -> int:
+    """The list's version."""
+    return _number(tx.execute(DENY_LIST_VERSION).fetchone())
+
+
+def deny_update_rows(
+    tx: Tx, *, since: int, at: datetime
+) -> tuple[int, bytes | None, list[tuple[bytes, datetime]]]:
+    """The list's version, the list key, and the tokens put on it after ``since`` that are alive, each with its end."""
+    rows = tx.execute(DENY_UPDATE, {"since": since, "at": at}).fetchall()
+    return rows[0][0], rows[0][1], [(row[2], row[3]) for row in rows if row[2] is not None]
 
 
 def find_revoked(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, tuple[int, datetime]]:

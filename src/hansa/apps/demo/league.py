@@ -54,6 +54,7 @@ def build_league(ctx: Context, keys: trust.KeyFolder, spec: Spec) -> League:
                 not_after=midnight + timedelta(days=730),
                 products=PRODUCTS,
             )
+        trust.set_list_key(tx, keys.lists().public_key().public_bytes_raw(), midnight - timedelta(days=1))
         try:
             trust.signed_trust_list(tx)
         except trust.NoTrustList:

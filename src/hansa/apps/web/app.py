@@ -47,7 +47,7 @@ SECURITY_HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
-    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=(self)",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
@@ -61,14 +61,16 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
     demo: riders sign in with one click, and the console is open to whoever sits at this machine.
     witnessing: who asks witnesses in this process; the console tells what they said.
     """
+    keys = trust.KeyFolder(home / "keys")
     site = Site(
         ctx=ctx,
         home=home,
         demo=demo,
-        keys=trust.KeyFolder(home / "keys"),
+        keys=keys,
         gates=GateHouse(home / "gates", demo=demo),
         browser_files=find_browser_files(),
         signer=log_signer(home),
+        list_signer=trust.ListSigner(keys.lists()),
         witnessing=witnessing,
     )
     application = Litestar(
@@ -77,6 +79,7 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
             "site": Provide(lambda: site, sync_to_thread=False),
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
             "log_signer": Provide(lambda: site.signer, sync_to_thread=False),
+            "list_signer": Provide(lambda: site.list_signer, sync_to_thread=False),
             "caller": Provide(find_caller, sync_to_thread=True),
         },
         exception_handlers=EXCEPTION_HANDLERS,

@@ -165,7 +165,7 @@ def _problems(handler: HTTPRouteHandler) -> dict[int, str]:
 
 def _inputs(handler: HTTPRouteHandler) -> set[str]:
     """Names of what a caller sends: parts of the address and the query, ``data`` or ``body``."""
-    return handler.fn.__annotations__.keys() - {"ctx", "caller", "log_signer", "return"}
+    return handler.fn.__annotations__.keys() - {"ctx", "caller", "log_signer", "list_signer", "return"}
 
 
 def _sentence(error: type[HansaError]) -> str:

@@ -17,7 +17,8 @@ class Site:
 
     home: its folder (keys, gate states, bank files). demo: riders sign in with one click, and the console is open
     to whoever sits at this machine. browser_files: where npm put the browser libraries; None if they are missing.
-    signer: signs the ledger's checkpoints. witnessing: asks witnesses in this process, where it does.
+    signer: signs the ledger's checkpoints. list_signer: signs deny lists. witnessing: asks witnesses in this process,
+    where it does.
     """
 
     ctx: Context
@@ -27,6 +28,7 @@ class Site:
     gates: GateHouse
     browser_files: Path | None
     signer: ledger.Signer
+    list_signer: trust.ListSigner
     witnessing: Witnessing | None = None
 
 
