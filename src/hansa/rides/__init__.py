@@ -21,6 +21,7 @@ from hansa.rides.actions import (
     posted_total,
     quote,
     record_refusals,
+    record_refused_codes,
     record_taps,
     set_opening_spend,
 )
@@ -47,6 +48,8 @@ from hansa.rides.model import (
     PostCounts,
     RateCounts,
     Refusals,
+    RefusedCode,
+    RefusedCodesReceipt,
     RefusedTap,
     RiderClass,
     Step,
@@ -67,6 +70,15 @@ from hansa.rides.reading import read_source, read_tariff, tariff_folder
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariff import Tariff, TariffSource
 from hansa.rides.tokens import register_tokens
+from hansa.rides.watching import (
+    WatchedBreak,
+    WatchedRefusal,
+    WatchedTap,
+    WatchMark,
+    watch_chain_breaks,
+    watch_refused_codes,
+    watch_taps,
+)
 
 __all__ = [
     "AHEAD_MAX",
@@ -93,6 +105,8 @@ __all__ = [
     "Quote",
     "RateCounts",
     "Refusals",
+    "RefusedCode",
+    "RefusedCodesReceipt",
     "RefusedTap",
     "RiderClass",
     "Step",
@@ -110,6 +124,10 @@ __all__ = [
     "UnknownJourney",
     "UnknownTariff",
     "Unpriceable",
+    "WatchMark",
+    "WatchedBreak",
+    "WatchedRefusal",
+    "WatchedTap",
     "fares_by_city",
     "find_journeys",
     "find_last_tap",
@@ -128,9 +146,13 @@ __all__ = [
     "read_source",
     "read_tariff",
     "record_refusals",
+    "record_refused_codes",
     "record_taps",
     "register_tokens",
     "set_opening_spend",
     "tariff_folder",
     "tariff_from_fares_v1",
+    "watch_chain_breaks",
+    "watch_refused_codes",
+    "watch_taps",
 ]

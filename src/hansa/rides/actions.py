@@ -16,6 +16,7 @@ from hansa.kernel import (
 from hansa.rides import store, tokens_store
 from hansa.rides.fares import Quote, Unpriceable
 from hansa.rides.model import (
+    REFUSED_CODES_MAX,
     TAPS_MAX,
     CityFares,
     CityFlow,
@@ -27,6 +28,8 @@ from hansa.rides.model import (
     OpeningSpend,
     PostCounts,
     Refusals,
+    RefusedCode,
+    RefusedCodesReceipt,
     RefusedTap,
     RiderClass,
     TapBatchTooLarge,
@@ -305,6 +308,45 @@ def record_refusals(tx: Tx, refusals: Sequence[Refusals]) -> None:
             for one in refusals
         ],
     )
+
+
+def record_refused_codes(
+    ctx: Context, gate_id: str | None, codes: Sequence[RefusedCode], *, operator_id: str | None = None
+) -> RefusedCodesReceipt:
+    """Keep what codes said that gates refused although both signatures were good. Again is harmless.
+
+    gate_id: the one gate that speaks; None when someone tells for many. operator_id: whose gates these must be.
+    Errors: trust.UnknownGate, InvalidInput for more than 1,000 or none, or from more than five minutes ahead of our
+    clock; nothing is kept then.
+    """
+    if not 0 < len(codes) <= REFUSED_CODES_MAX:
+        problem = Problem("codes", f"there are {len(codes):,}", f"Send 1 to {REFUSED_CODES_MAX:,} at a time")
+        raise InvalidInput("These refused codes cannot be taken.", problems=(problem,))
+    now = ctx.clock.now()
+    for index, code in enumerate(codes):
+        if code.at > now + AHEAD_MAX:
+            problem = Problem(f"codes[{index}].at", "it is ahead of our clock", "Set the gate's clock")
+            raise InvalidInput("A refusal cannot be of the future.", problems=(problem,))
+    with ctx.tx() as tx:
+        gates = trust.find_gates(tx, {code.gate_id for code in codes})
+        for code in codes:
+            gate = gates.get(code.gate_id)
+            if gate is None or operator_id not in (None, gate.operator_id):
+                raise trust.UnknownGate(f"No gate {code.gate_id!r} that you speak for.")
+            if gate_id not in (None, code.gate_id):
+                raise trust.UnknownGate(f"{gate_id} does not speak for {code.gate_id!r}.")
+        found = {
+            fact_id(
+                code.at,
+                "rides.refused_code",
+                *(code.gate_id, code.reason, code.kid.hex(), code.cti.hex(), code.companion, code.counter),
+                code.made_at.timestamp(),
+            ): code
+            for code in codes
+        }
+        rows = [(key, gates[code.gate_id].operator_id, code) for key, code in found.items()]
+        recorded = store.record_refused_codes(tx, rows, now)
+    return RefusedCodesReceipt(recorded, len(codes) - recorded)
 
 
 def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:

@@ -23,12 +23,16 @@ RIDER_CLASSES: tuple[RiderClass, ...] = ("adult", "child", "senior", "student")
 TAPS_MAX = 5_000
 """Taps in one batch. One batch is one statement and one commit; more waits for the next."""
 
+REFUSED_CODES_MAX = 1_000
+"""Refused codes told at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tap:
     """What a gate hands in for one accepted code, field for field as the gate library makes it.
 
     tap_id: fact_id(tapped_at, gate_id, sequence). chain: hash chain of this gate's taps, 32 bytes.
+    companion: 0 for the token's holder, 1 to 15 for who rides along.
     """
 
     tap_id: UUID
@@ -43,6 +47,7 @@ class Tap:
     made_at: datetime
     list_version: int
     chain: bytes
+    companion: int = 0
 
     @staticmethod
     def from_gate(tap: "TapLike") -> "Tap":
@@ -60,6 +65,7 @@ class Tap:
             tap.made_at,
             tap.list_version,
             tap.chain,
+            tap.companion,
         )
 
 
@@ -90,6 +96,8 @@ class TapLike(Protocol):
     def list_version(self) -> int: ...
     @property
     def chain(self) -> bytes: ...
+    @property
+    def companion(self) -> int: ...
 
 
 def tap_digest(tap: TapLike) -> bytes:
@@ -98,6 +106,8 @@ def tap_digest(tap: TapLike) -> bytes:
         f"{tap.tap_id.hex}|{tap.action}|{tap.stop_id}|{tap.tapped_at.timestamp()!r}|{tap.cti.hex()}|{tap.counter}"
         f"|{tap.kid.hex()}|{tap.made_at.timestamp()!r}|{tap.list_version}|{tap.chain.hex()}"
     )
+    if tap.companion:
+        body += f"|{tap.companion}"
     return hashlib.sha256(body.encode()).digest()[:16]
 
 
@@ -122,7 +132,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A tap as pairing and pricing see it: where, when, which way, and on whose token."""
+    """A tap as pairing and pricing see it: where, when, which way, on whose token, and which of its riders."""
 
     tap_id: UUID
     gate_id: str
@@ -134,6 +144,7 @@ class Touch:
     tapped_at: datetime
     cti: bytes
     rider_class: RiderClass
+    companion: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +152,8 @@ class Journey:
     """One trip with one operator, from its first tap to its last.
 
     kind: complete; no_exit or no_entry when the other tap is missing; boarding when one tap is the whole trip.
-    origin, destination: stop ids, None where no tap tells.
+    origin, destination: stop ids, None where no tap tells. companion: 0 for the token's holder, 1 to 15 for who rides
+    along.
     """
 
     journey_id: JourneyId
@@ -156,6 +168,7 @@ class Journey:
     line_id: str | None
     first_tap: UUID
     last_tap: UUID | None
+    companion: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +265,31 @@ class Refusals:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedCode:
+    """A code that its phone and its issuer signed, and that a gate refused all the same: what it says, when and why.
+
+    reason: one of the reasons of the ride code. companion: 0 for the token's holder, 1 to 15 for who rides along.
+    """
+
+    gate_id: str
+    at: datetime
+    reason: str
+    kid: bytes
+    cti: bytes
+    companion: int
+    counter: int
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCodesReceipt:
+    """What became of refused codes: newly recorded, already known."""
+
+    recorded: int
+    duplicates: int
+
+
 # -- what is told to callers ------------------------------------------------------------------------------
 
 
@@ -346,6 +384,7 @@ class JourneyRecord:
     steps: tuple[Step, ...]
     zones: str
     tariff_valid_from: date
+    companion: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from hansa import identity, trust
 from hansa.kernel import InvalidInput, Money, Problem, UnknownCurrency, in_utc
 from hansa.rides import actions
 from hansa.rides.model import (
+    REFUSED_CODES_MAX,
     CityFlow,
     JourneyDetail,
     JourneyId,
     JourneyRecord,
     Refusals,
+    RefusedCode,
     RiderClass,
     Step,
     Tap,
@@ -34,6 +36,7 @@ from hansa.store import Context, Tx
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2_147_483_647)]
+Companion = Annotated[int, msgspec.Meta(ge=0, le=15)]
 AskedName = Annotated[str, QueryParameter(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 AskedPart = Annotated[str, PathParameter(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
@@ -47,7 +50,10 @@ def _hex(octets: int) -> msgspec.Meta:
 
 
 class TapBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One accepted code, as the gate library writes it: hex for bytes, RFC 3339 instants."""
+    """One accepted code, as the gate library writes it: hex for bytes, RFC 3339 instants.
+
+    companion: 0 for the token's holder, 1 to 15 for who rides along.
+    """
 
     tap_id: UUID
     gate_id: Name
@@ -61,6 +67,7 @@ class TapBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     made_at: Instant
     list_version: Count
     chain: Annotated[str, _hex(32)]
+    companion: Companion = 0
 
 
 class TapBatch(msgspec.Struct, frozen=True):
@@ -117,6 +124,32 @@ class RefusalBatch(msgspec.Struct, frozen=True):
     refusals: Annotated[list[RefusalBody], msgspec.Meta(max_length=5_000)]
 
 
+class RefusedCodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A code with good signatures that a gate refused: what it says, when the gate refused it, and why."""
+
+    gate_id: Name
+    at: Instant
+    reason: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}$")]
+    kid: Annotated[str, _hex(4)]
+    cti: Annotated[str, _hex(8)]
+    companion: Companion
+    counter: Count
+    made_at: Instant
+
+
+class RefusedCodeBatch(msgspec.Struct, frozen=True):
+    """Refused codes, 1 to 1,000."""
+
+    codes: Annotated[list[RefusedCodeBody], msgspec.Meta(min_length=1, max_length=REFUSED_CODES_MAX)]
+
+
+class RefusedCodesTaken(msgspec.Struct, frozen=True):
+    """How many refused codes are new, and how many were known."""
+
+    recorded: int
+    duplicates: int
+
+
 class Taken(msgspec.Struct, frozen=True):
     """How many were taken, those known before among them."""
 
@@ -133,7 +166,10 @@ class StepView(msgspec.Struct, frozen=True):
 
 
 class JourneyView(msgspec.Struct, frozen=True):
-    """A journey with its fare. status: ``held`` when the tariff has no answer yet; nothing is charged then."""
+    """A journey with its fare. status: ``held`` when the tariff has no answer yet; nothing is charged then.
+
+    companion: 0 when the token's holder rode, 1 to 15 for who rode along on the holder's account.
+    """
 
     journey_id: UUID
     account_id: UUID
@@ -153,6 +189,7 @@ class JourneyView(msgspec.Struct, frozen=True):
     fare: Money
     steps: list[StepView]
     tariff_valid_from: date
+    companion: int
 
 
 class JourneyPage(msgspec.Struct, frozen=True):
@@ -173,6 +210,7 @@ class TapView(msgspec.Struct, frozen=True):
     tapped_at: datetime
     list_version: int
     chain: str
+    companion: int
 
 
 class ChargeView(msgspec.Struct, frozen=True):
@@ -297,6 +335,7 @@ def record_taps(
             made_at=in_utc(tap.made_at, where=f"taps[{index}].made_at"),
             list_version=tap.list_version,
             chain=bytes.fromhex(tap.chain),
+            companion=tap.companion,
         )
         for index, tap in enumerate(data.taps)
     ]
@@ -374,6 +413,39 @@ def record_refusals(
                 raise trust.UnknownGate(f"{caller.gate_id} does not speak for {gate.gate_id!r}.")
         actions.record_refusals(tx, refusals)
     return Taken(len(refusals))
+
+
+@post(
+    "/v1/refused-codes",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Rides"],
+    opt={"needs": "taps:write", "refuses": (trust.UnknownGate, InvalidInput)},
+)
+def record_refused_codes(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[RefusedCodeBatch]
+) -> RefusedCodesTaken:
+    """Tell of codes that your gates refused although both signatures were good. Again is harmless. Needs `taps:write`.
+
+    Only such codes: what nobody signed is nobody's, and is only counted (`/v1/refusals`). They are what the rules of
+    risk look at. A gate's own key tells of that gate only.
+    """
+    operator_id = _speaks_for(caller, "taps:write")
+    codes = [
+        RefusedCode(
+            one.gate_id,
+            _of_our_time(one.at, where=f"codes[{index}].at"),
+            one.reason,
+            bytes.fromhex(one.kid),
+            bytes.fromhex(one.cti),
+            one.companion,
+            one.counter,
+            _of_our_time(one.made_at, where=f"codes[{index}].made_at"),
+        )
+        for index, one in enumerate(data.codes)
+    ]
+    receipt = actions.record_refused_codes(ctx, caller.gate_id, codes, operator_id=operator_id)
+    return RefusedCodesTaken(receipt.recorded, receipt.duplicates)
 
 
 @get(
@@ -502,6 +574,7 @@ ROUTES = [
     record_taps,
     register_tokens,
     record_refusals,
+    record_refused_codes,
     list_journeys,
     get_journey,
     list_tariffs,
@@ -586,6 +659,7 @@ def _journey(one: JourneyRecord) -> JourneyView:
         fare=one.fare,
         steps=[_step(step) for step in one.steps],
         tariff_valid_from=one.tariff_valid_from,
+        companion=one.companion,
     )
 
 
@@ -602,6 +676,7 @@ def _detail(detail: JourneyDetail) -> JourneyDetailView:
                 tap.tapped_at,
                 tap.list_version,
                 tap.chain.hex(),
+                tap.companion,
             )
             for tap in detail.taps
         ],

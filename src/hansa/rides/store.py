@@ -18,6 +18,7 @@ from hansa.rides.model import (
     JourneyId,
     JourneyRecord,
     OpeningSpend,
+    RefusedCode,
     Step,
     Tap,
     TapLike,
@@ -133,7 +134,7 @@ returning gate_id, sequence
 
 COPY_TAPS = """
 copy rides.taps (partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product,
-    tapped_at, cti, counter, kid, made_at, list_version, chain, received_at)
+    tapped_at, cti, counter, kid, made_at, list_version, chain, companion, received_at)
 from stdin
 """
 
@@ -221,6 +222,7 @@ def add_taps(tx: Tx, taps: Sequence[KnownTap], at: datetime) -> set[tuple[str, i
                         tap.made_at,
                         tap.list_version,
                         tap.chain,
+                        tap.companion,
                         at,
                     )
                 )
@@ -273,7 +275,7 @@ where d.partition = k.partition and d.account_id = k.account_id and d.operator_i
 
 LOAD_TAPS = """
 select k.n, t.tap_id, t.gate_id, t.sequence, t.action, t.stop_id, t.line_id, t.product, t.tapped_at, t.cti,
-    o.rider_class, o.issuer_id, o.wallet_currency
+    case when t.companion = 0 then o.rider_class else 'adult' end, t.companion, o.issuer_id, o.wallet_currency
 from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
     as k (account_id, operator_id, starts_at, ends_at, n)
 join rides.taps t on t.partition = %s and t.account_id = k.account_id and t.operator_id = k.operator_id
@@ -312,7 +314,7 @@ group by k.n, s.period
 COPY_JOURNEYS = """
 copy rides.journeys (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
     wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status, fare_minor,
-    currency, steps, zones, counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at)
+    currency, steps, zones, counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at, companion)
 from stdin
 """
 
@@ -465,9 +467,9 @@ def load_taps(
     for row in tx.execute(LOAD_TAPS, values, binary=True):
         day = days[row[0] - 1]
         cti = row[9]
-        day.touches.append(Touch(*row[1:11]))
+        day.touches.append(Touch(*row[1:12]))
         if cti not in day.payers:
-            day.payers[cti] = Payer(row[11], row[12])
+            day.payers[cti] = Payer(row[12], row[13])
     return days
 
 
@@ -560,6 +562,7 @@ def add_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
                     fare.amount_minor,
                     revision,
                     at,
+                    journey.companion,
                 )
             )
 
@@ -671,7 +674,8 @@ GET_JOURNEYS = """
 select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
     (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
     j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
-    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.partition
+    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.companion,
+    j.partition
 from rides.raters r
 join rides.journeys j on j.partition = r.partition and j.journey_id = any(%s)
 """
@@ -680,7 +684,8 @@ LIST_JOURNEYS = """
 select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
     (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
     j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
-    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.partition
+    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.companion,
+    j.partition
 from rides.raters r
 join rides.journeys j on j.partition = r.partition and j.account_id = %(account_id)s
 where (%(after_at)s::timestamptz is null or (j.started_at, j.journey_id) < (%(after_at)s, %(after_id)s))
@@ -690,7 +695,8 @@ limit %(limit)s
 """
 
 GET_TAPS = """
-select tap_id, gate_id, sequence, action, stop_id, tapped_at, cti, counter, kid, made_at, list_version, chain
+select tap_id, gate_id, sequence, action, stop_id, tapped_at, cti, counter, kid, made_at, list_version, chain,
+    companion
 from rides.taps
 where partition = %s and tap_id = any(%s)
 order by tapped_at, gate_id, sequence
@@ -777,8 +783,9 @@ def _found(row: tuple[Any, ...]) -> FoundJourney:
         steps=tuple(Step(rule, amount, currency, facts) for rule, amount, facts in row[17]),
         zones=row[18],
         tariff_valid_from=row[19],
+        companion=row[22],
     )
-    return FoundJourney(record, row[22], tuple(tap for tap in row[20:22] if tap is not None))
+    return FoundJourney(record, row[23], tuple(tap for tap in row[20:22] if tap is not None))
 
 
 # -- what stands beside rating ------------------------------------------------------------------------------
@@ -795,6 +802,17 @@ select * from unnest(%s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::
     as given (gate_id, minute, reason, operator_id, count)
 order by gate_id, minute, reason
 on conflict (gate_id, minute, reason) do update set count = greatest(refusals.count, excluded.count)
+"""
+
+RECORD_REFUSED_CODES = """
+insert into rides.refused_codes (refused_id, gate_id, operator_id, at, reason, kid, cti, companion, counter, made_at,
+    received_at)
+select refused_id, gate_id, operator_id, at, reason, kid, cti, companion, counter, made_at, %s
+from unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[],
+        %s::smallint[], %s::bigint[], %s::timestamptz[])
+    as given (refused_id, gate_id, operator_id, at, reason, kid, cti, companion, counter, made_at)
+order by refused_id
+on conflict do nothing
 """
 
 # All operators in one pass over the taps; the outer bounds let the time index skip other days.
@@ -873,6 +891,27 @@ def record_refusals(tx: Tx, refusals: Sequence[tuple[str, datetime, str, str, in
     """
     if refusals:
         tx.execute(RECORD_REFUSALS, [list(column) for column in zip(*refusals, strict=True)])
+
+
+def record_refused_codes(tx: Tx, codes: Sequence[tuple[UUID, str, RefusedCode]], at: datetime) -> int:
+    """Keep refused codes and give how many are new. codes: id, operator, code."""
+    rows = [
+        (
+            key,
+            code.gate_id,
+            operator_id,
+            code.at,
+            code.reason,
+            code.kid,
+            code.cti,
+            code.companion,
+            code.counter,
+            code.made_at,
+        )
+        for key, operator_id, code in codes
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return tx.execute(RECORD_REFUSED_CODES, (at, *columns)).rowcount
 
 
 @dataclass(slots=True)

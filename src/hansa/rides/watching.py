@@ -1,0 +1,175 @@
+"""What others read of rides as it comes in: taps, refused codes and broken chains, in the order of their receipt.
+
+The order is (transaction, id), and a reader stops below the oldest transaction that is still running on the server, so
+nothing can appear behind its mark. A reader keeps its own mark, in the transaction that did its work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from hansa.kernel import InvalidInput, Problem
+from hansa.store import Tx
+
+Fault = Literal["gap", "mismatch", "two_taps"]
+"""A tap before it never came; its link does not follow from the tap before; the gate made two under one number."""
+
+WATCH_TAPS = """
+select t.tap_id, t.account_id, t.operator_id, t.gate_id, t.sequence, t.action, t.stop_id, t.tapped_at, t.kid, t.cti,
+    t.companion, t.counter, t.made_at, t.list_version, t.received_at, t.xid::text::bigint as xid
+from rides.taps t
+where (t.xid, t.tap_id) > (%(xid)s::text::xid8, %(fact_id)s) and t.xid < pg_snapshot_xmin(pg_current_snapshot())
+order by t.xid, t.tap_id
+limit %(limit)s
+"""
+
+WATCH_REFUSED_CODES = """
+select r.refused_id, o.account_id, r.operator_id, r.gate_id, r.at, r.reason, r.kid, r.cti, r.companion, r.counter,
+    r.made_at, r.received_at, r.xid::text::bigint as xid
+from rides.refused_codes r
+left join rides.tokens o on o.cti = r.cti
+where (r.xid, r.refused_id) > (%(xid)s::text::xid8, %(fact_id)s)
+    and r.xid < pg_snapshot_xmin(pg_current_snapshot())
+order by r.xid, r.refused_id
+limit %(limit)s
+"""
+
+WATCH_CHAIN_BREAKS = """
+select break_id, gate_id, operator_id, sequence, fault, at, found_at, healed_at, told_xid::text::bigint as xid
+from rides.chain_breaks
+where (told_xid, break_id) > (%(xid)s::text::xid8, %(fact_id)s)
+    and told_xid < pg_snapshot_xmin(pg_current_snapshot())
+order by told_xid, break_id
+limit %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WatchMark:
+    """How far a reader has come: the transaction, and the id of the last fact in it."""
+
+    xid: int
+    fact_id: UUID
+
+
+BEGINNING = WatchMark(0, UUID(int=0))
+"""Before the first fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedTap:
+    """An accepted code, and the account that its token stands for. companion: 0 for the holder, 1 to 15 for others."""
+
+    tap_id: UUID
+    account_id: UUID
+    operator_id: str
+    gate_id: str
+    sequence: int
+    action: str
+    stop_id: str | None
+    tapped_at: datetime
+    kid: bytes
+    cti: bytes
+    companion: int
+    counter: int
+    made_at: datetime
+    list_version: int
+    received_at: datetime
+    xid: int
+
+    @property
+    def mark(self) -> WatchMark:
+        """Where to go on reading after this one."""
+        return WatchMark(self.xid, self.tap_id)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRefusal:
+    """A code with good signatures that a gate refused. account_id: None while no issuer has told of its token."""
+
+    refused_id: UUID
+    account_id: UUID | None
+    operator_id: str
+    gate_id: str
+    at: datetime
+    reason: str
+    kid: bytes
+    cti: bytes
+    companion: int
+    counter: int
+    made_at: datetime
+    received_at: datetime
+    xid: int
+
+    @property
+    def mark(self) -> WatchMark:
+        """Where to go on reading after this one."""
+        return WatchMark(self.xid, self.refused_id)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedBreak:
+    """A place where a gate's chain of taps does not hold. at: when the gate made the tap with this sequence number."""
+
+    break_id: UUID
+    gate_id: str
+    operator_id: str
+    sequence: int
+    fault: Fault
+    at: datetime
+    found_at: datetime
+    healed_at: datetime | None
+    xid: int
+
+    @property
+    def mark(self) -> WatchMark:
+        """Where to go on reading after this one."""
+        return WatchMark(self.xid, self.break_id)
+
+
+class _Marked(Protocol):
+    @property
+    def mark(self) -> WatchMark: ...
+
+
+def watch_taps(tx: Tx, after: WatchMark | None, limit: int) -> tuple[Sequence[WatchedTap], WatchMark]:
+    """The next taps after the mark (None: from the first on), and the mark to go on from. Errors: InvalidInput."""
+    rows = tx.cursor(row_factory=class_row(WatchedTap)).execute(WATCH_TAPS, _values(after, limit)).fetchall()
+    return rows, _last(rows, after)
+
+
+def watch_refused_codes(
+    tx: Tx, after: WatchMark | None, limit: int
+) -> tuple[Sequence[WatchedRefusal], WatchMark]:
+    """The next refused codes after the mark, and the mark to go on from. Errors: InvalidInput."""
+    cursor = tx.cursor(row_factory=class_row(WatchedRefusal))
+    rows = cursor.execute(WATCH_REFUSED_CODES, _values(after, limit)).fetchall()
+    return rows, _last(rows, after)
+
+
+def watch_chain_breaks(
+    tx: Tx, after: WatchMark | None, limit: int
+) -> tuple[Sequence[WatchedBreak], WatchMark]:
+    """The next broken places after the mark, and the mark to go on from. A gap is told of once it had time to fill.
+
+    Errors: InvalidInput.
+    """
+    cursor = tx.cursor(row_factory=class_row(WatchedBreak))
+    rows = cursor.execute(WATCH_CHAIN_BREAKS, _values(after, limit)).fetchall()
+    return rows, _last(rows, after)
+
+
+def _values(after: WatchMark | None, limit: int) -> dict[str, object]:
+    if limit < 1:
+        problem = Problem("limit", f"it is {limit}", "Ask for at least one")
+        raise InvalidInput("Nothing was asked for.", problems=(problem,))
+    mark = after or BEGINNING
+    return {"xid": str(mark.xid), "fact_id": mark.fact_id, "limit": limit}
+
+
+def _last(rows: Sequence[_Marked], after: WatchMark | None) -> WatchMark:
+    return rows[-1].mark if rows else after or BEGINNING
