@@ -115,12 +115,13 @@ def touch(
     gate: str | None = None,
     product: str = "metro",
     line: str | None = None,
+    companion: int = 0,
 ) -> Touch:
     """A tap as pairing sees it."""
     gate_id = gate or f"{stop or line}/{action}"
     assert action in ("entry", "exit", "board")
     return Touch(
-        fact_id(at, gate_id, sequence, cti.hex()),
+        fact_id(at, gate_id, sequence, cti.hex(), *((companion,) if companion else ())),
         gate_id,
         sequence,
         action,
@@ -130,6 +131,7 @@ def touch(
         at,
         cti,
         rider_class,
+        companion,
     )
 
 
@@ -237,7 +239,9 @@ class League:
             rides.register_tokens(tx, [rides.Token(cti, account, issuer, currency, rider_class, expires_at)])
         return cti
 
-    def tap(self, operator: str, place: str, action: str, at: datetime, cti: bytes) -> Tap:
+    def tap(
+        self, operator: str, place: str, action: str, at: datetime, cti: bytes, *, companion: int = 0
+    ) -> Tap:
         """A tap as this place's gate makes it."""
         gate_id = self.gates[operator, place, action]
         sequence = self.sequences[gate_id] = self.sequences.get(gate_id, self.first_sequence - 1) + 1
@@ -255,15 +259,26 @@ class League:
             made_at=at,
             list_version=1,
             chain=bytes(32),
+            companion=companion,
         )
 
     def ride(
-        self, operator: str, origin: str, destination: str, at: datetime, cti: bytes, *, minutes: int = 30
+        self,
+        operator: str,
+        origin: str,
+        destination: str,
+        at: datetime,
+        cti: bytes,
+        *,
+        minutes: int = 30,
+        companion: int = 0,
     ) -> list[Tap]:
         """Entry and exit."""
         return [
-            self.tap(operator, origin, "entry", at, cti),
-            self.tap(operator, destination, "exit", at + timedelta(minutes=minutes), cti),
+            self.tap(operator, origin, "entry", at, cti, companion=companion),
+            self.tap(
+                operator, destination, "exit", at + timedelta(minutes=minutes), cti, companion=companion
+            ),
         ]
 
     def hand_in(self, taps: Sequence[Tap]) -> rides.TapReceipt:

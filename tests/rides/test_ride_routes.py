@@ -83,6 +83,7 @@ def body(tap: rides.Tap) -> dict[str, Any]:
         tap.made_at,
         tap.list_version,
         tap.chain,
+        tap.companion,
     ).json()
 
 
@@ -137,6 +138,38 @@ def test_a_gate_tells_of_its_own_refusals_only(league: League, client_of: Client
     assert own.json() == {"taken": 1}
 
 
+def test_a_gate_tells_of_its_own_refused_codes_only(league: League, client_of: ClientOf) -> None:
+    told = [
+        {
+            "gate_id": f"{stop}/entry",
+            "at": "2026-11-17T04:00:09Z",
+            "reason": "replay",
+            "kid": "01020304",
+            "cti": "0102030405060708",
+            "companion": 2,
+            "counter": 77,
+            "made_at": "2026-11-17T04:00:00Z",
+        }
+        for stop in NEAR
+    ]
+    client = client_of(GATE)
+
+    other = client.post("/v1/refused-codes", json={"codes": told})
+    with league.ctx.tx() as tx:
+        kept = tx.execute("select count(*) from rides.refused_codes").fetchone()
+    own, again = (client.post("/v1/refused-codes", json={"codes": told[:1]}) for _ in range(2))
+    misfits = [
+        client.post("/v1/refused-codes", json={"codes": codes}).status_code
+        for codes in ([], told[:1] * 1_001, [told[0] | {"companion": 16}], [told[0] | {"cti": "00"}])
+    ]
+
+    assert (other.status_code, other.json()["code"]) == (404, "trust.unknown_gate")
+    assert kept == (0,)
+    assert own.json() == {"recorded": 1, "duplicates": 0}
+    assert again.json() == {"recorded": 0, "duplicates": 1}
+    assert misfits == [400] * 4
+
+
 OUT_OF_TIME = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
 
 
@@ -179,6 +212,8 @@ def test_refusals_out_of_time_are_refused(league: League, client_of: ClientOf, m
         ("cti", "00"),
         ("counter", 2**31),
         ("chain", "00"),
+        ("companion", -1),
+        ("companion", 16),
         ("extra", 1),
     ],
 )

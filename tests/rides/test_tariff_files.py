@@ -45,9 +45,23 @@ def test_the_parts_of_the_tariffs_that_come_with_hansa() -> None:
     assert len(hong_kong.basis.rows) == 98 * 97 // 2
 
 
+def test_a_tariff_says_which_fares_companions_pay() -> None:
+    said = changed("beijing-subway", "format = 1", 'format = 1\ncompanions = "child"')
+
+    assert read_source(said).companions == "child"
+    assert tariff_of("beijing-subway").companions == "adult"
+
+
 @pytest.mark.parametrize(
     ("operator", "old", "new", "where", "what"),
     [
+        (
+            "beijing-subway",
+            "format = 1",
+            'format = 1\ncompanions = "dog"',
+            "companions",
+            "'dog' is no rider class",
+        ),
         ("beijing-subway", 'fare = "4.00"', "fare = 4.00", "basis.band[1].fare", "4.0 is no amount"),
         ("beijing-subway", 'fare = "4.00"', 'fare = "4.001"', "basis.band[1].fare", "is no amount"),
         (

@@ -2,10 +2,13 @@
 
 The day is always worked out from all its journeys in order of time, so it does not matter when or in which order
 their taps arrived. Order of rules: basis, class, discount, transfer, cumulative tier, daily caps, longer caps.
+
+Who rides along is a rider of their own for as long as a day lasts: with transfers and daily caps of their own. From
+one day to the next a companion's number names nobody, so nothing is carried over: no cumulative tiers, no longer caps.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
@@ -74,7 +77,14 @@ class Pricer:
 
     def price_day(self, journeys: Sequence[Journey], counters: Counters) -> list[Fare]:
         """See ``price_day``."""
-        return _Day(self, counters).price(journeys)
+        days = {0: _Day(self, counters)}
+        fares: list[Fare] = []
+        for journey in journeys:
+            day = days.get(journey.companion)
+            if day is None:
+                day = days[journey.companion] = _Day(self, Counters(), companion=journey.companion)
+            fares.append(day.price(journey))
+        return fares
 
     def quote(self, origin: str, destination: str, at: datetime, rider_class: RiderClass) -> Quote:
         """The single fare from stop to stop for a rider who enters at an instant, before caps and tiers.
@@ -431,9 +441,12 @@ class Pricer:
 
 
 class _Day:
-    """One account's day with one operator while it is priced, journey by journey."""
+    """One rider's day with one operator while it is priced, journey by journey in order of time.
 
-    def __init__(self, pricer: Pricer, counters: Counters) -> None:
+    companion: 0 for the account's holder; a companion's day knows no other day.
+    """
+
+    def __init__(self, pricer: Pricer, counters: Counters, *, companion: int = 0) -> None:
         self.pricer = pricer
         self.tariff = pricer.tariff
         self.counters = counters
@@ -441,19 +454,24 @@ class _Day:
         self.window_from: datetime | None = None
         self.transfers = 0
         self._sums: dict[tuple[str, RiderClass], _CapSums] = {}
+        self._companion = companion
+        self._first_steps: tuple[Step, ...] = ()
+        if companion:
+            facts: dict[str, str | int] = {"number": companion, "class": self.tariff.companions}
+            self._first_steps = (Step("companion", 0, self.tariff.currency, facts),)
 
-    def price(self, journeys: Sequence[Journey]) -> list[Fare]:
-        return [self._price(journey) for journey in journeys]
-
-    def _price(self, journey: Journey) -> Fare:
+    def price(self, journey: Journey) -> Fare:
+        """What this journey costs after those before it."""
         tariff = self.tariff
+        if self._companion and journey.rider_class != tariff.companions:
+            journey = replace(journey, rider_class=tariff.companions)
         local = journey.started_at.astimezone(tariff.zone_info) if self.pricer._timed else None
         try:
             quote = self.pricer.of_journey(journey, local)
         except Unpriceable as reason:
             step = Step("held", 0, tariff.currency, {"why": str(reason)})
-            return Fare(journey.journey_id, 0, tariff.currency, (step,), status="held")
-        amount, steps = quote.amount, list(quote.steps)
+            return Fare(journey.journey_id, 0, tariff.currency, (*self._first_steps, step), status="held")
+        amount, steps = quote.amount, [*self._first_steps, *quote.steps]
         free_of_tiers, free_of_caps = quote.free_of_tiers, quote.free_of_caps
         if tariff.transfers is not None and journey.kind in ("complete", "boarding"):
             less = self._transfer(journey, amount, steps)
@@ -461,7 +479,7 @@ class _Day:
                 amount += less
                 free_of_tiers, free_of_caps = min(free_of_tiers, amount), min(free_of_caps, amount)
         tiered = amount - free_of_tiers
-        if tariff.tiers and tiered:
+        if tariff.tiers and tiered and not self._companion:
             less = self._tier(tiered, steps)
             amount, tiered = amount + less, tiered + less
             free_of_caps = min(free_of_caps, amount)
@@ -471,10 +489,12 @@ class _Day:
             after_day = self._cap("day", journey, quote.zones, capped, steps)
             counted = after_day
             charged = after_day
-            if tariff.period is not None:
+            if tariff.period is not None and not self._companion:
                 charged = self._cap(tariff.period, journey, quote.zones, after_day, steps)
             amount += charged - capped
             tiered = min(tiered, amount)
+        if self._companion:
+            counted = tiered = 0
         self.month_minor += tiered
         return Fare(
             journey.journey_id, amount, tariff.currency, tuple(steps), "priced", quote.zones, counted, tiered

@@ -10,12 +10,23 @@ def pair_taps(taps: Iterable[Touch], *, journey_max: timedelta) -> list[Journey]
     """All journeys in one account's taps with one operator, in order of their start.
 
     The taps may come in any order: they are put in order of (time, gate, sequence) first, so a late tap gives the
-    very journeys it would have given in time. Each token is paired by itself, since two phones of one account may
-    travel at once; what is left over is then paired across tokens, because a phone's token may change on the way.
+    very journeys it would have given in time. Each rider is paired apart: the holders of the account's tokens, and
+    those who ride along, by their number. Of the same number each token is paired by itself, since two phones of one
+    account may travel at once; what is left over is then paired across tokens, because a phone's token may change on
+    the way.
     journey_max: an exit later than this after its entry does not answer it; both are incomplete.
     A pairing depends on taps at most twice ``journey_max`` away, so a day may be paired with that much around it.
     """
-    ordered = sorted(taps, key=_order)
+    by_companion: dict[int, list[Touch]] = {}
+    for tap in sorted(taps, key=_order):
+        by_companion.setdefault(tap.companion, []).append(tap)
+    journeys = [one for ordered in by_companion.values() for one in _pair(ordered, journey_max)]
+    journeys.sort(key=_start)
+    return journeys
+
+
+def _pair(ordered: list[Touch], journey_max: timedelta) -> list[Journey]:
+    """The journeys of the riders of one number, in no order."""
     journeys: list[Journey] = []
     left: list[Touch] = []
     waiting: dict[bytes, Touch] = {}
@@ -39,7 +50,6 @@ def pair_taps(taps: Iterable[Touch], *, journey_max: timedelta) -> list[Journey]
     if left:
         left.sort(key=_order)
         journeys.extend(_pair_across_tokens(left, journey_max))
-    journeys.sort(key=_start)
     return journeys
 
 
@@ -85,4 +95,5 @@ def _journey(kind: Kind, first: Touch, last: Touch | None) -> Journey:
         line_id=first.line_id,
         first_tap=first.tap_id,
         last_tap=None if last is None else last.tap_id,
+        companion=first.companion,
     )

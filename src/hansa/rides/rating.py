@@ -293,10 +293,12 @@ class _Chunk:
     ) -> list[Journey]:
         """The journeys without those under way: nobody is charged the maximum fare while the exit can still come.
 
-        Under way is an entry that is its token's last tap and younger than the longest journey; the day is rated
-        again when that time is up. What was priced before stays priced.
+        Under way is an entry that is its rider's last tap on this token and younger than the longest journey; the day
+        is rated again when that time is up. What was priced before stays priced.
         """
-        last_taps = {tap.cti: tap for tap in sorted(taps.touches, key=lambda tap: tap.tapped_at)}
+        last_taps = {
+            (tap.cti, tap.companion): tap for tap in sorted(taps.touches, key=lambda tap: tap.tapped_at)
+        }
         priced = {one.journey_id for one in kept if one.status != "withdrawn"}
         arrived: list[Journey] = []
         for journey in around:
@@ -305,7 +307,7 @@ class _Chunk:
                 journey.kind != "no_exit"
                 or up_at <= self.at
                 or journey.journey_id in priced
-                or last_taps[journey.cti].tap_id != journey.first_tap
+                or last_taps[journey.cti, journey.companion].tap_id != journey.first_tap
             ):
                 arrived.append(journey)
             else:

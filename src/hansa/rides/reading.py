@@ -189,6 +189,7 @@ class _Reader:
         transfers = self._transfers(top.table("transfers", required=False))
         tiers = self._tiers(top.tables("tier"))
         caps = self._caps(top.tables("cap"), basis)
+        companions = self._companions(top)
         top.done()
         if self.problems:
             raise InvalidInput(
@@ -218,6 +219,7 @@ class _Reader:
             transfers=transfers,
             tiers=tiers,
             caps=caps,
+            companions=companions,
         )
 
     # -- its parts -----------------------------------------------------------------------------------------
@@ -255,6 +257,14 @@ class _Reader:
         table.done()
         self.own = frozenset({"adult"} | {name for name, rule in rules.items() if rule.own_column})
         return rules
+
+    def _companions(self, top: "_Table") -> RiderClass:
+        name = top.word("companions", required=False) or "adult"
+        for rider_class in RIDER_CLASSES:
+            if name == rider_class:
+                return rider_class
+        top.wrong("companions", f"{name!r} is no rider class", f"Known: {', '.join(RIDER_CLASSES)}")
+        return "adult"
 
     def _percent(self, item: "_Table") -> dict[str, int]:
         if isinstance(item.raw.get("percent"), dict):

@@ -258,7 +258,8 @@ class Tariff:
     """One operator's tariff, in force from ``valid_from`` to ``valid_to`` inclusive (None: until the next one).
 
     journey_max: longest time from entry to exit. same_stop: price of leaving where one entered; None leaves it to
-    the basis. default_band: the time band outside all others. holidays: local dates.
+    the basis. default_band: the time band outside all others. holidays: local dates. companions: the class whose fares
+    those pay who ride along on another's token.
     """
 
     operator_id: str
@@ -284,6 +285,7 @@ class Tariff:
     transfers: Transfers | None = None
     tiers: tuple[Tier, ...] = ()
     caps: tuple[Cap, ...] = ()
+    companions: RiderClass = "adult"
 
     @cached_property
     def zone_info(self) -> ZoneInfo:

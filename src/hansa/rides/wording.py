@@ -114,6 +114,10 @@ def _held(said: _Said) -> str:
     return f"Held for the operator, nothing is charged: {said.facts['why']}"
 
 
+def _companion(said: _Said) -> str:
+    return f"Companion {said.facts['number']} rides along, at the {said.facts['class']} fare"
+
+
 def _for(facts: Facts) -> str:
     said = [str(facts[key]) for key in ("band", "class") if facts.get(key)]
     return f", {' '.join(said)}" if said else ""
@@ -137,6 +141,7 @@ _WORDS: dict[str, Callable[[_Said], str]] = {
     "transfer": _transfer,
     "tier": _tier,
     "cap": _cap,
+    "companion": _companion,
     "incomplete": _incomplete,
     "held": _held,
 }
