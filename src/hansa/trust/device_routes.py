@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
@@ -56,6 +56,7 @@ class GateIdentityView(msgspec.Struct, frozen=True):
     operator_id: str
     city_id: str
     stop_id: str | None
+    line_id: str | None
     action: str
     product: str
     cell: str
@@ -242,13 +243,17 @@ def renew(
 def list_devices(
     ctx: NamedDependency[Context],
     caller: NamedDependency[Caller],
-    city_id: Name | None = None,
-    status: Name | None = None,
-    connected: bool | None = None,
+    city_id: FromQuery[Name | None] = None,
+    status: FromQuery[Name | None] = None,
+    connected: FromQuery[bool | None] = None,
+    q: Name = "",
     after: Name = "",
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
 ) -> DevicePage:
-    """Your devices by id, with what they said last; the league sees all. Needs `devices:read`."""
+    """Your devices by id, with what they said last; the league sees all. Needs `devices:read`.
+
+    q: part of a name: the device's, its gate's, stop's, line's, vehicle's or member's, or its firmware's.
+    """
     member_id = _whose(caller, "devices:read")
     for name, text in (("city_id", city_id or ""), ("status", status or ""), ("after", after)):
         if "\0" in text:
@@ -262,6 +267,7 @@ def list_devices(
             city_id=city_id,
             status=status,
             connected=connected,
+            text=q or None,
             after=after,
             limit=limit + 1,
         )
@@ -357,6 +363,7 @@ def _gate(gate: GateRecord) -> GateIdentityView:
         gate.operator_id,
         gate.city_id,
         gate.stop_id,
+        gate.line_id,
         gate.action,
         gate.product,
         gate.cell.hex(),

@@ -17,6 +17,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Scope
 
 from hansa import trust
+from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import console, front, gate_screen, proofs, risk_pages, wallet
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
@@ -80,6 +81,7 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
             "log_signer": Provide(lambda: site.signer, sync_to_thread=False),
             "list_signer": Provide(lambda: site.list_signer, sync_to_thread=False),
+            "registrar": Provide(lambda: registrar_of(home, ctx.clock.now()), sync_to_thread=True),
             "caller": Provide(find_caller, sync_to_thread=True),
         },
         exception_handlers=EXCEPTION_HANDLERS,

@@ -106,7 +106,10 @@ def tags() -> list[Tag]:
 
 
 def _routes(room: str) -> list[HTTPRouteHandler]:
-    names = [f"hansa.{room}.{part}" for part in ("routes", "log_routes", "reading_routes")]
+    names = [
+        f"hansa.{room}.{part}"
+        for part in ("routes", "log_routes", "reading_routes", "phone_routes", "device_routes")
+    ]
     return [
         handler
         for name in names
@@ -165,7 +168,16 @@ def _problems(handler: HTTPRouteHandler) -> dict[int, str]:
 
 def _inputs(handler: HTTPRouteHandler) -> set[str]:
     """Names of what a caller sends: parts of the address and the query, ``data`` or ``body``."""
-    return handler.fn.__annotations__.keys() - {"ctx", "caller", "log_signer", "list_signer", "return"}
+    return handler.fn.__annotations__.keys() - {
+        "ctx",
+        "caller",
+        "log_signer",
+        "list_signer",
+        "token_signer",
+        "request",
+        "registrar",
+        "return",
+    }
 
 
 def _sentence(error: type[HansaError]) -> str:
