@@ -13,7 +13,7 @@ import pytest
 
 from hansa.codes import CODE_LENGTH_MAX, PREFIX, REASONS, VerifiedCode, base45_decode, base45_encode
 from hansa.gate import OK, Gate, conformance
-from hansa.gate.conformance import LIST_REFUSED, Question, Report
+from hansa.gate.conformance import DENY_REFUSED, LIST_REFUSED, SETTINGS_REFUSED, Question, Report
 from hansa.gate.verifier import Verifier
 
 ASKED = conformance.questions()
@@ -72,7 +72,8 @@ def test_the_kit_names_each_question_once_and_asks_for_every_reason() -> None:
     names = Counter(question.case for question in ASKED)
 
     assert [name for name, count in names.items() if count > 1 and "a fresh gate" not in name] == []
-    assert {question.expect for question in WRITTEN_DOWN} == {OK, LIST_REFUSED, *REASONS}
+    refused = {LIST_REFUSED, DENY_REFUSED, SETTINGS_REFUSED, *REASONS}
+    assert {question.expect for question in WRITTEN_DOWN} == {OK, *refused}
 
 
 def test_the_same_seed_gives_the_same_kit_and_another_seed_another() -> None:
@@ -131,8 +132,9 @@ FORGOTTEN: list[tuple[str, str, Any, str]] = [
     ("the digits' range", "hansa.codes.ride.CHALLENGE_MAX", 65535, "field/payload 11 is 10000"),
     ("the companions' range", "hansa.codes.ride.COMPANIONS_MAX", 99, "field/payload 8 is 16"),
     ("other suites", "hansa.codes.ride._ANOTHER_SUITE", re.compile("x"), "text/suite 2"),
-    ("whose counter it is", "hansa.gate.gate._rider", by_cti, "companion/rider 1, counter 7: ok"),
-    ("whose token it is", "hansa.gate.gate._token", by_cti, OTHER_TOKEN),
+    ("whose counter it is", "hansa.gate.gate.rider_of", by_cti, "companion/rider 1, counter 7: ok"),
+    ("whose token it is", "hansa.gate.gate.rider_of", by_cti, OTHER_TOKEN),
+    ("whose cap it is", "hansa.gate.gate._token", by_cti, "offline/another issuer's token of the same id"),
     ("the network", "hansa.gate.gate.Gate._forget_offline_rides", is_false, "offline/counted anew"),
     ("that going out is no ride", "hansa.gate.gate.Gate._begins_ride", True, "offline/going out is no ride"),
     ("what lists are", "hansa.codes.lists.TRUST_LIST_TYPE", None, "honest/a fresh gate a"),
@@ -301,10 +303,11 @@ def test_a_program_that_is_not_there_is_told() -> None:
     ("lines", "told"),
     [
         (["{"], "Line 1"),
-        (['{"kit": "HRC-2", "version": 1}'], "Line 1 is no line of a kit: it is a kit of another kind"),
-        (['{"kit": "HRC-1", "version": 1}', "[]"], "Line 2"),
+        (['{"kit": "HRC-2", "version": 2}'], "Line 1 is no line of a kit: it is a kit of another kind"),
+        (['{"kit": "HRC-1", "version": 1}'], "Line 1 is no line of a kit: it is a kit of another kind"),
+        (['{"kit": "HRC-1", "version": 2}', "[]"], "Line 2"),
         (
-            ['{"kit": "HRC-1", "version": 1}', '{"id": 1, "case": "a/b"}'],
+            ['{"kit": "HRC-1", "version": 2}', '{"id": 1, "case": "a/b"}'],
             "Line 2 is no line of a kit: 'expect'",
         ),
     ],

@@ -44,7 +44,8 @@ SETTINGS_TYPE = "application/hansa-settings+cbor"
 
 _HOUR_S = 3600
 _CTI = 8
-
+_NUMBER_MAX = 2**53 - 1
+"""Versions end here: JSON and many programs cannot hold greater numbers exactly."""
 
 _UNREADABLE = (
     MalformedCbor,
@@ -135,6 +136,8 @@ def _is_key(value: object) -> bool:
 
 
 def _key(row: list[Any]) -> TrustedKey:
+    if type(row) is not list:
+        raise ValueError
     kid, issuer_id, public_key, not_before, not_after, bits, status = row
     products = names_of(_number(bits), PRODUCTS)
     if (type(kid), type(issuer_id), type(public_key)) != (bytes, str, bytes) or products is None:
@@ -153,7 +156,7 @@ def _key(row: list[Any]) -> TrustedKey:
 
 
 def _number(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= _NUMBER_MAX:
         raise ValueError
     return value
 
@@ -232,7 +235,24 @@ def read_deny_update(data: bytes, list_public: Ed25519PublicKey) -> DenyUpdate:
         raise DenyListRefused("The deny list is signed but cannot be read.") from None
 
 
+def require_next(update: DenyUpdate, *, version: int, issued_at: datetime | None) -> None:
+    """Refuse an update that does not go on from the deny list in use: how a gate takes no gap and no older list.
+
+    version, issued_at: of the list in use, 0 and None where there is none. Errors: DenyListRefused.
+    """
+    if update.since != version:
+        raise DenyListRefused(
+            f"This update goes on from version {update.since} of the deny list; version {version} is in use."
+        )
+    if issued_at is not None and update.issued_at < issued_at:
+        raise DenyListRefused(
+            f"This update is of {update.issued_at:%Y-%m-%dT%H:%M:%SZ}, before the one in use. Fetch it again."
+        )
+
+
 def _group(row: list[Any]) -> tuple[datetime, bytes]:
+    if type(row) is not list:
+        raise ValueError
     hour, ctis = row
     if type(ctis) is not bytes or not ctis or len(ctis) % _CTI:
         raise ValueError
@@ -272,8 +292,10 @@ def read_settings(
         fields = cast(dict[int, Any], cbor_decode(payload))
         if type(fields) is not dict or set(fields) != {1, 2, 3, 4}:
             raise ValueError
-        values = json.loads(fields[4])
-        if type(fields[3]) is not str or type(values) is not dict:
+        if type(fields[3]) is not str or type(fields[4]) is not str:
+            raise ValueError
+        values = json.loads(fields[4], parse_constant=_no_number)
+        if type(values) is not dict:
             raise ValueError
         settings = Settings(fields[3], _number(fields[1]), _instant(fields[2]), cast(dict[str, Any], values))
     except (*_UNREADABLE, RecursionError):
@@ -285,3 +307,8 @@ def read_settings(
             f"Settings {settings.version} are not newer than {newer_than}, which are in use."
         )
     return settings
+
+
+def _no_number(name: str) -> float:
+    """``NaN`` and its like, which Python reads and JSON does not have."""
+    raise ValueError(name)

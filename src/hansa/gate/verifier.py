@@ -11,7 +11,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from hansa.codes import TrustListRefused, read_trust_list
+from hansa.codes import (
+    DenyListRefused,
+    SettingsRefused,
+    TrustListRefused,
+    read_deny_update,
+    read_settings,
+    read_trust_list,
+    require_next,
+)
 from hansa.gate.gate import Gate
 from hansa.gate.model import OK, DenyList, GateIdentity
 
@@ -22,6 +30,7 @@ class Verifier:
     def __init__(self) -> None:
         self._gates: dict[str, Gate] = {}
         self._roots: dict[str, Ed25519PublicKey] = {}
+        self._settings: dict[str, int] = {}
 
     def answer(self, question: dict[str, Any]) -> str:
         """``ok``, or the reason of the refusal. Errors: KeyError, ValueError for a question that is none."""
@@ -29,12 +38,17 @@ class Verifier:
             "gate": self._make_gate,
             "trust_list": self._use_trust_list,
             "deny_list": self._use_deny_list,
+            "settings": self._use_settings,
             "show": self._show,
         }[question["do"]]
         try:
             return answer(question)
         except TrustListRefused:
             return "trust_list_refused"
+        except DenyListRefused:
+            return "deny_list_refused"
+        except SettingsRefused:
+            return "settings_refused"
 
     def _make_gate(self, question: dict[str, Any]) -> str:
         name, deny_list = question["gate"], question["deny_list"]
@@ -49,6 +63,7 @@ class Verifier:
             cell=bytes.fromhex(question["cell"]),
         )
         denied = DenyList(deny_list["version"], frozenset(map(bytes.fromhex, deny_list["ctis"])))
+        self._settings.pop(name, None)
         self._roots[name], self._gates[name] = root, Gate(identity, trust_list, deny_list=denied)
         return OK
 
@@ -68,8 +83,33 @@ class Verifier:
         gate = self._gates[question["gate"]]
         in_use = gate.deny_list
         assert isinstance(in_use, DenyList)
-        gate.use_deny_list(in_use.grown(question["version"], map(bytes.fromhex, question["added"])))
+        key = self._list_key(gate)
+        if key is None:
+            return "deny_list_refused"
+        update = read_deny_update(bytes.fromhex(question["update"]), key)
+        require_next(update, version=in_use.version, issued_at=in_use.issued_at)
+        gate.use_deny_list(
+            in_use.grown(update.version, (cti for cti, _ in update.tokens()), update.issued_at)
+        )
         return OK
+
+    def _use_settings(self, question: dict[str, Any]) -> str:
+        name = question["gate"]
+        key = self._list_key(self._gates[name])
+        if key is None:
+            return "settings_refused"
+        settings = read_settings(
+            bytes.fromhex(question["settings"]),
+            key,
+            device_id=question["device"],
+            newer_than=self._settings.get(name),
+        )
+        self._settings[name] = settings.version
+        return OK
+
+    def _list_key(self, gate: Gate) -> Ed25519PublicKey | None:
+        key = gate.trust_list.list_key
+        return None if key is None else Ed25519PublicKey.from_public_bytes(key)
 
     def _show(self, question: dict[str, Any]) -> str:
         shown = question["challenge"]

@@ -4,13 +4,15 @@ In flow a seed and a vendor's program; out flows what it got wrong, in words its
 words; nothing is secret. docs/ride-code/conformance.md is the vendor's page.
 """
 
-from hansa.gate.conformance.bench import LIST_REFUSED, NOW, Question
+from hansa.gate.conformance.bench import DENY_REFUSED, LIST_REFUSED, NOW, SETTINGS_REFUSED, Question
 from hansa.gate.conformance.kit import kit_lines, questions, read_kit
 from hansa.gate.conformance.runner import Report, VerifierFailed, Wrong, run
 
 __all__ = [
+    "DENY_REFUSED",
     "LIST_REFUSED",
     "NOW",
+    "SETTINGS_REFUSED",
     "Question",
     "Report",
     "VerifierFailed",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from hansa.codes import Scope, TrustedKey, TrustList, sign_trust_list
+from hansa.codes import Scope, TrustedKey, TrustList, deny_update, sign_deny_update, sign_trust_list
 from hansa.codes.cose import P256_ORDER
 from hansa.gate.conformance.drafts import Message, Mint, Phone, text_of
 from hansa.gate.model import OK
@@ -19,6 +19,12 @@ NO_POINT = (1).to_bytes(32, "big")
 """No point of P-256 has this x."""
 LIST_REFUSED = "trust_list_refused"
 """The answer to a trust list that must not be used."""
+DENY_REFUSED = "deny_list_refused"
+"""The answer to an update of the deny list that must not be used."""
+SETTINGS_REFUSED = "settings_refused"
+"""The answer to settings that must not be used."""
+DENY_VERSION = 3
+"""The deny list that a fresh gate holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Bench:
         self.mint = Mint(seed)
         self.dice = Random(seed)
         self.root = self.mint.issuer("root")
+        self.list_key = self.mint.issuer("lists")
         self.trust_list = self.list_of(7)
         self.kids = {key.issuer_id: key.kid for key in self.trust_list.keys}
 
@@ -59,7 +66,7 @@ class Bench:
             "cell": cell.hex(),
             "root": self.root.public_key().public_bytes_raw().hex(),
             "trust_list": sign_trust_list(trust_list or self.trust_list, self.root).hex(),
-            "deny_list": {"version": 3, "ctis": [REVOKED.hex()]},
+            "deny_list": {"version": DENY_VERSION, "ctis": [REVOKED.hex()]},
             "now": seconds(NOW),
         }
         return Question(about or f"a fresh gate {name}", OK, ask)
@@ -93,10 +100,28 @@ class Bench:
             case, expect, {"do": "trust_list", "gate": "a", "now": seconds(now), "trust_list": data.hex()}
         )
 
-    def deny(self, case: str, version: int, added: list[bytes]) -> Question:
-        """Gate a is handed what a newer deny list adds."""
-        ask = {"do": "deny_list", "gate": "a", "version": version, "added": [cti.hex() for cti in added]}
-        return Question(case, OK, ask)
+    def deny(
+        self,
+        case: str,
+        version: int,
+        added: list[bytes],
+        *,
+        since: int,
+        issued_at: datetime = NOW,
+        expect: str = OK,
+    ) -> Question:
+        """Gate a is handed an update of its deny list, well signed."""
+        update = deny_update(version, since, issued_at, [(cti, NOW + DAY) for cti in added])
+        return self.use_update(case, sign_deny_update(update, self.list_key), expect)
+
+    def use_update(self, case: str, data: bytes, expect: str) -> Question:
+        """Gate a is handed bytes as an update of its deny list."""
+        return Question(case, expect, {"do": "deny_list", "gate": "a", "update": data.hex()})
+
+    def use_settings(self, case: str, data: bytes, expect: str, *, device: str = "kit/a") -> Question:
+        """Gate a, the device of this name, is handed settings."""
+        ask = {"do": "settings", "gate": "a", "device": device, "settings": data.hex()}
+        return Question(case, expect, ask)
 
     def list_of(self, version: int, **changed: TrustedKey | None) -> TrustList:
         """The kit's trust list with some keys changed, added or left out."""
@@ -111,7 +136,8 @@ class Bench:
         }
         keys |= changed
         listed = tuple(key for key in keys.values() if key is not None)
-        return TrustList(version, NOW - DAY, NOW + 6 * DAY, listed)
+        list_key = self.list_key.public_key().public_bytes_raw()
+        return TrustList(version, NOW - DAY, NOW + 6 * DAY, listed, list_key)
 
     def key(self, name: str) -> TrustedKey:
         """An issuer's key in good standing."""

@@ -9,8 +9,11 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from hansa.gate.conformance import forgeries, rules
+from hansa.gate.conformance import forgeries, rules, signed_lists
 from hansa.gate.conformance.bench import Bench, Question
+
+KIT_VERSION = 2
+"""Grows when a question takes another form: 2 signs what is added to the deny list, and settings."""
 
 AREAS = (
     ("honest", rules.honest),
@@ -25,6 +28,8 @@ AREAS = (
     ("denied", rules.denied),
     ("offline", rules.offline),
     ("list", rules.lists),
+    ("update", signed_lists.updates),
+    ("settings", signed_lists.settings),
     ("order", rules.order),
     ("forged", forgeries.forged),
     ("twin", forgeries.twins),
@@ -49,7 +54,7 @@ def kit_lines(seed: int = 1) -> Iterator[str]:
     asked = questions(seed)
     about = {
         "kit": "HRC-1",
-        "version": 1,
+        "version": KIT_VERSION,
         "seed": seed,
         "questions": len(asked),
         "about": "Each line is one question to a verifier of ride codes; see docs/ride-code/conformance.md.",
@@ -66,7 +71,7 @@ def read_kit(lines: Iterable[str]) -> list[Question]:
         try:
             fields = json.loads(line)
             if place == 0:
-                if (fields["kit"], fields["version"]) != ("HRC-1", 1):
+                if (fields["kit"], fields["version"]) != ("HRC-1", KIT_VERSION):
                     raise ValueError("it is a kit of another kind")
                 continue
             case, expect = str(fields.pop("case")), str(fields.pop("expect"))

@@ -8,6 +8,7 @@ from hansa.codes import Scope, cbor_decode, sign_trust_list
 from hansa.gate.conformance.bench import (
     CELL,
     DAY,
+    DENY_REFUSED,
     FAR_CELL,
     LIST_REFUSED,
     NEXT_CELL,
@@ -226,10 +227,10 @@ def denied(bench: Bench) -> Iterator[Question]:
     yield bench.show("revoked", bench.code(bench.phone(cti=REVOKED)), "revoked")
     later = bench.phone(cti=REVOKED_LATER)
     yield bench.show("not revoked yet", bench.code(later), OK)
-    yield bench.deny("a newer deny list adds it", 4, [REVOKED_LATER])
+    yield bench.deny("a newer deny list adds it", 4, [REVOKED_LATER], since=3)
     yield bench.show("revoked by the newer list", bench.code(later), "revoked")
     yield bench.show("and the first still is", bench.code(bench.phone(cti=REVOKED)), "revoked")
-    yield bench.deny("an older list comes late", 2, [])
+    yield bench.deny("an older update comes late", 3, [], since=2, expect=DENY_REFUSED)
     yield bench.show("and lets nobody in", bench.code(later), "revoked")
     yield bench.show("nor anybody out", bench.code(), OK)
 
@@ -250,6 +251,11 @@ def offline(bench: Bench) -> Iterator[Question]:
     none = bench.phone(scope=replace(SCOPE, offline_cap=0))
     yield bench.show("a cap of 0", bench.code(none), "offline_cap", online=False)
     yield bench.show("a cap of 0 with the network", bench.code(none), OK)
+    cti, once = bench.mint.some_bytes("capped cti", 8), replace(SCOPE, offline_cap=1)
+    one, two = bench.phone(cti=cti, scope=once), bench.phone(cti=cti, scope=once, issuer="two")
+    yield bench.show("a token id of one issuer", bench.code(one), OK, online=False)
+    yield bench.show("another issuer's token of the same id", bench.code(two), OK, online=False)
+    yield bench.show("and its cap", bench.code(two), "offline_cap", online=False)
     yield bench.gate("b", action="exit", about="a gate to go out")
     yield bench.show("going out is no ride", bench.code(none), OK, gate="b", online=False)
 

@@ -14,14 +14,14 @@ from threading import Thread
 from typing import Any, BinaryIO, ClassVar
 
 from hansa.codes import REASONS
-from hansa.gate.conformance.bench import LIST_REFUSED, Question
+from hansa.gate.conformance.bench import DENY_REFUSED, LIST_REFUSED, SETTINGS_REFUSED, Question
 from hansa.gate.model import OK
 from hansa.kernel import HansaError
 
 ANSWER_BYTES_MAX = 65_536
 """An answer is one short line; a program that writes on and on is stopped here."""
 
-_ANSWERS = {OK, LIST_REFUSED, *REASONS}
+_ANSWERS = {OK, LIST_REFUSED, DENY_REFUSED, SETTINGS_REFUSED, *REASONS}
 _ERRORS_KEPT = 12
 _ANSWERS_AHEAD = 256  # a program that answers what was not asked waits here
 _GRACE_S = 2.0

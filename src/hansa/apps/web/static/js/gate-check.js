@@ -2,7 +2,7 @@
 // gate's own program decides, for it remembers what was shown before; this page tells when the two disagree, and what
 // is wrong with a code while the program cannot be reached.
 
-import { fromHex, readTrustList, Refused, verifyCode } from "./verify.js";
+import { fromHex, grown, readDenyUpdate, readTrustList, Refused, verifyCode } from "./verify.js";
 
 const FRESHEN_EVERY = 60_000;
 
@@ -12,18 +12,15 @@ export function startChecking({ root, product, cell }) {
   let denyList = { version: 0, ctis: new Set() };
 
   async function freshen() {
-    try {
-      const [signed, denied] = await Promise.all([
-        get("/v1/trust-list").then((answer) => answer.arrayBuffer()),
-        get(`/v1/deny-list?since=${denyList.version}`).then((answer) => answer.json()),
-      ]);
-      denyList = { version: denied.version, ctis: new Set([...denyList.ctis, ...denied.added]) };
+    await unlessRefused(async () => {
       const now = Date.now() / 1000;
       const newerThan = trustList?.version ?? -1;
-      trustList = await readTrustList(new Uint8Array(signed), fromHex(root), { now, newerThan });
-    } catch {
-      // without network, or nothing newer: the lists in hand serve until they end
-    }
+      trustList = await readTrustList(await get("/v1/trust-list"), fromHex(root), { now, newerThan });
+    });
+    await unlessRefused(async () => {
+      const update = await get(`/v1/deny-list.cose?since=${denyList.version}`);
+      denyList = grown(denyList, await readDenyUpdate(update, trustList?.listKey ?? null));
+    });
   }
 
   freshen();
@@ -40,8 +37,19 @@ export function startChecking({ root, product, cell }) {
   };
 }
 
+/** Without network, or nothing newer: the lists in hand serve until they end. */
+async function unlessRefused(take) {
+  try {
+    await take();
+  } catch (error) {
+    if (!(error instanceof Refused || error instanceof Unanswered || error instanceof TypeError)) throw error;
+  }
+}
+
+class Unanswered extends Error {}
+
 async function get(address) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
-  return answer;
+  if (!answer.ok) throw new Unanswered(`${address} answered ${answer.status}`);
+  return new Uint8Array(await answer.arrayBuffer());
 }

@@ -18,6 +18,9 @@ const DAYS_END_S = 253402300799; // the last second of the year 9999
 const [ES256, EDDSA] = [-7, -8];
 const [ALG, CONTENT_TYPE, KID, KCWT] = [1, 3, 4, 13];
 const TRUST_LIST = "application/hansa-trust-list+cbor";
+const DENY_LIST = "application/hansa-deny-list+cbor";
+const SETTINGS = "application/hansa-settings+cbor";
+const [VERSION, CTI_LENGTH] = [[0, Number.MAX_SAFE_INTEGER], 8];
 const PRODUCTS = ["metro", "bus", "tram", "rail", "ferry", "cable_car", "attraction", "parking", "bicycle"];
 const MODES = ["metro", "bus", "tram", "rail", "ferry", "cable_car"];
 const RIDER_CLASSES = ["adult", "child", "senior", "student"];
@@ -95,33 +98,103 @@ function sigStructure(protectedBytes, payloadBytes) {
 
 /**
  * The trust list, if the league's root (32 bytes) signed it, it lasts and is newer than the one in use. now: seconds.
- * Throws Refused.
+ * listKey: whose signature deny lists and settings bear, 32 bytes, or null. Throws Refused.
  */
-export async function readTrustList(bytes, root, { now, newerThan = -1 }) {
-  const refuse = () => new Refused("trust_list_refused");
-  const good = (holds) => {
-    if (!holds) throw refuse();
-  };
-  try {
-    const parts = decode(bytes);
-    good(Array.isArray(parts) && parts.length === 4 && parts[1] instanceof Map && parts[1].size === 0);
-    good([parts[0], parts[2], parts[3]].every((part) => part instanceof Uint8Array));
-    const header = decode(parts[0]);
-    good(header instanceof Map && hasLabels(header, [ALG, CONTENT_TYPE]));
-    good(header.get(ALG) === EDDSA && header.get(CONTENT_TYPE) === TRUST_LIST);
-    good(await signedByEd25519(root, parts[3], sigStructure(parts[0], parts[2])));
-    const payload = decode(parts[2]);
-    good(payload instanceof Map && hasLabels(payload, [1, 2, 3, 4]) && Array.isArray(payload.get(4)));
-    const version = number(payload.get(1), 0, Number.MAX_SAFE_INTEGER);
+export function readTrustList(bytes, root, { now, newerThan = -1 }) {
+  return readSigned(bytes, root, TRUST_LIST, "trust_list_refused", (payload) => {
+    insist(hasLabels(payload, [1, 2, 3, 4], [5]) && Array.isArray(payload.get(4)));
+    const version = number(payload.get(1), ...VERSION);
     number(payload.get(2), 0, DAYS_END_S);
     const expiresAt = number(payload.get(3), 0, DAYS_END_S);
     const keys = new Map(payload.get(4).map(readKey));
-    good(keys.size === payload.get(4).length && now < expiresAt && version > newerThan);
-    return { version, expiresAt, keys };
+    const listKey = payload.has(5) ? bytesOf(payload.get(5), 32) : null;
+    insist(keys.size === payload.get(4).length && now < expiresAt && version > newerThan);
+    return { version, expiresAt, keys, listKey };
+  });
+}
+
+/**
+ * An update of the deny list, if the league's list key (32 bytes, or null) signed it. groups: [{ endsAt, ctis }], ctis in
+ * hex. Whether it goes on from the list in use, the gate knows (`Gate.takeDenyUpdate`). Throws Refused.
+ */
+export function readDenyUpdate(bytes, listKey) {
+  return readSigned(bytes, listKey, DENY_LIST, "deny_list_refused", (payload) => {
+    insist(hasLabels(payload, [1, 2, 3, 4]) && Array.isArray(payload.get(4)));
+    const version = number(payload.get(1), ...VERSION);
+    const since = number(payload.get(2), 0, version);
+    const issuedAt = number(payload.get(3), 0, DAYS_END_S);
+    const groups = payload.get(4).map(readDenied);
+    insist(ascending(groups.map((group) => group.endsAt)));
+    return { version, since, issuedAt, groups };
+  });
+}
+
+/**
+ * The deny list { version, issuedAt, ctis } after this update, which must go on from it: from its version (0 where there
+ * is none), and said no earlier. Throws Refused.
+ */
+export function grown(denyList, { version, since, issuedAt, groups }) {
+  if (since !== denyList.version || issuedAt < (denyList.issuedAt ?? 0)) throw new Refused("deny_list_refused");
+  return { version, issuedAt, ctis: new Set([...denyList.ctis, ...groups.flatMap((group) => group.ctis)]) };
+}
+
+function readDenied(row) {
+  insist(Array.isArray(row) && row.length === 2 && row[1] instanceof Uint8Array);
+  insist(row[1].length > 0 && row[1].length % CTI_LENGTH === 0);
+  const ctis = [];
+  for (let at = 0; at < row[1].length; at += CTI_LENGTH) ctis.push(toHex(row[1].subarray(at, at + CTI_LENGTH)));
+  insist(ascending(ctis));
+  return { endsAt: number(row[0], 0, Math.floor(DAYS_END_S / 3600)) * 3600, ctis };
+}
+
+/**
+ * Settings of this device, if the league's list key signed them for it and they are newer than those in use. Throws
+ * Refused.
+ */
+export function readSettings(bytes, listKey, { deviceId, newerThan = -1 }) {
+  return readSigned(bytes, listKey, SETTINGS, "settings_refused", (payload) => {
+    insist(hasLabels(payload, [1, 2, 3, 4]));
+    const version = number(payload.get(1), ...VERSION);
+    const issuedAt = number(payload.get(2), 0, DAYS_END_S);
+    insist(payload.get(3) === deviceId && version > newerThan);
+    return { version, issuedAt, values: readValues(payload.get(4)) };
+  });
+}
+
+function readValues(text) {
+  insist(typeof text === "string");
+  let values = null;
+  try {
+    values = JSON.parse(text);
+  } catch {
+    insist(false);
+  }
+  insist(typeof values === "object" && values !== null && !Array.isArray(values));
+  return values;
+}
+
+/** What a COSE_Sign1 of exactly this content type says, if this key signed it; else Refused with this reason. */
+async function readSigned(bytes, publicKey, contentType, reason, read) {
+  try {
+    insist(publicKey !== null);
+    const parts = decode(bytes);
+    insist(Array.isArray(parts) && parts.length === 4 && parts[1] instanceof Map && parts[1].size === 0);
+    insist([parts[0], parts[2], parts[3]].every((part) => part instanceof Uint8Array));
+    const header = decode(parts[0]);
+    insist(header instanceof Map && hasLabels(header, [ALG, CONTENT_TYPE]));
+    insist(header.get(ALG) === EDDSA && header.get(CONTENT_TYPE) === contentType);
+    insist(await signedByEd25519(publicKey, parts[3], sigStructure(parts[0], parts[2])));
+    const payload = decode(parts[2]);
+    insist(payload instanceof Map);
+    return read(payload);
   } catch (error) {
-    if (error instanceof Refused || error instanceof BadCbor) throw refuse();
+    if (error instanceof Refused || error instanceof BadCbor) throw new Refused(reason);
     throw error;
   }
+}
+
+function ascending(values) {
+  return values.every((value, place) => place === 0 || value > values[place - 1]);
 }
 
 function readKey(row) {
@@ -164,10 +237,9 @@ export class Gate {
     if (trustList.version > this.trustList.version) this.trustList = trustList;
   }
 
-  /** A newer deny list grows the one in use; an older one that comes late changes nothing. */
-  addDenied(version, ctis) {
-    if (version < this.denyList.version) return;
-    this.denyList = { version, ctis: new Set([...this.denyList.ctis, ...ctis]) };
+  /** Take a signed update of the deny list (bytes). Throws Refused, and nothing changed. */
+  async takeDenyUpdate(bytes) {
+    this.denyList = grown(this.denyList, await readDenyUpdate(bytes, this.trustList.listKey));
   }
 
   /**
