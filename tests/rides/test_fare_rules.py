@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.rides import Counters, Pricer, Tariff, price_day
-from hansa.rides.tariff import Cap, Price, Rounding, ZoneBasis
+from hansa.fares.tariff import Cap, Price, Rounding, ZoneBasis
 from rides.riding import (
     OPERATORS,
     Street,

@@ -3,7 +3,7 @@
 import pytest
 
 from hansa.rides import Counters, Pricer, RiderClass, read_source
-from hansa.rides.tariff import TariffSource
+from hansa.fares.tariff import TariffSource
 from rides.riding import (
     OPERATORS,
     Street,

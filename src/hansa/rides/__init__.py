@@ -5,6 +5,26 @@ them flow out, and charges flow to the ledger through payments. A day is always 
 late tap changes the day to what it would have been in time, and only the difference is charged.
 """
 
+from hansa.fares import (
+    RIDER_CLASSES,
+    Counters,
+    Fare,
+    Journey,
+    JourneyId,
+    Kind,
+    Places,
+    Pricer,
+    Quote,
+    RiderClass,
+    Step,
+    Tariff,
+    TariffSource,
+    Unpriceable,
+    price_day,
+    read_source,
+    read_tariff,
+    tariff_folder,
+)
 from hansa.rides.actions import (
     AHEAD_MAX,
     CHARGES_MAX,
@@ -25,34 +45,24 @@ from hansa.rides.actions import (
     record_taps,
     set_opening_spend,
 )
-from hansa.rides.fares import Pricer, Quote, Unpriceable, price_day
 from hansa.rides.gtfs_fares import tariff_from_fares_v1
 from hansa.rides.model import (
-    RIDER_CLASSES,
     TAPS_MAX,
     Action,
     ChargeRecord,
     CityFares,
     CityFlow,
-    Counters,
-    Fare,
     Flow,
     FlowSlot,
-    Journey,
     JourneyDetail,
-    JourneyId,
     JourneyRecord,
-    Kind,
     OpeningSpend,
-    Places,
     PostCounts,
     RateCounts,
     Refusals,
     RefusedCode,
     RefusedCodesReceipt,
     RefusedTap,
-    RiderClass,
-    Step,
     Tap,
     TapBatchTooLarge,
     TapLike,
@@ -66,9 +76,7 @@ from hansa.rides.model import (
 )
 from hansa.rides.pairing import pair_taps
 from hansa.rides.rating import rate
-from hansa.rides.reading import read_source, read_tariff, tariff_folder
 from hansa.rides.store import TariffVersion
-from hansa.rides.tariff import Tariff, TariffSource
 from hansa.rides.tokens import register_tokens
 from hansa.rides.watching import (
     WatchedBreak,

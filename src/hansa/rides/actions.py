@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
+from hansa.fares import JourneyId, Quote, RiderClass, Tariff, Unpriceable
 from hansa.kernel import (
     HansaError,
     InvalidInput,
@@ -14,7 +15,6 @@ from hansa.kernel import (
     service_day_bounds,
 )
 from hansa.rides import store, tokens_store
-from hansa.rides.fares import Quote, Unpriceable
 from hansa.rides.model import (
     REFUSED_CODES_MAX,
     TAPS_MAX,
@@ -23,7 +23,6 @@ from hansa.rides.model import (
     Flow,
     FlowSlot,
     JourneyDetail,
-    JourneyId,
     JourneyRecord,
     OpeningSpend,
     PostCounts,
@@ -31,7 +30,6 @@ from hansa.rides.model import (
     RefusedCode,
     RefusedCodesReceipt,
     RefusedTap,
-    RiderClass,
     TapBatchTooLarge,
     TapLike,
     TapReceipt,
@@ -43,7 +41,6 @@ from hansa.rides.model import (
 )
 from hansa.rides.rating import Tariffs, digest_of
 from hansa.rides.store import DayKey, KnownTap, TariffVersion
-from hansa.rides.tariff import Tariff
 from hansa.store import Context, Tx
 
 AHEAD_MAX = timedelta(minutes=5)

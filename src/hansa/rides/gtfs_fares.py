@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from hansa.fares import RIDER_CLASSES, Tariff, TariffSource, read_source, tariff_folder
 from hansa.kernel import InvalidInput, Money, Problem
-from hansa.rides.model import RIDER_CLASSES
-from hansa.rides.reading import read_source, tariff_folder
-from hansa.rides.tariff import Tariff, TariffSource
 
 
 class FareRule(Protocol):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from hansa.rides.model import Journey, JourneyId, Kind, Touch
+from hansa.fares import Journey, JourneyId, Kind
+from hansa.rides.model import Touch
 
 
 def pair_taps(taps: Iterable[Touch], *, journey_max: timedelta) -> list[Journey]:

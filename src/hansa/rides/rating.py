@@ -15,14 +15,24 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from hansa import atlas
+from hansa.fares import (
+    Counters,
+    Fare,
+    Journey,
+    JourneyId,
+    Pricer,
+    Step,
+    Tariff,
+    TariffSource,
+    period_end,
+    period_start,
+    read_source,
+)
 from hansa.kernel import fact_id, service_day, service_day_bounds
 from hansa.rides import store
-from hansa.rides.fares import Pricer
-from hansa.rides.model import Counters, Fare, Journey, JourneyId, RateCounts, Step
+from hansa.rides.model import RateCounts
 from hansa.rides.pairing import pair_taps
-from hansa.rides.reading import read_source
 from hansa.rides.store import CounterAsk, DayKey, DayTaps, KeptJourney, NewCharge, RatedJourney, TariffVersion
-from hansa.rides.tariff import Tariff, TariffSource, period_end, period_start
 from hansa.store import Context, Tx
 
 CHUNK = 4_000

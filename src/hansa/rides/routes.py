@@ -11,18 +11,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from hansa import identity, trust
+from hansa.fares import JourneyId, RiderClass, Step
 from hansa.kernel import InvalidInput, Money, Problem, UnknownCurrency, in_utc
 from hansa.rides import actions
 from hansa.rides.model import (
     REFUSED_CODES_MAX,
     CityFlow,
     JourneyDetail,
-    JourneyId,
     JourneyRecord,
     Refusals,
     RefusedCode,
-    RiderClass,
-    Step,
     Tap,
     TapBatchTooLarge,
     Token,

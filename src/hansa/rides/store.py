@@ -10,21 +10,9 @@ import msgspec
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from hansa.fares import Fare, Journey, JourneyId, Step, Tariff, TariffSource
 from hansa.kernel import Money
-from hansa.rides.model import (
-    ChargeRecord,
-    Fare,
-    Journey,
-    JourneyId,
-    JourneyRecord,
-    OpeningSpend,
-    RefusedCode,
-    Step,
-    Tap,
-    TapLike,
-    Touch,
-)
-from hansa.rides.tariff import Tariff, TariffSource
+from hansa.rides.model import ChargeRecord, JourneyRecord, OpeningSpend, RefusedCode, Tap, TapLike, Touch
 from hansa.store import Tx
 
 # -- tariffs ------------------------------------------------------------------------------------------------

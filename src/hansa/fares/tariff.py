@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from hansa.fares.model import RiderClass
 from hansa.kernel import round_half_even
-from hansa.rides.model import RiderClass
 
 ANY_TIME = ""
 """The time band of a price that holds at every hour."""

@@ -14,9 +14,8 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 
-from hansa.kernel import HansaError
-from hansa.rides.model import Counters, Fare, Journey, Places, RiderClass, Step
-from hansa.rides.tariff import (
+from hansa.fares.model import Counters, Fare, Journey, Places, RiderClass, Step
+from hansa.fares.tariff import (
     ANY_TIME,
     Cap,
     DistanceBasis,
@@ -28,6 +27,7 @@ from hansa.rides.tariff import (
     Tariff,
     ZoneBasis,
 )
+from hansa.kernel import HansaError
 
 
 def price_day(journeys: Sequence[Journey], tariff: Tariff, places: Places, counters: Counters) -> list[Fare]:

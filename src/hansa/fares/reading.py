@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Problem
-from hansa.rides.model import RIDER_CLASSES, RiderClass
-from hansa.rides.tariff import (
+from hansa.fares.model import RIDER_CLASSES, RiderClass
+from hansa.fares.tariff import (
     ANY_TIME,
     WEEKDAYS,
     Basis,
@@ -36,6 +35,7 @@ from hansa.rides.tariff import (
     Transfers,
     ZoneBasis,
 )
+from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Problem
 
 _CAPS_MAX = 8
 _BYTES_MAX = 50_000_000
@@ -46,7 +46,7 @@ _FREE = Price({(ANY_TIME, rider_class): 0 for rider_class in RIDER_CLASSES})
 
 def tariff_folder(operator_id: str) -> Path:
     """The folder of a tariff that comes with Hansa. Errors: InvalidInput when there is none."""
-    folder = Path(str(files("hansa.rides") / "tariffs")) / operator_id
+    folder = Path(str(files("hansa.fares") / "tariffs")) / operator_id
     if not _WORD.fullmatch(operator_id) or not folder.is_dir():
         known = ", ".join(sorted(path.name for path in folder.parent.iterdir() if path.is_dir()))
         raise InvalidInput(

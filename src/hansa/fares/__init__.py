@@ -1,0 +1,47 @@
+"""Fares: what a journey costs and why, worked out from a tariff that is data.
+
+In flow a tariff (text and tables), journeys, and a network's stops and distances; out flow fares, each with the steps
+that led to it. Pure: it needs the kernel only, no database and no clock.
+"""
+
+from hansa.fares.model import (
+    RIDER_CLASSES,
+    Counters,
+    Fare,
+    Journey,
+    JourneyId,
+    Kind,
+    Places,
+    RiderClass,
+    Status,
+    Step,
+    StopFacts,
+)
+from hansa.fares.pricing import Pricer, Quote, Unpriceable, price_day
+from hansa.fares.reading import read_source, read_tariff, tariff_folder
+from hansa.fares.tariff import Tariff, TariffSource, period_end, period_start
+
+__all__ = [
+    "RIDER_CLASSES",
+    "Counters",
+    "Fare",
+    "Journey",
+    "JourneyId",
+    "Kind",
+    "Places",
+    "Pricer",
+    "Quote",
+    "RiderClass",
+    "Status",
+    "Step",
+    "StopFacts",
+    "Tariff",
+    "TariffSource",
+    "Unpriceable",
+    "period_end",
+    "period_start",
+    "price_day",
+    "read_source",
+    "read_tariff",
+    "tariff_folder",
+]
