@@ -1,7 +1,8 @@
 """Identity: the people who ride. Accounts and sign-ins flow in, an account for a sign-in flows out. No money.
 
 A person has one account with one issuer. A sign-in is an opaque secret in the person's browser; we keep its
-SHA-256 and its expiry, so that a stolen table signs nobody in.
+SHA-256 and its expiry, so that a stolen table signs nobody in. A phone is known by the key it made and proves to have
+(docs/phones.md). How far an account is trusted is its standing, set by risk or the issuer and kept with its history.
 """
 
 from hansa.identity.actions import (
@@ -17,6 +18,7 @@ from hansa.identity.actions import (
     start_session,
 )
 from hansa.identity.model import (
+    SESSION_COOKIE,
     SESSION_LASTS,
     Account,
     AccountDiffers,
@@ -24,22 +26,90 @@ from hansa.identity.model import (
     RiderClass,
     UnknownAccount,
 )
+from hansa.identity.phone_model import (
+    NAME_MAX,
+    AccountBlocked,
+    BadPolicy,
+    Enrolled,
+    Level,
+    NonceRefused,
+    Phone,
+    PhoneEnded,
+    PhoneId,
+    PhoneKeyTaken,
+    PhonePolicy,
+    PhoneStatus,
+    ProofRefused,
+    SignInAnew,
+    Standing,
+    TooManyPhones,
+    UnknownPhone,
+    own_phone_policy,
+    read_phone_policy,
+)
+from hansa.identity.phones import (
+    end_phone,
+    enrol_phone,
+    give_nonce,
+    list_phones,
+    list_standings,
+    name_phone,
+    phone_id_of,
+    prove_phone,
+    set_standing,
+    standing_of,
+)
+from hansa.identity.proofs import PROOF_MAX, Asked, Proof, read_proof
 
 __all__ = [
+    "NAME_MAX",
+    "PROOF_MAX",
+    "SESSION_COOKIE",
     "SESSION_LASTS",
     "Account",
+    "AccountBlocked",
     "AccountDiffers",
     "AccountId",
+    "Asked",
+    "BadPolicy",
+    "Enrolled",
+    "Level",
+    "NonceRefused",
+    "Phone",
+    "PhoneEnded",
+    "PhoneId",
+    "PhoneKeyTaken",
+    "PhonePolicy",
+    "PhoneStatus",
+    "Proof",
+    "ProofRefused",
     "RiderClass",
+    "SignInAnew",
+    "Standing",
+    "TooManyPhones",
     "UnknownAccount",
+    "UnknownPhone",
+    "end_phone",
     "end_session",
+    "enrol_phone",
     "find_account",
     "find_accounts",
     "get_account",
+    "give_nonce",
     "list_accounts",
+    "list_phones",
+    "list_standings",
+    "name_phone",
     "open_accounts",
+    "own_phone_policy",
+    "phone_id_of",
+    "prove_phone",
+    "read_phone_policy",
+    "read_proof",
     "sample_accounts",
     "search_accounts",
     "session_of",
+    "set_standing",
+    "standing_of",
     "start_session",
 ]

@@ -16,6 +16,9 @@ RiderClass = Literal["adult", "child", "senior", "student"]
 SESSION_LASTS = timedelta(days=30)
 """How long a sign-in holds on one phone before the rider signs in again."""
 
+SESSION_COOKIE = "hansa_session"
+"""The cookie that holds the sign-in in a browser."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -14,7 +14,7 @@ from hansa.apps.web.site import Here, Site
 
 Asked = Request[Any, Any, Any]
 
-COOKIE = "hansa_session"
+COOKIE = identity.SESSION_COOKIE
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 HERE = ("127.0.0.1", "localhost", "::1")
 
