@@ -81,6 +81,7 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
             "log_signer": Provide(lambda: site.signer, sync_to_thread=False),
             "list_signer": Provide(lambda: site.list_signer, sync_to_thread=False),
+            "token_signer": Provide(lambda: site.keys, sync_to_thread=False),
             "registrar": Provide(lambda: registrar_of(home, ctx.clock.now()), sync_to_thread=True),
             "caller": Provide(find_caller, sync_to_thread=True),
         },
