@@ -102,10 +102,7 @@ class Box:
 
     def drop(self) -> None:
         """Lose the connection as a cut cable does: no goodbye, and it does not come back."""
-        inner: Any = self.link
-        client = inner._client
-        client.loop_stop()
-        client.socket().close()
+        self.link.break_off()
 
     def ask(self, what: str, body: bytes) -> bytes:
         """Send these bytes and wait for the answer."""
@@ -235,7 +232,7 @@ class Town:
 
     def set_status(self, device_id: str, status: trust.DeviceStatus) -> None:
         with self.ctx.tx() as tx:
-            trust.set_device_status(tx, device_id, status, self.ctx.clock.now())
+            trust.set_device_status(tx, device_id, status, self.ctx.clock.now(), made_by="test")
 
 
 def free_port() -> int:

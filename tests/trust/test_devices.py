@@ -154,7 +154,7 @@ def test_a_device_renews_with_its_present_key_and_with_no_other(ctx: Context, re
 
     assert renewed.public_key() == next_key.public_key()
     with ctx.tx() as tx:
-        trust.set_device_status(tx, "bank-in", "suspended", now)
+        trust.set_device_status(tx, "bank-in", "suspended", now, made_by="test")
     with pytest.raises(trust.RenewalRefused):
         renew(key, got.certificate)
 
@@ -188,8 +188,8 @@ def test_a_suspended_device_loses_certificate_and_key_at_once_and_comes_back_by_
     _, got = enrol(ctx, registrar)
 
     with ctx.tx() as tx:
-        assert trust.set_device_status(tx, "bank-in", "suspended", now)
-        assert not trust.set_device_status(tx, "bank-in", "suspended", now)
+        assert trust.set_device_status(tx, "bank-in", "suspended", now, made_by="test")
+        assert not trust.set_device_status(tx, "bank-in", "suspended", now, made_by="test")
 
     with ctx.tx() as tx:
         revoked = trust.revoked_certificates(tx, now)
@@ -202,7 +202,7 @@ def test_a_suspended_device_loses_certificate_and_key_at_once_and_comes_back_by_
     crl = x509.load_pem_x509_crl(registrar.ca.revocation_list(revoked, now).encode())
     assert crl.get_revoked_certificate_by_serial_number(serial) is not None
     with ctx.tx() as tx:
-        trust.set_device_status(tx, "bank-in", "invited", now)
+        trust.set_device_status(tx, "bank-in", "invited", now, made_by="test")
     _, again = enrol(ctx, registrar)
     assert again.device.status == "active"
 
@@ -210,10 +210,10 @@ def test_a_suspended_device_loses_certificate_and_key_at_once_and_comes_back_by_
 def test_what_was_retired_stays_retired(ctx: Context, registrar: Registrar) -> None:
     now = ctx.clock.now()
     with ctx.tx() as tx:
-        trust.set_device_status(tx, "cab", "retired", now)
+        trust.set_device_status(tx, "cab", "retired", now, made_by="test")
 
     with ctx.tx() as tx, pytest.raises(trust.DeviceNotActive):
-        trust.set_device_status(tx, "cab", "invited", now)
+        trust.set_device_status(tx, "cab", "invited", now, made_by="test")
 
     with ctx.tx() as tx:
         assert trust.get_device(tx, "cab").status == "retired"
@@ -390,7 +390,7 @@ def test_a_device_that_is_shut_out_is_not_connected_any_more(ctx: Context, regis
     with ctx.tx() as tx:
         trust.record_states(tx, [StateReport("bank-in", True, "one")], now)
 
-        trust.set_device_status(tx, "bank-in", "suspended", now + timedelta(minutes=1))
+        trust.set_device_status(tx, "bank-in", "suspended", now + timedelta(minutes=1), made_by="test")
 
         state = trust.get_device_state(tx, "bank-in")
     assert (state.connected, state.since) == (False, now + timedelta(minutes=1))

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from hansa import __version__, atlas, clearing, ledger, rides, settlement, trust
 from hansa.apps.demo.spec import DEMO_DAY, Spec
+from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
@@ -56,6 +57,7 @@ for name, part in (
     ("settlement", settlement_app),
     ("key", key_app),
     ("gate", gate_app),
+    ("device", device_app),
     ("trust", trust_app),
 ):
     app.add_typer(part, name=name)
@@ -372,6 +374,8 @@ def key_create(
 
 
 app.command()(witness)
+gate_app.command("enrol")(gate_enrol)
+gate_app.command("renew")(gate_renew)
 
 
 @app.command()

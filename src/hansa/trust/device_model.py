@@ -21,6 +21,9 @@ CODE_LIFE = timedelta(days=1)
 
 CERTIFICATE_LIFE = timedelta(days=365)
 
+REASON_MAX = 500
+"""Characters of the reason why a device is shut out."""
+
 SETTINGS_MAX = 50
 """Names in one set of settings."""
 
@@ -244,6 +247,16 @@ class DeviceAlert:
     closed_at: datetime | None
     facts: dict[str, Any]
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device was let in or shut out. made_by: the caller who did it, ``enrolment`` for the box itself."""
+
+    at: datetime
+    status: DeviceStatus
+    made_by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

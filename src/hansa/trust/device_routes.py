@@ -160,6 +160,7 @@ class StatusBody(msgspec.Struct, frozen=True):
     """suspended: shut out until it is invited again. retired: for good. invited: may enrol with a new code."""
 
     status: Literal["suspended", "retired", "invited"]
+    reason: Annotated[str, msgspec.Meta(max_length=500, pattern="^[^\\x00]*$")] = ""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -343,7 +344,15 @@ def post_status(
     """
     member_id = _whose(caller, "devices:write")
     with ctx.tx() as tx:
-        changed = devices.set_device_status(tx, device_id, data.status, ctx.clock.now(), member_id=member_id)
+        changed = devices.set_device_status(
+            tx,
+            device_id,
+            data.status,
+            ctx.clock.now(),
+            made_by=caller.caller_id,
+            reason=data.reason,
+            member_id=member_id,
+        )
     return Changed(changed)
 
 

@@ -13,6 +13,7 @@ from hansa.trust.device_model import (
     Certificate,
     Device,
     DeviceAlert,
+    DeviceChange,
     DeviceCounts,
     DeviceState,
     DeviceStatus,
@@ -86,6 +87,17 @@ from trust.devices d join trust.gates g using (gate_id) where d.status = 'active
 
 DISCONNECTED = """
 update trust.device_states set connected = false, since = %s where device_id = %s and connected
+"""
+
+# The caller holds the device's row, so that numbers are in the order of their commits.
+INSERT_CHANGE = """
+insert into trust.device_changes (device_id, number, at, status, made_by, reason)
+select %(device_id)s, coalesce(max(number), 0) + 1, %(at)s, %(status)s, %(made_by)s, %(reason)s
+from trust.device_changes where device_id = %(device_id)s
+"""
+
+CHANGES = """
+select at, status, made_by, reason from trust.device_changes where device_id = %s order by number desc limit %s
 """
 
 SHUT_OUT = "select device_id from trust.devices where status in ('suspended', 'retired') order by device_id"
@@ -386,6 +398,23 @@ def set_public_key(tx: Tx, device_id: str, public_key: bytes, at: datetime) -> N
 def set_status(tx: Tx, device_id: str, status: DeviceStatus, at: datetime) -> bool:
     """Whether it had another status before."""
     return tx.execute(SET_STATUS, (status, at, device_id, status)).fetchone() is not None
+
+
+def insert_change(tx: Tx, device_id: str, change: DeviceChange) -> None:
+    """Keep who changed its status, and why."""
+    asked = {
+        "device_id": device_id,
+        "at": change.at,
+        "status": change.status,
+        "made_by": change.made_by,
+        "reason": change.reason,
+    }
+    tx.execute(INSERT_CHANGE, asked)
+
+
+def changes(tx: Tx, device_id: str, limit: int) -> list[DeviceChange]:
+    """A device's changes of status, newest first."""
+    return tx.cursor(row_factory=class_row(DeviceChange)).execute(CHANGES, (device_id, limit)).fetchall()
 
 
 def insert_certificate(tx: Tx, one: Certificate) -> None:

@@ -25,10 +25,12 @@ from hansa.trust.device_ca import (
 )
 from hansa.trust.device_model import (
     CODE_LIFE,
+    REASON_MAX,
     Broker,
     Certificate,
     Device,
     DeviceAlert,
+    DeviceChange,
     DeviceCounts,
     DeviceDiffers,
     DeviceNotActive,
@@ -139,6 +141,7 @@ def enrol_device(tx: Tx, registrar: Registrar, *, code: str, csr: str, at: datet
     device = get_device(tx, device_id)
     api_key = actions.create_api_key(tx, device.member_id, ["taps:write"], at=at, gate_id=device.gate_id)
     device_store.set_enrolled(tx, device_id, public_key=spki(public_key), api_key_hash=_hash(api_key), at=at)
+    device_store.insert_change(tx, device_id, DeviceChange(at, "active", "enrolment", ""))
     certificate = _certify(tx, registrar.ca, device_id, public_key, at)
     wanted = device_store.settings(tx, device_id, 1)
     if not wanted:
@@ -194,14 +197,25 @@ def renew_device(
 
 
 def set_device_status(
-    tx: Tx, device_id: str, status: DeviceStatus, at: datetime, *, member_id: str | None = None
+    tx: Tx,
+    device_id: str,
+    status: DeviceStatus,
+    at: datetime,
+    *,
+    made_by: str,
+    reason: str = "",
+    member_id: str | None = None,
 ) -> bool:
     """Suspend a device, retire it for good, or let a suspended one enrol again. Gives whether that changed anything.
 
     A device that is suspended or retired loses its certificates and its API key at once; one that is let back enrols
-    with a new code (``invited``). Errors: UnknownDevice; DeviceNotActive for what was retired.
+    with a new code (``invited``). made_by, reason: kept with the change.
+    Errors: UnknownDevice; DeviceNotActive for what was retired; InvalidInput for a reason that is too long.
     """
     get_device(tx, device_id, member_id=member_id)
+    if len(reason) > REASON_MAX or "\0" in reason:
+        problem = Problem("reason", "it is too long or holds a NUL", f"Use at most {REASON_MAX} characters")
+        raise InvalidInput("This reason cannot be kept.", problems=(problem,))
     if status == "active":
         raise InvalidInput(
             "A device becomes active by enrolling.",
@@ -215,7 +229,13 @@ def set_device_status(
     if before == "active" and status == "invited":
         raise DeviceNotActive(f"{device_id} is active; suspend it first.")
     _shut_out(tx, device_id, at)
+    device_store.insert_change(tx, device_id, DeviceChange(at, status, made_by, reason))
     return device_store.set_status(tx, device_id, status, at)
+
+
+def device_changes(tx: Tx, device_id: str, limit: int = 20) -> list[DeviceChange]:
+    """Who let the device in or shut it out, and why, newest first."""
+    return device_store.changes(tx, device_id, limit)
 
 
 # -- what they say ------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def enrol(
     config = folder / CONFIG
     if config.exists() and not again:
         raise EnrolFailed(f"{config} is there already. To enrol this box anew, say --again.")
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = make_key()
     told = _post(url, "/v1/devices/enrol", {"code": code, "csr": request_by(key)}, ca_file)
     try:
         text = _config_text(told, url, ca_file)
@@ -81,7 +81,7 @@ def enrol(
             told["device_id"], told["gate"]["gate_id"], config, told["root"], certificate.not_valid_after_utc
         )
         files = {
-            DEVICE: _pair(key, certificate),
+            DEVICE: device_file(key, told["certificate"]),
             BROKER_CA: str(told["ca"]),
             API_KEY: f"{told['api_key']}\n",
         }
@@ -113,7 +113,7 @@ def renew(config: Path, *, at: datetime | None = None, always: bool = False) -> 
         raise EnrolFailed(f"{path} cannot be read ({error}). Enrol this box anew.") from error
     if not always and now < present.not_valid_after_utc - RENEW_WITHIN:
         return None
-    next_key = ec.generate_private_key(ec.SECP256R1())
+    next_key = make_key()
     csr, at_s = request_by(next_key), int(now.timestamp())
     words = b"hansa device renewal\n" + f"{read.device_id}\n{at_s}\n".encode() + csr.encode()
     signature = cast(ec.EllipticCurvePrivateKey, key).sign(words, ec.ECDSA(SHA256()))
@@ -128,8 +128,18 @@ def renew(config: Path, *, at: datetime | None = None, always: bool = False) -> 
         certificate = _own(told["certificate"], next_key, read.device_id)
     except (KeyError, TypeError, ValueError) as error:
         raise EnrolFailed(f"The league's answer cannot be read ({error}).") from error
-    write_whole(path, _pair(next_key, certificate))
+    write_whole(path, device_file(next_key, told["certificate"]))
     return certificate.not_valid_after_utc
+
+
+def make_key() -> ec.EllipticCurvePrivateKey:
+    """A box's own key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def device_file(key: ec.EllipticCurvePrivateKey, certificate: str) -> str:
+    """Key and certificate in one text, PEM."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode() + certificate
 
 
 def request_by(key: ec.EllipticCurvePrivateKey) -> str:
@@ -161,11 +171,6 @@ def _own(text: str, key: ec.EllipticCurvePrivateKey, device_id: str) -> x509.Cer
     if certificate.public_key() != key.public_key() or [name.value for name in names] != [device_id]:
         raise ValueError("the certificate is for another box")
     return certificate
-
-
-def _pair(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> str:
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return (private + certificate.public_bytes(Encoding.PEM)).decode()
 
 
 def _config_text(told: Mapping[str, Any], url: str, ca_file: Path | None) -> str:

@@ -199,6 +199,14 @@ class MqttLink:
         self._client.loop_stop()
         self._up.clear()
 
+    def break_off(self) -> None:
+        """Lose the connection as a cut cable does, without a goodbye, until ``start``: for drills."""
+        self._client.loop_stop()
+        socket = self._client.socket()
+        if socket is not None:
+            socket.close()
+        self._end_session(self._client)
+
     @property
     def _state_topic(self) -> str:
         return up(self._config.device_id, "state")
@@ -271,10 +279,14 @@ class MqttLink:
     def _disconnected(
         self, client: paho.Client, _userdata: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
+        self._end_session(client)
+        logger.info("The broker is away: %s", reason)
+
+    def _end_session(self, client: paho.Client) -> None:
+        """The next connection has another name, so that the last will of this one says nothing of it."""
         self._up.clear()
         self._session = secrets.token_hex(8)
         client.will_set(self._state_topic, self._state(online=False), qos=1, retain=True)
-        logger.info("The broker is away: %s", reason)
 
     def _message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         topic, data = message.topic, bytes(message.payload)
