@@ -379,7 +379,6 @@ def test_a_gate_that_cannot_write_does_not_open(tmp_path: Path) -> None:
     with pytest.raises(StateFailed):
         entry.decide(code("ada", 2), NOW)
 
-    assert [tap.sequence for tap in entry.pending()] == [1]
     assert entry.tally == {OK: 1}
     assert [tap.sequence for tap in gate(FileState(tmp_path / "gate.db")).pending()] == [1]
 

@@ -1,4 +1,4 @@
-"""The commands of ``hansa gate``: for who builds gates. They need no database."""
+"""The commands of ``hansa gate``: for who builds gates, and for who runs one. They need no database."""
 
 import json
 import shlex
@@ -13,17 +13,40 @@ from rich.progress import Progress
 from rich.table import Table
 
 from hansa.gate import conformance, verifier
+from hansa.gate.agent import command
 from hansa.gate.conformance import Question, Report, Wrong
+from hansa.kernel import HansaError
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
-gate_app = typer.Typer(no_args_is_help=True, help="For gate vendors: the conformance kit of the ride code.")
+gate_app = typer.Typer(
+    no_args_is_help=True, help="Run a gate; and for gate vendors, the conformance kit of the ride code."
+)
 
-EXIT_WRONG, EXIT_BROKE_OFF = 1, 3
+EXIT_WRONG, EXIT_REFUSED, EXIT_BROKE_OFF = 1, command.EXIT_REFUSED, 3
 _SHOWN_MAX = 10
 
 Seed = Annotated[int, typer.Option(min=0, help="Another seed makes other keys, ids and random changes.")]
+
+
+@gate_app.command("run")
+def run_gate(
+    config: Annotated[
+        Path, typer.Option("--config", help="Its file of settings; docs/operating/gates.md has one.")
+    ],
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say more on standard error.")] = False,
+) -> None:
+    """Run a gate: read codes, open, hand in. It ends when it is told to (TERM, Ctrl-C) or standard input ends.
+
+    Exit code 2: it could not begin; what is said names the field and the remedy. On a gate's own box,
+    [cyan]hansa-gate run[/cyan] of the package hansa-gate is the same without the server's parts.
+    """
+    try:
+        command.run(config, verbose=verbose)
+    except HansaError as error:
+        err.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_REFUSED) from None
 
 
 @gate_app.command("kit")

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections import deque
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,12 +24,21 @@ create table if not exists counters (token blob primary key, counter integer not
 create table if not exists offline_rides (token blob primary key, rides integer not null) without rowid;
 """
 
+_PAGE = 500
+_NOT_SQLITE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+
 
 class StateFailed(HansaError):
     """The gate cannot write down what it decides, so it decides nothing. Check the device's storage."""
 
     code: ClassVar[str] = "gate.state_failed"
     status: ClassVar[int] = 507
+
+
+class StateBroken(StateFailed):
+    """The gate's state file is damaged. Nothing may be decided on it: a used code would open again."""
+
+    code: ClassVar[str] = "gate.state_broken"
 
 
 class WrongGate(HansaError):
@@ -38,18 +48,29 @@ class WrongGate(HansaError):
     status: ClassVar[int] = 409
 
 
+class Pending(Protocol):
+    """Taps not handed in yet, in the order of their sequence; a deque is one."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Tap]: ...
+    def __getitem__(self, place: int, /) -> Tap: ...
+    def append(self, tap: Tap, /) -> None: ...
+    def popleft(self) -> Tap: ...
+
+
 @dataclass(slots=True)
 class Memory:
     """A gate's state as it works with it.
 
     counters: by kid, cti and the number of a companion if one rides, the last counter and when the token ends.
+    pending: in memory, or read from the file as they are asked for.
     offline_rides: by kid and cti, the rides let in since the gate last had its network.
     """
 
     sequence: int = 0
     chain: bytes = CHAIN_START
     counters: dict[bytes, tuple[int, datetime]] = field(default_factory=dict[bytes, tuple[int, datetime]])
-    pending: deque[Tap] = field(default_factory=deque[Tap])
+    pending: Pending = field(default_factory=deque[Tap])
     offline_rides: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
 
@@ -87,7 +108,11 @@ class State(Protocol):
 
 
 class FileState:
-    """State in one SQLite file. Every tap is on the disk (``synchronous=full``) before the gate opens."""
+    """State in one SQLite file. Every tap is on the disk (``synchronous=full``) before the gate opens.
+
+    Taps not handed in stay in the file, however many there are; counters are in memory too. Errors: StateBroken for a
+    damaged file, StateFailed for one that cannot be used now.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -95,11 +120,26 @@ class FileState:
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=full")
             self._db.executescript(_SCHEMA)
+            found = self._db.execute("pragma quick_check(1)").fetchone()
+            (waiting,) = self._db.execute("select count(*) from taps").fetchone()
         except sqlite3.Error as error:
-            raise StateFailed(f"The gate's state file {path.name} cannot be used: {error}.") from error
+            raise failed(error, f"The gate's state file {path.name} cannot be used: {error}.") from error
+        if found != ("ok",):
+            raise StateBroken(f"The gate's state file {path.name} is damaged: {found}.")
+        self._pending = _InFile(self._db, waiting)
+        self.sequence = 0
+        """Of the last tap, once the state is loaded."""
+
+    @property
+    def waiting(self) -> int:
+        """How many taps were not handed in yet."""
+        return len(self._pending)
 
     def load(self, gate_id: str) -> Memory:
-        """What was kept for this gate; a new file becomes this gate's."""
+        """What was kept for this gate; a new file becomes this gate's.
+
+        Errors: WrongGate; StateBroken when the last tap is not the end of the chain; StateFailed.
+        """
         try:
             self._db.execute(
                 "insert or ignore into gate select ? where not exists (select 1 from gate)", (gate_id,)
@@ -107,15 +147,20 @@ class FileState:
             (owner,) = self._db.execute("select gate_id from gate").fetchone()
             last = self._db.execute("select sequence, chain from last_tap").fetchone()
             counters = self._db.execute("select token, counter, expires_s from counters").fetchall()
-            pending = self._db.execute("select body from taps order by sequence").fetchall()
+            newest = self._db.execute("select body from taps order by sequence desc limit 1").fetchone()
             offline_rides = self._db.execute("select token, rides from offline_rides").fetchall()
         except sqlite3.Error as error:
-            raise StateFailed from error
+            raise failed(error, f"The gate's state cannot be read: {error}.") from error
         if owner != gate_id:
             raise WrongGate(f"This state file belongs to gate {owner}, not to {gate_id}.")
-        memory = Memory(pending=deque(tap_from_json(json.loads(body)) for (body,) in pending))
+        memory = Memory(pending=self._pending)
         if last is not None:
             memory.sequence, memory.chain = last
+        self.sequence = memory.sequence
+        if newest is not None:
+            tap = tap_from_json(json.loads(newest[0]))
+            if (tap.sequence, tap.chain) != (memory.sequence, memory.chain):
+                raise StateBroken("The gate's last tap is not the end of its chain.")
         for rider, counter, expires_s in counters:
             memory.counters[rider] = counter, datetime.fromtimestamp(expires_s, UTC)
         memory.offline_rides.update(offline_rides)
@@ -137,6 +182,7 @@ class FileState:
             ),
             *([("insert or replace into offline_rides values (?, ?)", offline)] if offline else []),
         )
+        self.sequence = tap.sequence
 
     def hear(self, rider: bytes, counter: int, expires_at: datetime) -> None:
         """Keep a neighbour's counter."""
@@ -153,7 +199,9 @@ class FileState:
 
     def acknowledge(self, up_to_sequence: int) -> None:
         """Let go of taps up to this sequence number."""
+        before = self._db.total_changes
         self._write(("delete from taps where sequence <= ?", (up_to_sequence,)))
+        self._pending.count -= self._db.total_changes - before
 
     def forget(self, now: datetime) -> None:
         """Let go of counters of tokens that have ended."""
@@ -176,4 +224,47 @@ class FileState:
                         cursor.execute("rollback")
                     raise
         except sqlite3.Error as error:
-            raise StateFailed(f"The gate's state cannot be written: {error}.") from error
+            raise failed(error, f"The gate's state cannot be written: {error}.") from error
+
+
+class _InFile:
+    """The taps of the file, read a page at a time. What the gate adds or lets go of is in the file already."""
+
+    def __init__(self, db: sqlite3.Connection, count: int) -> None:
+        self._db = db
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Tap]:
+        after = 0
+        while page := self._page(after, _PAGE):
+            yield from page
+            after = page[-1].sequence
+
+    def __getitem__(self, place: int, /) -> Tap:
+        assert place == 0, "only the oldest is asked for"
+        return self._page(0, 1)[0]
+
+    def append(self, tap: Tap, /) -> None:
+        assert tap.sequence > 0
+        self.count += 1
+
+    def popleft(self) -> Tap:
+        raise AssertionError("FileState.acknowledge lets go of taps")
+
+    def _page(self, after: int, limit: int) -> list[Tap]:
+        try:
+            rows = self._db.execute(
+                "select body from taps where sequence > ? order by sequence limit ?", (after, limit)
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise failed(error, f"The gate's taps cannot be read: {error}.") from error
+        return [tap_from_json(json.loads(body)) for (body,) in rows]
+
+
+def failed(error: sqlite3.Error, detail: str) -> StateFailed:
+    """A fault of SQLite as ours: StateBroken when the file is damaged, StateFailed when it cannot be used now."""
+    is_broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_SQLITE
+    return StateBroken(detail) if is_broken else StateFailed(detail)
