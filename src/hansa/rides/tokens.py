@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -23,6 +23,7 @@ COUNTED = timedelta(hours=24)
 """Over how long the tokens of an account that were ended are counted."""
 
 
+@runtime_checkable
 class IssuerKeys(Protocol):
     """Where the issuers' private keys are; ``trust.KeyFolder`` is one."""
 
