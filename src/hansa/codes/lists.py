@@ -136,8 +136,6 @@ def _is_key(value: object) -> bool:
 
 
 def _key(row: list[Any]) -> TrustedKey:
-    if type(row) is not list:
-        raise ValueError
     kid, issuer_id, public_key, not_before, not_after, bits, status = row
     products = names_of(_number(bits), PRODUCTS)
     if (type(kid), type(issuer_id), type(public_key)) != (bytes, str, bytes) or products is None:

@@ -50,6 +50,11 @@ def forged(bench: Bench) -> Iterator[Question]:
         ("r is as large as can be", b"\xff" * 32 + low),
     ):
         yield bench.show(name, replace(bench.code(owner), signature=signature), "bad_code_signature")
+    half = P256_ORDER // 2
+    edge = replace(bench.code(owner), signature=low + half.to_bytes(32, "big"))
+    yield bench.show("s is half of n", edge, "bad_code_signature")
+    edge = replace(edge, signature=low + (half + 1).to_bytes(32, "big"))
+    yield bench.show("s is half of n and one", edge, "high_s")
     for name, signature in (("s is n", low + n), ("s is as large as can be", low + b"\xff" * 32)):
         yield bench.show(name, replace(bench.code(owner), signature=signature), "high_s")
     crossed = bench.code(owner)
@@ -174,6 +179,14 @@ def not_canonical(bench: Bench) -> Iterator[Question]:
             b"\xa3\x18\x06\x1a" + made + b"\x07\x05\x0a\x43" + cell,
             "not_canonical",
         ),
+        (
+            "a time that fits in three bytes",
+            b"\xa3\x06\x1a\x00\x00\xff\xff\x07\x05\x0a\x43" + cell,
+            "not_canonical",
+        ),
+        ("an array", b"\x83\x06\x07\x0a", "malformed"),
+        ("a number", b"\x06", "malformed"),
+        ("nothing", b"", "malformed"),
         ("keys out of order", b"\xa3\x07\x05\x06\x1a" + made + b"\x0a\x43" + cell, "not_canonical"),
         ("a key twice", b"\xa4" + code.payload[1:] + b"\x0a\x43" + cell, "not_canonical"),
         (
@@ -213,6 +226,12 @@ def not_canonical(bench: Bench) -> Iterator[Question]:
     expiry, rest = claims[3:7], claims[7:]
     for name, changed, expect in (
         ("exp in nine bytes", b"\xa4\x04\x1b" + bytes(4) + expiry + rest, "not_canonical"),
+        (
+            "an exp that fits in three bytes",
+            b"\xa4\x04\x1a\x00\x00\xff\xff" + rest,
+            "not_canonical",
+        ),
+        ("an array", b"\x84\x04\x07\x08\x09", "malformed"),
         ("exp twice", b"\xa5\x04\x1a" + expiry + b"\x04\x1a" + expiry + rest, "not_canonical"),
         ("exp as a float", b"\xa4\x04\xfb\x41\xda\xbf\x00\x00\x00\x00\x00" + rest, "malformed"),
         ("exp as a date of tag 1", b"\xa4\x04\xc1\x1a" + expiry + rest, "malformed"),
@@ -251,6 +270,9 @@ def not_canonical(bench: Bench) -> Iterator[Question]:
         ("maps in maps", b"\xa1\x00" * 300, "malformed"),
         ("maps as keys", b"\xa1" * 300, "malformed"),
         ("arrays without a length in arrays", b"\x9f" * 300, "not_canonical"),
+        ("a number", b"\x05", "malformed"),
+        ("a text", b"\x66a ride", "malformed"),
+        ("a map", b"\xa1\x01\x26", "malformed"),
         ("an empty array", b"\x80", "malformed"),
         ("five parts", b"\x85" + code.data[1:] + b"\x00", "malformed"),
         ("three parts", b"\x83" + code.data[1:-66], "malformed"),
@@ -375,6 +397,10 @@ def fields(bench: Bench) -> Iterator[Question]:
         (8, {2: b""}, "malformed"),
         (8, {1: b"key"}, "malformed"),
         (8, b"key", "malformed"),
+        (8, 5, "malformed"),
+        (8, [1], "malformed"),
+        (8, {1: 5}, "malformed"),
+        (8, {1: [1, -1, -2, -3]}, "malformed"),
         (9, b"less", "wrong_length"),
         (9, b"longer", "wrong_length"),
         (9, "metro", "malformed"),

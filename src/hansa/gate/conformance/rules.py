@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from hansa.codes import Scope, cbor_decode, sign_trust_list
+from hansa.codes import Scope, cbor_decode, cbor_encode, sign_trust_list
 from hansa.gate.conformance.bench import (
     CELL,
     DAY,
@@ -278,6 +279,7 @@ def lists(bench: Bench) -> Iterator[Question]:
     yield bench.use_list("signed, but as nothing", plain.data, LIST_REFUSED)
     other = plain.header({3: "text/plain"}).signed(root)
     yield bench.use_list("signed, but as something else", other.data, LIST_REFUSED)
+    yield from _odd_lists(bench, newer)
     more = plain.header({3: cbor_decode(cbor_decode(newer)[0])[3], 4: b"root"}).signed(root)
     yield bench.use_list("a header too many", more.data, LIST_REFUSED)
     yield bench.show("the old list is still in use", bench.code(bench.phone(issuer="two")), OK)
@@ -325,6 +327,7 @@ def order(bench: Bench) -> Iterator[Question]:
     yield bench.show("digits and all that follows", digits, "wrong_challenge")
     far = bench.code(bench.phone(cti=REVOKED), cell=FAR_CELL)
     yield bench.show("a place and revoked", far, "wrong_place")
+    yield from _order_of_fields(bench)
     phone = bench.phone(scope=replace(SCOPE, offline_cap=0))
     code = bench.code(phone)
     yield bench.show("let in", code, OK)
@@ -334,3 +337,78 @@ def order(bench: Bench) -> Iterator[Question]:
     yield bench.show("a key on no curve and forged", nowhere, "bad_token_signature")
     unsigned = phone.around(phone.token.key({-2: NO_POINT}).header({4: b"none"}), payload)
     yield bench.show("an issuer nobody knows, and forged", unsigned, "untrusted_issuer")
+
+
+def _order_of_fields(bench: Bench) -> Iterator[Question]:
+    """A wrong value and, after it, a wrong length; or the other way round."""
+    phone = bench.phone()
+    code = bench.code(phone)
+    short: dict[Any, Any] = {10: b"ab"}
+    for name, changes, expect in (
+        ("a time too small", {6: 65535}, "malformed"),
+        ("a counter too great", {7: 65536}, "malformed"),
+        ("companion 16", {8: 16}, "malformed"),
+        ("another label", {9: 0}, "malformed"),
+        ("a label after the last", {12: 0}, "malformed"),
+        ("digits too great", {11: 10_000}, "wrong_length"),
+        ("all that a code can hold", {8: 1, 11: 42}, "wrong_length"),
+    ):
+        changed = code.body(short | changes).signed(phone.key)
+        yield bench.show(f"{name} and a short cell", changed, expect)
+    late = replace(code.body({11: 10_000}).signed(phone.key), signature=b"short")
+    yield bench.show("digits too great and a short signature", late, "malformed")
+    bare = code.body(short).header({13: 5}).signed(phone.key)
+    yield bench.show("no token and a short cell", bare, "malformed")
+    for name, token, expect in (
+        ("a short kid and exp too small", phone.token.header({4: b"kid"}).body({4: 65535}), "wrong_length"),
+        ("exp too small and a short cti", phone.token.body({4: 65535, 7: b"short"}), "malformed"),
+        ("a short cti and no key", phone.token.body({7: b"short", 8: {}}), "wrong_length"),
+        ("a sign that is none and a short x", phone.token.key({-3: 1, -2: b"x"}), "malformed"),
+        ("another kind of key and a short x", phone.token.key({1: 1, -2: b"x"}), "malformed"),
+        ("another curve and a short x", phone.token.key({-1: 2, -2: b"x"}), "malformed"),
+        ("a short x and a short scope", phone.token.key({-2: b"x"}).body({9: 0}), "wrong_length"),
+    ):
+        yield bench.show(name, phone.around(phone.issued(token), code.payload), expect)
+
+
+def _odd_lists(bench: Bench, newer: bytes) -> Iterator[Question]:
+    """Lists that the root signed, and that nobody can use."""
+    header, _, payload, _ = cbor_decode(newer)
+    fields = cbor_decode(payload)
+    rows = fields[4]
+    row = rows[0]
+    numbers = {"version": 1, "issued-at": 2, "end": 3}
+    odd_fields: list[tuple[str, Any]] = [
+        (f"no {name}", {k: v for k, v in fields.items() if k != label}) for name, label in numbers.items()
+    ]
+    odd_fields += [
+        (f"the {name} is {value!r}", fields | {label: value})
+        for name, label in numbers.items()
+        for value in (-1, "9", None, True, 2**64 - 1, 253402300800 if label > 1 else 2**53)
+    ]
+    odd_fields += [
+        ("no keys", {k: v for k, v in fields.items() if k != 4}),
+        ("keys as a map", fields | {4: {0: row}}),
+        ("a field too many", fields | {6: 0}),
+        ("an array of the fields", list(fields.values())),
+        ("a key twice", fields | {4: [*rows, row]}),
+        ("a key as a map", fields | {4: [dict(zip(range(7), row, strict=True))]}),
+        ("a key without its status", fields | {4: [row[:6]]}),
+        ("a key with one thing more", fields | {4: [[*row, 0]]}),
+    ]
+    odd_fields += [
+        (f"a key's {name} is {value!r}", fields | {4: [[*row[:place], value, *row[place + 1 :]]]})
+        for place, name, values in (
+            (0, "id", (b"kid", b"kid of six", "kid1", None)),
+            (1, "issuer", (b"one", 1, None)),
+            (2, "public key", (bytes(31), bytes(33), "k" * 32, None)),
+            (3, "beginning", (-1, b"", 253402300800)),
+            (4, "end", (-1, "", 253402300800)),
+            (5, "products", (1 << 9, -1, ("metro",))),
+            (6, "status", (3, -1, "active")),
+        )
+        for value in values
+    ]
+    for name, said in odd_fields:
+        body = Message(header, cbor_encode(said)).signed(bench.root)
+        yield bench.use_list(f"signed: {name}", body.data, LIST_REFUSED)

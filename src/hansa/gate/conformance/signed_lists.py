@@ -125,6 +125,8 @@ def _another_list_key(bench: Bench) -> Iterator[Question]:
     update = deny_update(4, DENY_VERSION, NOW, [(_A, NOW + DAY)])
     yield bench.use_update("signed by the new one", sign_deny_update(update, new_key), OK)
     yield bench.show("it revokes as well", bench.code(bench.phone(cti=_A)), "revoked")
+    last = deny_update(2**53 - 1, 4, NOW, [])
+    yield bench.use_update("the last version that there can be", sign_deny_update(last, new_key), OK)
 
 
 def settings(bench: Bench) -> Iterator[Question]:
@@ -173,6 +175,8 @@ def settings(bench: Bench) -> Iterator[Question]:
     yield bench.use_settings("an older version", older, SETTINGS_REFUSED)
     newer = sign_settings(Settings(DEVICE, 9, NOW, {}), bench.list_key)
     yield bench.use_settings("newer ones, some left out", newer, OK)
+    last = sign_settings(Settings(DEVICE, 2**53 - 1, NOW, {}), bench.list_key)
+    yield bench.use_settings("the last version that there can be", last, OK)
     yield bench.gate(
         trust_list=replace(bench.list_of(7), list_key=None),
         about="a gate whose trust list names no list key",
@@ -203,6 +207,17 @@ def _not_by_the_list_key(
     yield use("nothing", b"", refused)
     yield use("COSE tag 18", b"\xd2" + data, refused)
     yield use("an unprotected header", replace(message, unprotected=b"\xa1\x04\x40").data, refused)
+    parts = cbor_decode(data)
+    for name, other_parts in (
+        ("three parts", parts[:3]),
+        ("five parts", [*parts, b""]),
+        ("a number", 5),
+        ("a map", {0: header}),
+        ("its payload as text", [header, {}, "payload", signature]),
+        ("its header as a map", [{1: -8, 3: content_type}, {}, payload, signature]),
+        ("no unprotected header", [header, [], payload, signature]),
+    ):
+        yield use(name, cbor_encode(other_parts), refused)
     for other in (TRUST_LIST_TYPE, DENY_LIST_TYPE, SETTINGS_TYPE, "text/plain"):
         if other != content_type:
             yield use(f"signed as {other}", _signed(bench, other, payload).data, refused)
