@@ -4,8 +4,10 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import RLock, Thread
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -24,7 +26,7 @@ from hansa.codes import (
     tap_link,
 )
 from hansa.codes.vectors import example_device, example_issuer
-from hansa.gate import Tap
+from hansa.gate import Tap, tap_from_json
 from hansa.gate.agent.actuators import LineActuator
 from hansa.gate.agent.agent import Agent
 from hansa.gate.agent.clock import GateClock
@@ -81,7 +83,7 @@ class SmallLeague:
 
     name = "http"
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: "Time | NowTime") -> None:
         self.time = time
         self.down: LinkDown | None = None
         self.trust_version, self.deny_version = 1, 0
@@ -145,6 +147,88 @@ class SmallLeague:
         self.asked += 1
         if self.down is not None:
             raise self.down
+
+
+class NowTime:
+    """The machine's own time, as `Time` tells it."""
+
+    @property
+    def at(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class HttpLeague(SmallLeague):
+    """The small league at a port of this machine, between ``with`` and its end.
+
+    denies_each_time: one token more stands on the deny list whenever it is asked for.
+    """
+
+    def __init__(self, time: Time | NowTime, *, denies_each_time: bool = False) -> None:
+        super().__init__(time)
+        self._denies_each_time = denies_each_time
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+        self._server.league = self  # type: ignore[attr-defined]
+        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.lock = RLock()
+
+    def __enter__(self) -> "HttpLeague":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def deny_update(self, since: int) -> bytes:
+        if self._denies_each_time:
+            self.deny(self.deny_version.to_bytes(8, "big"))
+        return super().deny_update(since)
+
+
+class _Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        league, (path, _, query) = self._league, self.path.partition("?")
+        with league.lock:
+            if path == "/v1/clock":
+                body = json.dumps({"now": league.clock().isoformat()}).encode()
+            elif path == "/v1/trust-list":
+                body = league.trust_list()
+            else:
+                assert path == "/v1/deny-list.cose"
+                body = league.deny_update(int(query.partition("=")[2]))
+        self._answer(body)
+
+    def do_POST(self) -> None:
+        league = self._league
+        told = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with league.lock:
+            if self.path == "/v1/taps":
+                receipt = league.hand_in([tap_from_json(tap) for tap in told["taps"]])
+                refused = [{"index": at, "code": code, "detail": why} for at, code, why in receipt.refused]
+                body = {"recorded": receipt.recorded, "duplicates": receipt.duplicates, "refused": refused}
+            elif self.path == "/v1/refusals":
+                league.tell_refusals(told["refusals"])
+                body = {"taken": len(told["refusals"])}
+            else:
+                league.tell_refused_codes(told["codes"])
+                body = {"recorded": len(told["codes"]), "duplicates": 0}
+        self._answer(json.dumps(body).encode())
+
+    @property
+    def _league(self) -> HttpLeague:
+        return cast(HttpLeague, self.server.league)  # type: ignore[attr-defined]
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 def signed_trust_list(
