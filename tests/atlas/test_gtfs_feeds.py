@@ -226,7 +226,6 @@ FAULTS = [
     ("trips.txt", "7,wd,t2,0,", "7,wd,t2,0,s", "trips.txt line 3, field shape_id"),
     ("trips.txt", "7,wd,t2,0,", "7,wd,t2,2,", "trips.txt line 3, field direction_id"),
     ("trips.txt", "7,wd,t2", "7,wd,t1", "trips.txt line 3, field trip_id"),
-    ("trips.txt", "7,wd,t2,0,\n", "7,wd,t2,0,\n7,wd,idle,0,\n", "trips.txt line 4, field trip_id"),
     ("stop_times.txt", "t1,,,b", "t9,,,b", "stop_times.txt line 3, field trip_id"),
     ("stop_times.txt", "t1,,,b", "t1,,,z", "stop_times.txt line 3, field stop_id"),
     ("stop_times.txt", "t1,,,b", "t1,,,C", "stop_times.txt line 3, field stop_id"),

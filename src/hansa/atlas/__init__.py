@@ -17,8 +17,19 @@ from hansa.atlas.actions import (
 )
 from hansa.atlas.cityfile import cities_home, city_folder, read_city, read_city_facts
 from hansa.atlas.diagram import Picture, PictureLine, PictureStop, picture
+from hansa.atlas.faresv2 import (
+    FareMedium,
+    FaresV2,
+    JoinRule,
+    LegRule,
+    ProductPrice,
+    RiderCategory,
+    Service,
+    Timeframe,
+    TransferRule,
+)
 from hansa.atlas.feed import gtfs_zip
-from hansa.atlas.gtfs import read_gtfs
+from hansa.atlas.gtfs import check_gtfs, read_gtfs
 from hansa.atlas.model import (
     Call,
     City,
@@ -39,27 +50,43 @@ from hansa.atlas.model import (
     great_circle_m,
     network_of,
 )
+from hansa.atlas.report import Group, Notice, Report, ReportPage, Severity
 
 __all__ = [
     "Call",
     "City",
     "CityFile",
     "FareAttribute",
+    "FareMedium",
     "FareRule",
     "FaresV1",
+    "FaresV2",
+    "Group",
     "GtfsFeed",
     "ImportReport",
+    "JoinRule",
+    "LegRule",
     "Line",
     "Network",
     "NotConnected",
+    "Notice",
     "Operator",
     "Picture",
     "PictureLine",
     "PictureStop",
+    "ProductPrice",
+    "Report",
+    "ReportPage",
+    "RiderCategory",
+    "Service",
+    "Severity",
     "Stop",
+    "Timeframe",
+    "TransferRule",
     "UnknownCity",
     "UnknownStop",
     "Way",
+    "check_gtfs",
     "cities_home",
     "city_folder",
     "get_city",

@@ -3,17 +3,30 @@
 Source: GTFS Schedule reference, gtfs.org (files, fields, and which of them must be there).
 """
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
-from hansa.atlas.cityfile import is_time_zone
-from hansa.atlas.feed import feed_files
+from hansa.atlas import gtfs_rules
+from hansa.atlas.faresv2 import (
+    FareMedium,
+    FaresV2,
+    JoinRule,
+    LegRule,
+    ProductPrice,
+    RiderCategory,
+    Service,
+    Timeframe,
+    TransferRule,
+    group_areas,
+)
+from hansa.atlas.feed import Feed
+from hansa.atlas.gtfs_spec import FILES
+from hansa.atlas.gtfs_table import Known, Row, open_table, read_rows
+from hansa.atlas.gtfs_times import Pattern, StopTable, TripTable, read_times
 from hansa.atlas.model import (
     Call,
     City,
@@ -28,522 +41,562 @@ from hansa.atlas.model import (
     Stop,
     great_circle_m,
 )
+from hansa.atlas.report import Report
 from hansa.atlas.shapes import Point, along_shape
-from hansa.atlas.tables import Problems, Row, read_table, shown
+from hansa.atlas.tables import shown
 from hansa.kernel import Money
 
-REQUIRED = ("agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt")
-OPTIONAL = (
-    "calendar.txt",
-    "calendar_dates.txt",
-    "shapes.txt",
-    "fare_attributes.txt",
-    "fare_rules.txt",
-    "translations.txt",
-)
-
-STOP_TIMES_MAX = 5_000_000
-_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _COLORS = ("#1077B5", "#C43830", "#00979E", "#BF1DA0", "#D3A554", "#009B76", "#99CC02", "#7C3699")
-_ROUTE_TYPES = re.compile(r"[0-9]{1,4}")
-
-
-@dataclass(slots=True)
-class _Place:
-    """A row of stops.txt."""
-
-    row: Row
-    kind: str
-    parent: str | None
-    lat: float | None
-    lon: float | None
-    zone: str | None
-
-
-@dataclass(slots=True)
-class _Trip:
-    """A row of trips.txt, and its rows of stop_times.txt as (sequence, stop id, line, arrival, departure)."""
-
-    row: Row
-    route_id: str
-    direction: str
-    shape_id: str | None
-    calls: list[tuple[int, str, int, int | None, int | None]] = field(default_factory=list)
-
-
-class _Pattern(NamedTuple):
-    """An order in which trips of a route call at stations, and a shape they run on."""
-
-    stops: tuple[str, ...]
-    shape_id: str | None
+_PLAIN = (
+    "pathways.txt", "location_groups.txt", "location_group_stops.txt", "booking_rules.txt", "transfers.txt",
+    "attributions.txt",
+)  # fmt: skip
+_BASIC: dict[int, Mode] = {
+    0: "tram", 1: "metro", 2: "rail", 3: "bus", 4: "ferry", 5: "tram", 6: "tram", 7: "rail", 11: "bus", 12: "rail",
+}  # fmt: skip
+_HUNDREDS: dict[int, Mode] = {
+    1: "rail", 2: "bus", 4: "metro", 7: "bus", 8: "bus", 9: "tram", 10: "ferry", 12: "ferry", 13: "tram", 14: "rail",
+}  # fmt: skip
 
 
 def read_gtfs(source: Path | bytes, *, city: City, operator_id: str) -> GtfsFeed:
     """A GTFS feed as a zip (its path or its bytes) or a folder, read and checked whole.
 
-    city: whose network it is; the feed's time zone and currency must be that city's.
+    city: whose network it is; the feed's time zone, and the currency of its Fares v1, must be that city's.
     Stops become ``<city_id>/<stop_id>``; the platforms of a station become one stop. Lines are, for each route and
     direction, the stops that most of its trips call at; a direction that only turns the other round adds nothing.
     Metres are taken along the shape where there is one that fits, else as the crow flies.
-    Errors: InvalidInput naming every problem found, each with file, line, field and remedy.
+    Fares v2 keep the feed's own ids of stops and routes.
+    Errors: InvalidInput naming every error found, each with file, line, field and remedy.
     """
-    problems = Problems()
-    label = source.name if isinstance(source, Path) else "The GTFS feed"
-    files = feed_files(source, (*REQUIRED, *OPTIONAL), problems)
-    if not files:
-        problems.refuse_if_any(label)
-    for name in REQUIRED:
-        if name not in files and not any(name in problem.where for problem in problems.found):
-            problems.add(name, "the file is missing", f"Put {name} at the root of the feed")
-    problems.refuse_if_any(label)
+    with Feed(source, report := Report(_label(source))) as feed:
+        reading = _Reading(feed, report, city)
+        reading.read()
+        report.refuse_if_bad()
+        built = _build(reading, city, operator_id)
+    report.refuse_if_bad()
+    return built
 
-    agencies, operator = _agencies(files["agency.txt"], problems, city, operator_id)
-    places = _places(files["stops.txt"], problems)
-    routes = _routes(files["routes.txt"], problems, agencies)
-    if not places or not routes:
-        problems.refuse_if_any(
-            label
-        )  # a table that could not be read at all: not also every row that names it
-    services = _services(files, problems)
-    shapes = _shapes(files.get("shapes.txt"), problems)
-    trips = _trips(files["trips.txt"], problems, routes, services, shapes)
-    _stop_times(files["stop_times.txt"], problems, trips, places)
-    english = _translations(files.get("translations.txt"), problems)
-    fares = _fares(files, problems, city, routes, places, agencies)
-    problems.refuse_if_any(label)
 
-    station = {stop_id: place.parent or stop_id for stop_id, place in places.items()}
-    patterns = _patterns(trips, station)
-    lines = _lines(patterns, routes, places, shapes, city, operator_id)
-    served = {call.stop_id for line in lines for call in line.stops}
-    zones = _zones(places, station)
-    stops = tuple(
-        Stop(
-            stop_id=league_id,
-            city_id=city.city_id,
-            name=english.get(stop_id) or place.row.raw("stop_name"),
-            local_name=place.row.raw("stop_name"),
-            lat=place.lat,
-            lon=place.lon,
-            zone=zones.get(stop_id),
-            code=place.row.raw("stop_code") or None,
+def check_gtfs(source: Path | bytes, *, city: City | None = None, today: date | None = None) -> Report:
+    """Everything that is wrong with a feed, without importing it; a feed that cannot be opened is a report too.
+
+    city: whose network it is to be, where that is known. today: the day from which an old feed is warned of.
+    """
+    with Feed(source, report := Report(_label(source))) as feed:
+        _Reading(feed, report, city, today).read()
+    return report
+
+
+def _label(source: Path | bytes) -> str:
+    return source.name if isinstance(source, Path) else "The GTFS feed"
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A feed as it is read, file by file, in an order in which what is referred to comes first."""
+
+    feed: Feed
+    report: Report
+    city: City | None
+    today: date | None = None
+    known: Known = field(default_factory=Known)
+    agencies: list[Row] = field(default_factory=list[Row])
+    stops: dict[str, Row] = field(default_factory=dict[str, Row])
+    networks: dict[str, str] = field(default_factory=dict[str, str])
+    routes: dict[str, Row] = field(default_factory=dict[str, Row])
+    services: dict[str, Service] = field(default_factory=dict[str, Service])
+    trips: TripTable = field(default_factory=TripTable)
+    shapes: dict[str, int] = field(default_factory=dict[str, int])
+    patterns: Mapping[Pattern, int] = field(default_factory=dict[Pattern, int])
+    fares_v1: FaresV1 = field(default_factory=FaresV1)
+    fares_v2: FaresV2 = field(default_factory=FaresV2)
+    english: dict[str, str] = field(default_factory=dict[str, str])
+
+    def read(self) -> None:
+        """Everything, with what is wrong noted in the report."""
+        if not self.feed.names:
+            return
+        for name in sorted(self.feed.names):
+            if name not in FILES and name != "locations.geojson":
+                self.report.add("unknown_file", "INFO", name, "no such file is known", "It is passed over")
+        for file in FILES.values():
+            self._must_be_there(file.name, required=file.presence == "required")
+        self._places()
+        self._fares_v2()
+        self._fares_v1()
+        self._timetable()
+        self._rest()
+
+    def rows(self, name: str) -> Iterator[Row]:
+        """A file's rows, checked; none where the feed does not have it."""
+        if name in self.feed.names:
+            yield from read_rows(self.feed, name, self.report, self.known)
+
+    def _must_be_there(self, name: str, *, required: bool) -> None:
+        if name in self.feed.names:
+            return
+        if required or any(name in notice.file for notice in self.report.errors):
+            self.known.broken.add(name)
+        if required and not any(name in notice.file for notice in self.report.errors):
+            self.report.add(
+                "missing_required_file", "ERROR", name, "the file is missing", f"Put {name} into the feed"
+            )
+        elif FILES[name].presence == "recommended":
+            what, remedy = "the file is missing", f"Put {name} into the feed"
+            self.report.add("missing_recommended_file", "WARNING", name, what, remedy)
+
+    def _places(self) -> None:
+        self.agencies = list(self.rows("agency.txt"))
+        if "agency.txt" not in self.known.broken:
+            gtfs_rules.check_agencies(self.agencies, self.report, tz=self.city.tz if self.city else None)
+        for _ in self.rows("levels.txt"):
+            pass
+        for row in self.rows("stops.txt"):
+            gtfs_rules.check_stop(row)
+            if row.get("stop_id"):
+                self.stops[row.get("stop_id")] = row
+        gtfs_rules.check_parents(self.stops)
+        self._calendar()
+        self.networks = {row.get("network_id"): row.get("network_name") for row in self.rows("networks.txt")}
+
+    def _calendar(self) -> None:
+        if {"calendar.txt", "calendar_dates.txt"}.isdisjoint(self.feed.names):
+            code, what = "missing_calendar_and_calendar_date_files", "it and calendar_dates.txt are missing"
+            self.report.add(code, "ERROR", "calendar.txt", what, "Put one of them into the feed")
+            self.known.broken.add("calendar.txt")
+        for row in self.rows("calendar.txt"):
+            gtfs_rules.check_calendar(row)
+            week = tuple(row.get(day) == "1" for day in gtfs_rules.WEEK)
+            self.services[row.get("service_id")] = Service(week, row.day("start_date"), row.day("end_date"))
+        changes: dict[str, tuple[set[date], set[date]]] = {}
+        for row in self.rows("calendar_dates.txt"):
+            day = row.day("date")
+            added, removed = changes.setdefault(row.get("service_id"), (set(), set()))
+            if day is not None:
+                (added if row.get("exception_type") == "1" else removed).add(day)
+        for service_id, (added, removed) in changes.items():
+            own = self.services.get(service_id, Service())
+            self.services[service_id] = Service(
+                own.weekdays, own.first, own.last, frozenset(added), frozenset(removed)
+            )
+
+    def _read_routes(self) -> dict[str, str]:
+        """The routes, and the network of each that is in one."""
+        for name in ("networks.txt", "route_networks.txt"):
+            if name in self.feed.names:
+                self.known.columns.setdefault(name, ())
+        of_route: dict[str, str] = {}
+        for row in self.rows("routes.txt"):
+            is_mode = _mode(row.number("route_type")) is not None
+            gtfs_rules.check_route(row, self.known, agencies=len(self.agencies), is_mode=is_mode)
+            if row.get("route_id"):
+                self.routes[row.get("route_id")] = row
+            if row.get("network_id"):
+                of_route[row.get("route_id")] = row.get("network_id")
+        for row in self.rows("route_networks.txt"):
+            of_route[row.get("route_id")] = row.get("network_id")
+        return of_route
+
+    def _fares_v2(self) -> None:
+        of_route = self._read_routes()
+        names = {key: name for key, name in self.networks.items() if name}
+        for row in self.rows("areas.txt"):
+            if row.get("area_name"):
+                names[row.get("area_id")] = row.get("area_name")
+        areas = group_areas((row.get("stop_id"), row.get("area_id")) for row in self.rows("stop_areas.txt"))
+        categories = tuple(
+            RiderCategory(
+                row.get("rider_category_id"),
+                row.get("rider_category_name"),
+                row.get("is_default_fare_category") == "1",
+            )
+            for row in self.rows("rider_categories.txt")
         )
-        for stop_id, place in places.items()
-        if (league_id := _league_id(city, stop_id)) in served
+        media_rows = list(self.rows("fare_media.txt"))
+        gtfs_rules.check_media(media_rows)
+        products = list(self.rows("fare_products.txt"))
+        gtfs_rules.check_products(
+            products, frozenset(c.rider_category_id for c in categories if c.is_default)
+        )
+        for row in products:
+            gtfs_rules.check_currency(
+                row, "currency", self.city.currency if self.city else None, refuses=False
+            )
+        timeframes = list(self.rows("timeframes.txt"))
+        gtfs_rules.check_timeframes(timeframes)
+        leg_rules = tuple(map(_leg_rule, self.rows("fare_leg_rules.txt")))
+        joins: list[JoinRule] = []
+        for row in self.rows("fare_leg_join_rules.txt"):
+            gtfs_rules.check_join_rule(row)
+            names_of = ("from_network_id", "to_network_id", "from_stop_id", "to_stop_id")
+            joins.append(JoinRule(row.line, *(row.find(name) for name in names_of)))
+        transfers: list[TransferRule] = []
+        for row in self.rows("fare_transfer_rules.txt"):
+            gtfs_rules.check_transfer_rule(row)
+            transfers.append(_transfer_rule(row))
+        self.fares_v2 = FaresV2(
+            tz=self.agencies[0].get("agency_timezone") if self.agencies else "UTC",
+            by_priority=self.known.has("fare_leg_rules.txt", "rule_priority"),
+            leg_rules=leg_rules,
+            join_rules=tuple(joins),
+            transfer_rules=tuple(transfers),
+            products=tuple(price for row in products if (price := _product(row)) is not None),
+            media=tuple(
+                FareMedium(
+                    row.get("fare_media_id"), row.get("fare_media_name"), row.number("fare_media_type") or 0
+                )
+                for row in media_rows
+            ),
+            rider_categories=categories,
+            timeframes=tuple(map(_timeframe, timeframes)),
+            services={key: self.services[key] for key in sorted(self._services_of(timeframes))},
+            networks=of_route,
+            stop_areas=areas,
+            stations={
+                stop_id: row.get("parent_station")
+                for stop_id, row in self.stops.items()
+                if row.get("parent_station") and (row.get("location_type") or "0") == "0"
+            },
+            time_zones={
+                stop_id: row.get("stop_timezone")
+                for stop_id, row in self.stops.items()
+                if row.get("stop_timezone")
+            },
+            names=names,
+        )
+
+    def _services_of(self, rows: Sequence[Row]) -> set[str]:
+        return {row.get("service_id") for row in rows} & self.services.keys()
+
+    def _fares_v1(self) -> None:
+        if "fare_rules.txt" in self.feed.names and "fare_attributes.txt" not in self.feed.names:
+            code, what = "missing_required_file", "the file is missing"
+            self.report.add(code, "ERROR", "fare_attributes.txt", what, "fare_rules.txt needs it")
+            return
+        expected = self.city.currency if self.city else None
+        attributes: list[FareAttribute] = []
+        for row in self.rows("fare_attributes.txt"):
+            gtfs_rules.check_price(row, "price", "currency_type")
+            gtfs_rules.check_currency(row, "currency_type", expected, refuses=True)
+            price = row.money("price", "currency_type") or Money(0, "EUR")
+            transfers, duration = row.number("transfers"), row.number("transfer_duration")
+            on_board = row.get("payment_method") == "0"
+            attributes.append(FareAttribute(row.get("fare_id"), price, on_board, transfers, duration))
+        rules: list[FareRule] = []
+        for row in self.rows("fare_rules.txt"):
+            line_id = (
+                _league_id(self.city, row.get("route_id")) if self.city and row.get("route_id") else None
+            )
+            zones = (row.find(name) for name in ("origin_id", "destination_id", "contains_id"))
+            rules.append(FareRule(row.get("fare_id"), line_id, *zones))
+        self.fares_v1 = FaresV1(tuple(attributes), tuple(rules))
+
+    def _timetable(self) -> None:
+        self._shapes()
+        numbers = {route_id: number for number, route_id in enumerate(self.routes)}
+        shape_numbers = {shape_id: number for number, shape_id in enumerate(self.shapes)}
+        used: set[str] = set()
+        for row in self.rows("trips.txt"):
+            shape_id = row.get("shape_id")
+            used.add(shape_id)
+            self.trips.add(
+                row.get("trip_id"),
+                route=numbers.get(row.get("route_id"), -1),
+                direction=1 if row.get("direction_id") == "1" else 0,
+                shape=shape_numbers.get(shape_id, -1),
+                line=row.line,
+            )
+        for shape_id in self.shapes:
+            if shape_id not in used and "trips.txt" not in self.known.broken:
+                what, remedy = f"no trip runs on {shown(shape_id)}", "Take it out"
+                self.report.add(
+                    "unused_shape", "WARNING", "shapes.txt", what, remedy, name="shape_id", value=shape_id
+                )
+        if {"trips.txt", "stops.txt"}.isdisjoint(self.known.broken) and "stop_times.txt" in self.feed.names:
+            self._stop_times()
+        gtfs_rules.check_frequencies(self.rows("frequencies.txt"))
+
+    def _stop_times(self) -> None:
+        opened = open_table(self.feed, "stop_times.txt", self.report)
+        if opened is None:
+            return
+        table = StopTable()
+        for number, stop_id in enumerate(self.stops):
+            table.ids[stop_id] = number
+        for stop_id, row in self.stops.items():
+            kind, parent = row.get("location_type") or "0", row.get("parent_station")
+            table.station.append(table.ids.get(parent, table.ids[stop_id]) if parent else table.ids[stop_id])
+            table.callable.append(kind == "0")
+            table.name.append(stop_id)
+        self.patterns, called = read_times(*opened, self.report, self.trips, table)
+        for number, (stop_id, row) in enumerate(self.stops.items()):
+            if number not in called and table.callable[number]:
+                what, remedy = f"no trip calls at {shown(stop_id)}", "Take it out, or give it calls"
+                row.wrong("stop_without_stop_time", "stop_id", what, remedy, "WARNING")
+
+    def _shapes(self) -> None:
+        """Checks every point, and keeps of each shape only its highest sequence so far."""
+        last = self.shapes
+        counts: Counter[str] = Counter()
+        if "shapes.txt" not in self.feed.names:
+            return
+        for shape_id, sequence, _, _, line in self._points(self.report):
+            if last.get(shape_id) == sequence:
+                _twice(self.report, line, shape_id, sequence)
+            last[shape_id] = max(sequence, last.get(shape_id, -1))
+            counts[shape_id] += 1
+            self.known.of("shapes.shape_id").add(shape_id)
+        for shape_id, count in counts.items():
+            if count == 1:
+                what, remedy = f"{shown(shape_id)} has one point", "Draw it, or take it out"
+                self.report.add(
+                    "single_shape_point",
+                    "WARNING",
+                    "shapes.txt",
+                    what,
+                    remedy,
+                    name="shape_id",
+                    value=shape_id,
+                )
+
+    def _points(self, report: Report) -> Iterator[tuple[str, int, float, float, int]]:
+        """(shape_id, sequence, lat, lon, line) of every point that fits; what does not is noted in the report."""
+        opened = open_table(self.feed, "shapes.txt", report)
+        if opened is None:
+            self.known.broken.add("shapes.txt")
+            return
+        header, records = opened
+        at = {column: place for place, column in enumerate(header)}
+        names = ("shape_id", "shape_pt_sequence", "shape_pt_lat", "shape_pt_lon")
+        places = [at[name] for name in names]
+        count = 0
+        for line, cells in records:
+            count += 1
+            shape_id, sequence, lat, lon = (cells[place] for place in places)
+            point = _point_of(lat, lon)
+            if (
+                shape_id
+                and point is not None
+                and sequence.isascii()
+                and sequence.isdigit()
+                and len(sequence) < 11
+            ):
+                yield shape_id, int(sequence), *point, line
+            else:
+                _bad_point(Row("shapes.txt", line, cells, at, report), names)
+        report.rows["shapes.txt"] = count
+
+    def points_of(self, shape_ids: frozenset[str]) -> dict[str, tuple[Point, ...]]:
+        """The points of some shapes in order; a point of the same number twice is noted."""
+        found: dict[str, dict[int, Point]] = {}
+        if shape_ids:
+            for shape_id, sequence, lat, lon, line in self._points(Report(self.report.label)):
+                if shape_id in shape_ids:
+                    if sequence in found.setdefault(shape_id, {}):
+                        _twice(self.report, line, shape_id, sequence)
+                    found[shape_id][sequence] = (lat, lon)
+        return {shape_id: tuple(points[key] for key in sorted(points)) for shape_id, points in found.items()}
+
+    def _rest(self) -> None:
+        for name in _PLAIN:
+            for _ in self.rows(name):
+                pass
+        tables = frozenset(name.removesuffix(".txt") for name in FILES)
+        for row in self.rows("translations.txt"):
+            gtfs_rules.check_translation(row, tables)
+            about = (row.get("table_name"), row.get("field_name"), row.get("language"))
+            if about == ("stops", "stop_name", "en") and row.get("record_id"):
+                self.english[row.get("record_id")] = row.get("translation")
+        gtfs_rules.check_feed_info(self.rows("feed_info.txt"), today=self.today)
+        if self.today is not None and self.services:
+            ends = [service.last for service in self.services.values() if service.last]
+            ends += [day for service in self.services.values() for day in service.added]
+            if ends and max(ends) < self.today:
+                what, remedy = f"its last day of service is {max(ends)}", "Ask for the next feed"
+                self.report.add("expired_calendar", "WARNING", "calendar.txt", what, remedy)
+
+
+def _leg_rule(row: Row) -> LegRule:
+    names = (
+        "leg_group_id", "network_id", "from_area_id", "to_area_id", "from_timeframe_group_id", "to_timeframe_group_id",
+    )  # fmt: skip
+    return LegRule(
+        row.line,
+        *(row.find(name) for name in names),
+        fare_product_id=row.get("fare_product_id"),
+        rule_priority=row.number("rule_priority") or 0,
+        transfer_only=row.get("transfer_only") == "1",
     )
-    if not lines:
-        problems.add("stop_times.txt", "no trip calls at two stops or more", "Give the trips their stops")
-    problems.refuse_if_any(label)
-    return GtfsFeed(CityFile(city, (operator,), stops, tuple(lines)), fares, len(trips), len(services))
+
+
+def _transfer_rule(row: Row) -> TransferRule:
+    return TransferRule(
+        row.line,
+        row.find("from_leg_group_id"),
+        row.find("to_leg_group_id"),
+        row.number("transfer_count"),
+        row.number("duration_limit"),
+        row.number("duration_limit_type"),
+        row.number("fare_transfer_type") or 0,
+        row.find("fare_product_id"),
+    )
+
+
+def _product(row: Row) -> ProductPrice | None:
+    price = row.money("amount", "currency")
+    if price is None:
+        return None
+    category, medium = row.find("rider_category_id"), row.find("fare_media_id")
+    name = row.get("fare_product_name")
+    return ProductPrice(row.line, row.get("fare_product_id"), name, category, medium, price)
+
+
+def _timeframe(row: Row) -> Timeframe:
+    start, end = row.seconds("start_time"), row.seconds("end_time")
+    group = row.get("timeframe_group_id")
+    return Timeframe(row.line, group, start or 0, 86_400 if end is None else end, row.get("service_id"))
+
+
+def _point_of(lat: str, lon: str) -> Point | None:
+    try:
+        point = float(lat), float(lon)
+    except ValueError:
+        return None
+    return point if -90 <= point[0] <= 90 and -180 <= point[1] <= 180 else None
+
+
+def _bad_point(row: Row, names: Sequence[str]) -> None:
+    for name in names:
+        if not row.get(name):
+            row.wrong("missing_required_field", name, "it is empty", "Say where the point is")
+    for name, most in (("shape_pt_lat", 90), ("shape_pt_lon", 180)):
+        degrees = row.degrees(name)
+        if row.get(name) and (degrees is None or abs(degrees) > most):
+            what, remedy = (
+                f"{shown(row.get(name))} is not degrees",
+                f"Write decimal degrees from -{most} to {most}",
+            )
+            row.wrong("number_out_of_range", name, what, remedy)
+    if row.get("shape_pt_sequence") and (row.number("shape_pt_sequence") or -1) < 0:
+        what = f"{shown(row.get('shape_pt_sequence'))} is not a whole number"
+        row.wrong("invalid_integer", "shape_pt_sequence", what, "Write a whole number from 0")
+
+
+def _twice(report: Report, line: int, shape_id: str, sequence: int) -> None:
+    what = f"{sequence} is there twice in {shown(shape_id)}"
+    report.add(
+        "duplicate_key", "ERROR", "shapes.txt", what, "Number the points", row=line, name="shape_pt_sequence"
+    )
+
+
+def _mode(route_type: int | None) -> Mode | None:
+    """Source: GTFS routes.txt route_type, and the extended types of Google's list (hundreds)."""
+    if route_type is None:
+        return None
+    return _BASIC.get(route_type) if route_type < 100 else _HUNDREDS.get(route_type // 100)
 
 
 def _league_id(city: City, gtfs_id: str) -> str:
     return f"{city.city_id}/{gtfs_id}"
 
 
-def _identifier(row: Row, name: str, *, default: str = "") -> str | None:
-    value = row.raw(name) or default
-    if not value:
-        row.wrong(name, "it is empty", "Give it an id")
-        return None
-    if len(value) > 100 or not value.isprintable():
-        row.wrong(name, f"{shown(value)} does not serve as an id", "Use at most 100 printable characters")
-        return None
-    return value
+# -- a network out of it ------------------------------------------------------------------------------------
 
 
-def _agencies(
-    content: bytes, problems: Problems, city: City, operator_id: str
-) -> tuple[frozenset[str], Operator]:
-    name = "agency.txt"
-    agencies: dict[str, str] = {}
-    for row in read_table(name, content, problems, required=("agency_name", "agency_timezone")):
-        tz = row.text("agency_timezone")
-        if tz and not is_time_zone(tz):
-            row.wrong("agency_timezone", f"{shown(tz)} is no time zone", "Write an IANA name, as Asia/Tokyo")
-        elif tz and tz != city.tz:
-            row.wrong("agency_timezone", f"it is {tz}, the city's is {city.tz}", "Mend the feed or city.toml")
-        agency_id = row.raw("agency_id")
-        if agency_id in agencies:
-            row.wrong("agency_id", f"{shown(agency_id)} is there twice", "Give each agency an id of its own")
-        agencies[agency_id] = row.text("agency_name") or ""
-    if not agencies and not problems.found:
-        problems.add(name, "it names no agency", "Name the operator")
-    label = next(iter(agencies.values()), "")
-    return frozenset(agencies), Operator(operator_id, label, label)
-
-
-def _places(content: bytes, problems: Problems) -> dict[str, _Place]:
-    places: dict[str, _Place] = {}
-    for row in read_table("stops.txt", content, problems, required=("stop_id", "stop_name")):
-        stop_id = _identifier(row, "stop_id")
-        kind = row.choice("location_type", ("0", "1", "2", "3", "4"), default="0") or "0"
-        lat, lon = row.degrees("stop_lat", most=90), row.degrees("stop_lon", most=180)
-        zone = row.optional("zone_id", max_length=40)
-        parent = row.optional("parent_station", max_length=100)
-        row.optional("stop_code", max_length=40)
-        if kind in ("0", "1", "2"):
-            row.text("stop_name")
-            for name in ("stop_lat", "stop_lon"):
-                if not row.raw(name):
-                    row.wrong(name, "it is empty", "Say where the stop is")
-        if kind == "1" and parent:
-            row.wrong("parent_station", "a station has none", "Leave it empty where location_type is 1")
-            parent = None
-        if kind in ("2", "3", "4") and not parent:
-            row.wrong("parent_station", "it is empty", f"Name the station; location_type {kind} needs it")
-        if stop_id is None:
-            continue
-        if stop_id in places:
-            row.wrong(
-                "stop_id", f"{shown(stop_id)} stands on line {places[stop_id].row.line} too", "List it once"
-            )
-            continue
-        places[stop_id] = _Place(row, kind, parent, lat, lon, zone)
-    for place in places.values():
-        if place.parent is None:
-            continue
-        wanted = "0" if place.kind == "4" else "1"
-        if place.parent not in places:
-            place.row.wrong(
-                "parent_station", f"stops.txt has no {shown(place.parent)}", "Add it, or mend the id"
-            )
-        elif places[place.parent].kind != wanted:
-            what = "platform" if wanted == "0" else "station"
-            place.row.wrong("parent_station", f"{shown(place.parent)} is no {what}", "Name another")
-    return places
-
-
-def _routes(content: bytes, problems: Problems, agencies: frozenset[str]) -> dict[str, Row]:
-    routes: dict[str, Row] = {}
-    for row in read_table("routes.txt", content, problems, required=("route_id", "route_type")):
-        route_id = _identifier(row, "route_id")
-        kind = row.raw("route_type")
-        if _mode(kind) is None:
-            row.wrong(
-                "route_type", f"{shown(kind)} is unknown", "Write 0 tram, 1 metro, 2 rail, 3 bus or 4 ferry"
-            )
-        row.color("route_color", default="#000000")
-        for name in ("route_short_name", "route_long_name"):
-            row.optional(name)
-        agency = row.raw("agency_id")
-        if agency and agency not in agencies:
-            row.wrong("agency_id", f"agency.txt has no {shown(agency)}", "Add it, or mend the id")
-        if route_id is None:
-            continue
-        if route_id in routes:
-            row.wrong(
-                "route_id", f"{shown(route_id)} stands on line {routes[route_id].line} too", "List it once"
-            )
-        routes[route_id] = row
-    return routes
-
-
-def _mode(route_type: str) -> Mode | None:
-    """Source: GTFS routes.txt route_type, and the extended types of Google's list (hundreds)."""
-    if not _ROUTE_TYPES.fullmatch(route_type):
-        return None
-    kind = int(route_type)
-    basic: dict[int, Mode] = {
-        0: "tram", 1: "metro", 2: "rail", 3: "bus", 4: "ferry", 5: "tram", 6: "tram", 7: "rail", 11: "bus", 12: "rail"
-    }  # fmt: skip
-    hundreds: dict[int, Mode] = {
-        1: "rail",
-        2: "bus",
-        4: "metro",
-        7: "bus",
-        8: "bus",
-        9: "tram",
-        10: "ferry",
-        12: "ferry",
-    }
-    return basic.get(kind) if kind < 100 else hundreds.get(kind // 100)
-
-
-def _services(files: Mapping[str, bytes], problems: Problems) -> frozenset[str]:
-    """The service ids; calendar.txt and calendar_dates.txt, of which one may be missing."""
-    services: set[str] = set()
-    if "calendar.txt" not in files and "calendar_dates.txt" not in files:
-        problems.add("calendar.txt", "it and calendar_dates.txt are missing", "Put one of them into the feed")
-    if "calendar.txt" in files:
-        columns = ("service_id", *_WEEK, "start_date", "end_date")
-        for row in read_table("calendar.txt", files["calendar.txt"], problems, required=columns):
-            service_id = _identifier(row, "service_id")
-            for name in _WEEK:
-                row.choice(name, ("0", "1"))
-            first, last = row.day("start_date"), row.day("end_date")
-            if first and last and first > last:
-                row.wrong("end_date", f"{last} is before {first}", "End on the first day or later")
-            if service_id in services:
-                row.wrong("service_id", f"{shown(service_id or '')} is there twice", "List each service once")
-            services.add(service_id or "")
-    if "calendar_dates.txt" in files:
-        seen: set[tuple[str, date]] = set()
-        columns = ("service_id", "date", "exception_type")
-        for row in read_table("calendar_dates.txt", files["calendar_dates.txt"], problems, required=columns):
-            service_id, day = _identifier(row, "service_id"), row.day("date")
-            row.choice("exception_type", ("1", "2"))
-            if service_id and day:
-                if (service_id, day) in seen:
-                    row.wrong("date", f"{day} is there twice for {shown(service_id)}", "List each day once")
-                seen.add((service_id, day))
-                services.add(service_id)
-    return frozenset(services)
-
-
-def _shapes(content: bytes | None, problems: Problems) -> dict[str, tuple[Point, ...]]:
-    if content is None:
-        return {}
-    points: dict[str, dict[int, Point]] = {}
-    columns = ("shape_id", "shape_pt_lat", "shape_pt_lon", "shape_pt_sequence")
-    for row in read_table("shapes.txt", content, problems, required=columns, rows_max=STOP_TIMES_MAX):
-        shape_id = _identifier(row, "shape_id")
-        lat, lon = row.degrees("shape_pt_lat", most=90), row.degrees("shape_pt_lon", most=180)
-        sequence = row.whole("shape_pt_sequence")
-        for name, value in (("shape_pt_lat", lat), ("shape_pt_lon", lon)):
-            if value is None and not row.raw(name):
-                row.wrong(name, "it is empty", "Say where the point is")
-        if shape_id is None or lat is None or lon is None or sequence is None:
-            continue
-        if sequence in points.setdefault(shape_id, {}):
-            row.wrong(
-                "shape_pt_sequence", f"{sequence} is there twice in {shown(shape_id)}", "Number the points"
-            )
-        points[shape_id][sequence] = (lat, lon)
-    return {shape_id: tuple(at[key] for key in sorted(at)) for shape_id, at in points.items()}
-
-
-def _trips(
-    content: bytes,
-    problems: Problems,
-    routes: Mapping[str, Row],
-    services: frozenset[str],
-    shapes: Mapping[str, tuple[Point, ...]],
-) -> dict[str, _Trip]:
-    trips: dict[str, _Trip] = {}
-    for row in read_table("trips.txt", content, problems, required=("route_id", "service_id", "trip_id")):
-        trip_id = _identifier(row, "trip_id")
-        for name, file, known in (
-            ("route_id", "routes.txt", routes),
-            ("service_id", "calendar.txt", services),
-        ):
-            value = row.text(name)
-            if value is not None and value not in known:
-                row.wrong(name, f"{file} has no {shown(value)}", "Add it there, or mend the id")
-        shape_id = row.raw("shape_id") or None
-        if shape_id is not None and shape_id not in shapes:
-            row.wrong("shape_id", f"shapes.txt has no {shown(shape_id)}", "Add it there, or leave it empty")
-        direction = row.choice("direction_id", ("0", "1"), default="0") or "0"
-        if trip_id is None:
-            continue
-        if trip_id in trips:
-            row.wrong(
-                "trip_id", f"{shown(trip_id)} stands on line {trips[trip_id].row.line} too", "List it once"
-            )
-            continue
-        trips[trip_id] = _Trip(row, row.raw("route_id"), direction, shape_id)
-    return trips
-
-
-def _stop_times(
-    content: bytes, problems: Problems, trips: Mapping[str, _Trip], places: Mapping[str, _Place]
-) -> None:
-    name = "stop_times.txt"
-    columns = ("trip_id", "arrival_time", "departure_time", "stop_id", "stop_sequence")
-    for row in read_table(name, content, problems, required=columns, rows_max=STOP_TIMES_MAX):
-        trip = trips.get(row.raw("trip_id"))
-        if trip is None:
-            row.wrong(
-                "trip_id", f"trips.txt has no {shown(row.raw('trip_id'))}", "Add it there, or mend the id"
-            )
-        stop_id = row.raw("stop_id")
-        place = places.get(stop_id)
-        if place is None:
-            row.wrong("stop_id", f"stops.txt has no {shown(stop_id)}", "Add it there, or mend the id")
-        elif place.kind != "0":
-            row.wrong(
-                "stop_id", f"{shown(stop_id)} is not a stop or platform", "Name one with location_type 0"
-            )
-        sequence = row.whole("stop_sequence")
-        arrival, departure = row.seconds("arrival_time"), row.seconds("departure_time")
-        if arrival is not None and departure is not None and departure < arrival:
-            row.wrong("departure_time", "it is before the arrival", "Leave when or after arriving")
-        if trip is not None and sequence is not None:
-            trip.calls.append((sequence, stop_id, row.line, arrival, departure))
-    for trip_id, trip in trips.items():
-        trip.calls.sort(key=lambda call: call[0])
-        _check_order(name, trip_id, trip, problems)
-
-
-def _check_order(name: str, trip_id: str, trip: _Trip, problems: Problems) -> None:
-    if len(trip.calls) < 2:
-        trip.row.wrong(
-            "trip_id", f"{shown(trip_id)} has {len(trip.calls)} rows in {name}", "Give it two or more"
+def _build(reading: _Reading, city: City, operator_id: str) -> GtfsFeed:
+    lines = _lines(reading, city, operator_id)
+    served = {call.stop_id for line in lines for call in line.stops}
+    zones = _zones(reading.stops)
+    stops = tuple(
+        Stop(
+            stop_id=league_id,
+            city_id=city.city_id,
+            name=reading.english.get(stop_id) or row.get("stop_name"),
+            local_name=row.get("stop_name"),
+            lat=row.degrees("stop_lat"),
+            lon=row.degrees("stop_lon"),
+            zone=zones.get(stop_id),
+            code=row.find("stop_code"),
         )
-        return
-    for (before, *_), (sequence, _, line, *_) in pairwise(trip.calls):
-        if before == sequence:
-            problems.add(
-                f"{name} line {line}, field stop_sequence",
-                f"{sequence} is there twice in {shown(trip_id)}",
-                "Number the calls upwards",
-            )
-    for end, side in ((0, "first"), (-1, "last")):
-        _, _, line, arrival, departure = trip.calls[end]
-        if arrival is None and departure is None:
-            problems.add(
-                f"{name} line {line}, field arrival_time",
-                f"the {side} call of {shown(trip_id)} has no time",
-                "Give the first and the last call their times",
-            )
-    latest = 0
-    for _, _, line, arrival, departure in trip.calls:
-        for field_name, moment in (("arrival_time", arrival), ("departure_time", departure)):
-            if moment is not None and moment < latest:
-                problems.add(
-                    f"{name} line {line}, field {field_name}",
-                    "it is before the call ahead of it",
-                    "After midnight count on: 25:10:00 is ten past one",
-                )
-            latest = max(latest, moment or 0)
+        for stop_id, row in reading.stops.items()
+        if (league_id := _league_id(city, stop_id)) in served
+    )
+    if not lines:
+        what, remedy = "no trip calls at two stops or more", "Give the trips their stops"
+        reading.report.add("unusable_trip", "ERROR", "stop_times.txt", what, remedy)
+    label = reading.agencies[0].get("agency_name") if reading.agencies else ""
+    operator = Operator(operator_id, label, label)
+    return GtfsFeed(
+        CityFile(city, (operator,), stops, tuple(lines)),
+        reading.fares_v1,
+        len(reading.trips.ids),
+        len(reading.services),
+        reading.fares_v2,
+        reading.report,
+    )
 
 
-def _translations(content: bytes | None, problems: Problems) -> dict[str, str]:
-    """English names by stop id; where the feed has them."""
-    names: dict[str, str] = {}
-    if content is not None:
-        columns = ("table_name", "field_name", "language", "translation")
-        for row in read_table("translations.txt", content, problems, required=columns):
-            about = (row.raw("table_name"), row.raw("field_name"), row.raw("language"))
-            if about == ("stops", "stop_name", "en") and row.raw("record_id"):
-                names[row.raw("record_id")] = row.text("translation") or ""
-    return names
-
-
-def _fares(
-    files: Mapping[str, bytes],
-    problems: Problems,
-    city: City,
-    routes: Mapping[str, Row],
-    places: Mapping[str, _Place],
-    agencies: frozenset[str],
-) -> FaresV1:
-    attributes: dict[str, FareAttribute] = {}
-    columns = ("fare_id", "price", "currency_type", "payment_method", "transfers")
-    attributes_file, rules_file = files.get("fare_attributes.txt"), files.get("fare_rules.txt")
-    if attributes_file is None:
-        if rules_file is not None:
-            problems.add("fare_attributes.txt", "the file is missing", "fare_rules.txt needs it")
-        return FaresV1()
-    for row in read_table("fare_attributes.txt", attributes_file, problems, required=columns):
-        fare_id = _identifier(row, "fare_id")
-        currency = row.text("currency_type")
-        if currency is not None and currency != city.currency:
-            row.wrong(
-                "currency_type", f"it is {shown(currency)}, the city's is {city.currency}", "Mend one of them"
-            )
-        price = row.money("price", city.currency)
-        method = row.choice("payment_method", ("0", "1"))
-        transfers = row.choice("transfers", ("", "0", "1", "2"))
-        duration = row.whole("transfer_duration") if row.raw("transfer_duration") else None
-        agency = row.raw("agency_id")
-        if agency and agency not in agencies:
-            row.wrong("agency_id", f"agency.txt has no {shown(agency)}", "Add it, or mend the id")
-        if fare_id is not None and fare_id in attributes:
-            row.wrong("fare_id", f"{shown(fare_id)} is there twice", "List each fare once")
-        if fare_id is not None:
-            attributes[fare_id] = FareAttribute(
-                fare_id,
-                price or Money(0, city.currency),
-                method == "0",
-                int(transfers) if transfers else None,
-                duration,
-            )
-    rules: list[FareRule] = []
-    zones = {place.zone for place in places.values()}
-    for row in (
-        read_table("fare_rules.txt", rules_file, problems, required=("fare_id",)) if rules_file else ()
-    ):
-        fare_id, route_id = row.text("fare_id"), row.raw("route_id")
-        if fare_id is not None and fare_id not in attributes:
-            row.wrong(
-                "fare_id", f"fare_attributes.txt has no {shown(fare_id)}", "Add it there, or mend the id"
-            )
-        if route_id and route_id not in routes:
-            row.wrong("route_id", f"routes.txt has no {shown(route_id)}", "Add it there, or mend the id")
-        named: list[str | None] = []
-        for name in ("origin_id", "destination_id", "contains_id"):
-            zone = row.optional(name, max_length=40)
-            if zone is not None and zone not in zones:
-                row.wrong(name, f"no stop has the zone {shown(zone)}", "Mend it, or give a stop that zone_id")
-            named.append(zone)
-        line_id = _league_id(city, route_id) if route_id else None
-        rules.append(FareRule(fare_id or "", line_id, named[0], named[1], named[2]))
-    return FaresV1(tuple(attributes.values()), tuple(rules))
-
-
-def _zones(places: Mapping[str, _Place], station: Mapping[str, str]) -> dict[str, str]:
+def _zones(stops: Mapping[str, Row]) -> dict[str, str]:
     """The zone of each station: its own, or else that of its first platform."""
-    zones = {stop_id: place.zone for stop_id, place in places.items() if place.zone is not None}
-    for stop_id, place in places.items():
-        if place.zone is not None and place.kind == "0":
-            zones.setdefault(station[stop_id], place.zone)
+    zones = {stop_id: row.get("zone_id") for stop_id, row in stops.items() if row.get("zone_id")}
+    for row in stops.values():
+        if row.get("zone_id") and (row.get("location_type") or "0") == "0" and row.get("parent_station"):
+            zones.setdefault(row.get("parent_station"), row.get("zone_id"))
     return zones
 
 
-def _patterns(
-    trips: Mapping[str, _Trip], station: Mapping[str, str]
-) -> dict[tuple[str, str], list[tuple[_Pattern, int]]]:
-    """By route and direction: the orders of stations its trips follow, the most frequent first."""
-    counts: dict[tuple[str, str], Counter[_Pattern]] = {}
-    for trip in trips.values():
-        calls: list[str] = []
-        for _, stop_id, *_ in trip.calls:
-            if not calls or calls[-1] != station[stop_id]:
-                calls.append(station[stop_id])
-        if len(calls) > 1:
-            pattern = _Pattern(tuple(calls), trip.shape_id)
-            counts.setdefault((trip.route_id, trip.direction), Counter())[pattern] += 1
-    return {
-        key: sorted(counter.items(), key=lambda item: (-item[1], -len(item[0].stops), item[0].stops))
-        for key, counter in counts.items()
-    }
+def _lines(reading: _Reading, city: City, operator_id: str) -> list[Line]:
+    stop_ids = list(reading.stops)
+    shape_ids = list(reading.shapes)
+    ranked: dict[tuple[int, int], list[tuple[int, tuple[str, ...], str | None]]] = {}
+    for pattern, count in reading.patterns.items():
+        calls = tuple(stop_ids[number] for number in pattern.stations)
+        shape = shape_ids[pattern.shape] if pattern.shape >= 0 else None
+        ranked.setdefault((pattern.route, pattern.direction), []).append((count, calls, shape))
+    kept: list[tuple[str, int, str, tuple[str, ...], str | None]] = []
+    for number, route_id in enumerate(reading.routes):
+        known: list[tuple[str, ...]] = []
+        for direction in (0, 1):
+            found = ranked.get((number, direction))
+            if not found:
+                continue
+            _, calls, shape = min(found, key=lambda one: (-one[0], -len(one[1]), one[1]))
+            if any(_hops(calls) <= _hops(other) for other in known):
+                continue
+            known.append(calls)
+            suffix = "" if len(known) == 1 else f".{direction}"
+            kept.append((route_id, number, suffix, calls, shape))
+    shapes = reading.points_of(frozenset(shape for *_, shape in kept if shape is not None))
+    return [
+        _line(reading, city, operator_id, route_id, number, suffix, calls, shapes.get(shape or ""))
+        for route_id, number, suffix, calls, shape in kept
+    ]
 
 
-def _lines(
-    patterns: Mapping[tuple[str, str], Sequence[tuple[_Pattern, int]]],
-    routes: Mapping[str, Row],
-    places: Mapping[str, _Place],
-    shapes: Mapping[str, tuple[Point, ...]],
+def _line(
+    reading: _Reading,
     city: City,
     operator_id: str,
-) -> list[Line]:
-    lines: list[Line] = []
-    for number, (route_id, row) in enumerate(routes.items()):
-        kept: list[tuple[str, ...]] = []
-        for direction in ("0", "1"):
-            ranked = patterns.get((route_id, direction))
-            if not ranked:
-                continue
-            pattern = ranked[0][0]
-            if any(_hops(pattern.stops) <= _hops(other) for other in kept):
-                continue
-            kept.append(pattern.stops)
-            suffix = "" if len(kept) == 1 else f".{direction}"
-            calls, loop = _calls(pattern, places, shapes, city)
-            lines.append(
-                Line(
-                    line_id=_league_id(city, route_id) + suffix,
-                    city_id=city.city_id,
-                    operator_id=operator_id,
-                    name=row.raw("route_short_name") or row.raw("route_long_name") or route_id,
-                    mode=_mode(row.raw("route_type")) or "bus",
-                    color=row.color("route_color", default=_COLORS[number % len(_COLORS)]) or _COLORS[0],
-                    stops=calls,
-                    loop=loop,
-                )
-            )
-    return lines
+    route_id: str,
+    number: int,
+    suffix: str,
+    stations: tuple[str, ...],
+    shape: tuple[Point, ...] | None,
+) -> Line:
+    row = reading.routes[route_id]
+    calls, loop = _calls(stations, [_place(reading.stops[stop_id]) for stop_id in stations], shape, city)
+    color = row.get("route_color").lstrip("#").upper()
+    return Line(
+        line_id=_league_id(city, route_id) + suffix,
+        city_id=city.city_id,
+        operator_id=operator_id,
+        name=row.get("route_short_name") or row.get("route_long_name") or route_id,
+        mode=_mode(row.number("route_type")) or "bus",
+        color=f"#{color}" if color else _COLORS[number % len(_COLORS)],
+        stops=calls,
+        loop=loop,
+    )
 
 
 def _hops(stops: Sequence[str]) -> frozenset[frozenset[str]]:
@@ -551,12 +604,11 @@ def _hops(stops: Sequence[str]) -> frozenset[frozenset[str]]:
 
 
 def _calls(
-    pattern: _Pattern, places: Mapping[str, _Place], shapes: Mapping[str, tuple[Point, ...]], city: City
+    stations: tuple[str, ...], points: Sequence[Point], shape: tuple[Point, ...] | None, city: City
 ) -> tuple[tuple[Call, ...], bool]:
     """The calls of a line with their metres, and whether it is a loop."""
-    points = [_point(places[stop_id]) for stop_id in pattern.stops]
-    metres = _metres(points, shapes.get(pattern.shape_id or ""))
-    ids = [_league_id(city, stop_id) for stop_id in pattern.stops]
+    metres = _metres(points, shape)
+    ids = [_league_id(city, stop_id) for stop_id in stations]
     if len(ids) > 3 and ids[0] == ids[-1]:
         closing = metres.pop()
         return tuple(Call(stop_id, m) for stop_id, m in zip(ids[:-1], [closing, *metres], strict=True)), True
@@ -574,5 +626,5 @@ def _metres(points: Sequence[Point], shape: tuple[Point, ...] | None) -> list[in
     return [max(1, m) for m in straight]
 
 
-def _point(place: _Place) -> Point:
-    return (place.lat or 0.0, place.lon or 0.0)
+def _place(row: Row) -> Point:
+    return (row.degrees("stop_lat") or 0.0, row.degrees("stop_lon") or 0.0)

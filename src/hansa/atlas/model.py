@@ -12,6 +12,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from hansa.atlas.faresv2 import FaresV2
+from hansa.atlas.report import Report
 from hansa.kernel import CurrencyMismatch, HansaError, Money
 
 Mode = Literal["metro", "tram", "bus", "rail", "ferry"]
@@ -320,12 +322,17 @@ class FaresV1:
 
 @dataclass(frozen=True, slots=True)
 class GtfsFeed:
-    """What a GTFS feed gives: the city's network, its fares, and what else was found in it."""
+    """What a GTFS feed gives: the city's network, its fares, and what else was found in it.
+
+    report: what its reading found; it has no error, or there would be no feed.
+    """
 
     city_file: CityFile
     fares_v1: FaresV1
     trips: int
     services: int
+    fares_v2: FaresV2 = field(default_factory=FaresV2)
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
