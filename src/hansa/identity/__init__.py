@@ -50,6 +50,7 @@ from hansa.identity.phone_model import (
 from hansa.identity.phones import (
     end_phone,
     enrol_phone,
+    find_phone_of_session,
     give_nonce,
     list_phones,
     list_standings,
@@ -94,6 +95,7 @@ __all__ = [
     "enrol_phone",
     "find_account",
     "find_accounts",
+    "find_phone_of_session",
     "get_account",
     "give_nonce",
     "list_accounts",

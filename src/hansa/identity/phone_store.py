@@ -42,6 +42,12 @@ select phone_id, account_id, public_key, name, status, enrolled_at, last_seen_at
 from identity.phones where phone_id = %s for no key update
 """
 
+PHONE_OF_SESSION = """
+select p.phone_id, p.account_id, p.public_key, p.name, p.status, p.enrolled_at, p.last_seen_at, p.ended_at, p.ended_for
+from identity.sessions s join identity.phones p using (phone_id)
+where s.secret_hash = %s and s.started_at <= %s and s.expires_at > %s
+"""
+
 ADD_PHONE = """
 insert into identity.phones (phone_id, account_id, public_key, name, enrolled_at, last_seen_at)
 values (%s, %s, %s, %s, %s, %s)
@@ -114,6 +120,10 @@ def list_phones(tx: Tx, account_id: AccountId) -> list[Phone]:
 def find_phone(tx: Tx, phone_id: UUID, *, lock: bool = False) -> Phone | None:
     sql = LOCK_PHONE if lock else PHONE
     return tx.cursor(row_factory=class_row(Phone)).execute(sql, (phone_id,)).fetchone()
+
+
+def find_phone_of_session(tx: Tx, secret_hash: bytes, at: datetime) -> Phone | None:
+    return tx.cursor(row_factory=class_row(Phone)).execute(PHONE_OF_SESSION, (secret_hash, at, at)).fetchone()
 
 
 def add_phone(

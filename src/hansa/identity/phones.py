@@ -169,6 +169,11 @@ def list_phones(tx: Tx, account_id: AccountId) -> list[Phone]:
     return store.list_phones(tx, account_id)
 
 
+def find_phone_of_session(tx: Tx, session_secret: str, at: datetime) -> Phone | None:
+    """The phone that has proved its key under this sign-in; None while there is none."""
+    return store.find_phone_of_session(tx, hash_secret(session_secret), at)
+
+
 def name_phone(tx: Tx, account_id: AccountId, phone_id: UUID, name: str) -> Phone:
     """Give a phone another name. Errors: UnknownPhone, InvalidInput."""
     name = phone_name(name)

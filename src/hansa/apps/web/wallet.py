@@ -1,23 +1,21 @@
 """The wallet: a rider's phone. Balance, a live ride code that needs no network, journeys, money, top-up."""
 
-import base64
-import binascii
-import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
-import segno
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+import numpy as np
+import zxingcpp
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
-from hansa import atlas, clearing, codes, identity, payments, rides, trust
+from hansa import atlas, clearing, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
 from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
 from hansa.apps.web.marks import mark_text, read_mark
@@ -39,10 +37,9 @@ JOURNEYS_COUNTED = 30
 JOURNEYS_ON_HOME = 4
 JOURNEYS_ON_PAGE = 25
 MOVEMENTS_ON_PAGE = 50
-TOKEN_LASTS = timedelta(hours=24) - timedelta(minutes=1)
-"""A gate takes no token that ends later than a day from now, and its clock may be a little behind ours."""
-OFFLINE_CAP = 20
 FORM_LASTS = timedelta(hours=12)
+QUIET_ZONE = 4
+"""Modules of white around a picture (ISO/IEC 18004 section 5.3.8)."""
 
 TOP_UPS: dict[str, tuple[int, ...]] = {
     "CNY": (20_00, 50_00, 100_00, 200_00),
@@ -60,13 +57,6 @@ class WrongCurrency(HansaError):
 
     code: ClassVar[str] = "wallet.wrong_currency"
     status: ClassVar[int] = 422
-
-
-class NoIssuerKey(HansaError):
-    """The issuer of this account has no key in force, so it can sign no ride token."""
-
-    code: ClassVar[str] = "wallet.no_issuer_key"
-    status: ClassVar[int] = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +82,6 @@ class TopUpForm(msgspec.Struct, frozen=True):
     asked_at: datetime
 
 
-class TokenWanted(msgspec.Struct, frozen=True):
-    """device_key: the phone's P-256 public key, an uncompressed point of 65 bytes, in base64."""
-
-    device_key: Annotated[str, msgspec.Meta(min_length=88, max_length=88)]
-
-
-class TokenGiven(msgspec.Struct, frozen=True):
-    """A ride token for that key. server_time: so that the phone knows how far its own clock is off."""
-
-    token: str
-    cti: str
-    expires_at: datetime
-    server_time: datetime
-
-
 class TextToDraw(msgspec.Struct, frozen=True):
     """A ride code's text, in the characters of QR's alphanumeric mode."""
 
@@ -121,8 +96,11 @@ class Drawing(msgspec.Struct, frozen=True):
 
 
 @get("/wallet/", sync_to_thread=True, include_in_schema=False)
-def show_sign_in(request: Asked, site: Here) -> Response[Any]:
-    if find_account(request, site) is not None:
+def show_sign_in(
+    request: Asked, site: Here, again: Annotated[str, QueryParameter(max_length=1)] = ""
+) -> Response[Any]:
+    # again: whoever is signed in proves anew who they are, to connect a phone.
+    if not again and find_account(request, site) is not None:
         return Redirect("/wallet/home")
     with site.ctx.tx() as tx:
         choices = _choices(tx) if site.demo else []
@@ -141,6 +119,7 @@ def sign_in(
         raise trust.NotAllowed("One-click sign-in works in a demo league only.")
     with site.ctx.tx() as tx:
         secret = identity.start_session(tx, identity.AccountId(data.account_id), site.ctx.clock.now())
+        identity.end_session(tx, request.cookies.get(COOKIE, ""))
     answer = Redirect("/wallet/home", status_code=303)
     return with_session(answer, secret, secure=request.url.scheme == "https")
 
@@ -149,7 +128,11 @@ def sign_in(
 def sign_out(request: Asked, site: Here) -> Response[Any]:
     secret = request.cookies.get(COOKIE)
     if secret:
+        now = site.ctx.clock.now()
         with site.ctx.tx() as tx:
+            phone = identity.find_phone_of_session(tx, secret, now)
+            if phone is not None:  # its key goes from the phone just now, so nobody can end its tokens later
+                rides.end_phone(tx, phone.account_id, phone.phone_id, "removed", at=now)
             identity.end_session(tx, secret)
     # The phone forgets its key, its token and the pages it kept for reading offline.
     answer = Redirect("/wallet/", status_code=303, headers={"clear-site-data": '"storage"'})
@@ -282,49 +265,17 @@ def top_up(
     return Redirect("/wallet/statement", status_code=303)
 
 
-@post("/wallet/token", sync_to_thread=True, include_in_schema=False, status_code=200)
-def give_token(request: Asked, site: Here, data: JSONBody[TokenWanted]) -> TokenGiven:
-    """A ride token bound to this phone's key, signed by the issuer of the rider's account."""
-    account = get_account(request, site)
-    device_key = _device_key(data.device_key)
-    now = site.ctx.clock.now()
-    cti = secrets.token_bytes(8)
-    expires_at = (now + TOKEN_LASTS).replace(microsecond=0)
-    with site.ctx.tx() as tx:
-        key = _issuer_key(trust.current_trust_list(tx), account.issuer_id, now)
-        token = codes.make_token(
-            site.keys.issuer(account.issuer_id),
-            kid=key.kid,
-            cti=cti,
-            expires_at=expires_at,
-            device_key=device_key,
-            scope=codes.Scope(
-                rider_class=account.rider_class, products=key.products, modes=(), offline_cap=OFFLINE_CAP
-            ),
-        )
-        rides.register_tokens(
-            tx,
-            [
-                rides.Token(
-                    cti=cti,
-                    account_id=account.account_id,
-                    issuer_id=account.issuer_id,
-                    wallet_currency=_currency(tx, account),
-                    rider_class=account.rider_class,
-                    expires_at=expires_at,
-                )
-            ],
-        )
-    return TokenGiven(base64.b64encode(token).decode(), cti.hex(), expires_at, site.ctx.clock.now())
-
-
 @post("/wallet/qr", sync_to_thread=True, include_in_schema=False, status_code=200)
 def draw_qr(data: JSONBody[TextToDraw]) -> Drawing:
     """The picture of a code, for phones whose QR library is not installed."""
-    qr = segno.make(data.text, error="l", micro=False, boost_error=False)
-    rows = [bytes(row) for row in qr.matrix_iter(border=4)]
-    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
-    return Drawing(len(rows), path)
+    barcode = zxingcpp.create_barcode(data.text, zxingcpp.BarcodeFormat.QRCode, ec_level="L")
+    rows: list[list[int]] = np.array(zxingcpp.write_barcode_to_image(barcode, add_quiet_zones=False)).tolist()
+    path = "".join(
+        f"M{x} {y + QUIET_ZONE}h{width}v1h-{width}z"
+        for y, row in enumerate(rows)
+        for x, width in _dark_runs(row)
+    )
+    return Drawing(len(rows) + 2 * QUIET_ZONE, path)
 
 
 @get("/wallet/sw.js", sync_to_thread=True, include_in_schema=False)
@@ -489,24 +440,14 @@ def _currency(tx: Tx, account: identity.Account) -> str:
     return Places(tx).network(account.home_city_id).city.currency
 
 
-def _issuer_key(trust_list: codes.TrustList, issuer_id: str, now: datetime) -> codes.TrustedKey:
-    keys = [
-        key
-        for key in trust_list.keys
-        if key.issuer_id == issuer_id and key.status == "active" and key.not_before <= now < key.not_after
-    ]
-    if not keys:
-        raise NoIssuerKey(f"{issuer_id} has no key in force, so it can sign no ride token.")
-    return max(keys, key=lambda key: key.not_before)
-
-
-def _device_key(text: str) -> EllipticCurvePublicKey:
-    try:
-        return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise _unfit(
-            "device_key", "is no point on P-256", "Send the phone's public key, raw, in base64"
-        ) from error
+def _dark_runs(row: list[int]) -> Iterator[tuple[int, int]]:
+    """Where modules side by side are dark, from the picture's left edge, and how many."""
+    x = QUIET_ZONE
+    for level, modules in groupby(row):
+        width = len(list(modules))
+        if level == 0:
+            yield x, width
+        x += width
 
 
 def _unfit(where: str, what: str, remedy: str) -> InvalidInput:
@@ -525,7 +466,6 @@ ROUTES = [
     show_statement,
     show_top_up,
     top_up,
-    give_token,
     draw_qr,
     give_worker,
     give_manifest,

@@ -1,64 +1,159 @@
 // The live ride code: remade every ten seconds on this phone, with or without a network.
 
-import { openPhone, TokenRefused } from "./phone.js";
+import { askForTokens, connect, readClock, readStanding, Refused } from "./issuer.js";
+import { openPhone } from "./phone.js";
+import { clockWords, goodUntilWords, phoneName, STATE_OF_CODE, STATES } from "./phone-words.js";
+import { Place } from "./place.js";
 import { drawQr } from "./qr.js";
 import { makeCode } from "./ride-code.js";
 
 const RENEW_EVERY = 10_000;
-const FETCH_BELOW = 12 * 3600_000; // ask for a new token while half of the old one's day is left
+const CHECK_EVERY = 60_000; // how often the issuer is asked whether anything changed, while the page is seen
+const RETRY_AFTER = 5_000;
+const ANEW_WITHIN = 15 * 60_000;
+const ANEW = "hansa-connect-anew";
 
 const area = document.querySelector("[data-ride-code]");
 const show = (name) => area.querySelector(`[data-${name}]`);
 const account = area.dataset.account;
+const place = new Place();
 
-start().catch((error) => say(error.message));
+let phone;
+let companion = 0;
+let challenge = null;
+let refusal = ""; // the state that the issuer's last refusal led to
+let refusedWords = "";
+let checkAt = 0;
+let wake = () => undefined;
+
+start().catch((error) => say("waiting", error.message));
 
 async function start() {
   if (!globalThis.isSecureContext || !globalThis.crypto?.subtle) {
-    say("Your browser keeps keys only on pages served over HTTPS or from this machine. Open the wallet that way.");
+    say("insecure");
     return;
   }
   await keepPagesOfOneAccount();
   navigator.serviceWorker?.register(area.dataset.worker, { scope: "/wallet/" }).catch(() => undefined);
-  const phone = await openPhone(account);
+  phone = await openPhone(account);
+  if (phone.kept.placeOn) turnPlaceOn();
+  listen();
   for (;;) {
-    if (phone.tokenLeft() < FETCH_BELOW) await freshen(phone);
-    if (phone.tokenLeft() > 0) {
-      await renew(phone);
-      countDown();
-    } else {
-      say(navigator.onLine ? area.dataset.refused || "Waiting for the issuer." : "Go online once to fetch a ride token.");
-    }
-    await new Promise((resolve) => setTimeout(resolve, phone.tokenLeft() > 0 ? RENEW_EVERY : 3000));
+    if (checkIsDue()) await check();
+    await renew();
+    await pause(phone.tokenNow() ? RENEW_EVERY : RETRY_AFTER);
   }
 }
 
-async function freshen(phone) {
+/** Whether the issuer is to be asked: from time to time while the page is seen, and at once where something lacks. */
+function checkIsDue() {
+  const lacking = !phone.kept.phoneId || !phone.tokenNow() || phone.now() >= phone.kept.askAgain;
+  return Date.now() >= checkAt || Date.now() < checkAt - 2 * CHECK_EVERY || (lacking && Date.now() >= checkAt - CHECK_EVERY + RETRY_AFTER);
+}
+
+/** Hear from the issuer: the time, how the account stands, and the tokens that this phone lacks. */
+async function check() {
+  checkAt = Date.now() + CHECK_EVERY;
   try {
-    await phone.fetchToken(area.dataset.token);
+    await readClock(phone);
     reach(true);
+    await connectWhereDue();
+    const { standing, since, status } = await readStanding(phone);
+    if (status === "unknown") await phone.change({ phoneId: null });
+    if (!phone.kept.phoneId) await connect(phone, phoneName(area.dataset.rider, navigator.userAgent));
+    const changed = standing !== phone.kept.standing || since !== phone.kept.since || status !== "active";
+    if (changed || !phone.tokenNow() || phone.now() >= phone.kept.askAgain) await askForTokens(phone);
+    refusal = standing === "step_up" ? "step_up" : "";
+    refusedWords = "";
   } catch (error) {
-    if (error instanceof TokenRefused) {
-      area.dataset.refused = error.message;
-      if (error.status === 401) location.assign("/wallet/");
-    } else {
-      reach(false);
-    }
+    if (error instanceof Refused) await take(error);
+    else if (error instanceof TypeError) reach(false);
+    else throw error;
   }
 }
 
-async function renew(phone) {
-  const text = await makeCode(phone.kept.keyPair.privateKey, phone.kept.token, {
+/** The rider has just signed in anew to connect this phone with a new key. */
+async function connectWhereDue() {
+  const asked = Number(localStorage.getItem(ANEW) || 0);
+  if (!asked) return;
+  localStorage.removeItem(ANEW);
+  if (Math.abs(Date.now() - asked) < ANEW_WITHIN) {
+    await connect(phone, phoneName(area.dataset.rider, navigator.userAgent), { anew: true });
+  }
+}
+
+async function take(error) {
+  refusal = STATE_OF_CODE[error.code] ?? "waiting";
+  refusedWords = refusal === "ended" || refusal === "waiting" ? error.message : "";
+  if (refusal === "ended" || refusal === "blocked") await phone.end(refusal === "ended" ? error.message : "");
+}
+
+async function renew() {
+  const token = phone.tokenNow();
+  const state = stateNow(token);
+  if (!token || state === "clock_back") {
+    hideCode();
+    say(state);
+    return;
+  }
+  if (companion > token.companions) companion = 0;
+  offerCompanions(token.companions);
+  const text = await makeCode(phone.kept.keyPair.privateKey, token.token, {
     madeAt: Math.floor(phone.now() / 1000),
-    counter: await phone.nextCounter(),
+    counter: await phone.nextCounter(token.cti, companion),
+    cell: place.now(),
+    companion,
+    challenge,
   });
   const drawnBy = await drawQr(show("picture"), text);
   show("missing").hidden = drawnBy === "browser";
+  show("frame").hidden = false;
   show("code").value = text;
   show("code").setAttribute("data-code", text);
-  area.dataset.state = "ready";
-  say("");
+  say(state);
+  countDown();
 }
+
+function stateNow(token) {
+  if (phone.clockWentBack()) return "clock_back";
+  if (refusal) return refusal;
+  if (token) return "ready";
+  if (phone.kept.ended) return "ended";
+  return navigator.onLine && !offline() ? "making" : "no_network";
+}
+
+function hideCode() {
+  show("frame").hidden = true;
+  show("code").value = "";
+  show("code").setAttribute("data-code", "");
+}
+
+/** Say how this phone is: what is, what to do, and until when its codes are good. */
+function say(state, words = "") {
+  const { words: usual, kind, act } = STATES[state];
+  area.dataset.state = state;
+  const told = words || refusedWords || (state === "ended" && phone?.kept.ended) || usual;
+  show("words").textContent = told;
+  show("notice").hidden = !told;
+  show("notice").className = `note ${kind === "bad" ? "bad" : ""}`;
+  show("sign-in").hidden = act !== "sign_in" && act !== "connect";
+  show("sign-in").textContent = act === "connect" ? "Sign in and connect this phone" : "Sign in again";
+  show("sign-in").dataset.act = act;
+  show("phones").hidden = act !== "phones";
+  if (!phone) return;
+  show("good").textContent = goodUntilWords(phone.goodUntil(), phone.now());
+  show("clock").textContent = clockWords(phone.kept.clockAhead);
+  show("clock").hidden = !show("clock").textContent;
+  show("place-words").textContent = PLACE_WORDS[place.state];
+}
+
+const PLACE_WORDS = {
+  off: "Off. A code then fits any place, so a picture of it may be used elsewhere.",
+  finding: "Looking for your place…",
+  found: "On. Your codes are good within a few kilometres of here.",
+  refused: "Your browser does not tell your place. Allow it in the browser’s settings for this page.",
+  unknown: "Your place cannot be found just now; codes are made without it.",
+};
 
 function countDown() {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -72,9 +167,73 @@ function countDown() {
   });
 }
 
-function say(words) {
-  show("words").textContent = words;
-  show("words").hidden = !words;
+// -- what the rider sets ----------------------------------------------------------------------------------------
+
+function listen() {
+  show("fewer").addEventListener("click", () => choose(companion - 1));
+  show("more").addEventListener("click", () => choose(companion + 1));
+  show("digits").addEventListener("input", () => {
+    const digits = show("digits").value.replaceAll(/\D/g, "").slice(0, 4);
+    show("digits").value = digits;
+    const asked = digits.length === 4 ? Number(digits) : null;
+    if (asked === challenge) return;
+    challenge = asked;
+    wake();
+  });
+  show("place").checked = phone.kept.placeOn;
+  show("place").addEventListener("change", async () => {
+    await phone.change({ placeOn: show("place").checked });
+    if (phone.kept.placeOn) turnPlaceOn();
+    else place.turnOff();
+    wake();
+  });
+  show("sign-in").addEventListener("click", () => {
+    if (show("sign-in").dataset.act === "connect") localStorage.setItem(ANEW, String(Date.now()));
+  });
+}
+
+function choose(number) {
+  const most = phone.tokenNow()?.companions ?? 0;
+  companion = Math.min(Math.max(0, number), most);
+  offerCompanions(most);
+  wake();
+}
+
+/** Whose code is shown. Each who rides along has a code of their own, and keeps their number from entry to exit. */
+function offerCompanions(most) {
+  show("along").hidden = most === 0;
+  show("whose").textContent = companion === 0 ? "You" : `Companion ${companion}`;
+  show("fewer").disabled = companion === 0;
+  show("more").disabled = companion >= most;
+}
+
+function turnPlaceOn() {
+  const find = async () => {
+    if (place.state === "off") return;
+    if (!document.hidden) await place.find();
+    show("place-words").textContent = PLACE_WORDS[place.state];
+    setTimeout(find, 20_000);
+  };
+  if (place.state !== "off") return;
+  place.state = "finding";
+  find().then(() => wake());
+}
+
+// -- the page ---------------------------------------------------------------------------------------------------
+
+/** Wait so long, or until something calls for a new code at once. */
+function pause(time) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, time);
+    wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
+function offline() {
+  return !show("offline").hidden;
 }
 
 function reach(reachable) {
@@ -94,7 +253,11 @@ async function keepPagesOfOneAccount() {
 
 document.addEventListener("hansa:reach", (event) => reach(event.detail.reachable));
 globalThis.addEventListener("offline", () => reach(false));
-globalThis.addEventListener("online", () => reach(true));
+globalThis.addEventListener("online", () => {
+  reach(true);
+  checkAt = 0;
+  wake();
+});
 reach(navigator.onLine);
 
 show("copy").addEventListener("click", async () => {

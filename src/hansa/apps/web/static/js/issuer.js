@@ -1,0 +1,75 @@
+// What this phone says to its issuer when there is a network: it asks the time, connects itself, and asks for tokens.
+// Each of them is proved by the phone's key (docs/phones.md).
+
+import { newKey } from "./phone.js";
+import { prove } from "./phone-proof.js";
+
+/** The issuer answered, and refused. code: stable, as in the interface's description. */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.detail || `The issuer answered ${status}.`);
+    this.status = status;
+    this.code = problem.code || "";
+  }
+}
+
+/** Set the phone by the league's clock. Throws TypeError without network. */
+export async function readClock(phone) {
+  const asked = Date.now();
+  const answer = await fetch("/v1/clock", { cache: "no-store" });
+  const middle = (asked + Date.now()) / 2;
+  if (!answer.ok) throw new Refused(answer.status, {});
+  const { now } = await answer.json();
+  const clockAhead = Math.round(Date.parse(now) - middle);
+  // Over a slow network the middle says little; a clock that is right is left alone.
+  if (Math.abs(clockAhead - phone.kept.clockAhead) > 250) await phone.change({ clockAhead, lastNow: 0 });
+}
+
+/** How the account and this phone stand, as the server has it: {standing, since, status}. */
+export async function readStanding(phone) {
+  const { standing, phones } = await call("GET", "/v1/me/phones");
+  const own = phones.find((one) => one.phone_id === phone.kept.phoneId);
+  return { standing: standing.level, since: standing.since, status: own ? own.status : "unknown" };
+}
+
+/** Connect this phone under a name; anew: with a new key, in the place of what it was. */
+export async function connect(phone, name, { anew = false } = {}) {
+  const keyPair = anew ? await newKey() : phone.kept.keyPair;
+  const connected = await proved(phone, keyPair, "POST", "/v1/me/phones", { name });
+  const fresh = anew ? { tokens: [], counters: {} } : {};
+  await phone.change({ ...fresh, keyPair, phoneId: connected.phone.phone_id, ended: "", askAgain: 0 });
+  await navigator.storage?.persist?.().catch(() => undefined);
+}
+
+/** Ask for the tokens that this phone lacks. */
+export async function askForTokens(phone) {
+  const hold = phone.kept.tokens.map((one) => one.cti);
+  const path = `/v1/me/phones/${phone.kept.phoneId}/tokens`;
+  await phone.takeTokens(await proved(phone, phone.kept.keyPair, "POST", path, { hold }));
+}
+
+/** A request that this phone's key signs, with a number of the server's; once more when that came too late. */
+async function proved(phone, keyPair, method, path, body) {
+  for (let attempt = 1; ; attempt += 1) {
+    const { nonce } = await call("POST", "/v1/me/nonces");
+    const at = Math.floor(phone.now() / 1000);
+    const proof = await prove(keyPair, { method, address: new URL(path, location.href).href, nonce, at });
+    try {
+      return await call(method, path, { body, headers: { dpop: proof } });
+    } catch (error) {
+      if (attempt > 1 || error.code !== "identity.nonce_refused") throw error;
+    }
+  }
+}
+
+async function call(method, path, { body, headers = {} } = {}) {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const answer = await fetch(path, {
+    method,
+    cache: "no-store",
+    ...sent,
+    headers: { accept: "application/json", ...sent.headers, ...headers },
+  });
+  if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+  return answer.json();
+}
