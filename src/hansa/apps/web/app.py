@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Scope
 
 from hansa import trust
 from hansa.apps.devices.broker import registrar_of
-from hansa.apps.web import console, front, gate_screen, proofs, risk_pages, wallet
+from hansa.apps.web import console, front, gate_screen, proofs, risk_pages, wallet, wallet_phones
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
@@ -106,6 +106,7 @@ def _everything() -> Router:
         *room_routes(),
         *front.ROUTES,
         *wallet.ROUTES,
+        *wallet_phones.ROUTES,
         *gate_screen.ROUTES,
         *console.ROUTES,
         *proofs.ROUTES,
