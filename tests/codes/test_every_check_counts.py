@@ -67,6 +67,7 @@ NO_DIFFERENCE = [
     ("read_trust_list", "without `now is not None`", "the kit's gates have clocks"),
     ("read_deny_update", "without `type(fields) is not dict`", "the labels are looked at next"),
     ("read_deny_update", "without `type(fields[4]) is not list`", "each group is looked at next"),
+    ("read_deny_update", "without `since > version`", "it begins above the list in use or ends below it"),
     ("read_settings", "without `type(fields) is not dict`", "the labels are looked at next"),
     ("read_settings", "without `type(fields[3]) is not str`", "no device has such a name"),
     ("_trust_list", "never `if type(fields) is not dict", "labels and keys are looked at next"),

@@ -66,11 +66,10 @@ def test_an_update_without_tokens_says_that_nothing_is_new() -> None:
 @pytest.mark.parametrize(
     ("version", "issued_at", "why"),
     [
-        (4, None, "goes on from version 5 of the deny list; version 4 is in use"),
-        (6, None, "version 6 is in use"),
-        (8, NOW, "version 8 is in use"),
-        (0, None, "version 0 is in use"),
-        (5, NOW + timedelta(seconds=1), "before the one in use"),
+        (4, None, "a gap: the update goes on from version 5; 4 is in use"),
+        (0, None, "a gap"),
+        (9, None, "8 is older than 9"),
+        (8, NOW + timedelta(seconds=1), "older than one that came before"),
     ],
 )
 def test_an_update_that_does_not_go_on_is_refused(version: int, issued_at: datetime | None, why: str) -> None:
@@ -78,9 +77,12 @@ def test_an_update_that_does_not_go_on_is_refused(version: int, issued_at: datet
         require_next(UPDATE, version=version, issued_at=issued_at)
 
 
-@pytest.mark.parametrize("issued_at", [None, NOW - HOUR, NOW])
-def test_an_update_that_goes_on_is_taken(issued_at: datetime | None) -> None:
-    require_next(UPDATE, version=5, issued_at=issued_at)
+@pytest.mark.parametrize(
+    ("version", "issued_at"),
+    [(5, None), (5, NOW + HOUR), (6, NOW), (7, None), (8, None), (8, NOW), (8, NOW - HOUR)],
+)
+def test_an_update_that_goes_on_is_taken(version: int, issued_at: datetime | None) -> None:
+    require_next(UPDATE, version=version, issued_at=issued_at)
 
 
 def test_no_list_can_be_taken_for_another() -> None:

@@ -236,16 +236,17 @@ def read_deny_update(data: bytes, list_public: Ed25519PublicKey) -> DenyUpdate:
 def require_next(update: DenyUpdate, *, version: int, issued_at: datetime | None) -> None:
     """Refuse an update that does not go on from the deny list in use: how a gate takes no gap and no older list.
 
-    version, issued_at: of the list in use, 0 and None where there is none. Errors: DenyListRefused.
+    It may begin before the version in use: a token named again is no harm. version, issued_at: of the list in use; 0
+    and None where there is none, and where another list key signed it. Errors: DenyListRefused.
     """
-    if update.since != version:
+    if update.since > version:
         raise DenyListRefused(
-            f"This update goes on from version {update.since} of the deny list; version {version} is in use."
+            f"The deny list has a gap: the update goes on from version {update.since}; {version} is in use."
         )
-    if issued_at is not None and update.issued_at < issued_at:
-        raise DenyListRefused(
-            f"This update is of {update.issued_at:%Y-%m-%dT%H:%M:%SZ}, before the one in use. Fetch it again."
-        )
+    if update.version < version:
+        raise DenyListRefused(f"Deny list {update.version} is older than {version}, which is in use.")
+    if update.version == version and issued_at is not None and update.issued_at < issued_at:
+        raise DenyListRefused(f"The word on deny list {version} is older than one that came before.")
 
 
 def _group(row: list[Any]) -> tuple[datetime, bytes]:

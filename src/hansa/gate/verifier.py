@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from hansa.codes import (
     DenyListRefused,
+    DenyUpdate,
     SettingsRefused,
     TrustListRefused,
     read_deny_update,
@@ -24,12 +25,43 @@ from hansa.gate.gate import Gate
 from hansa.gate.model import OK, DenyList, GateIdentity
 
 
+class InUse:
+    """A deny list (`hansa.gate.Denied`) that updates change where it lies. list_key: whose word it is."""
+
+    def __init__(self, deny_list: DenyList, list_key: bytes | None) -> None:
+        self._list, self._list_key = deny_list, list_key
+
+    @property
+    def version(self) -> int:
+        """The version in use."""
+        return self._list.version
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When the league last said that this is the list."""
+        return self._list.issued_at
+
+    def __contains__(self, cti: object, /) -> bool:
+        """Whether the token of this id opens no gate."""
+        return cti in self._list
+
+    def take(self, update: DenyUpdate, list_key: bytes) -> None:
+        """Take what this key signed, as docs/ride-code/lists.md has it. Errors: DenyListRefused."""
+        in_use = self._list if self._list_key == list_key else DenyList(0, frozenset())
+        require_next(update, version=in_use.version, issued_at=in_use.issued_at)
+        kept = in_use.ctis if update.since else frozenset[bytes]()
+        ctis = kept | frozenset(cti for cti, _ in update.tokens())
+        issued_at = max(update.issued_at, in_use.issued_at or update.issued_at)
+        self._list, self._list_key = DenyList(update.version, ctis, issued_at), list_key
+
+
 class Verifier:
     """Gates by their names, made and asked as the questions say."""
 
     def __init__(self) -> None:
         self._gates: dict[str, Gate] = {}
         self._roots: dict[str, Ed25519PublicKey] = {}
+        self._denied: dict[str, InUse] = {}
         self._settings: dict[str, int] = {}
 
     def answer(self, question: dict[str, Any]) -> str:
@@ -62,8 +94,10 @@ class Verifier:
             product=question["product"],
             cell=bytes.fromhex(question["cell"]),
         )
-        denied = DenyList(deny_list["version"], frozenset(map(bytes.fromhex, deny_list["ctis"])))
+        ctis = frozenset(map(bytes.fromhex, deny_list["ctis"]))
+        denied = InUse(DenyList(deny_list["version"], ctis), trust_list.list_key)
         self._settings.pop(name, None)
+        self._denied[name] = denied
         self._roots[name], self._gates[name] = root, Gate(identity, trust_list, deny_list=denied)
         return OK
 
@@ -80,17 +114,12 @@ class Verifier:
         return OK
 
     def _use_deny_list(self, question: dict[str, Any]) -> str:
-        gate = self._gates[question["gate"]]
-        in_use = gate.deny_list
-        assert isinstance(in_use, DenyList)
-        key = self._list_key(gate)
+        name = question["gate"]
+        key = self._list_key(self._gates[name])
         if key is None:
             return "deny_list_refused"
         update = read_deny_update(bytes.fromhex(question["update"]), key)
-        require_next(update, version=in_use.version, issued_at=in_use.issued_at)
-        gate.use_deny_list(
-            in_use.grown(update.version, (cti for cti, _ in update.tokens()), update.issued_at)
-        )
+        self._denied[name].take(update, key.public_bytes_raw())
         return OK
 
     def _use_settings(self, question: dict[str, Any]) -> str:

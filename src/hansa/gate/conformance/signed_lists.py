@@ -41,6 +41,8 @@ DEVICE = "kit/a"
 def updates(bench: Bench) -> Iterator[Question]:
     """Updates of the deny list: forged, of another kind, with a gap, from before, not in order."""
     yield bench.gate()
+    early = NOW - SECOND
+    yield bench.deny("nothing new, to a list said at no time", 3, [], since=3, issued_at=early)
     good = deny_update(4, DENY_VERSION, NOW, [(REVOKED_LATER, NOW + DAY)])
     data = sign_deny_update(good, bench.list_key)
     yield from _not_by_the_list_key(bench, data, DENY_LIST_TYPE, bench.use_update, DENY_REFUSED)
@@ -85,28 +87,37 @@ def updates(bench: Bench) -> Iterator[Question]:
     ):
         yield bench.use_update(f"signed: {name}", _signed(bench, DENY_LIST_TYPE, payload).data, DENY_REFUSED)
     yield bench.deny("a gap", 9, [_A], since=8, expect=DENY_REFUSED)
-    yield bench.deny("from before", 3, [], since=2, expect=DENY_REFUSED)
-    yield bench.deny("the whole list in the place of what is new", 9, [_A], since=0, expect=DENY_REFUSED)
+    yield bench.deny("a gap of one", 4, [_A], since=4, expect=DENY_REFUSED)
+    yield bench.deny("from before", 2, [_A], since=2, expect=DENY_REFUSED)
+    yield bench.deny("an older whole list", 2, [_A], since=0, expect=DENY_REFUSED)
     later = bench.phone(cti=REVOKED_LATER)
     yield bench.show("none of them was taken: a token not revoked yet", bench.code(later), OK)
+    yield bench.show("nor another", bench.code(bench.phone(cti=_A)), OK)
     yield bench.show("nor forgotten: a revoked one", bench.code(bench.phone(cti=REVOKED)), "revoked")
     yield bench.use_update("the good one", data, OK)
     yield bench.show("it revokes", bench.code(later), "revoked")
-    yield bench.use_update("the same again", data, DENY_REFUSED)
+    yield bench.use_update("the same again", data, OK)
     yield bench.deny("nothing new, a minute later", 4, [], since=4, issued_at=NOW + 60 * SECOND)
     yield bench.deny("and again", 4, [], since=4, issued_at=NOW + 60 * SECOND)
     early = NOW + 59 * SECOND
     yield bench.deny("said a second before", 4, [], since=4, issued_at=early, expect=DENY_REFUSED)
-    yield bench.deny("new, but said before", 5, [_B], since=4, issued_at=early, expect=DENY_REFUSED)
-    yield bench.show("which changed nothing", bench.code(bench.phone(cti=_B)), OK)
+    yield bench.deny("the whole list, said before", 4, [_A], since=0, issued_at=early, expect=DENY_REFUSED)
+    yield bench.show("which forgot nobody", bench.code(later), "revoked")
+    yield bench.deny("begins before what is in use", 6, [_B], since=2, issued_at=early)
+    yield bench.show("what is new is taken", bench.code(bench.phone(cti=_B)), "revoked")
+    yield bench.show("and nobody forgotten", bench.code(bench.phone(cti=REVOKED)), "revoked")
+    yield bench.deny("an older word after a newer", 6, [], since=6, issued_at=early, expect=DENY_REFUSED)
     full = deny_update(
-        12, 4, NOW + 90 * SECOND, [(bytes((n,)) * 8, NOW + n * DAY / 24) for n in range(1, 25)]
+        12, 6, NOW + 90 * SECOND, [(bytes((n,)) * 8, NOW + n * DAY / 24) for n in range(1, 25)]
     )
     yield bench.use_update("a day's hours", sign_deny_update(full, bench.list_key), OK)
     yield bench.show("the first of them", bench.code(bench.phone(cti=_A)), "revoked")
     yield bench.show("the last of them", bench.code(bench.phone(cti=b"\x18" * 8)), "revoked")
     yield bench.show("and one before", bench.code(bench.phone(cti=REVOKED)), "revoked")
     yield bench.show("nobody else", bench.code(), OK)
+    yield bench.deny("the whole list", 12, [_A], since=0, issued_at=NOW + 91 * SECOND)
+    yield bench.show("takes the place of the one before", bench.code(bench.phone(cti=REVOKED)), OK)
+    yield bench.show("and has what it says", bench.code(bench.phone(cti=_A)), "revoked")
     yield from _another_list_key(bench)
 
 
@@ -123,9 +134,13 @@ def _another_list_key(bench: Bench) -> Iterator[Question]:
     yield bench.use_list("a trust list that names another", sign_trust_list(newer, bench.root), OK)
     yield bench.deny("signed by the list key before", 4, [_A], since=DENY_VERSION, expect=DENY_REFUSED)
     update = deny_update(4, DENY_VERSION, NOW, [(_A, NOW + DAY)])
-    yield bench.use_update("signed by the new one", sign_deny_update(update, new_key), OK)
+    yield bench.use_update("by the new one, but not whole", sign_deny_update(update, new_key), DENY_REFUSED)
+    yield bench.show("the list in use still counts", bench.code(bench.phone(cti=REVOKED)), "revoked")
+    whole = deny_update(1, 0, NOW, [(_A, NOW + DAY)])
+    yield bench.use_update("whole, by the new one", sign_deny_update(whole, new_key), OK)
     yield bench.show("it revokes as well", bench.code(bench.phone(cti=_A)), "revoked")
-    last = deny_update(2**53 - 1, 4, NOW, [])
+    yield bench.show("what the other key said is gone", bench.code(bench.phone(cti=REVOKED)), OK)
+    last = deny_update(2**53 - 1, 1, NOW, [])
     yield bench.use_update("the last version that there can be", sign_deny_update(last, new_key), OK)
 
 

@@ -2,14 +2,14 @@
 // gate's own program decides, for it remembers what was shown before; this page tells when the two disagree, and what
 // is wrong with a code while the program cannot be reached.
 
-import { fromHex, grown, readDenyUpdate, readTrustList, Refused, verifyCode } from "./verify.js";
+import { fromHex, grown, readDenyUpdate, readTrustList, Refused, toHex, verifyCode } from "./verify.js";
 
 const FRESHEN_EVERY = 60_000;
 
 /** Begin to hold the lists; gives check(text, now), which answers "ok", a reason, or null while there is no list yet. */
 export function startChecking({ root, product, cell }) {
   let trustList = null;
-  let denyList = { version: 0, ctis: new Set() };
+  let denyList = { version: 0, ctis: new Set(), by: null };
 
   async function freshen() {
     await unlessRefused(async () => {
@@ -18,8 +18,10 @@ export function startChecking({ root, product, cell }) {
       trustList = await readTrustList(await get("/v1/trust-list"), fromHex(root), { now, newerThan });
     });
     await unlessRefused(async () => {
-      const update = await get(`/v1/deny-list.cose?since=${denyList.version}`);
-      denyList = grown(denyList, await readDenyUpdate(update, trustList?.listKey ?? null));
+      const listKey = trustList?.listKey ?? null;
+      const since = listKey && denyList.by === toHex(listKey) ? denyList.version : 0;
+      const update = await get(`/v1/deny-list.cose?since=${since}`);
+      denyList = grown(denyList, await readDenyUpdate(update, listKey), listKey);
     });
   }
 

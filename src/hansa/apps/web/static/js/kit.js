@@ -1,6 +1,6 @@
 // Answers the questions of the conformance kit (docs/ride-code/conformance.md) with the gate of verify.js.
 
-import { fromHex, Gate, readSettings, readTrustList, Refused } from "./verify.js";
+import { fromHex, Gate, readSettings, readTrustList, Refused, toHex } from "./verify.js";
 
 /** A verifier that starts knowing nothing. answer: { id, reason } to a question of the kit. */
 export function makeVerifier() {
@@ -13,7 +13,8 @@ export function makeVerifier() {
       roots.set(gate, fromHex(root));
       settingsVersions.delete(gate);
       const trustList = await readTrustList(fromHex(trust_list), fromHex(root), { now });
-      const denyList = { version: deny_list.version, ctis: new Set(deny_list.ctis) };
+      const by = trustList.listKey && toHex(trustList.listKey);
+      const denyList = { version: deny_list.version, ctis: new Set(deny_list.ctis), by };
       gates.set(gate, new Gate({ product, action, cell: fromHex(cell) }, { trustList, denyList }));
       return "ok";
     },

@@ -130,12 +130,18 @@ export function readDenyUpdate(bytes, listKey) {
 }
 
 /**
- * The deny list { version, issuedAt, ctis } after this update, which must go on from it: from its version (0 where there
- * is none), and said no earlier. Throws Refused.
+ * The deny list { version, issuedAt, ctis, by } after an update that this list key signed. It must go on from the one in
+ * use: begin at its version or before (0 where there is none, and where another key signed it, by in hex), and be no
+ * older. A whole list, from 0, takes its place. Throws Refused.
  */
-export function grown(denyList, { version, since, issuedAt, groups }) {
-  if (since !== denyList.version || issuedAt < (denyList.issuedAt ?? 0)) throw new Refused("deny_list_refused");
-  return { version, issuedAt, ctis: new Set([...denyList.ctis, ...groups.flatMap((group) => group.ctis)]) };
+export function grown(denyList, { version, since, issuedAt, groups }, listKey) {
+  const by = toHex(listKey);
+  const inUse = denyList.by === by ? denyList : { version: 0, issuedAt: 0, ctis: [] };
+  const said = inUse.issuedAt ?? 0;
+  const isOlder = version < inUse.version || (version === inUse.version && issuedAt < said);
+  if (since > inUse.version || isOlder) throw new Refused("deny_list_refused");
+  const added = groups.flatMap((group) => group.ctis);
+  return { version, issuedAt: Math.max(issuedAt, said), ctis: new Set([...(since ? inUse.ctis : []), ...added]), by };
 }
 
 function readDenied(row) {
@@ -217,7 +223,8 @@ function readKey(row) {
 /**
  * One gate: its lists, what it has seen, and its decision on each text.
  *
- * place: { product, action, cell }. lists: { trustList, denyList: { version, ctis } }, ctis a Set of hex.
+ * place: { product, action, cell }. lists: { trustList, denyList: { version, ctis, by } }, ctis a Set of hex; by: in hex
+ * the list key that signed it.
  * state: what an earlier gate of this place remembered (`remembered`); the caller keeps it where power loss cannot reach.
  */
 export class Gate {
@@ -239,7 +246,8 @@ export class Gate {
 
   /** Take a signed update of the deny list (bytes). Throws Refused, and nothing changed. */
   async takeDenyUpdate(bytes) {
-    this.denyList = grown(this.denyList, await readDenyUpdate(bytes, this.trustList.listKey));
+    const { listKey } = this.trustList;
+    this.denyList = grown(this.denyList, await readDenyUpdate(bytes, listKey), listKey);
   }
 
   /**
