@@ -1,6 +1,6 @@
 """What can be done in rides: hand in taps, have days rated, have charges posted, look into a journey."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -144,7 +144,8 @@ def record_taps(
         if operator_id is not None:
             gates = {one: gate for one, gate in gates.items() if gate.operator_id == operator_id}
         tokens = tokens_store.find_tokens(tx, [tap.cti for tap in taps])
-        good, refused, repeats = _sort_out(ctx, taps, gates, tokens, _stops_to_name(tx, taps, gates), now)
+        stops = stops_to_name(tx, [(tap.gate_id, tap.stop_id) for tap in taps], gates)
+        good, refused, repeats = _sort_out(ctx, taps, gates, tokens, stops, now)
         recorded, duplicates, conflicts = _keep(tx, good, now)
         refused += conflicts
         return TapReceipt(recorded, duplicates + repeats, tuple(sorted(refused, key=lambda one: one.index)))
@@ -223,7 +224,7 @@ def _fault_of(
         )
     if tap.action != gate.action:
         return "rides.wrong_action", f"Gate {tap.gate_id!r} makes taps of {gate.action}, not of {tap.action}."
-    if tap.stop_id is not None and not _stands_at(gate, tap.stop_id, stops):
+    if tap.stop_id is not None and not stands_at(gate, tap.stop_id, stops):
         place = gate.stop_id or f"the stops of {gate.city_id}"
         return "rides.wrong_stop", f"Gate {tap.gate_id!r} is at {place}, not at {tap.stop_id!r}."
     if tap.tapped_at - EXPIRED_MAX > token.expires_at:
@@ -235,17 +236,18 @@ def _fault_of(
     return None
 
 
-def _stands_at(gate: trust.GateRecord, stop_id: str, stops: dict[str, frozenset[str]]) -> bool:
+def stands_at(gate: trust.GateRecord, stop_id: str, stops: Mapping[str, frozenset[str]]) -> bool:
+    """Whether a tap of this gate may name this stop. stops: what ``stops_to_name`` gave."""
     return stop_id == gate.stop_id if gate.stop_id is not None else stop_id in stops[gate.city_id]
 
 
-def _stops_to_name(
-    tx: Tx, taps: Sequence[TapLike], gates: dict[str, trust.GateRecord]
+def stops_to_name(
+    tx: Tx, named: Iterable[tuple[str, str | None]], gates: Mapping[str, trust.GateRecord]
 ) -> dict[str, frozenset[str]]:
-    """By city, the stops that taps on board may name; only of cities in which some do."""
-    named = {tap.gate_id for tap in taps if tap.stop_id is not None} & gates.keys()
+    """By city, the stops that taps on board may name; only of cities in which some do. named: gate and stop of taps."""
+    on_board = {gate_id for gate_id, stop_id in named if stop_id is not None} & gates.keys()
     found: dict[str, frozenset[str]] = {}
-    for city_id in {gates[gate_id].city_id for gate_id in named if gates[gate_id].stop_id is None}:
+    for city_id in {gates[gate_id].city_id for gate_id in on_board if gates[gate_id].stop_id is None}:
         try:
             found[city_id] = frozenset(atlas.get_network(tx, city_id).stops)
         except atlas.UnknownCity:

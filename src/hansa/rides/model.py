@@ -348,6 +348,13 @@ class TapBatchTooLarge(HansaError):
     status: ClassVar[int] = 413
 
 
+class TapsBusy(HansaError):
+    """More taps wait than are taken in. Nothing was kept; hand the same batch in again a little later."""
+
+    code: ClassVar[str] = "rides.busy"
+    status: ClassVar[int] = 503
+
+
 class TokenConflict(HansaError):
     """This token id already stands for another account or class."""
 

@@ -23,6 +23,7 @@ from hansa.rides.model import (
     RefusedCode,
     Tap,
     TapBatchTooLarge,
+    TapsBusy,
     Token,
     TokenConflict,
     UnknownJourney,
@@ -306,7 +307,7 @@ class FlowView(msgspec.Struct, frozen=True):
     sync_to_thread=True,
     status_code=200,
     tags=["Rides"],
-    opt={"needs": "taps:write", "refuses": (TapBatchTooLarge, InvalidInput)},
+    opt={"needs": "taps:write", "refuses": (TapBatchTooLarge, TapsBusy, InvalidInput)},
 )
 def record_taps(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[TapBatch]
@@ -316,9 +317,9 @@ def record_taps(
     A gate's own key hands in the taps of that gate only. A tap that may not be kept is refused by its place in the
     batch and holds up no other: `rides.unknown_gate`, `rides.unknown_token`, `rides.tap_from_future`,
     `rides.tap_too_old`, `rides.wrong_action`, `rides.wrong_stop`, `rides.token_expired`, `rides.tap_conflict`. More
-    than 5,000 taps: `rides.batch_too_large`, nothing kept.
+    than 5,000 taps: `rides.batch_too_large`, nothing kept. `rides.busy`: nothing kept, hand the batch in again.
     """
-    operator_id = _speaks_for(caller, "taps:write")
+    operator_id = speaks_for(caller, "taps:write")
     taps = [
         Tap(
             tap_id=tap.tap_id,
@@ -360,7 +361,7 @@ def register_tokens(
     `rides.token_conflict` when a token id is known with anything else, `identity.unknown_account` when it would stand
     for no account of its issuer, `money.unknown_currency`; nothing is kept then.
     """
-    issuer_id = _speaks_for(caller, "tokens:write")
+    issuer_id = speaks_for(caller, "tokens:write")
     for token in data.tokens:
         if issuer_id is not None and token.issuer_id != issuer_id:
             raise trust.NotAllowed(f"{issuer_id} does not speak for {token.issuer_id}.")
@@ -395,7 +396,7 @@ def record_refusals(
 
     A gate's own key tells of that gate only.
     """
-    operator_id = _speaks_for(caller, "taps:write")
+    operator_id = speaks_for(caller, "taps:write")
     refusals = [
         Refusals(
             one.gate_id, _of_our_time(one.minute, where=f"refusals[{index}].minute"), one.reason, one.count
@@ -428,7 +429,7 @@ def record_refused_codes(
     Only such codes: what nobody signed is nobody's, and is only counted (`/v1/refusals`). They are what the rules of
     risk look at. A gate's own key tells of that gate only.
     """
-    operator_id = _speaks_for(caller, "taps:write")
+    operator_id = speaks_for(caller, "taps:write")
     codes = [
         RefusedCode(
             one.gate_id,
@@ -582,7 +583,7 @@ ROUTES = [
 ]
 
 
-def _speaks_for(caller: trust.Caller, scope: str) -> str | None:
+def speaks_for(caller: trust.Caller, scope: str) -> str | None:
     """The member a caller hands in for; None for the league, which may for all."""
     caller.require(scope)
     if caller.kind == "league":

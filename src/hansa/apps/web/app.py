@@ -23,6 +23,7 @@ from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.apps.web.hot import HotTransfers
+from hansa.apps.web.hot_taps import HotTaps
 from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
@@ -93,7 +94,8 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
         openapi_config=_openapi(),
         logging_config=None,
     )
-    return HotTransfers(application, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+    taps = HotTaps(application, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+    return HotTransfers(taps, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
 
 
 def _everything() -> Router:

@@ -91,16 +91,16 @@ class HotTransfers:
             await self._app(scope, receive, send)
 
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        kind, authorization, length = _headers_of(scope)
+        kind, authorization, length = headers_of(scope)
         if kind not in (b"application/json", BATCH_TYPE.encode()) or length > self._body_max:
             await self._app(scope, receive, send)
             return
-        body, is_whole = await _body(receive, self._body_max)
+        body, is_whole = await whole_body(receive, self._body_max)
         if body is None:
             return  # whoever sent it has gone
         try:
             if not is_whole:
-                raise _NotOurs
+                raise NotOurs
             if kind == b"application/json":
                 answer, answer_type = await self._book_json(scope, authorization, body), b"application/json"
             else:
@@ -108,15 +108,15 @@ class HotTransfers:
                     await self._book_bytes(scope, authorization, body),
                     RESULTS_TYPE.encode(),
                 )
-        except _NotOurs:
-            await self._app(scope, _again(body, receive, is_whole=is_whole), send)
+        except NotOurs:
+            await self._app(scope, again(body, receive, is_whole=is_whole), send)
         except HansaError as error:
-            refusal = on_hansa_error(_request(scope), error)
+            refusal = on_hansa_error(request_of(scope), error)
             if isinstance(error, LedgerBusy):
                 refusal.headers["retry-after"] = str(RETRY_AFTER_S)
             await self._refuse(send, refusal)
         except Exception as error:
-            await self._refuse(send, on_unexpected(_request(scope), error))
+            await self._refuse(send, on_unexpected(request_of(scope), error))
         else:
             await self._send(send, 200, [(b"content-type", answer_type)], answer)
 
@@ -124,7 +124,7 @@ class HotTransfers:
         try:
             transfers = _DECODER.decode(body).transfers
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _NotOurs from error
+            raise NotOurs from error
         await self._check(scope, authorization)
         shares = parted(new_batch(transfers), [new.partition for new in transfers])
         codes = await self._post(len(transfers), shares)
@@ -146,11 +146,11 @@ class HotTransfers:
 
     async def _check(self, scope: HTTPScope, authorization: bytes | None) -> None:
         """Go on only for the league. Errors: as the route's."""
-        secret = None if authorization is None else _bearer(authorization)
+        secret = None if authorization is None else bearer(authorization)
         if secret is not None:
             caller = await self.keys.caller_of(secret)
         else:
-            request = _request(scope)
+            request = request_of(scope)
             refuse_cross_site(request)
             caller = await asyncio.to_thread(find_caller, request, self._site)
         caller.require_league("ledger:write")
@@ -199,7 +199,7 @@ class HotTransfers:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-class _NotOurs(Exception):
+class NotOurs(Exception):
     """The route is to answer this."""
 
 
@@ -295,11 +295,11 @@ class KnownKeys:
 _DECODER = msgspec.json.Decoder(NewTransfers)
 
 
-def _request(scope: HTTPScope) -> Request[Any, Any, Any]:
+def request_of(scope: HTTPScope) -> Request[Any, Any, Any]:
     return Request(scope)
 
 
-def _headers_of(scope: HTTPScope) -> tuple[bytes, bytes | None, int]:
+def headers_of(scope: HTTPScope) -> tuple[bytes, bytes | None, int]:
     """The body's media type, who is said to send it, and its announced length (0 if none)."""
     kind, authorization, length = b"", None, 0
     for name, value in scope["headers"]:
@@ -314,12 +314,12 @@ def _headers_of(scope: HTTPScope) -> tuple[bytes, bytes | None, int]:
     return kind, authorization, length
 
 
-def _bearer(authorization: bytes) -> str | None:
+def bearer(authorization: bytes) -> str | None:
     scheme, _, secret = authorization.decode("latin-1").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else None
 
 
-async def _body(receive: Receive, size_max: int) -> tuple[bytes | None, bool]:
+async def whole_body(receive: Receive, size_max: int) -> tuple[bytes | None, bool]:
     """The body, and whether that is all of it: no more is read than fits. None: the sender went away."""
     parts: list[bytes] = []
     size = 0
@@ -336,7 +336,7 @@ async def _body(receive: Receive, size_max: int) -> tuple[bytes | None, bool]:
             return parts[0] if len(parts) == 1 else b"".join(parts), True
 
 
-def _again(body: bytes, receive: Receive, *, is_whole: bool) -> Receive:
+def again(body: bytes, receive: Receive, *, is_whole: bool) -> Receive:
     """What was received, to be received again, and then what follows."""
     before = [{"type": "http.request", "body": body, "more_body": not is_whole}]
 
