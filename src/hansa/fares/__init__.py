@@ -6,28 +6,37 @@ that led to it. Pure: it needs the kernel only, no database and no clock.
 
 from hansa.fares.model import (
     RIDER_CLASSES,
+    Around,
     Counters,
     Fare,
+    HeldPass,
     Journey,
     JourneyId,
     Kind,
+    Payment,
     Places,
     RiderClass,
     Status,
     Step,
     StopFacts,
 )
-from hansa.fares.pricing import Pricer, Quote, Unpriceable, price_day
+from hansa.fares.parts.ride import Unpriceable
+from hansa.fares.pricing import Pricer, Quote, price_day
 from hansa.fares.reading import read_source, read_tariff, tariff_folder
-from hansa.fares.tariff import Tariff, TariffSource, period_end, period_start
+from hansa.fares.tariff import Tariff, TariffSource, open_window, period_end, period_start
+from hansa.fares.wording import LANGUAGES
 
 __all__ = [
+    "LANGUAGES",
     "RIDER_CLASSES",
+    "Around",
     "Counters",
     "Fare",
+    "HeldPass",
     "Journey",
     "JourneyId",
     "Kind",
+    "Payment",
     "Places",
     "Pricer",
     "Quote",
@@ -38,6 +47,7 @@ __all__ = [
     "Tariff",
     "TariffSource",
     "Unpriceable",
+    "open_window",
     "period_end",
     "period_start",
     "price_day",

@@ -1,9 +1,9 @@
 """What fares are worked out from and what they are: journeys, places, counters; a fare and the steps that led to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, NewType, Protocol
+from datetime import date, datetime
+from typing import Literal, NewType, Protocol, runtime_checkable
 from uuid import UUID
 
 from hansa.fares.wording import say
@@ -24,13 +24,15 @@ class Journey:
 
     kind: complete; no_exit or no_entry when the other tap is missing; boarding when one tap is the whole trip.
     origin, destination: stop ids, None where no tap tells. companion: 0 for the token's holder, 1 to 15 for who rides
-    along.
+    along. rider_class: one of the four that members verify, or a class of the tariff's own.
+    operator_id: whose lines it ran on, where a tariff tells operators apart. medium: how it is paid, where it matters.
+    distance_m: metres, where the operator's devices measured them.
     """
 
     journey_id: JourneyId
     kind: Kind
     product: str
-    rider_class: RiderClass
+    rider_class: str
     cti: bytes
     started_at: datetime
     ended_at: datetime
@@ -40,6 +42,9 @@ class Journey:
     first_tap: UUID
     last_tap: UUID | None
     companion: int = 0
+    operator_id: str = ""
+    medium: str = ""
+    distance_m: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,33 @@ class Step:
         """The step in plain English with its figures."""
         return say(self.rule, self.amount, self.currency, self.facts)
 
+    def said(self, language: str) -> str:
+        """The step in a language: ``en``, ``zh``; English where there are no words in it."""
+        return say(self.rule, self.amount, self.currency, self.facts, language)
+
+    @property
+    def clause(self) -> str:
+        """The table of the tariff that says so, with its line: ``cap[1] line 93``; empty where none does."""
+        return str(self.facts.get("clause", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A part of a fare and who pays it. payer: empty for the rider, else a member."""
+
+    payer: str
+    amount_minor: int
+
 
 @dataclass(frozen=True, slots=True)
 class Fare:
-    """What a journey costs, and why.
+    """What a journey costs the rider, and why.
 
     status: ``held`` when the tariff has no answer: shown to the operator, never charged by guess.
     counted_minor: what counts towards the weekly or monthly cap (after daily caps, before that one), by
         (product, zones). tier_minor: what counts towards the month's cumulative tiers.
+    counts: what else later days of a period need to know, by counter; see ``Counters``.
+    subsidy: what another member pays of the fare, on top of ``amount_minor``.
     """
 
     journey_id: JourneyId
@@ -77,6 +101,19 @@ class Fare:
     zones: str = ""
     counted_minor: int = 0
     tier_minor: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    subsidy: Payment | None = None
+
+    @property
+    def payments(self) -> tuple[Payment, ...]:
+        """Who pays which part; the parts sum to the whole fare."""
+        rider = Payment("", self.amount_minor)
+        return (rider,) if self.subsidy is None else (rider, self.subsidy)
+
+    @property
+    def whole_minor(self) -> int:
+        """The whole fare, whoever pays it."""
+        return sum(part.amount_minor for part in self.payments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +123,40 @@ class Counters:
     month_minor: paid this calendar month, as the cumulative tiers count it.
     period_minor: counted towards the weekly (or monthly) cap so far, by (product, zones).
     opening_minor: spent in that period before Hansa kept the books; it counts inside every cap.
+    counts: sums of ``Fare.counts`` over the earlier days of the period that a counter's name begins with: ``week:...``,
+        ``month:...``; of a rolling window, ``7d:...``, over its days so far (``fares.open_window`` finds them).
+    carnet: the amounts of earlier rides of the period that a carnet may take in, by carnet.
     """
 
     month_minor: int = 0
     period_minor: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     opening_minor: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    carnet: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPass:
+    """A product that the rider has bought. until_day: inclusive."""
+
+    name: str
+    from_day: date
+    until_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else is known about a rider and the day, beside the journeys.
+
+    others: rides with partner operators, priced and charged elsewhere: here they open transfer windows and no more.
+    passes: what the rider holds. residence: city id where the rider lives, if the rider lets it be known.
+    habits: by known stop, how often the rider's earlier journeys from (or to) it had which other end.
+    """
+
+    others: tuple[Journey, ...] = ()
+    passes: tuple[HeldPass, ...] = ()
+    residence: str = ""
+    habits: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
 
 class StopFacts(Protocol):
@@ -113,3 +179,30 @@ class Places(Protocol):
     def zone_of(self, stop_id: str, /) -> str | None:
         """The stop's fare zone, ``"2"``, or ``"2/3"`` on a boundary."""
         ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A stop that has a place: WGS 84 degrees, or None where not known."""
+
+    @property
+    def lat(self) -> float | None: ...
+    @property
+    def lon(self) -> float | None: ...
+
+
+class LineFacts(Protocol):
+    """What fares need of a line: its calls in order, each (stop id, metres from the one before)."""
+
+    @property
+    def stops(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def loop(self) -> bool: ...
+
+
+@runtime_checkable
+class HasLines(Protocol):
+    """A network that knows its lines."""
+
+    @property
+    def lines(self) -> Mapping[str, LineFacts]: ...

@@ -1,121 +1,179 @@
-"""A fare's steps in plain English. The books keep the rule and its figures; the words are made when read."""
+"""A fare's steps in plain English."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
 
-from hansa.kernel import Money
+from hansa.fares.wording.said import Facts, Said, kilometres, money
 
-Facts = Mapping[str, str | int]
-
-
-def say(rule: str, amount: int, currency: str, facts: Facts) -> str:
-    """One step as a sentence with its figures. An unknown rule is said by its name."""
-    words = _WORDS.get(rule)
-    if words is None:
-        return f"{rule}: {money(amount, currency)}"
-    return words(_Said(facts, money(amount, currency), currency))
+_MEASURES = {"line": "along the line", "straight": "in a straight line", "given": "as measured"}
+_SINCE = {"first_tap": "the first tap", "last_tap": "the last tap", "exit": "the last exit"}
+_PERIODS = {"day": "today", "week": "this week", "month": "this month"}
 
 
-def money(amount: int, currency: str) -> str:
-    """An amount with its sign in front: ``"£8.90"``, ``"−£1.20"``."""
-    return ("−" if amount < 0 else "") + str(Money(abs(amount), currency))
-
-
-def kilometres(metres: int) -> str:
-    """``"12"`` for 12,000 m, ``"3.5"`` for 3,500 m."""
-    whole, rest = divmod(metres, 1000)
-    return f"{whole:,}" if rest == 0 else f"{whole:,}.{rest:03d}".rstrip("0")
-
-
-class _Said(NamedTuple):
-    """What a sentence is made from. paid: the step's amount in words."""
-
-    facts: Facts
-    paid: str
-    currency: str
-
-
-def _ride(said: _Said) -> str:
+def _ride(said: Said) -> str:
     text = f"{said.facts['from']} to {said.facts['to']}"
     if "distance_m" in said.facts:
-        text += f": {said.facts['distance_m']:,} m over the network"
+        measure = _MEASURES.get(str(said.facts.get("measure", "")), "over the network")
+        text += f": {said.facts['distance_m']:,} m {measure}"
     return text
 
 
-def _distance(said: _Said) -> str:
+def _distance(said: Said) -> str:
     low, high = int(said.facts["over_m"]), int(said.facts["up_to_m"])
     stretch = f"Up to {kilometres(high)} km" if low == 0 else f"{kilometres(low)}–{kilometres(high)} km band"
-    return f"{stretch}{_for(said.facts)}: {said.paid}"
+    return f"{_named(said)}{stretch}{_for(said.facts)}: {said.paid}"
 
 
-def _zones(said: _Said) -> str:
+def _zones(said: Said) -> str:
     zones = str(said.facts["zones"])
     name = f"Zones {zones.replace('-', '–')}" if "-" in zones else f"Zone {zones}"
-    return f"{name}{_for(said.facts)}: {said.paid}"
+    return f"{_named(said)}{name}{_for(said.facts)}: {said.paid}"
 
 
-def _pair(said: _Said) -> str:
-    return f"Fare table{_for(said.facts)}: {said.paid}"
+def _zone_set(said: Said) -> str:
+    return f"{_named(said)}Zones {said.facts['zones']}{_for(said.facts)}: {said.paid}"
 
 
-def _flat(said: _Said) -> str:
-    return f"Flat fare{_for(said.facts)}: {said.paid}"
+def _zone_count(said: Said) -> str:
+    count = said.facts["count"]
+    return f"{_named(said)}{count} zone{'' if count == 1 else 's'}{_for(said.facts)}: {said.paid}"
 
 
-def _override(said: _Said) -> str:
+def _rate(said: Said) -> str:
+    base = f"{said.money('base_minor')} and " if said.facts["base_minor"] else ""
+    return f"{_named(said)}{base}{kilometres(int(said.facts['metres']))} km{_for(said.facts)}: {said.paid}"
+
+
+def _line(said: Said) -> str:
+    return f"{_named(said)}Line {said.facts['line']}{_for(said.facts)}: {said.paid}"
+
+
+def _pair(said: Said) -> str:
+    return f"{_named(said)}Fare table{_for(said.facts)}: {said.paid}"
+
+
+def _flat(said: Said) -> str:
+    return f"{_named(said)}Flat fare{_for(said.facts)}: {said.paid}"
+
+
+def _override(said: Said) -> str:
     return f"{said.facts['name']}{_for(said.facts)}: {said.paid}"
 
 
-def _same_stop(said: _Said) -> str:
+def _same_stop(said: Said) -> str:
     return f"In and out at the same stop: {said.paid}"
 
 
-def _class(said: _Said) -> str:
+def _class(said: Said) -> str:
     if said.facts["percent"] == 0:
         return f"{_who(said.facts)} rides free: {said.paid}"
     return f"{_who(said.facts)} pays {said.facts['percent']} %: {said.paid}"
 
 
-def _class_flat(said: _Said) -> str:
+def _class_flat(said: Said) -> str:
     return f"{_who(said.facts)} fare is {money(int(said.facts['fare_minor']), said.currency)}: {said.paid}"
 
 
-def _discount(said: _Said) -> str:
-    return f"{said.facts['name']}, {said.facts['percent']} % is paid: {said.paid}"
+def _discount(said: Said) -> str:
+    share = f", {said.facts['percent']} % is paid" if "percent" in said.facts else ""
+    return f"{said.facts['name']}{share}: {said.paid}"
 
 
-def _transfer(said: _Said) -> str:
-    price = "free" if said.facts["percent"] == 0 else f"at {said.facts['percent']} %"
+def _transfer(said: Said) -> str:
+    facts = said.facts
+    if "dearest_minor" in facts:
+        price = f"only what it costs more than {said.money('dearest_minor')}"
+    elif "most_minor" in facts:
+        price = f"{said.money('most_minor')} for all at most"
+    elif "percent" not in facts:
+        price = "cheaper"
+    else:
+        price = "free" if facts["percent"] == 0 else f"at {facts['percent']} %"
+    name = f"{facts['name']}: " if "name" in facts else ""
     return (
-        f"Transfer {said.facts['since_minutes']} minutes after the first tap, {price} within "
-        f"{said.facts['window_minutes']} minutes: {said.paid}"
+        f"{name}Transfer {facts['since_minutes']} minutes after {_SINCE[str(facts.get('window_from', 'first_tap'))]}, "
+        f"{price} within {facts['window_minutes']} minutes: {said.paid}"
     )
 
 
-def _tier(said: _Said) -> str:
+def _join(said: Said) -> str:
     return (
-        f"{money(int(said.facts['month_minor']), said.currency)} paid this month; from "
-        f"{money(int(said.facts['from_minor']), said.currency)} on, rides cost {said.facts['percent']} %: {said.paid}"
+        f"{said.facts['name']}: {said.facts['rides']} rides are one fare, of which "
+        f"{said.money('paid_minor')} is charged already: {said.paid}"
     )
 
 
-def _cap(said: _Said) -> str:
-    return f"{said.facts['label']} {money(int(said.facts['cap_minor']), said.currency)} reached: {said.paid}"
+def _fee(said: Said) -> str:
+    return f"{said.facts['name']}: {said.paid}"
 
 
-def _incomplete(said: _Said) -> str:
+def _fee_most(said: Said) -> str:
+    period = {"day": "a day", "week": "a week", "month": "a month"}[str(said.facts["period"])]
+    return f"{said.facts['name']} is {said.money('most_minor')} {period} at most: {said.paid}"
+
+
+def _pass(said: Said) -> str:
+    share = f", {said.facts['percent']} % is paid" if said.facts["percent"] else ""
+    return f"With {said.facts['name']}{share}: {said.paid}"
+
+
+def _tier(said: Said) -> str:
+    facts = said.facts
+    period = _PERIODS[str(facts.get("period", "month"))]
+    if "rides" in facts:
+        return (
+            f"{facts['rides']} trips {period}; after {facts['from_rides']}, rides cost {facts['percent']} %: "
+            f"{said.paid}"
+        )
+    return (
+        f"{said.money('month_minor')} paid {period}; from {said.money('from_minor')} on, rides cost "
+        f"{facts['percent']} %: {said.paid}"
+    )
+
+
+def _cap(said: Said) -> str:
+    if "beyond_minor" in said.facts:
+        return (
+            f"{said.facts['label']} {said.money('cap_minor')}, and {said.money('beyond_minor')} for the zones "
+            f"beyond: {said.paid}"
+        )
+    return f"{said.facts['label']} {said.money('cap_minor')} reached: {said.paid}"
+
+
+def _carnet(said: Said) -> str:
+    return f"{said.facts['name']}, {said.facts['rides']} rides for {said.money('fare_minor')}, is cheaper: {said.paid}"
+
+
+def _subsidy(said: Said) -> str:
+    share = f" {said.facts['percent']} %" if "percent" in said.facts else ""
+    return f"{said.facts['payer']} pays{share} of it: {said.paid}"
+
+
+def _habit(said: Said) -> str:
+    facts = said.facts
+    missing = "No exit tap" if facts["kind"] == "no_exit" else "No entry tap"
+    return (
+        f"{missing}; priced as usual to or from {facts['usual']}, as {facts['times']} of {facts['of']} earlier "
+        f"rides at {facts['stop']}; a tap that comes later corrects it"
+    )
+
+
+def _incomplete(said: Said) -> str:
     missing = "No exit tap" if said.facts["kind"] == "no_exit" else "No entry tap"
     if "stop" in said.facts:
         return f"{missing}; highest fare from {said.facts['stop']}: {said.paid}"
     return f"{missing}; maximum fare: {said.paid}"
 
 
-def _held(said: _Said) -> str:
+def _held(said: Said) -> str:
     return f"Held for the operator, nothing is charged: {said.facts['why']}"
 
 
-def _companion(said: _Said) -> str:
+def _companion(said: Said) -> str:
     return f"Companion {said.facts['number']} rides along, at the {said.facts['class']} fare"
+
+
+def _named(said: Said) -> str:
+    return f"{said.facts['name']}: " if said.facts.get("name") else ""
 
 
 def _for(facts: Facts) -> str:
@@ -127,10 +185,14 @@ def _who(facts: Facts) -> str:
     return str(facts["class"]).capitalize()
 
 
-_WORDS: dict[str, Callable[[_Said], str]] = {
+WORDS: dict[str, Callable[[Said], str]] = {
     "ride": _ride,
     "distance": _distance,
     "zones": _zones,
+    "zone_set": _zone_set,
+    "zone_count": _zone_count,
+    "rate": _rate,
+    "line": _line,
     "pair": _pair,
     "flat": _flat,
     "override": _override,
@@ -139,9 +201,16 @@ _WORDS: dict[str, Callable[[_Said], str]] = {
     "class_flat": _class_flat,
     "discount": _discount,
     "transfer": _transfer,
+    "join": _join,
+    "fee": _fee,
+    "fee_most": _fee_most,
+    "pass": _pass,
     "tier": _tier,
     "cap": _cap,
+    "carnet": _carnet,
+    "subsidy": _subsidy,
     "companion": _companion,
     "incomplete": _incomplete,
+    "habit": _habit,
     "held": _held,
 }

@@ -1,0 +1,513 @@
+"""A rider's day with one operator, journey by journey in order of time.
+
+The day is always worked out from all its journeys, so it does not matter when or in which order their taps arrived.
+Order of rules: what the journey costs by itself (``pricing``), join or transfer, pass, fees, tiers, daily caps and
+carnets, longer caps, rolling caps, subsidy.
+
+Who rides along is a rider of their own for as long as a day lasts: with transfers and daily caps of their own. From
+one day to the next a companion's number names nobody, so nothing is carried over: no tiers, no longer caps.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from hansa.fares.covers import Cover, Covers
+from hansa.fares.model import Around, Counters, Fare, Journey, Payment, Step
+from hansa.fares.parts.links import Join, Transfer
+from hansa.fares.parts.reductions import Pass
+from hansa.fares.parts.ride import Facts, Unpriceable
+
+if TYPE_CHECKING:
+    from hansa.fares.pricing import Leg, Pricer
+
+_RIDDEN = ("complete", "boarding")
+
+
+@dataclass(slots=True)
+class _Chain:
+    """Journeys that are joined into one fare. paid: what they have been priced at so far."""
+
+    journeys: list[Journey]
+    paid: int
+    joins_at: int
+
+
+@dataclass(slots=True)
+class _Window:
+    """What one transfer rule remembers of the ride that opened it and of those since."""
+
+    first_at: datetime
+    last_at: datetime
+    exit_at: datetime
+    stop: str | None
+    lines: set[str | None]
+    count: int = 0
+    dearest: int = 0
+    paid: int = 0
+
+
+@dataclass(slots=True)
+class _Working:
+    """A fare while rules change it. Each rule that changes the amount leaves a step."""
+
+    amount: int
+    steps: list[Step]
+    free_of_tiers: int
+    free_of_caps: int
+    zones: str
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+
+    def less(self, step: Step) -> None:
+        """Take off (or add) what a step says; what stands outside other rules is never more than all."""
+        self.amount += step.amount
+        self.steps.append(step)
+        self.free_of_tiers = min(self.free_of_tiers, self.amount)
+        self.free_of_caps = min(self.free_of_caps, self.amount)
+
+    def count(self, key: str, amount: int) -> None:
+        if amount:
+            self.counts[key] = self.counts.get(key, 0) + amount
+
+
+class Day:
+    """One rider's day. companion: 0 for the account's holder; a companion's day knows no other day."""
+
+    def __init__(
+        self, pricer: "Pricer", counters: Counters, around: Around | None, *, companion: int = 0
+    ) -> None:
+        self.pricer = pricer
+        self.tariff = tariff = pricer.tariff
+        self.counters = counters
+        self.around = around
+        self.month_minor = counters.month_minor
+        self.counts: dict[str, int] = dict(counters.counts)
+        self.chain: _Chain | None = None
+        self.windows: list[_Window | None] = [None] * len(tariff.transfers)
+        self.trip_from: datetime | None = None
+        self.trip_fees: set[int] = set()
+        self.day_fees: set[int] = set()
+        self._covers: dict[tuple[str, str], Covers] = {}
+        self._companion = companion
+        self._dated = bool(tariff.passes or any(cap.days for cap in tariff.caps))
+        self._ladders = tuple(dict.fromkeys(tier.ladder for tier in tariff.tiers))
+        self._first_steps: tuple[Step, ...] = ()
+        if companion:
+            facts: Facts = {"number": companion, "class": tariff.companions}
+            self._first_steps = (Step("companion", 0, tariff.currency, facts),)
+
+    # -- one journey ---------------------------------------------------------------------------------------
+
+    def see(self, journey: Journey) -> None:
+        """A ride with a partner operator: it opens windows and costs nothing here."""
+        if journey.kind not in _RIDDEN:
+            return
+        try:
+            leg = self.pricer.about(journey)
+        except Unpriceable:
+            return
+        self._remember(journey, leg, 0, None, joined=False)
+
+    def price(self, journey: Journey) -> Fare:
+        """What this journey costs after those before it."""
+        tariff, steps = self.tariff, list(self._first_steps)
+        if self._companion and journey.rider_class != tariff.companions:
+            journey = replace(journey, rider_class=tariff.companions)
+        if journey.kind not in _RIDDEN and self.around is not None and self.around.habits:
+            usual = self.pricer.by_habit(journey, self.around.habits)
+            if usual is not None:
+                journey, step = usual
+                steps.append(step)
+        try:
+            return self._price(journey, steps)
+        except Unpriceable as reason:
+            held = Step("held", 0, tariff.currency, {"why": str(reason)})
+            return Fare(journey.journey_id, 0, tariff.currency, (*steps, held), status="held")
+
+    def _price(self, journey: Journey, steps: list[Step]) -> Fare:
+        tariff, pricer = self.tariff, self.pricer
+        leg = pricer.leg(journey)
+        ridden = journey.kind in _RIDDEN
+        join = self._join_of(journey, leg) if ridden and tariff.joins else None
+        transfer = self._transfer_of(journey, leg) if ridden and join is None and tariff.transfers else None
+        goes_on = join is not None or transfer is not None
+        if pricer.by_first and goes_on:
+            leg = pricer.leg(journey, self.trip_from)
+        if join is not None:
+            work, leg = self._joined(join, journey, leg, steps)
+        else:
+            quote = leg.quote
+            work = _Working(
+                quote.amount, [*steps, *quote.steps], quote.free_of_tiers, quote.free_of_caps, quote.zones
+            )
+            self.chain = _Chain([journey], quote.amount, leg.joins_at) if ridden else None
+        if not goes_on:
+            self.trip_from, self.trip_fees = journey.started_at, set()
+        if transfer is not None:
+            self._take_transfer(transfer, journey, leg, work)
+        if ridden:
+            self._remember(journey, leg, work.amount, transfer, joined=join is not None)
+        if tariff.passes and not self._companion:
+            self._take_pass(journey, leg, work)
+        if leg.fees:
+            self._add_fees(leg, work)
+        return self._over_the_day(journey, leg, work, new_trip=not goes_on)
+
+    def _over_the_day(self, journey: Journey, leg: "Leg", work: _Working, *, new_trip: bool) -> Fare:
+        """Tiers, caps and subsidy: what looks at sums."""
+        tariff, own = self.tariff, not self._companion
+        if tariff.tiers and own:
+            self._take_tiers(leg, work, new_trip=new_trip)
+        counted = 0
+        if tariff.caps or tariff.carnets:
+            day_type = ""
+            if self._dated:
+                day_type = tariff.service_day_type(tariff.service_day(self.pricer.local(journey.started_at)))
+            self._take_caps("day", day_type, leg, work)
+            counted = work.amount - work.free_of_caps
+            if own:
+                for period in tariff.long_periods:
+                    self._take_caps(period, "", leg, work)
+        tiered = min(work.amount - work.free_of_tiers, work.amount)
+        if not own:
+            counted = tiered = 0
+        self.month_minor += tiered
+        for ladder in self._ladders if own else ():
+            if ladder.endswith(":money") and self._climbs(ladder, leg):
+                self._count(work, ladder, tiered)
+        subsidy = self._take_subsidy(leg, work) if own else None
+        return Fare(
+            journey.journey_id,
+            work.amount,
+            tariff.currency,
+            tuple(work.steps),
+            "priced",
+            work.zones,
+            counted,
+            tiered,
+            work.counts,
+            subsidy,
+        )
+
+    def _step(self, rule: str, amount: int, facts: Mapping[str, str | int], clause: str) -> Step:
+        return self.pricer.step(rule, amount, facts, clause)
+
+    def _count(self, work: _Working, key: str, amount: int) -> None:
+        work.count(key, amount)
+        self.counts[key] = self.counts.get(key, 0) + amount
+
+    # -- joins ---------------------------------------------------------------------------------------------
+
+    def _join_of(self, journey: Journey, leg: "Leg") -> int | None:
+        """The place of the first join rule by which this journey goes on with those before it."""
+        chain = self.chain
+        if chain is None:
+            return None
+        for place, join in enumerate(self.tariff.joins):
+            bit = 1 << place
+            if leg.joins & bit and chain.joins_at & bit and _joins(join, chain.journeys, journey):
+                return place
+        return None
+
+    def _joined(self, place: int, journey: Journey, leg: "Leg", steps: list[Step]) -> tuple[_Working, "Leg"]:
+        """The whole of the joined journeys, less what those before were priced at."""
+        chain = self.chain
+        assert chain is not None, "a join goes on with a chain"
+        join = self.tariff.joins[place]
+        whole = self.pricer.joined(place, [*chain.journeys, journey])
+        quote = whole.quote
+        adds = max(0, quote.amount - chain.paid)
+        facts: Facts = {"name": join.name, "rides": len(chain.journeys) + 1, "paid_minor": chain.paid}
+        step = self._step("join", adds - quote.amount, facts, join.clause)
+        chain.journeys.append(journey)
+        chain.paid += adds
+        chain.joins_at &= leg.joins_at
+        work = _Working(
+            adds,
+            [*steps, *quote.steps, step],
+            min(quote.free_of_tiers, adds),
+            min(quote.free_of_caps, adds),
+            quote.zones,
+        )
+        return work, replace(whole, fees=leg.fees, before=leg.before, after=leg.after)
+
+    # -- transfers -----------------------------------------------------------------------------------------
+
+    def _transfer_of(self, journey: Journey, leg: "Leg") -> int | None:
+        for place, rule in enumerate(self.tariff.transfers):
+            if leg.after >> place & 1 and _takes(rule, self.windows[place], journey):
+                return place
+        return None
+
+    def _take_transfer(self, place: int, journey: Journey, leg: "Leg", work: _Working) -> None:
+        rule, window = self.tariff.transfers[place], self.windows[place]
+        assert window is not None, "a transfer has a window"
+        amount, facts = work.amount, _told(rule, window, journey)
+        if rule.less is not None:
+            after = amount - min(amount, self.pricer.of_class(rule.less, leg.pays_as))
+        elif rule.difference:
+            after = max(0, amount - window.dearest)
+            facts["dearest_minor"] = window.dearest
+        elif rule.chain_max is not None:
+            most = self.pricer.of_class(rule.chain_max, leg.pays_as)
+            after = min(amount, max(0, most - window.paid))
+            facts["most_minor"] = most
+        else:
+            after = self.pricer.share(amount, rule.percent)
+            facts["percent"] = rule.percent
+        work.less(self._step("transfer", after - amount, facts, rule.clause))
+
+    def _remember(
+        self, journey: Journey, leg: "Leg", amount: int, transfer: int | None, *, joined: bool
+    ) -> None:
+        """Open windows, and move those on that this ride lies in."""
+        for place, rule in enumerate(self.tariff.transfers):
+            window = self.windows[place]
+            inside = place == transfer or (
+                transfer is not None and leg.after >> place & 1 and _takes(rule, window, journey)
+            )
+            if window is not None and (inside or (joined and leg.before >> place & 1)):
+                window.count += 0 if joined else 1
+                window.last_at, window.exit_at = journey.started_at, journey.ended_at
+                window.stop = journey.destination
+                window.lines.add(journey.line_id)
+                window.dearest = max(window.dearest, amount if joined else leg.quote.amount)
+                window.paid += amount
+            elif leg.before >> place & 1:
+                self.windows[place] = _Window(
+                    journey.started_at,
+                    journey.started_at,
+                    journey.ended_at,
+                    journey.destination,
+                    {journey.line_id},
+                    dearest=amount,
+                    paid=amount,
+                )
+
+    # -- passes and fees -----------------------------------------------------------------------------------
+
+    def _take_pass(self, journey: Journey, leg: "Leg", work: _Working) -> None:
+        if self.around is None or not self.around.passes or not work.amount:
+            return
+        day = self.tariff.service_day(self.pricer.local(journey.started_at))
+        held = {one.name for one in self.around.passes if one.from_day <= day <= one.until_day}
+        best: tuple[int, Pass] | None = None
+        for place, one in enumerate(self.tariff.passes):
+            if one.name in held and leg.passes >> place & 1:
+                after = self._by_pass(one, leg, work.amount)
+                if after is not None and (best is None or after < best[0]):
+                    best = after, one
+        if best is not None and best[0] < work.amount:
+            after, one = best
+            step = self._step(
+                "pass", after - work.amount, {"name": one.name, "percent": one.percent}, one.clause
+            )
+            work.less(step)
+
+    def _by_pass(self, one: Pass, leg: "Leg", amount: int) -> int | None:
+        """What is still paid with a pass, or None where it is not good for the ride."""
+        zones = one.condition.zones
+        touched = self.tariff.zone_names(leg.quote.zones)
+        if not zones or (touched is not None and touched <= zones):
+            return self.pricer.share(amount, one.percent)
+        order = self.tariff.zone_order
+        if not one.extend or not order:
+            return None
+        held = [place for place, zone in enumerate(order) if zone in zones]
+        rest = self.pricer.beyond(leg, (held[0], held[-1])) if held else None
+        return None if rest is None else min(amount, rest)
+
+    def _add_fees(self, leg: "Leg", work: _Working) -> None:
+        for place, amount in leg.fees:
+            fee = self.tariff.fees[place]
+            if (fee.per == "trip" and place in self.trip_fees) or (
+                fee.per == "day" and place in self.day_fees
+            ):
+                continue
+            self.trip_fees.add(place)
+            self.day_fees.add(place)
+            paid = amount
+            work.steps.append(self._step("fee", amount, {"name": fee.name}, fee.clause))
+            if fee.most is not None:
+                key = f"{fee.most_period}:fee {fee.name}"
+                most = self.pricer.of_class(fee.most, leg.pays_as)
+                paid = min(amount, max(0, most - self.counts.get(key, 0)))
+                if paid < amount:
+                    facts: Facts = {"name": fee.name, "most_minor": most, "period": fee.most_period}
+                    work.steps.append(self._step("fee_most", paid - amount, facts, fee.clause))
+                if fee.most_period == "day" or self._companion:
+                    self.counts[key] = self.counts.get(key, 0) + paid
+                else:
+                    self._count(work, key, paid)
+            work.amount += paid
+            work.free_of_tiers += 0 if fee.tiers else paid
+            work.free_of_caps += 0 if fee.caps else paid
+
+    # -- sums ----------------------------------------------------------------------------------------------
+
+    def _climbs(self, ladder: str, leg: "Leg") -> bool:
+        """Whether a journey counts on a ladder of tiers."""
+        place = next(place for place, tier in enumerate(self.tariff.tiers) if tier.ladder == ladder)
+        return bool(leg.tiers >> place & 1)
+
+    def _take_tiers(self, leg: "Leg", work: _Working, *, new_trip: bool) -> None:
+        for ladder in self._ladders:
+            if not self._climbs(ladder, leg):
+                continue
+            by_rides = ladder.endswith(":rides")
+            used = self.counts.get(ladder, 0) if ladder else self.month_minor
+            if by_rides and not new_trip:
+                used -= 1  # the trip counts once, and began before it was counted
+            reached = [one for one in self.tariff.tiers if one.ladder == ladder and one.from_minor <= used]
+            tiered = work.amount - work.free_of_tiers
+            if reached and reached[-1].percent != 100 and tiered:
+                tier = reached[-1]
+                less = self.pricer.share(tiered, tier.percent) - tiered
+                facts: Facts = {"percent": tier.percent}
+                if by_rides:
+                    facts |= {"rides": used, "from_rides": tier.from_minor, "period": tier.period}
+                else:
+                    facts |= {"month_minor": used, "from_minor": tier.from_minor}
+                    if tier.period != "month":
+                        facts["period"] = tier.period
+                work.amount += less
+                work.steps.append(self._step("tier", less, facts, tier.clause))
+                work.free_of_caps = min(work.free_of_caps, work.amount)
+            if by_rides and new_trip:
+                self._count(work, ladder, 1)
+
+    def _take_caps(self, period: str, day_type: str, leg: "Leg", work: _Working) -> None:
+        """What is left to charge under the caps of this period, and a carnet."""
+        pricer = self.pricer
+        carnet = next((one for one in self.tariff.carnets if one.period == period), None)
+        covers = pricer.covers(period, day_type)
+        if len(covers) == 1 and carnet is None:
+            return
+        who = leg.pays_as
+        sums = self._covers.get((period, who))
+        if sums is None:
+            sums = self._covers[period, who] = self._opened(period, covers, who)
+        amount = work.amount - work.free_of_caps
+        held = pricer.covered(leg, period, day_type)
+        eligible = carnet is not None and carnet.condition.holds(leg.about)
+        costs = [amount if cap is None else 0 if rest is None else min(amount, rest) for cap, rest in held]
+        charged, choice = sums.add(costs, eligible=eligible)
+        if period != "day":
+            if self.tariff.wide(period):
+                for cover, cost in zip(covers, costs, strict=True):
+                    self._count(work, cover_key(period, cover), cost)
+            if eligible and carnet is not None:
+                self._count(work, f"{period}:carnet {carnet.name}", amount)
+        if charged == amount:
+            return
+        cap, rest = held[choice]
+        if cap is not None:
+            facts: Facts = {"label": cap.label, "cap_minor": cap.amount(who)}
+            if rest is not None:
+                facts["beyond_minor"] = rest
+            step = self._step("cap", charged - amount, facts, cap.clause)
+        else:
+            assert carnet is not None, "without a cap only a carnet takes something off"
+            facts = {"name": carnet.name, "rides": carnet.rides, "fare_minor": carnet.amount(who)}
+            step = self._step("carnet", charged - amount, facts, carnet.clause)
+        work.amount += step.amount
+        work.steps.append(step)
+        work.free_of_tiers = min(work.free_of_tiers, work.amount)
+
+    def _opened(self, period: str, covers: tuple[Cover, ...], who: str) -> Covers:
+        """The sums of a period as earlier days left them."""
+        tariff, counters = self.tariff, self.counters
+        carnet = next((one for one in tariff.carnets if one.period == period), None)
+        price = (carnet.rides, carnet.amount(who)) if carnet is not None else None
+        sums = Covers([sum(cap.amount(who) for cap in cover) for cover in covers], price)
+        if period == "day":
+            return sums
+        if carnet is not None:
+            for amount in counters.carnet.get(f"{period}:carnet {carnet.name}", ()):
+                sums.add([amount] * len(covers), eligible=True)
+        elif tariff.wide(period):
+            sums.add([counters.counts.get(cover_key(period, cover), 0) for cover in covers])
+        else:
+            for (product, zones), minor in counters.period_minor.items():
+                span = tariff.zone_span(zones)
+                inside = (any(cap.covers(product, span) for cap in cover) for cover in covers)
+                sums.add([0 if held else minor for held in inside])
+        if period in ("week", "month"):
+            sums.add([0 if cover else counters.opening_minor for cover in covers])
+        return sums
+
+    def _take_subsidy(self, leg: "Leg", work: _Working) -> Payment | None:
+        rule = self.tariff.classes[leg.pays_as].subsidy
+        if rule is None or not work.amount:
+            return None
+        if rule.residents and (self.around is None or self.around.residence not in rule.residents):
+            return None
+        if rule.percent is not None:
+            paid = min(work.amount, self.pricer.share(work.amount, rule.percent))
+        else:
+            paid = min(work.amount, rule.minor)
+        if not paid:
+            return None
+        facts: Facts = {"payer": rule.payer, "percent": rule.percent if rule.percent is not None else ""}
+        work.steps.append(self._step("subsidy", -paid, facts, rule.clause))
+        work.amount -= paid
+        return Payment(rule.payer, paid)
+
+
+def cover_key(period: str, cover: Cover) -> str:
+    """The counter of what rides cost beside a choice of long caps: ``week:cover Weekly cap``."""
+    length = period.removesuffix(" days")
+    name = f"{length}d" if length != period else period
+    return f"{name}:cover {' + '.join(cap.label for cap in cover)}"
+
+
+def _joins(join: Join, before: list[Journey], journey: Journey) -> bool:
+    first, last = before[0], before[-1]
+    gap = journey.started_at - last.ended_at
+    walk = (last.destination, journey.origin)
+    return (
+        gap <= join.within
+        and (join.legs_max is None or len(before) < join.legs_max)
+        and (join.long_max is None or journey.started_at - first.started_at <= join.long_max)
+        and (not join.same_product or journey.product == last.product)
+        and (join.line_again or journey.line_id not in {one.line_id for one in before})
+        and (journey.product not in join.once or all(one.product != journey.product for one in before))
+        and (
+            (not join.at and not join.same_stop) or walk in join.at or (join.same_stop and walk[0] == walk[1])
+        )
+    )
+
+
+def _takes(rule: Transfer, window: _Window | None, journey: Journey) -> bool:
+    """Whether a ride that the rule speaks of lies in its window."""
+    if window is None or (rule.count_max is not None and window.count >= rule.count_max):
+        return False
+    if not rule.line_again and journey.line_id in window.lines:
+        return False
+    if rule.at and (window.stop, journey.origin) not in rule.at:
+        return False
+    return journey.started_at - _window_from(rule, window) <= rule.window
+
+
+def _window_from(rule: Transfer, window: _Window) -> datetime:
+    match rule.window_from:
+        case "last_tap":
+            return window.last_at
+        case "exit":
+            return window.exit_at
+        case _:
+            return window.first_at
+
+
+def _told(rule: Transfer, window: _Window, journey: Journey) -> Facts:
+    since = journey.started_at - _window_from(rule, window)
+    facts: Facts = {
+        "since_minutes": int(since.total_seconds()) // 60,
+        "window_minutes": int(rule.window.total_seconds()) // 60,
+    }
+    if rule.window_from != "first_tap":
+        facts["window_from"] = rule.window_from
+    if rule.name:
+        facts["name"] = rule.name
+    return facts

@@ -1,0 +1,151 @@
+"""Rides one after the other: joined into one fare, or a transfer that costs less."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from hansa.fares.parts.condition import Condition, read_condition
+from hansa.fares.parts.price import Price
+from hansa.fares.tables import WORD, Table
+
+_MINUTES_MAX = 24 * 60
+
+
+@dataclass(frozen=True)
+class Join:
+    """Rides that are priced as one; each is charged what it adds.
+
+    condition: the ride that is added. within: after the exit before it. at: pairs of stops (out, in) between which one
+        may walk; empty is anywhere, unless ``same_stop``: then one goes on where one got off. legs_max: rides in all.
+    long_max: from the first tap to the tap that joins. same_product: all of one product. line_again: whether a line may
+    be ridden twice. once: products that may be entered only once (one entry to the rail network).
+    by: ``ends``: as if ridden from the first stop to the last; ``zones``: also through where one changed;
+    ``distances``: by the sum of metres.
+    fare: the rule that prices it; otherwise the dearest of the rules that price its rides.
+    """
+
+    name: str
+    within: timedelta
+    condition: Condition = field(default_factory=Condition)
+    at: frozenset[tuple[str, str]] = frozenset()
+    same_stop: bool = False
+    legs_max: int | None = None
+    long_max: timedelta | None = None
+    same_product: bool = False
+    line_again: bool = True
+    once: frozenset[str] = frozenset()
+    by: str = "ends"
+    fare: str = ""
+    clause: str = ""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Rides soon after another.
+
+    before, after: the ride that opens the window, and the ride that is cheaper. window_from: ``first_tap`` of the ride
+    that was paid, or ``last_tap`` or ``exit`` of the ride just before. percent: what a transfer still pays of its fare.
+    less: an amount off instead, by class. difference: only what it costs more than the dearest before it.
+    chain_max: the most that the chain costs in all. count_max: how many transfers one paid ride gives; None is any.
+    """
+
+    window: timedelta
+    percent: int = 0
+    count_max: int | None = None
+    before: Condition = field(default_factory=Condition)
+    after: Condition = field(default_factory=Condition)
+    window_from: str = "first_tap"
+    line_again: bool = True
+    less: Price | None = None
+    difference: bool = False
+    chain_max: Price | None = None
+    at: frozenset[tuple[str, str]] = frozenset()
+    name: str = ""
+    clause: str = ""
+
+
+def read_join(item: Table) -> Join:
+    """One ``[[join]]``."""
+    join = Join(
+        name=item.text("name"),
+        within=timedelta(minutes=item.whole("within_minutes", 0, _MINUTES_MAX)),
+        condition=read_condition(item),
+        at=_walks(item),
+        same_stop=item.flag("same_stop", default=False),
+        legs_max=item.whole("legs_max", 2, 1_000) if "legs_max" in item else None,
+        long_max=timedelta(minutes=item.whole("max_minutes", 1, _MINUTES_MAX))
+        if "max_minutes" in item
+        else None,
+        same_product=item.flag("same_product", default=False),
+        line_again=item.flag("line_again", default=True),
+        once=frozenset(item.words("once")),
+        by=item.choice("priced_by", ("ends", "zones", "distances"), required=False, default="ends"),
+        fare=item.text("fare", required=False),
+        clause=item.clause,
+    )
+    item.done()
+    return join
+
+
+def read_transfer(item: Table) -> Transfer:
+    """One ``[[transfer]]``; ``before`` and ``after`` are tables of conditions."""
+    ways = [key for key in ("percent", "less", "difference", "chain_max") if key in item]
+    if len(ways) != 1:
+        item.wrong("", "says what a transfer costs in no way or several", f"Write one of {', '.join(_WAYS)}")
+    transfer = Transfer(
+        window=timedelta(minutes=item.whole("window_minutes", 1, _MINUTES_MAX)),
+        percent=item.whole("percent", 0, 100) if "percent" in item else 100,
+        count_max=item.whole("count_max", 1, 1_000) if "count_max" in item else None,
+        before=_side(item, "before"),
+        after=_side(item, "after"),
+        window_from=item.choice("window_from", ("first_tap", "last_tap", "exit")),
+        line_again=item.flag("line_again", default=True),
+        less=item.price("less", adult_only=True) if "less" in item else None,
+        difference=item.flag("difference", default=False),
+        chain_max=item.price("chain_max", adult_only=True) if "chain_max" in item else None,
+        at=_walks(item),
+        name=item.text("name", required=False),
+        clause=item.clause,
+    )
+    item.done()
+    return transfer
+
+
+_WAYS = ("percent", "less", "difference", "chain_max")
+
+
+def read_plain_transfers(table: Table) -> Transfer | None:
+    """The one ``[transfers]`` table: a window from the first tap, one set of products on both sides."""
+    if not table.present:
+        return None
+    table.choice("window_from", ("first_tap",))
+    count_max = table.whole("count_max", 1, 1_000) if "count_max" in table else None
+    window = timedelta(minutes=table.whole("window_minutes", 1, _MINUTES_MAX))
+    percent = table.whole("percent", 0, 99, required=False)
+    both = Condition(products=frozenset(table.words("products")))
+    table.done()
+    return Transfer(window, percent, count_max, both, both, clause=table.clause)
+
+
+def _side(item: Table, key: str) -> Condition:
+    table = item.table(key, required=False)
+    condition = read_condition(table)
+    table.done()
+    return condition
+
+
+def _walks(item: Table) -> frozenset[tuple[str, str]]:
+    """``at = [["a", "b"]]``: out at one and in at the other, either way round."""
+    value = item.value("at", required=False)
+    if value is None:
+        return frozenset()
+    found: set[tuple[str, str]] = set()
+    for pair in value if isinstance(value, list) else [value]:
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(isinstance(stop, str) and WORD.fullmatch(stop) for stop in pair)
+        ):
+            item.wrong("at", f"{pair!r} is no pair of stops", 'Write [["city/one", "city/two"]]')
+            continue
+        found |= {(pair[0], pair[1]), (pair[1], pair[0])}
+    return frozenset(found)

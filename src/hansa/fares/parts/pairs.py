@@ -1,0 +1,152 @@
+"""A basis by a table of pairs of stops, or of their fare zones."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hansa.fares.parts.price import ANY_TIME, Price
+from hansa.fares.parts.ride import Found, Ride, Unpriceable
+from hansa.fares.tables import WORD, Table
+
+Columns = tuple[tuple[str, str], ...]
+Rows = dict[tuple[str, str], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PairBasis:
+    """By a table of pairs.
+
+    columns: (band, column) of each figure. symmetric: one row serves both ways.
+    """
+
+    columns: Columns
+    rows: Mapping[tuple[str, str], tuple[int, ...]]
+    symmetric: bool = True
+    by_zone: bool = False
+    clause: str = ""
+
+    def price_of(self, origin: str, destination: str) -> Price | None:
+        """The row for this pair, or None."""
+        row = self.rows.get((origin, destination))
+        if row is None and self.symmetric:
+            row = self.rows.get((destination, origin))
+        return None if row is None else Price(dict(zip(self.columns, row, strict=True)))
+
+    def find(self, ride: Ride) -> Found:
+        """The pair's row. Errors: Unpriceable when there is none."""
+        origin, destination = ride.ends()
+        if self.by_zone:
+            for stop in (origin, destination):
+                if not ride.zones_of(stop):
+                    raise Unpriceable(f"{ride.name_of(stop)} is in no fare zone")
+            origin, destination = "/".join(ride.zones_of(origin)), "/".join(ride.zones_of(destination))
+        price = self.price_of(origin, destination)
+        if price is None:
+            raise Unpriceable(f"the table has no row from {origin} to {destination}")
+        return Found("pair", price, clause=self.clause)
+
+
+def read_pairs(table: Table, classes: frozenset[str]) -> PairBasis:
+    """``kind = "pairs"``."""
+    name = table.text("file")
+    minor = table.choice("amounts", ("minor", "major")) == "minor"
+    symmetric = table.flag("symmetric", default=True)
+    by_zone = "by" in table and table.choice("by", ("stop", "zone")) == "zone"
+    prefix = table.text("prefix") if "prefix" in table else ""
+    text = table.reading.tables.get(name)
+    if text is None:
+        table.wrong(
+            "file", f"{name!r} is not there", "Put the CSV file beside tariff.toml, named without folders"
+        )
+        return PairBasis((), {}, symmetric, by_zone)
+    rows = _PairRows(table, name, minor=minor, symmetric=symmetric, prefix=prefix)
+    rows.read(text, classes)
+    return PairBasis(rows.columns, rows.rows, symmetric, by_zone, f"{table.path}, {name}")
+
+
+class _PairRows:
+    """A table of pairs while it is read."""
+
+    def __init__(self, table: Table, file: str, *, minor: bool, symmetric: bool, prefix: str) -> None:
+        self.reading, self.file = table.reading, file
+        self.minor, self.symmetric, self.prefix = minor, symmetric, prefix
+        self.columns: Columns = ()
+        self.rows: Rows = {}
+
+    def wrong(self, line: int, field: str, what: str, remedy: str) -> None:
+        self.reading.wrong(f"{self.file} line {line}, field {field}", what, remedy)
+
+    def read(self, text: str, classes: frozenset[str]) -> None:
+        before = len(self.reading.problems)
+        lines = csv.reader(io.StringIO(text), strict=True)
+        try:
+            header = next(lines, [])
+            if header[:2] != ["origin", "destination"]:
+                what = "the first two columns are not origin and destination"
+                self.wrong(1, "origin", what, "Begin with that header")
+                return
+            self.columns = tuple(self._column(name) for name in header[2:])
+            self._missing_columns(classes)
+            for cells in lines:
+                if cells:
+                    self._row(lines.line_num, header, cells)
+        except csv.Error as error:
+            self.wrong(lines.line_num, "origin", f"not CSV: {error}", "Close every quote")
+        if not self.rows and len(self.reading.problems) == before:
+            self.wrong(1, "origin", "there is no row", "Write a row for each pair of stops")
+
+    def _column(self, name: str) -> tuple[str, str]:
+        column, _, band = name.partition("@")
+        rider_class, _, medium = column.partition("/")
+        reading = self.reading
+        if (
+            rider_class not in reading.classes
+            or (band and band not in reading.bands)
+            or (medium and medium not in reading.media)
+        ):
+            remedy = "Name columns adult, child, senior, student, or child@peak"
+            if reading.media:
+                remedy += f", or adult/{reading.media[0]}"
+            self.wrong(1, name, "is no rider class", remedy)
+        return band or ANY_TIME, column
+
+    def _missing_columns(self, classes: frozenset[str]) -> None:
+        bands, media = self.reading.bands, self.reading.media
+        price = Price(dict.fromkeys(self.columns, 0))
+        need = self.reading.own if not classes else frozenset({"adult"})
+        for name in sorted(need):
+            whole = all(
+                price.find(band, name) is not None
+                or (media and all(price.find(band, name, medium) is not None for medium in media))
+                for band in bands or {ANY_TIME}
+            )
+            if not whole and not (classes and any(column in classes for _, column in self.columns)):
+                self.wrong(1, name, "this class pays by its own column and has none", "Add the column")
+
+    def _row(self, line: int, header: list[str], cells: list[str]) -> None:
+        if len(cells) != len(header):
+            self.wrong(
+                line, "origin", f"has {len(cells)} cells, not {len(header)}", "One cell for each column"
+            )
+            return
+        if not (WORD.fullmatch(cells[0]) and WORD.fullmatch(cells[1])):
+            self.wrong(line, "origin", "is no stop id", "Write it as the network does: beijing/xizhimen")
+            return
+        pair = self.prefix + cells[0], self.prefix + cells[1]
+        amounts: list[int] = []
+        for column, cell in zip(header[2:], cells[2:], strict=True):
+            amount = self._amount(cell)
+            if amount is None:
+                remedy = "Write digits only" if self.minor else "Write 12.50"
+                self.wrong(line, column, f"{cell!r} is no amount", remedy)
+            amounts.append(amount or 0)
+        if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
+            self.wrong(line, "destination", "this pair has two fares", "Leave one row")
+        self.rows[pair] = tuple(amounts)
+
+    def _amount(self, cell: str) -> int | None:
+        if self.minor:
+            return int(cell) if re.fullmatch(r"\d{1,12}", cell) else None
+        return self.reading.minor(cell)

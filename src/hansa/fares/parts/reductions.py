@@ -1,0 +1,120 @@
+"""What is taken off: discounts, tiers that grow with use, passes that the rider holds."""
+
+from dataclasses import dataclass, field
+
+from hansa.fares.parts.condition import Condition, read_condition
+from hansa.fares.parts.price import Price
+from hansa.fares.tables import Table
+
+
+@dataclass(frozen=True)
+class Discount:
+    """A share or an amount off for some rides. Of those that hold, the first counts, and all that add to it.
+
+    percent: what is still paid. less: an amount off instead, at most all. adds: it counts beside others. of_whole: the
+    share is of the fare before any discount.
+    """
+
+    name: str
+    percent: int
+    condition: Condition
+    less: Price | None = None
+    adds: bool = False
+    of_whole: bool = False
+    clause: str = ""
+
+
+def read_discount(item: Table) -> Discount:
+    """One ``[[discount]]``."""
+    if ("percent" in item) == ("less" in item):
+        item.wrong("percent", "is missing, or stands beside less", "Write one of percent, less")
+    condition = read_condition(item)
+    if condition.always:
+        item.wrong("days", "is missing, and no other condition stands", "Say which rides cost less")
+    discount = Discount(
+        name=item.text("name"),
+        percent=item.whole("percent", 0, 99) if "percent" in item else 100,
+        condition=condition,
+        less=item.price("less", adult_only=True) if "less" in item else None,
+        adds=item.flag("adds", default=False),
+        of_whole=item.flag("of_whole", default=False),
+        clause=item.clause,
+    )
+    item.done()
+    return discount
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Once this much is paid (or so many trips are made) in the period, later rides cost this share.
+
+    from_minor: minor units, or trips where ``by`` is ``rides``. Tiers of one name are one ladder.
+    """
+
+    from_minor: int
+    percent: int
+    period: str = "month"
+    by: str = "money"
+    name: str = ""
+    condition: Condition = field(default_factory=Condition)
+    clause: str = ""
+
+    @property
+    def ladder(self) -> str:
+        """The name its count is kept under; the empty name is the month's money, all rides."""
+        plain = self.period == "month" and self.by == "money" and not self.name
+        return "" if plain else f"{self.period}:tier {self.name}:{self.by}"
+
+
+def read_tiers(items: list[Table]) -> tuple[Tier, ...]:
+    """The ``[[tier]]`` tables, each ladder in rising order."""
+    tiers: list[Tier] = []
+    for item in items:
+        by_rides = "from_rides" in item
+        tier = Tier(
+            from_minor=item.whole("from_rides", 1, 100_000) if by_rides else item.amount("from"),
+            percent=item.whole("percent", 0, 100),
+            period=item.choice("period", ("week", "month")),
+            by="rides" if by_rides else "money",
+            name=item.text("name", required=False),
+            condition=read_condition(item, leave=frozenset({"from", "days"})),
+            clause=item.clause,
+        )
+        before = next((one for one in reversed(tiers) if one.ladder == tier.ladder), None)
+        if before is not None and tier.from_minor <= before.from_minor:
+            key = "from_rides" if by_rides else "from"
+            item.wrong(key, "is not more than the tier before it", "Put the tiers in rising order")
+        if before is not None and tier.condition != before.condition:
+            item.wrong("name", "two tiers of one name speak of different rides", "Give each ladder a name")
+        if not tier.condition.always and not tier.name:
+            item.wrong("name", "is missing, and the tier holds for some rides only", "Give the ladder a name")
+        tiers.append(tier)
+        item.done()
+    return tuple(tiers)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A product the rider may hold, by which some rides cost less.
+
+    percent: what is still paid. extend: a ride that leaves its zones pays only the zones beyond.
+    """
+
+    name: str
+    percent: int = 0
+    condition: Condition = field(default_factory=Condition)
+    extend: bool = False
+    clause: str = ""
+
+
+def read_pass(item: Table) -> Pass:
+    """One ``[[pass]]``."""
+    found = Pass(
+        name=item.text("name"),
+        percent=item.whole("percent", 0, 99, required=False),
+        condition=read_condition(item),
+        extend=item.flag("extend", default=False),
+        clause=item.clause,
+    )
+    item.done()
+    return found

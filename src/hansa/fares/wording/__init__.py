@@ -1,0 +1,20 @@
+"""A fare's steps in plain words. The books keep the rule and its figures; the words are made when read."""
+
+from hansa.fares.wording import en, zh
+from hansa.fares.wording.said import Facts, Said, money
+
+_WORDS = {"en": en.WORDS, "zh": zh.WORDS}
+
+LANGUAGES = tuple(_WORDS)
+RULES = frozenset(en.WORDS)
+
+
+def say(rule: str, amount: int, currency: str, facts: Facts, language: str = "en") -> str:
+    """One step as a sentence with its figures. An unknown rule is said by its name, another language in English."""
+    words = _WORDS.get(language.split("-")[0].lower(), en.WORDS).get(rule)
+    if words is None:
+        return f"{rule}: {money(amount, currency)}"
+    return words(Said(facts, money(amount, currency), currency))
+
+
+__all__ = ["LANGUAGES", "RULES", "money", "say"]
