@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -13,11 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
 import uvicorn
 from litestar.types import ASGIApp
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hansa import trust
 from hansa.apps.devices.broker import Access, BrokerFolder
@@ -113,11 +117,44 @@ class Box:
 
     def say(self, what: str, body: bytes, batch: bytes | None = None) -> None:
         """Send these bytes on a topic of ours."""
+        self.say_on(up(self.device_id, what), body, batch)
+
+    def say_on(self, topic: str, body: bytes, batch: bytes | None = None) -> None:
+        """Send these bytes on this topic."""
         inner: Any = self.link
         about = Properties(PacketTypes.PUBLISH)
         if batch is not None:
             about.CorrelationData = batch
-        inner._client.publish(up(self.device_id, what), body, qos=1, properties=about)
+        inner._client.publish(topic, body, qos=1, properties=about)
+
+    def allowed(self, topic: str) -> bool:
+        """Whether the broker takes a message on this topic from this box."""
+        told: list[ReasonCode] = []
+        inner: Any = self.link
+        client: paho.Client = inner._client
+        before = client.on_publish
+        client.on_publish = lambda _client, _userdata, _mid, reason, _properties: told.append(reason)
+        try:
+            client.publish(topic, b"", qos=1)
+            return not wait_for(lambda: told, f"an answer on {topic}")[0].is_failure
+        finally:
+            client.on_publish = before
+
+    def overhear(self, *topics: str) -> list[str]:
+        """Ask for these topics; what comes is written down in the list by its topic."""
+        heard: list[str] = []
+        inner: Any = self.link
+        client: paho.Client = inner._client
+        before = client.on_message
+        assert before is not None
+
+        def message(client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+            heard.append(message.topic)
+            before(client, userdata, message)
+
+        client.on_message = message
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+        return heard
 
 
 @dataclass
@@ -161,6 +198,7 @@ class Town:
     url: str
     boxes: list[Box] = field(default_factory=list[Box])
     desks: list[Desk] = field(default_factory=list[Desk])
+    processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list["subprocess.Popen[bytes]"])
 
     def desk(self, name: str = "main") -> Desk:
         desk = desk_of(self.ctx, self.broker.folder, self.ca, self.keys, name=name)
@@ -182,7 +220,16 @@ class Town:
         with self.ctx.tx() as tx:
             return trust.invite_device(tx, device_id, self.ctx.clock.now())
 
-    def box(self, device_id: str, *, place: str = "") -> Box:
+    def desk_process(self) -> "subprocess.Popen[bytes]":
+        """A desk as a process of its own, with the broker's folder and the keys of this town."""
+        command = [sys.executable, "-c", "from hansa.apps.command import main; main()", "device", "desk"]
+        environ = {**os.environ, "HANSA_DATABASE_URL": self.ctx.url, "HANSA_HOME": str(self.home)}
+        with (self.home / "desk.log").open("ab") as log:
+            process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def box(self, device_id: str, *, place: str = "", answer_s: float = WAIT_S) -> Box:
         """A box that enrols over HTTP. place: where, so that one device may have two boxes."""
         folder = self.home / "boxes" / (place or device_id)
         enrolled = enrol.enrol(self.url, self.invite(device_id), folder)
@@ -192,7 +239,7 @@ class Town:
             MqttConfig.read(
                 read.mqtt, device_id=read.device_id, stop_id=read.identity.stop_id, folder=folder
             ),
-            answer_s=WAIT_S,
+            answer_s=answer_s,
         )
         heard = Heard()
         box = Box(
@@ -312,3 +359,6 @@ def town(committed_ctx: Context, tmp_path: Path, broker: Broker) -> Generator[To
             box.link.close()
         for desk in town.desks:
             desk.stop()
+        for process in town.processes:
+            process.kill()
+            process.wait(WAIT_S)

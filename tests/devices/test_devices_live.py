@@ -1,17 +1,26 @@
 """Devices at a real broker: they come and go, hand in, are told and are cut off."""
 
 import json
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from devices.conftest import Box, Town, wait_for
+from devices.conftest import WAIT_S, Box, Town, wait_for
 from hansa import trust
+from hansa.apps.devices.broker import registrar_of
+from hansa.apps.devices.simulate import make_boxes, run
 from hansa.codes import read_deny_update, read_settings
 from hansa.gate import Tap
 from hansa.gate.agent.link import BatchRefused, HandedIn, HttpLink, LinkDown
+from hansa.gate.agent.topics import DENY_LIST, TRUST_LIST, down, station_topic, up
+from hansa.kernel import InvalidInput
+
+NAMES = ("Gao Lan", "Qian Qing", "Emily Tremblay")
 
 
 def test_a_box_enrols_connects_is_seen_and_its_last_will_tells_that_it_is_gone(town: Town) -> None:
@@ -146,3 +155,218 @@ def test_messages_that_cannot_be_read_or_speak_for_others_change_nothing(town: T
     assert town.kept() == [(box.gate_id, 1)]
     after = town.state("xianghu-in")
     assert (after.pending, after.tally, after.connected) == (before.pending, before.tally, True)
+
+
+def test_no_device_can_write_or_read_what_is_anothers(town: Town) -> None:
+    desk = town.desk()
+    box, other = town.box("xianghu-in").up(), town.box("dufferin").up()
+    wait_for(lambda: town.state("dufferin").connected, "the other is online")
+    mine = [up("xianghu-in", what) for what in ("state", "telemetry", "taps", "refused")]
+    others = [
+        *(up("dufferin", what) for what in ("state", "telemetry", "taps", "refused")),
+        *(down(device_id, what) for device_id in ("dufferin", "xianghu-in") for what in ("acks", "settings")),
+        *(
+            TRUST_LIST,
+            DENY_LIST,
+            "hansa/down/all/other",
+            "hansa/up/xianghu-in/taps/more",
+            "hansa/up/xianghu-in",
+        ),
+        *(
+            station_topic("toronto/union"),
+            "$SYS/broker/clients/total",
+            "anything",
+            "hansa/up/hansa-desk-main/taps",
+        ),
+    ]
+
+    assert {
+        topic: box.allowed(topic) for topic in [*mine, station_topic("hangzhou/xianghu")]
+    } == dict.fromkeys([*mine, station_topic("hangzhou/xianghu")], True)
+    assert {topic: box.allowed(topic) for topic in others} == dict.fromkeys(others, False)
+
+    overheard = box.overhear(
+        "#", "+/+/+/+", "$SYS/#", up("dufferin", "#"), down("dufferin", "#"), "$share/desks/hansa/up/+/taps"
+    )
+    assert other.link.hand_in(town.taps(other.gate_id, 2, "Emily Tremblay")).recorded == 2
+    with town.ctx.tx() as tx:
+        trust.set_device_settings(tx, "dufferin", {"language": "fr"}, at=town.ctx.clock.now(), made_by="test")
+    wait_for(lambda: any(b"fr" in one for one in other.heard.settings), "the other heard its settings")
+    other.link.tell({"pending": 1})
+    wait_for(lambda: town.state("dufferin").pending == 1, "the desk heard the other")
+    with town.ctx.tx() as tx:
+        marked = trust.revoke_token(tx, b"markmark", town.ctx.clock.now())
+    key = town.keys.lists().public_key()
+    wait_for(
+        lambda: any(read_deny_update(one, key).version == marked for one in list(box.heard.deny_updates)),
+        "what is for all came after it",
+    )
+    assert {topic for topic in overheard if "dufferin" in topic or topic.startswith("$")} == set()
+    assert town.state("dufferin").connected
+    assert desk.taps == 2
+
+
+def test_gates_of_a_station_hear_each_others_counters_and_no_other_station_does(town: Town) -> None:
+    desk = town.desk()
+    with town.ctx.tx() as tx:
+        gate = trust.get_gate(tx, "hangzhou-metro.xianghu.in")
+        trust.add_gates(tx, [replace(gate, gate_id="hangzhou-metro.xianghu.in2")])
+        trust.add_devices(
+            tx,
+            [trust.NewDevice("xianghu-in-2", "gate", gate.operator_id, "hangzhou-metro.xianghu.in2")],
+            town.ctx.clock.now(),
+        )
+    box, neighbour, far = town.box("xianghu-in"), town.box("xianghu-in-2"), town.box("binkanglu-out")
+    desk.keep_access_now()
+    for one in (box, neighbour, far):
+        one.up()
+    expires_at = town.ctx.clock.now().replace(microsecond=0) + timedelta(hours=1)
+
+    def told() -> bool:
+        box.link.tell_seen(bytes(range(12)), 7, expires_at)
+        time.sleep(0.2)
+        return bool(neighbour.heard.seen)
+
+    wait_for(told, "the neighbour hears")
+    box.say_on(station_topic("hangzhou/xianghu"), b'{"rider": "00", "counter": 1, "expires_s": 0}')
+    box.say_on(station_topic("hangzhou/xianghu"), b"no json")
+    box.link.tell_seen(bytes(13), 8, expires_at)
+
+    wait_for(lambda: (bytes(13), 8, expires_at) in neighbour.heard.seen, "the companion's counter")
+    assert set(neighbour.heard.seen) == {(bytes(range(12)), 7, expires_at), (bytes(13), 8, expires_at)}
+    assert (box.heard.seen, far.heard.seen) == ([], [])
+
+
+def test_the_broker_is_restarted_and_killed_and_all_goes_on(town: Town) -> None:
+    town.desk()
+    box = town.box("xianghu-in").up()
+    taps = town.taps(box.gate_id, 4)
+    assert box.link.hand_in(taps[:1]).recorded == 1
+    wait_for(lambda: box.heard.settings and box.heard.trust_lists, "lists")
+
+    for kill, batch in ((False, taps[1:2]), (True, taps[2:3])):
+        town.broker.stop(kill=kill)
+        wait_for(lambda: not box.link.is_up, "the link knows")
+        with pytest.raises(LinkDown):
+            box.link.hand_in(batch)
+        town.broker.start()
+        assert wait_for(lambda batch=batch: handed_in(box, batch), "handed in").recorded == 1
+
+    wait_for(lambda: town.state("xianghu-in").connected, "online")
+    again = town.reconnected(box)
+    wait_for(lambda: again.heard.settings and again.heard.trust_lists, "lists are there anew")
+    assert again.link.hand_in(taps).recorded == 1
+    assert town.kept() == [(box.gate_id, number) for number in (1, 2, 3, 4)]
+
+
+def test_the_broker_reads_who_may_speak_anew_while_devices_come_and_go(town: Town) -> None:
+    """Mosquitto 2.0.11 ends when it reads its files anew while a session waits for a device: ours never wait."""
+    town.desk()
+    boxes = [town.box(device_id).up() for device_id in ("xianghu-in", "binkanglu-out", "dufferin")]
+
+    for number in range(6):
+        gone = boxes[number % 3]
+        gone.drop()
+        town.broker.folder.reload()
+        wait_for(lambda gone=gone: not town.state(gone.device_id).connected, "offline")
+        gone.link.start()
+        assert gone.link.wait_up(WAIT_S)
+        town.broker.folder.reload()
+
+    assert all(
+        handed_in(box, town.taps(box.gate_id, 1, name)) for box, name in zip(boxes, NAMES, strict=True)
+    )
+    assert len(town.kept()) == 3
+
+
+def test_a_desk_that_is_killed_in_the_middle_of_taps_loses_none_and_doubles_none(town: Town) -> None:
+    box = town.box("xianghu-in", answer_s=3.0).up()
+    gate = town.gate(box.gate_id)
+    taps = town.taps(box.gate_id, 400, gate=gate)
+    desk = town.desk_process()
+    told = 0
+
+    killed = 0
+    while gate.pending(1):
+        batch = gate.pending(20)
+        receipt = handed_in(box, batch)
+        if receipt is None:
+            continue
+        told += receipt.recorded
+        gate.acknowledge(batch[-1].sequence)
+        if told >= (killed + 1) * 100 and killed < 2:
+            box.say("taps", json.dumps({"taps": [tap.json() for tap in gate.pending(40)]}).encode())
+            desk.kill()
+            desk.wait()
+            desk = town.desk_process()
+            killed += 1
+    desk.terminate()
+    assert desk.wait(WAIT_S) == 0
+
+    assert killed == 2
+    assert town.kept() == [(box.gate_id, tap.sequence) for tap in taps]
+
+
+def test_two_desks_share_the_taps_and_when_one_goes_the_other_has_all(town: Town) -> None:
+    first = town.desk()
+    town.broker.folder.desk_files(town.ca, "second", town.ctx.clock.now())
+    first.keep_access_now()
+    second = town.desk("second")
+    box = town.box("xianghu-in").up()
+    taps = town.taps(box.gate_id, 30)
+
+    for tap in taps[:20]:
+        assert wait_for(lambda tap=tap: handed_in(box, [tap]), "handed in")
+    shares = first.taps, second.taps
+    second.stop()
+    for tap in taps[20:]:
+        assert wait_for(lambda tap=tap: handed_in(box, [tap]), "handed in")
+
+    assert min(shares) > 0
+    assert town.kept() == [(box.gate_id, tap.sequence) for tap in taps]
+
+
+def test_refusals_and_refused_codes_are_kept_once(town: Town) -> None:
+    town.desk()
+    box = town.box("xianghu-in").up()
+    minute = town.ctx.clock.now().replace(second=0, microsecond=0)
+    at = minute.isoformat()
+    code = {"kid": "0b" * 4, "cti": "5a" * 8, "counter": 3, "made_at": at, "companion": 1}
+
+    for _ in range(2):
+        box.link.tell_refusals([{"gate_id": box.gate_id, "minute": at, "reason": "replay", "count": 4}])
+        box.link.tell_refused_codes([{"gate_id": box.gate_id, "at": at, "reason": "replay", **code}])
+    ahead = (minute + timedelta(hours=1)).isoformat()
+    with pytest.raises(BatchRefused, match="invalid_input"):
+        box.link.tell_refused_codes([{"gate_id": box.gate_id, "at": ahead, "reason": "replay", **code}])
+
+    with town.ctx.tx() as tx:
+        assert tx.execute("select reason, count from rides.refusals").fetchall() == [("replay", 4)]
+        assert tx.execute("select reason, counter, companion from rides.refused_codes").fetchall() == [
+            ("replay", 3, 1)
+        ]
+
+
+def test_made_up_boxes_connect_drift_and_flap_and_are_seen(town: Town) -> None:
+    town.desk()
+    registrar = registrar_of(town.home, town.ctx.clock.now())
+    assert registrar is not None
+    lists = town.keys.lists().public_key()
+    boxes = make_boxes(town.ctx, registrar, lists, town.home / "simulated", 3, seed=5)
+    again = make_boxes(town.ctx, registrar, lists, town.home / "simulated", 3, seed=5)
+    assert [box.device_id for box in again] == [box.device_id for box in boxes]
+    stop = threading.Event()
+    living = threading.Thread(
+        target=run, args=(town.ctx, boxes, stop), kwargs={"every": timedelta(seconds=0.3)}
+    )
+    living.start()
+
+    try:
+        for box in boxes:
+            wait_for(lambda box=box: town.state(box.device_id).clock_offset_ms is not None, "heard of")
+            wait_for(lambda box=box: town.state(box.device_id).settings == 1, "follows its settings")
+    finally:
+        stop.set()
+        living.join()
+    with pytest.raises(InvalidInput):
+        make_boxes(town.ctx, registrar, lists, town.home / "simulated", 4, seed=5)

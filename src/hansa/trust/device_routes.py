@@ -11,16 +11,19 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 from hansa.trust import devices
+from hansa.trust.actions import get_gate
 from hansa.trust.device_model import (
+    DeviceDiffers,
     DeviceNotActive,
     DeviceState,
     EnrolmentRefused,
+    NewDevice,
     NoBroker,
     RenewalRefused,
     UnknownDevice,
     WantedSettings,
 )
-from hansa.trust.model import Caller, GateRecord, NotAllowed
+from hansa.trust.model import Caller, GateRecord, NotAllowed, UnknownGate
 
 Pem = Annotated[str, msgspec.Meta(max_length=8_000)]
 Name = Annotated[str, QueryParameter(max_length=100)]
@@ -148,6 +151,25 @@ class DeviceDetail(msgspec.Struct, frozen=True):
     device: DeviceView
     alerts: list[AlertView]
     settings: SettingsView | None
+
+
+class NewDeviceBody(msgspec.Struct, frozen=True):
+    """A box to be. kind: what it is. vehicle: what it rides on."""
+
+    device_id: Annotated[str, msgspec.Meta(max_length=64)]
+    gate_id: Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\\x00]+$")]
+    kind: Literal["gate", "vehicle", "validator"] = "gate"
+    vehicle: Annotated[str, msgspec.Meta(max_length=100, pattern="^[^\\x00]*$")] | None = None
+    roles: Annotated[
+        list[Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,40}$")]], msgspec.Meta(max_length=20)
+    ] = []
+
+
+class InvitedView(msgspec.Struct, frozen=True):
+    """code: good once and for a day; shown this once."""
+
+    device_id: str
+    code: str
 
 
 class WantedBody(msgspec.Struct, frozen=True):
@@ -299,6 +321,51 @@ def get_device(
     )
 
 
+@post(
+    "/v1/devices",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Trust"],
+    opt={"needs": "devices:write", "refuses": (UnknownGate, DeviceDiffers, InvalidInput)},
+)
+def add_device(
+    ctx: NamedDependency[Context], caller: NamedDependency[Caller], data: JSONBody[NewDeviceBody]
+) -> DeviceView:
+    """Register a box for a gate of yours. Again with the same words is harmless. Needs `devices:write`."""
+    member_id = _whose(caller, "devices:write")
+    with ctx.tx() as tx:
+        gate = get_gate(tx, data.gate_id)
+        if member_id is not None and gate.operator_id != member_id:
+            raise UnknownGate(f"You have no gate {data.gate_id!r}.")
+        new = NewDevice(
+            data.device_id, data.kind, gate.operator_id, data.gate_id, data.vehicle, tuple(data.roles)
+        )
+        devices.add_devices(tx, [new], ctx.clock.now())
+        state = devices.get_device_state(tx, data.device_id)
+    return _device(state)
+
+
+@post(
+    "/v1/devices/{device_id:str}/invite",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Trust"],
+    opt={"needs": "devices:write", "refuses": (UnknownDevice, DeviceNotActive)},
+)
+def invite_device(
+    ctx: NamedDependency[Context], caller: NamedDependency[Caller], device_id: FromPath[str]
+) -> InvitedView:
+    """Make a one-time code with which a box of yours enrols within a day. Needs `devices:write`.
+
+    Each call makes another code, and earlier ones stay good until they are used or end.
+    """
+    member_id = _whose(caller, "devices:write")
+    with ctx.tx() as tx:
+        devices.get_device(tx, device_id, member_id=member_id)
+        code = devices.invite_device(tx, device_id, ctx.clock.now())
+    return InvitedView(device_id, code)
+
+
 @put(
     "/v1/devices/{device_id:str}/settings",
     sync_to_thread=True,
@@ -419,4 +486,4 @@ def _device(one: DeviceState) -> DeviceView:
     )
 
 
-ROUTES = [enrol, renew, list_devices, get_device, put_settings, post_status]
+ROUTES = [enrol, renew, list_devices, add_device, get_device, invite_device, put_settings, post_status]

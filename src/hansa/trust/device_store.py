@@ -71,6 +71,11 @@ CERTIFICATE = """
 select serial, device_id, begins_at, ends_at, revoked_at from trust.device_certificates where serial = %s
 """
 
+CERTIFICATES = """
+select serial, device_id, begins_at, ends_at, revoked_at from trust.device_certificates
+where device_id = %s order by begins_at desc, serial limit %s
+"""
+
 REVOKE_CERTIFICATES = """
 update trust.device_certificates set revoked_at = %s where device_id = %s and revoked_at is null
 """
@@ -291,11 +296,11 @@ select r.rule, l.device_id, jsonb_build_object('gate_id', l.gate_id)
 from rules r, live l where r.rule = 'chain' and l.gate_id = any(%(broken)s::text[])
 """
 
-OPEN_ALERTS = """
+ALERTS = """
 select a.alert_id, a.rule, a.device_id, a.opened_at, a.closed_at, a.facts,
        replace(r.words, '%%s', r.threshold::text) as words
 from trust.device_alerts a join trust.device_rules r using (rule) join trust.devices d using (device_id)
-where a.closed_at is null and (%(device_id)s::text is null or a.device_id = %(device_id)s)
+where (a.closed_at is null or %(closed)s) and (%(device_id)s::text is null or a.device_id = %(device_id)s)
   and (%(member_id)s::text is null or d.member_id = %(member_id)s)
 order by a.opened_at desc, a.device_id, a.rule
 limit %(limit)s
@@ -425,6 +430,11 @@ def insert_certificate(tx: Tx, one: Certificate) -> None:
 def find_certificate(tx: Tx, serial: bytes) -> Certificate | None:
     """The certificate of this serial number, or None."""
     return tx.cursor(row_factory=class_row(Certificate)).execute(CERTIFICATE, (serial,)).fetchone()
+
+
+def certificates(tx: Tx, device_id: str, limit: int) -> list[Certificate]:
+    """Those given out to a device, newest first."""
+    return tx.cursor(row_factory=class_row(Certificate)).execute(CERTIFICATES, (device_id, limit)).fetchall()
 
 
 def revoke_certificates(tx: Tx, device_id: str, at: datetime) -> None:
@@ -567,11 +577,16 @@ def findings(tx: Tx, at: datetime, broken: Sequence[str]) -> dict[tuple[str, str
 
 
 def open_alerts(
-    tx: Tx, *, device_id: str | None = None, member_id: str | None = None, limit: int = 100_000
+    tx: Tx,
+    *,
+    device_id: str | None = None,
+    member_id: str | None = None,
+    closed: bool = False,
+    limit: int = 100_000,
 ) -> list[DeviceAlert]:
-    """Alerts that are not over, newest first."""
-    asked = {"device_id": device_id, "member_id": member_id, "limit": limit}
-    return tx.cursor(row_factory=class_row(DeviceAlert)).execute(OPEN_ALERTS, asked).fetchall()
+    """Alerts that are not over, or all, newest first."""
+    asked = {"device_id": device_id, "member_id": member_id, "closed": closed, "limit": limit}
+    return tx.cursor(row_factory=class_row(DeviceAlert)).execute(ALERTS, asked).fetchall()
 
 
 def open_alert(tx: Tx, alert: DeviceAlert) -> bool:

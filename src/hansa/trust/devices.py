@@ -365,6 +365,11 @@ def revoked_certificates(tx: Tx, at: datetime) -> list[Certificate]:
     return device_store.revoked_certificates(tx, at)
 
 
+def device_certificates(tx: Tx, device_id: str, limit: int = 5) -> list[Certificate]:
+    """Certificates that a device was given, newest first."""
+    return device_store.certificates(tx, device_id, limit)
+
+
 # -- what is the matter -------------------------------------------------------------------------------------
 
 
@@ -403,6 +408,11 @@ def open_device_alerts(
 ) -> list[DeviceAlert]:
     """Alerts that are not over, newest first."""
     return device_store.open_alerts(tx, device_id=device_id, member_id=member_id, limit=limit)
+
+
+def device_alerts(tx: Tx, device_id: str, limit: int = 20) -> list[DeviceAlert]:
+    """A device's alerts, also those that are over, newest first."""
+    return device_store.open_alerts(tx, device_id=device_id, closed=True, limit=limit)
 
 
 def set_device_rule(tx: Tx, rule: str, *, threshold: int, is_on: bool = True) -> None:

@@ -43,10 +43,8 @@ acl_file {folder}/acl
 max_inflight_messages 200
 max_queued_messages 20000
 max_queued_bytes 536870912
-message_size_limit {message_max}
 max_packet_size {packet_max}
 max_keepalive 120
-persistent_client_expiration 1d
 set_tcp_nodelay true
 
 listener {port} {bind}
@@ -147,7 +145,6 @@ class BrokerFolder:
             folder=self.path,
             port=port,
             bind=bind,
-            message_max=MESSAGE_MAX,
             packet_max=MESSAGE_MAX + 1024,
         )
         trust.write_private(self.path / "mosquitto.conf", conf)

@@ -1,8 +1,9 @@
 """The desk: the back office's end of the broker. Takes what devices say, answers, tells them lists and settings.
 
 Several desks may work side by side: each hears every device's state, and the broker shares taps and telemetry out among
-them. A message is acknowledged to the broker when its work has been committed, and no sooner; what a dead desk had in
-hand is given to another. Whatever is done twice by this is harmless.
+them. A message is acknowledged to the broker when its work has been committed, and no sooner, so that a desk is given
+only what it can carry. A desk's session ends with its connection: what a dead one had in hand is sent again by the
+devices, which let go of nothing without a receipt. Whatever is done twice by this is harmless.
 """
 
 import logging
@@ -45,7 +46,6 @@ logger = logging.getLogger("hansa.desk")
 IN_HAND_MAX = 200
 """Messages that the broker gives a desk before it has dealt with them: what holds a flood back."""
 
-SESSION_S = 3600
 HEARTBEAT = timedelta(seconds=60)
 LISTS_EVERY = timedelta(seconds=1)
 SETTINGS_EVERY = timedelta(seconds=1)
@@ -123,9 +123,9 @@ class Desk:
         """Connect, now or as soon as the broker can be reached, and work."""
         self._keep_access(self._ctx.clock.now())
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_S
+        properties.SessionExpiryInterval = 0
         properties.ReceiveMaximum = IN_HAND_MAX
-        self._client.connect_async(self._host, self._port, 20, clean_start=False, properties=properties)
+        self._client.connect_async(self._host, self._port, 20, clean_start=True, properties=properties)
         self._client.loop_start()
         self._thread.start()
 
@@ -135,10 +135,16 @@ class Desk:
 
     def stop(self) -> None:
         """Finish what is being worked on, and go; the broker keeps the rest."""
+        if self._stopped.is_set():
+            return
         self._stopped.set()
         self._thread.join()
         self._client.disconnect()
         self._client.loop_stop()
+
+    def keep_access_now(self) -> None:
+        """Bring the broker's access list up to date without waiting for the next look around."""
+        self._due.pop("access", None)
 
     # -- the network's thread -------------------------------------------------------------------------------
 

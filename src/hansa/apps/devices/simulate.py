@@ -59,7 +59,8 @@ class MadeUpBox:
     ) -> None:
         self.link = MqttLink(config, self, firmware=(firmware := dice.choice(FIRMWARE)))
         self.is_away = False
-        self._root, self._lists, self._device_id = root, lists, config.device_id
+        self.device_id = config.device_id
+        self._root, self._lists = root, lists
         self._dice, self._started_at = dice, started_at
         self._habits = Habits(
             firmware,
@@ -81,14 +82,14 @@ class MadeUpBox:
         try:
             self._versions["trust_list"] = read_trust_list(data, self._root).version
         except TrustListRefused as error:
-            logger.warning("%s: %s", self._device_id, error.detail)
+            logger.warning("%s: %s", self.device_id, error.detail)
 
     def take_deny_update(self, data: bytes) -> None:
         """Use it if the list key signed it; a box of this kind holds no list, so that a gap does not matter."""
         try:
             update = read_deny_update(data, self._lists)
         except DenyListRefused as error:
-            logger.warning("%s: %s", self._device_id, error.detail)
+            logger.warning("%s: %s", self.device_id, error.detail)
             return
         self._versions["deny_list"], self._deny_list_at = update.version, update.issued_at
 
@@ -96,10 +97,10 @@ class MadeUpBox:
         """Follow them if the list key signed them for this box and they are newer."""
         try:
             settings = read_settings(
-                data, self._lists, device_id=self._device_id, newer_than=self._versions["settings"]
+                data, self._lists, device_id=self.device_id, newer_than=self._versions["settings"]
             )
         except SettingsRefused as error:
-            logger.info("%s: %s", self._device_id, error.detail)
+            logger.info("%s: %s", self.device_id, error.detail)
             return
         self._versions["settings"] = settings.version
 

@@ -1,10 +1,11 @@
 """The link over MQTT 5: taps and telemetry up; receipts, lists and settings down; counters between a station's gates.
 
 One connection by the device's own certificate, made anew with growing pauses when it is lost. The broker tells
-everyone by the last will when the device is gone. Lists and settings are retained messages, so that a device that comes
-back gets the newest and nothing is queued for one that is away; only receipts wait for it. What comes down is signed
-and handed on as it came: the agent checks it. Source: MQTT 5.0 (OASIS), sections 3.1.2.5 (will), 3.1.2.11.2 (session
-expiry), 3.1.2.11.3 (receive maximum), 3.3.1.3 (retained), 3.8.3.1 (no local), 4.10 (request and answer).
+everyone by the last will when the device is gone. A session ends with its connection, so that nothing is queued for one
+that is away: lists and settings are retained messages, which a device that comes back gets, and what was handed in
+counts only when the back office's receipt is there. What comes down is signed and handed on as it came: the agent
+checks it. Source: MQTT 5.0 (OASIS), sections 3.1.2.5 (will), 3.1.2.11.2 (session expiry), 3.1.2.11.3 (receive maximum),
+3.3.1.3 (retained), 3.4.2.1 (who confirms), 3.8.3.1 (no local), 4.10 (request and answer).
 """
 
 import json
@@ -34,8 +35,8 @@ from hansa.kernel import HansaError
 
 logger = logging.getLogger("hansa.gate.mqtt")
 
-SESSION_S = 600
-"""How long the broker keeps a receipt for a device that is away. A gate asks anew after that, which is harmless."""
+NOBODY_LISTENS = 0x10
+"""The broker took a message, and there is nobody to give it to."""
 
 BATCH_MAX = 1_000
 """Taps of one message: the back office reads no more, and a broker cuts who sends a message that is too long."""
@@ -138,7 +139,7 @@ class MqttLink:
         """Connect, now or as soon as the broker can be reached."""
         config = self._config
         self._client.connect_async(
-            config.host, config.port, config.keepalive_s, clean_start=False, properties=_session()
+            config.host, config.port, config.keepalive_s, clean_start=True, properties=_session()
         )
         self._client.loop_start()
 
@@ -265,14 +266,14 @@ class MqttLink:
     def _published(
         self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, _properties: object
     ) -> None:
-        """The broker says what it does with a message: it may refuse one, as of a device that was shut out just now."""
-        if not reason.is_failure:
+        """The broker says what it does with a message: it may refuse it, or know nobody to give it to."""
+        if not reason.is_failure and reason.value != NOBODY_LISTENS:
             return
         with self._lock:
             batch = self._asked.pop(mid, None)
             if batch is not None:
                 self._receipts[batch] = _text({"error": f"The broker says: {reason}", "retry_after_s": 5})
-            if mid == self._state_mid:
+            if mid == self._state_mid and reason.is_failure:
                 self._state_is_told = False
             self._came.set()
 
@@ -363,7 +364,7 @@ class MqttLink:
 
 def _session() -> Properties:
     properties = Properties(PacketTypes.CONNECT)
-    properties.SessionExpiryInterval = SESSION_S
+    properties.SessionExpiryInterval = 0
     properties.ReceiveMaximum = RECEIVE_MAX
     return properties
 
