@@ -18,7 +18,17 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Scope
 
 from hansa import trust
 from hansa.apps.devices.broker import registrar_of
-from hansa.apps.web import console, front, gate_screen, kit_routes, proofs, risk_pages, wallet, wallet_phones
+from hansa.apps.web import (
+    console,
+    device_pages,
+    front,
+    gate_screen,
+    kit_routes,
+    proofs,
+    risk_pages,
+    wallet,
+    wallet_phones,
+)
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
@@ -113,6 +123,7 @@ def _everything() -> Router:
         *console.ROUTES,
         *proofs.ROUTES,
         *risk_pages.ROUTES,
+        *device_pages.ROUTES,
         *kit_routes.ROUTES,
     ]
     return Router(path="/", route_handlers=handlers)
