@@ -43,8 +43,10 @@ from hansa.rides.actions import (
     record_refusals,
     record_refused_codes,
     record_taps,
+    retry_taps,
     set_opening_spend,
 )
+from hansa.rides.chains import GAP_FILLS, ChainCounts, check_chains
 from hansa.rides.gtfs_fares import tariff_from_fares_v1
 from hansa.rides.model import (
     TAPS_MAX,
@@ -107,10 +109,12 @@ from hansa.rides.watching import (
 __all__ = [
     "AHEAD_MAX",
     "CHARGES_MAX",
+    "GAP_FILLS",
     "RIDER_CLASSES",
     "TAPS_MAX",
     "Action",
     "BadTokenPolicy",
+    "ChainCounts",
     "ChargeRecord",
     "CityFares",
     "CityFlow",
@@ -159,6 +163,7 @@ __all__ = [
     "WatchedBreak",
     "WatchedRefusal",
     "WatchedTap",
+    "check_chains",
     "end_phone",
     "end_tokens",
     "fares_by_city",
@@ -185,6 +190,7 @@ __all__ = [
     "record_refused_codes",
     "record_taps",
     "register_tokens",
+    "retry_taps",
     "set_opening_spend",
     "tariff_folder",
     "tariff_from_fares_v1",

@@ -15,6 +15,7 @@ from hansa.kernel import (
     service_day_bounds,
 )
 from hansa.rides import store, tokens_store
+from hansa.rides.chains import note_two_taps
 from hansa.rides.model import (
     REFUSED_CODES_MAX,
     TAPS_MAX,
@@ -41,6 +42,7 @@ from hansa.rides.model import (
 )
 from hansa.rides.rating import Tariffs, digest_of
 from hansa.rides.store import DayKey, KnownTap, TariffVersion
+from hansa.rides.waiting import end_waiting, keep_waiting, take_waiting
 from hansa.store import Context, Tx
 
 AHEAD_MAX = timedelta(minutes=5)
@@ -130,25 +132,67 @@ def record_taps(
     """Keep taps exactly once. Sending a batch again is harmless: all its taps are duplicates then.
 
     gate_id: the one gate that speaks; None when someone hands in for many. operator_id: whose gates these must be.
-    A refused tap does not hold up the others. Errors: TapBatchTooLarge, with nothing kept.
+    A refused tap does not hold up the others. One whose token nobody has told of is refused too, but is kept aside
+    and taken in by ``retry_taps`` once an issuer has. Errors: TapBatchTooLarge, with nothing kept.
     """
     if len(taps) > TAPS_MAX:
         raise TapBatchTooLarge(f"{len(taps):,} taps in one batch; send at most {TAPS_MAX:,} at a time.")
     if not taps:
         return TapReceipt(0, 0, ())
-    now = ctx.clock.now()
     with ctx.tx() as tx:
         gates = trust.find_gates(tx, {tap.gate_id for tap in taps})
         if gate_id is not None:
             gates = {one: gate for one, gate in gates.items() if one == gate_id}
         if operator_id is not None:
             gates = {one: gate for one, gate in gates.items() if gate.operator_id == operator_id}
-        tokens = tokens_store.find_tokens(tx, [tap.cti for tap in taps])
-        stops = stops_to_name(tx, [(tap.gate_id, tap.stop_id) for tap in taps], gates)
-        good, refused, repeats = _sort_out(ctx, taps, gates, tokens, stops, now)
-        recorded, duplicates, conflicts = _keep(tx, good, now)
-        refused += conflicts
-        return TapReceipt(recorded, duplicates + repeats, tuple(sorted(refused, key=lambda one: one.index)))
+        return _record(tx, ctx, taps, gates)
+
+
+def retry_taps(ctx: Context, limit: int = TAPS_MAX) -> int:
+    """Take in taps that waited for their token and need not any more; gives how many were looked at.
+
+    One that may not be taken in now stays aside with the reason. Safe to run again, to kill, and beside itself.
+    """
+    with ctx.tx() as tx:
+        waited = take_waiting(tx, min(limit, TAPS_MAX))
+        if not waited:
+            return 0
+        gates = trust.find_gates(tx, {one.gate_id for one in waited})
+        receipt = _record(tx, ctx, [one.tap for one in waited], gates)
+        refused = {one.index: one.code for one in receipt.refused}
+        end_waiting(
+            tx,
+            [one for index, one in enumerate(waited) if index not in refused],
+            [(waited[index], code) for index, code in refused.items()],
+        )
+    return len(waited)
+
+
+def _record(tx: Tx, ctx: Context, taps: Sequence[TapLike], gates: dict[str, trust.GateRecord]) -> TapReceipt:
+    """Keep the taps of these gates; those of any other are refused."""
+    now = ctx.clock.now()
+    tokens = tokens_store.find_tokens(tx, [tap.cti for tap in taps])
+    stops = stops_to_name(tx, [(tap.gate_id, tap.stop_id) for tap in taps], gates)
+    good, refused, repeats = _sort_out(ctx, taps, gates, tokens, stops, now)
+    recorded, duplicates, conflicts = _keep(tx, good, now)
+    refused += conflicts
+    aside = {
+        code: [
+            (taps[one.index], gates[taps[one.index].gate_id].operator_id)
+            for one in refused
+            if one.code == code
+        ]
+        for code in ("rides.unknown_token", "rides.tap_conflict")
+    }
+    keep_waiting(tx, aside["rides.unknown_token"], now)
+    note_two_taps(
+        tx, [(tap, operator) for tap, operator in aside["rides.tap_conflict"] if _is_own_id(tap)], now
+    )
+    return TapReceipt(recorded, duplicates + repeats, tuple(sorted(refused, key=lambda one: one.index)))
+
+
+def _is_own_id(tap: TapLike) -> bool:
+    return tap.tap_id == fact_id(tap.tapped_at, tap.gate_id, tap.sequence)
 
 
 def _sort_out(
@@ -173,9 +217,8 @@ def _sort_out(
             )
             continue
         if token is None:
-            refused.append(
-                RefusedTap(index, "rides.unknown_token", f"No issuer told of token {tap.cti.hex()}.")
-            )
+            detail = f"No issuer told of token {tap.cti.hex()}; the tap is kept aside until one does."
+            refused.append(RefusedTap(index, "rides.unknown_token", detail))
             continue
         fault = _fault_of(tap, gate, token, stops, now)
         if fault is not None:
@@ -230,7 +273,7 @@ def _fault_of(
     if tap.tapped_at - EXPIRED_MAX > token.expires_at:
         detail = f"Token {tap.cti.hex()} ended at {token.expires_at.isoformat()}, before this tap."
         return "rides.token_expired", detail
-    if tap.tap_id != fact_id(tap.tapped_at, tap.gate_id, tap.sequence):
+    if not _is_own_id(tap):
         detail = "tap_id is not the id of this gate's tap with this sequence number and instant."
         return "rides.tap_conflict", detail
     return None
