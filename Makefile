@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check fmt bench torture chromium clean wipe
+.PHONY: help setup demo test quick check fmt bench torture chromium mosquitto clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -17,7 +17,7 @@ setup: .venv/.ready node_modules/.ready ## install what Hansa needs into this fo
 demo: setup ## run the demo league for one business day and show it (ARGS="--riders 2000 --once")
 	@$(BIN)/hansa demo $(ARGS)
 
-test: setup chromium ## run all tests, with coverage (ARGS="tests/ledger -k chain")
+test: setup chromium mosquitto ## run all tests, with coverage (ARGS="tests/ledger -k chain")
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 quick: setup ## run the tests of the developer's loop: all but the slow and the browser's
@@ -48,6 +48,9 @@ wipe: .venv/.ready ## delete the data of the demo league in .hansa, for good
 
 chromium:
 	@sh tools/chromium.sh
+
+mosquitto:
+	@sh tools/mosquitto.sh
 
 .venv/.ready: pyproject.toml uv.lock tools/bootstrap.sh
 	@sh tools/bootstrap.sh
