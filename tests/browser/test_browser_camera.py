@@ -1,13 +1,19 @@
 """The gate's camera: a picture of a living code, held before it as a video, opens the gate."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+import zxingcpp
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from browser.conftest import ARGUMENTS, DESK, Served, find_chromium, shown_code, sign_in
+from hansa.codes import NO_PLACE, REASONS
+from hansa.gate.conformance.bench import Bench
+from hansa.gate.conformance.drafts import text_of
 from web.little_league import WAY_IN
 
 pytestmark = pytest.mark.browser
@@ -56,6 +62,42 @@ def test_a_code_on_the_phones_screen_opens_the_gate_by_camera(
     expect(gate.locator("[data-title]")).to_have_text("Go in")
     with served.ctx.tx() as tx:
         assert tx.execute("select gate_id from rides.taps").fetchall() == [(WAY_IN,)]
+
+
+def untrusted_code() -> str:
+    """A code, well made by a phone whose issuer this league does not know."""
+    return text_of(Bench(3).phone().code(datetime.now(UTC), cell=NO_PLACE))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: "https://example.com/ride?code=1", "malformed"),
+        (lambda: "HR2:NOT YET", "unknown_suite"),
+        (untrusted_code, "untrusted_issuer"),
+    ],
+    ids=["a web address", "another suite", "an issuer nobody knows"],
+)
+def test_a_code_that_is_refused_shows_its_reason_by_camera(
+    served: Served, gate_desk: BrowserContext, film: Path, make: Callable[[], str], reason: str
+) -> None:
+    gate = gate_desk.new_page()
+    gate.goto(f"{served.url}/gate/{WAY_IN}")
+    write_film(film, drawn(make()))
+
+    gate.get_by_role("button", name="Scan with the camera").click()
+
+    expect(gate.locator("[data-result]")).to_have_attribute("data-state", "refused")
+    expect(gate.locator("[data-reason]")).to_have_text(reason)
+    expect(gate.locator("[data-words]")).to_have_text(REASONS[reason])
+    with served.ctx.tx() as tx:
+        assert tx.execute("select count(*) from rides.taps").fetchone() == (0,)
+
+
+def drawn(text: str) -> list[list[bool]]:
+    """The dark modules of a text's picture, with white around them."""
+    picture = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="L").to_image(scale=1)
+    return [[bool(luma < 128) for luma in row] for row in np.array(picture)]
 
 
 def modules(path: str, size: int) -> list[list[bool]]:
