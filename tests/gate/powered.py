@@ -1,6 +1,6 @@
 """A gate in one thread, to be killed at any of its writes: ``python powered.py CONFIG``, codes on standard input.
 
-Each code is judged, then all that is due is exchanged. HANSA_KILL_AT=n has SIGKILL end it before the n-th step: a SQLite
+Each code is judged, then all that is due is exchanged. HANSA_KILL_AT=n: SIGKILL ends it before the n-th step, a SQLite
 statement, a request that is sent, a file that is replaced. Without strace that is as near as one gets.
 """
 

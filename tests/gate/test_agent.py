@@ -1,6 +1,7 @@
 """The agent: opens by what it was told, goes out of order rather than open, and exchanges when somebody answers."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +10,24 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gate.agents import LIST_KEY, NOON, Bench, assert_chained, code, cti, settings, signed_trust_list
+from gate.agents import (
+    LIST_KEY,
+    NOON,
+    Bench,
+    assert_chained,
+    code,
+    config_file,
+    cti,
+    settings,
+    signed_trust_list,
+)
 from hansa.codes import deny_update, sign_deny_update
 from hansa.gate.agent.actuators import ActuatorFailed, Notice
+from hansa.gate.agent.command import go_on
 from hansa.gate.agent.folder import FolderTaken
 from hansa.gate.agent.link import BatchRefused, HandedIn, LinkDown
 from hansa.gate.agent.sources import Source
+from hansa.kernel import InvalidInput
 
 
 @pytest.fixture(autouse=True)
@@ -615,3 +628,43 @@ def test_health_is_json_and_metrics_are_prometheus(bench: Bench) -> None:
     assert 'hansa_gate_trouble{word="offline"} 0\n' in metrics
     names = [line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
+
+
+# -- another device ---------------------------------------------------------------------------------------------
+
+
+def test_a_new_device_goes_on_from_the_last_tap_that_is_known(bench: Bench, tmp_path: Path) -> None:
+    bench.ready()
+    for counter in (1, 2, 3):
+        bench.show("ada", counter)
+    bench.time.pass_by(seconds=1)
+    bench.agent.exchange()
+    bench.agent.close()
+    shutil.rmtree(bench.config.state_folder)
+
+    last = bench.league.taps[3]
+    go_on(tmp_path / "gate.toml", 3, last.chain.hex())
+    bench.agent = bench._make()
+    bench.agent.exchange()
+    assert bench.show("ada", 4) == "ok"
+    bench.time.pass_by(seconds=1)
+    bench.agent.exchange()
+
+    assert_chained([tap for _, tap in sorted(bench.league.taps.items())])
+    assert len(bench.league.taps) == 4
+
+
+@pytest.mark.parametrize(("sequence", "chain"), [(0, "00" * 32), (3, "00" * 31), (3, "x")])
+def test_a_device_goes_on_from_no_nonsense(tmp_path: Path, sequence: int, chain: str) -> None:
+    file = config_file(tmp_path)
+
+    with pytest.raises(InvalidInput):
+        go_on(file, sequence, chain)
+
+    bench = Bench(tmp_path).ready()
+    bench.show("ada", 1)
+    assert bench.agent.health().sequence == 1
+    bench.agent.close()
+    with pytest.raises(InvalidInput, match="goes on from its own taps"):
+        go_on(file, 3, "00" * 32)
+    assert bench._make().health().sequence == 1

@@ -1,4 +1,4 @@
-"""The commands of ``hansa gate``: for who builds gates, and for who runs one. They need no database."""
+"""The commands of ``hansa gate``: for who builds gates, and for who runs them. All but one need no database."""
 
 import json
 import shlex
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from hansa import rides
+from hansa.apps.open import opened
 from hansa.gate import conformance, verifier
 from hansa.gate.agent import command
 from hansa.gate.conformance import Question, Report, Wrong
@@ -47,6 +49,36 @@ def run_gate(
     except HansaError as error:
         err.print(str(error), highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_REFUSED) from None
+
+
+@gate_app.command("go-on")
+def go_on(
+    sequence: Annotated[int, typer.Argument(help="The number of the last tap that the back office has.")],
+    chain: Annotated[str, typer.Argument(help="That tap's link, 64 hex digits.")],
+    config: Annotated[Path, typer.Option("--config", help="The gate's file of settings.")],
+) -> None:
+    """Let a new device take the place of one that is gone, its taps with it: it goes on from the last tap known."""
+    try:
+        command.go_on(config, sequence, chain)
+    except HansaError as error:
+        err.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_REFUSED) from None
+
+
+@gate_app.command("last-tap")
+def last_tap(
+    gate: Annotated[str, typer.Argument(help="The gate's id.")],
+    home: Annotated[
+        Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database.")
+    ] = Path(".hansa"),
+) -> None:
+    """The number and the link of the last tap that the back office has of a gate, for ``go-on``."""
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        found = rides.find_last_tap(tx, gate)
+    if found is None:
+        out.print(f"There is no tap of {gate} yet: it begins at 1 by itself.", highlight=False)
+    else:
+        print(found[0], found[1].hex())
 
 
 @gate_app.command("kit")

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 
 from hansa.codes import CHAIN_START
 from hansa.gate.model import Tap, tap_from_json
-from hansa.kernel import HansaError
+from hansa.kernel import HansaError, InvalidInput, Problem
 
 _SCHEMA = """
 create table if not exists gate (gate_id text primary key) without rowid;
@@ -192,6 +192,22 @@ class FileState:
                 (rider, counter, int(expires_at.timestamp())),
             )
         )
+
+    def go_on_from(self, gate_id: str, sequence: int, chain: bytes) -> None:
+        """Go on from the last tap that the back office has of this gate: the device takes another's place.
+
+        Errors: InvalidInput where taps were made here already; WrongGate, StateFailed. Nothing changed then.
+        """
+        if self.load(gate_id).sequence:
+            problem = Problem("sequence", f"this state has tap {self.sequence}", "Begin with an empty folder")
+            raise InvalidInput("This gate goes on from its own taps.", problems=(problem,))
+        if sequence < 1 or len(chain) != len(CHAIN_START):
+            problem = Problem(
+                "chain", "it is no tap's number and link", "Give a number from 1, and 64 hex digits"
+            )
+            raise InvalidInput("This gate cannot go on from there.", problems=(problem,))
+        self._write(("insert into last_tap values (?, ?, ?)", (gate_id, sequence, chain)))
+        self.sequence = sequence
 
     def forget_offline_rides(self) -> None:
         """Begin to count anew."""

@@ -5,17 +5,20 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
 from hansa import __version__
 from hansa.gate.agent.actuators import Actuator, CommandActuator, LineActuator, PinActuator
-from hansa.gate.agent.agent import Agent
+from hansa.gate.agent.agent import STATE, Agent
 from hansa.gate.agent.camera import CameraSource
 from hansa.gate.agent.config import Config, ConfigRefused, read_config
+from hansa.gate.agent.folder import Folder
 from hansa.gate.agent.health import HealthServer
 from hansa.gate.agent.link import HttpLink, Link
 from hansa.gate.agent.sources import LineSource, ScannerSource, Source
+from hansa.gate.state import FileState
 from hansa.kernel import HansaError
 
 logger = logging.getLogger("hansa.gate")
@@ -31,13 +34,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_parser = commands.add_parser("run", help="run this gate until it is told to stop")
     run_parser.add_argument("--config", type=Path, required=True, help="its file of settings, gate.toml")
     run_parser.add_argument("--verbose", action="store_true", help="say more on standard error")
+    go_on_parser = commands.add_parser("go-on", help="take the place of a gate whose device is gone")
+    go_on_parser.add_argument("--config", type=Path, required=True, help="its file of settings, gate.toml")
+    go_on_parser.add_argument(
+        "sequence", type=int, help="the number of the last tap that the back office has"
+    )
+    go_on_parser.add_argument("chain", help="that tap's link, 64 hex digits")
+    enrol_parser = commands.add_parser(
+        "enrol", help="get this box's certificate and settings, with a one-time code"
+    )
+    enrol_parser.add_argument("league", help="the league's address, such as https://league.example")
+    enrol_parser.add_argument("code", help="the one-time code from the operator")
+    enrol_parser.add_argument(
+        "--folder", type=Path, default=Path(), help="where the box keeps key and settings"
+    )
+    enrol_parser.add_argument("--root", help="the league's root key as you were told it; another is refused")
+    enrol_parser.add_argument("--ca-file", type=Path, help="who signed the league's certificate, PEM")
+    enrol_parser.add_argument("--again", action="store_true", help="enrol a box anew")
+    renew_parser = commands.add_parser(
+        "renew", help="renew the box's certificate when it ends soon; run it daily"
+    )
+    renew_parser.add_argument("--config", type=Path, required=True, help="its file of settings, gate.toml")
     asked = parser.parse_args(arguments)
     try:
-        run(asked.config, verbose=asked.verbose)
+        if asked.command == "run":
+            run(asked.config, verbose=asked.verbose)
+        elif asked.command == "go-on":
+            go_on(asked.config, asked.sequence, asked.chain)
+        else:
+            print(_with_certificate(asked))
     except HansaError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     return 0
+
+
+def _with_certificate(asked: argparse.Namespace) -> str:
+    """Enrol or renew, and what is to be said of it. Errors: EnrolFailed, ConfigRefused."""
+    from hansa.gate.agent import enrol as enrolling  # X.509 is not wanted in a gate's memory
+
+    if asked.command == "renew":
+        ends_at = enrolling.renew(asked.config)
+        return "It is early yet." if ends_at is None else f"Good until {ends_at:%Y-%m-%d}."
+    box = enrolling.enrol(
+        asked.league, asked.code, asked.folder, root=asked.root, ca_file=asked.ca_file, again=asked.again
+    )
+    return f"{box.device_id} speaks for gate {box.gate_id} until {box.ends_at:%Y-%m-%d}. Root: {box.root}"
 
 
 def run(config_file: Path, *, verbose: bool = False) -> None:
@@ -77,6 +119,20 @@ def run(config_file: Path, *, verbose: bool = False) -> None:
     finally:
         health.close()
     logger.info("Gate %s has ended.", config.identity.gate_id)
+
+
+def go_on(config_file: Path, sequence: int, chain: str) -> None:
+    """Let a new device's gate go on from the last tap that the back office has (`hansa gate last-tap`).
+
+    chain: 64 hex digits. Errors: ConfigRefused, FolderTaken, and those of `FileState.go_on_from`; nothing changed then.
+    """
+    config = read_config(config_file)
+    try:
+        link = bytes.fromhex(chain)
+    except ValueError:
+        link = b""
+    with closing(Folder(config.state_folder)) as folder, closing(FileState(folder.file(STATE))) as state:
+        state.go_on_from(config.identity.gate_id, sequence, link)
 
 
 def agent_of(config: Config, actuator: Actuator | None = None) -> Agent:
