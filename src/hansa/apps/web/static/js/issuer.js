@@ -25,11 +25,12 @@ export async function readClock(phone) {
   if (Math.abs(clockAhead - phone.kept.clockAhead) > 250) await phone.change({ clockAhead, lastNow: 0 });
 }
 
-/** How the account and this phone stand, as the server has it: {standing, since, status}. */
+/** How the account and this phone stand, as the server has it; taken: names of phones that are connected. */
 export async function readStanding(phone) {
   const { standing, phones } = await call("GET", "/v1/me/phones");
   const own = phones.find((one) => one.phone_id === phone.kept.phoneId);
-  return { standing: standing.level, since: standing.since, status: own ? own.status : "unknown" };
+  const taken = phones.filter((one) => one.status === "active").map((one) => one.name);
+  return { standing: standing.level, since: standing.since, status: own ? own.status : "unknown", taken };
 }
 
 /** Connect this phone under a name; anew: with a new key, in the place of what it was. */

@@ -65,11 +65,11 @@ export function goodUntilWords(until, now) {
   const day = until - now < 6 * 24 * 60 * MINUTE ? { weekday: "long" } : { weekday: "short", day: "numeric", month: "short" };
   const today = at.toDateString() === new Date(now).toDateString();
   const time = at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  return `Good until ${today ? "today" : at.toLocaleDateString("en-GB", day)} ${time}, without network too`;
+  return `Good until ${today ? "today" : at.toLocaleDateString("en-GB", day)} ${time}`;
 }
 
-/** A default name for this phone, for its rider to change. */
-export function phoneName(rider, agent) {
+/** A default name for this phone, unlike those that are taken, for its rider to change. */
+export function phoneName(rider, agent, taken) {
   const kinds = [
     [/iPhone/, "iPhone"],
     [/iPad/, "iPad"],
@@ -80,5 +80,8 @@ export function phoneName(rider, agent) {
     [/Linux|CrOS/, "computer"],
   ];
   const kind = kinds.find(([pattern]) => pattern.test(agent))?.[1] ?? "phone";
-  return [...`${rider}’s ${kind}`].slice(0, 60).join("");
+  const name = [...`${rider}’s ${kind}`].slice(0, 56).join("");
+  let number = 1;
+  while (taken.includes(number === 1 ? name : `${name} ${number}`)) number += 1;
+  return number === 1 ? name : `${name} ${number}`;
 }

@@ -57,13 +57,15 @@ async function check() {
   try {
     await readClock(phone);
     reach(true);
-    await connectWhereDue();
-    const { standing, since, status } = await readStanding(phone);
+    const { standing, since, status, taken } = await readStanding(phone);
     if (status === "unknown") await phone.change({ phoneId: null });
-    if (!phone.kept.phoneId) await connect(phone, phoneName(area.dataset.rider, navigator.userAgent));
+    const anew = askedToConnectAnew();
+    if (anew || !phone.kept.phoneId) {
+      await connect(phone, phoneName(area.dataset.rider, navigator.userAgent, taken), { anew });
+    }
     const changed = standing !== phone.kept.standing || since !== phone.kept.since || status !== "active";
     if (changed || !phone.tokenNow() || phone.now() >= phone.kept.askAgain) await askForTokens(phone);
-    refusal = standing === "step_up" ? "step_up" : "";
+    refusal = phone.kept.standing === "step_up" ? "step_up" : "";
     refusedWords = "";
   } catch (error) {
     if (error instanceof Refused) await take(error);
@@ -72,14 +74,11 @@ async function check() {
   }
 }
 
-/** The rider has just signed in anew to connect this phone with a new key. */
-async function connectWhereDue() {
+/** Whether the rider has just signed in anew to connect this phone with a new key; said once. */
+function askedToConnectAnew() {
   const asked = Number(localStorage.getItem(ANEW) || 0);
-  if (!asked) return;
   localStorage.removeItem(ANEW);
-  if (Math.abs(Date.now() - asked) < ANEW_WITHIN) {
-    await connect(phone, phoneName(area.dataset.rider, navigator.userAgent), { anew: true });
-  }
+  return Math.abs(Date.now() - asked) < ANEW_WITHIN;
 }
 
 async function take(error) {
@@ -142,6 +141,7 @@ function say(state, words = "") {
   show("phones").hidden = act !== "phones";
   if (!phone) return;
   show("good").textContent = goodUntilWords(phone.goodUntil(), phone.now());
+  show("good-until").hidden = !show("good").textContent;
   show("clock").textContent = clockWords(phone.kept.clockAhead);
   show("clock").hidden = !show("clock").textContent;
   show("place-words").textContent = PLACE_WORDS[place.state];
