@@ -27,11 +27,12 @@ _RIDDEN = ("complete", "boarding")
 
 @dataclass(slots=True)
 class _Chain:
-    """Journeys that are joined into one fare. paid: what they have been priced at so far."""
+    """Journeys that are joined into one fare. paid: what they have been priced at so far. singles: each by itself."""
 
     journeys: list[Journey]
+    legs: "list[Leg]"
     paid: int
-    joins_at: int
+    singles: int
 
 
 @dataclass(slots=True)
@@ -42,7 +43,8 @@ class _Window:
     last_at: datetime
     exit_at: datetime
     stop: str | None
-    lines: set[str | None]
+    lines: list[str | None]
+    product: str
     count: int = 0
     dearest: int = 0
     paid: int = 0
@@ -141,7 +143,7 @@ class Day:
             work = _Working(
                 quote.amount, [*steps, *quote.steps], quote.free_of_tiers, quote.free_of_caps, quote.zones
             )
-            self.chain = _Chain([journey], quote.amount, leg.joins_at) if ridden else None
+            self.chain = _Chain([journey], [leg], quote.amount, quote.amount) if ridden else None
         if not goes_on:
             self.trip_from, self.trip_fees = journey.started_at, set()
         if transfer is not None:
@@ -204,9 +206,15 @@ class Day:
         chain = self.chain
         if chain is None:
             return None
+        last = chain.legs[-1]
         for place, join in enumerate(self.tariff.joins):
-            bit = 1 << place
-            if leg.joins & bit and chain.joins_at & bit and _joins(join, chain.journeys, journey):
+            if not leg.joins >> place & 1:
+                continue
+            if join.before is None:
+                fits = bool(last.joins_at >> place & 1)
+            else:
+                fits = join.before.holds(last.about, places_only=True)
+            if fits and _joins(join, chain.journeys, journey):
                 return place
         return None
 
@@ -215,14 +223,17 @@ class Day:
         chain = self.chain
         assert chain is not None, "a join goes on with a chain"
         join = self.tariff.joins[place]
-        whole = self.pricer.joined(place, [*chain.journeys, journey])
+        whole = self.pricer.joined(
+            place, [*chain.journeys, journey], [one.about for one in (*chain.legs, leg)]
+        )
         quote = whole.quote
-        adds = max(0, quote.amount - chain.paid)
+        chain.singles += leg.quote.amount
+        adds = max(0, min(quote.amount, chain.singles) - chain.paid)
         facts: Facts = {"name": join.name, "rides": len(chain.journeys) + 1, "paid_minor": chain.paid}
         step = self._step("join", adds - quote.amount, facts, join.clause)
         chain.journeys.append(journey)
+        chain.legs.append(leg)
         chain.paid += adds
-        chain.joins_at &= leg.joins_at
         work = _Working(
             adds,
             [*steps, *quote.steps, step],
@@ -271,7 +282,8 @@ class Day:
                 window.count += 0 if joined else 1
                 window.last_at, window.exit_at = journey.started_at, journey.ended_at
                 window.stop = journey.destination
-                window.lines.add(journey.line_id)
+                window.lines.append(journey.line_id)
+                window.product = journey.product
                 window.dearest = max(window.dearest, amount if joined else leg.quote.amount)
                 window.paid += amount
             elif leg.before >> place & 1:
@@ -280,7 +292,8 @@ class Day:
                     journey.started_at,
                     journey.ended_at,
                     journey.destination,
-                    {journey.line_id},
+                    [journey.line_id],
+                    journey.product,
                     dearest=amount,
                     paid=amount,
                 )
@@ -471,7 +484,7 @@ def _joins(join: Join, before: list[Journey], journey: Journey) -> bool:
         and (join.legs_max is None or len(before) < join.legs_max)
         and (join.long_max is None or journey.started_at - first.started_at <= join.long_max)
         and (not join.same_product or journey.product == last.product)
-        and (join.line_again or journey.line_id not in {one.line_id for one in before})
+        and _line_may(join.same_line, journey.line_id, [one.line_id for one in before])
         and (journey.product not in join.once or all(one.product != journey.product for one in before))
         and (
             (not join.at and not join.same_stop) or walk in join.at or (join.same_stop and walk[0] == walk[1])
@@ -479,11 +492,20 @@ def _joins(join: Join, before: list[Journey], journey: Journey) -> bool:
     )
 
 
+def _line_may(rule: str, line_id: str | None, before: list[str | None]) -> bool:
+    """Whether a line may be ridden after these. A ride on no known line is never the same."""
+    if rule == "allowed" or line_id is None:
+        return True
+    return line_id != before[-1] if rule == "not_next" else line_id not in before
+
+
 def _takes(rule: Transfer, window: _Window | None, journey: Journey) -> bool:
     """Whether a ride that the rule speaks of lies in its window."""
     if window is None or (rule.count_max is not None and window.count >= rule.count_max):
         return False
-    if not rule.line_again and journey.line_id in window.lines:
+    if not _line_may(rule.same_line, journey.line_id, window.lines):
+        return False
+    if rule.other_product and journey.product == window.product:
         return False
     if rule.at and (window.stop, journey.origin) not in rule.at:
         return False

@@ -117,6 +117,7 @@ class Pricer:
         hours = [condition.hours for condition in _conditions(tariff) if condition.hours is not None]
         self._timed = bool(tariff.time_bands or hours)
         taps = {band.tap for band in tariff.time_bands} | {one.tap for one in hours}
+        self._by_ride = any(one.any_ride for one in tariff.discounts)
         self._by_exit, self.by_first = "exit" in taps, "first" in taps
         edges = {one.starts for one in (*tariff.time_bands, *hours)} | {
             one.ends for one in (*tariff.time_bands, *hours)
@@ -219,12 +220,16 @@ class Pricer:
             raise Unpriceable(leg)
         return leg
 
-    def joined(self, place: int, journeys: Sequence[Journey]) -> Leg:
-        """Journeys priced as one, by the join rule at this place of the tariff. Errors: Unpriceable."""
+    def joined(self, place: int, journeys: Sequence[Journey], abouts: Sequence[Circumstances]) -> Leg:
+        """Journeys priced as one, by the join rule at this place of the tariff.
+
+        abouts: of each by itself. Errors: Unpriceable.
+        """
         first, last = journeys[0], journeys[-1]
         key = (
             place,
             *((one.origin, one.destination, one.line_id, one.product, one.distance_m) for one in journeys),
+            *((self._whens(one, None) for one in journeys) if self._by_ride else ()),
             first.operator_id,
             first.medium,
             first.rider_class,
@@ -235,7 +240,7 @@ class Pricer:
             if len(self._joined) >= _REMEMBERED:
                 self._joined.clear()
             try:
-                leg = self._join(self.tariff.joins[place], journeys)
+                leg = self._join(self.tariff.joins[place], journeys, abouts)
             except Unpriceable as reason:
                 leg = str(reason)
             self._joined[key] = leg
@@ -243,7 +248,7 @@ class Pricer:
             raise Unpriceable(leg)
         return leg
 
-    def _join(self, join: Join, journeys: Sequence[Journey]) -> Leg:
+    def _join(self, join: Join, journeys: Sequence[Journey], abouts: Sequence[Circumstances]) -> Leg:
         first, last = journeys[0], journeys[-1]
         whole = replace(
             first,
@@ -255,12 +260,12 @@ class Pricer:
         times = self._times(whole, first.started_at)
         if join.fare:
             rule = next(rule for rule in self.tariff.fares if rule.name == join.fare)
-            return self._work_out(_Ride(self, whole, join, journeys), times, rule)
+            return self._work_out(_Ride(self, whole, join, journeys, abouts), times, rule)
         dearest: Leg | None = None
         kinds = {(one.product, one.line_id, one.operator_id): one for one in journeys}
         for product, line_id, operator_id in kinds:
             ride = replace(whole, product=product, line_id=line_id, operator_id=operator_id)
-            leg = self._work_out(_Ride(self, ride, join, journeys), times)
+            leg = self._work_out(_Ride(self, ride, join, journeys, abouts), times)
             if dearest is None or leg.quote.amount > dearest.quote.amount:
                 dearest = leg
         assert dearest is not None, "a join has journeys"
@@ -299,11 +304,15 @@ class Pricer:
         return times
 
     def _band(
-        self, times: Mapping[str, tuple[str, time]], from_zones: frozenset[str], to_zones: frozenset[str]
+        self,
+        product: str,
+        times: Mapping[str, tuple[str, time]],
+        from_zones: frozenset[str],
+        to_zones: frozenset[str],
     ) -> str:
         for band in self.tariff.time_bands:
             at = times.get(band.tap)
-            if at is None or not band.hold(*at):
+            if at is None or not band.hold(*at) or (band.products and product not in band.products):
                 continue
             into = band.unless_into
             if into and from_zones and into.isdisjoint(from_zones) and not into.isdisjoint(to_zones):
@@ -345,7 +354,7 @@ class Pricer:
             about = replace(about, zones=zones)
         apart = quote.free_of_tiers if override is not None else 0
         quote, fees = self._with_fees(quote, about)
-        quote = self._discounted(quote, about, apart)
+        quote = self._discounted(quote, about, apart, ride.abouts)
         return self._leg(quote, about, fees, basis if isinstance(basis, ZoneBasis) else None, named=named)
 
     def _leg(
@@ -390,7 +399,7 @@ class Pricer:
             destination=journey.destination,
             rider_class=self._pays_as(journey.rider_class),
             medium=journey.medium,
-            band=self._band(times, from_zones, to_zones),
+            band=self._band(journey.product, times, from_zones, to_zones),
             from_zones=from_zones,
             to_zones=to_zones,
             zones=touched,
@@ -537,11 +546,14 @@ class Pricer:
             )
         return quote, tuple(fees)
 
-    def _discounted(self, quote: Quote, about: Circumstances, apart: int) -> Quote:
-        """apart: the part of the quote that stands outside discounts."""
+    def _discounted(
+        self, quote: Quote, about: Circumstances, apart: int, joined: Sequence[Circumstances]
+    ) -> Quote:
+        """apart: the part of the quote that stands outside discounts. joined: the rides of a joined one."""
         whole, taken = quote.amount - apart, False
         for discount in self.tariff.discounts:
-            if (taken and not discount.adds) or not discount.condition.holds(about):
+            rides = joined if joined and discount.any_ride else (about,)
+            if (taken and not discount.adds) or not any(discount.condition.holds(one) for one in rides):
                 continue
             base = quote.amount - apart
             if discount.less is not None:
@@ -609,7 +621,7 @@ class Pricer:
         about = self._about(journey, self._times(journey, None))
         try:
             if rule.price is not None:
-                about = replace(about, band=self._band(about.times, frozenset(), frozenset()))
+                about = replace(about, band=self._band(about.product, about.times, frozenset(), frozenset()))
                 amount, steps = self._for_class(
                     rule.price, about, "incomplete", facts, rule.clause, named=False
                 )
@@ -853,9 +865,15 @@ class _Ride:
     """A ride as a basis sees it."""
 
     def __init__(
-        self, pricer: Pricer, journey: Journey, join: Join | None = None, joined: Sequence[Journey] = ()
+        self,
+        pricer: Pricer,
+        journey: Journey,
+        join: Join | None = None,
+        joined: Sequence[Journey] = (),
+        abouts: Sequence[Circumstances] = (),
     ) -> None:
-        self.pricer, self.journey, self.join, self.joined = pricer, journey, join, joined
+        self.pricer, self.journey = pricer, journey
+        self.join, self.joined, self.abouts = join, joined, abouts
         self.origin, self.destination = journey.origin, journey.destination
         self.line_id = journey.line_id
         self.named = False
@@ -876,7 +894,7 @@ class _Ride:
         return self.origin, self.destination
 
     def distance_m(self, measure: str) -> int:
-        if self.join is not None and self.join.by == "distances":
+        if self.join is not None and (self.join.by == "distances" or measure == "given"):
             return sum(self.pricer.measured_m(measure, one) for one in self.joined)
         return self.pricer.measured_m(measure, self.journey)
 

@@ -15,6 +15,7 @@ class TimeBand:
     days: ``mon`` to ``sun``; a holiday is none of them but ``holiday``. unless_into: a journey that begins outside
         these zones and ends in one of them is not in this band. tap: whose time counts: ``entry``, ``exit``, or the
         ``first`` of a trip of joined rides and transfers.
+        products: the band is of these only; empty is of all.
     """
 
     name: str
@@ -23,6 +24,7 @@ class TimeBand:
     ends: time
     unless_into: frozenset[str] = frozenset()
     tap: str = "entry"
+    products: frozenset[str] = frozenset()
 
     def hold(self, day_type: str, clock: time) -> bool:
         """Whether a tap at this time is in the band."""
@@ -38,7 +40,8 @@ def read_bands(top: Table) -> tuple[tuple[TimeBand, ...], str]:
         if starts >= ends:
             item.wrong("to", "is not after from", "Split a band at midnight into two")
         tap = item.choice("tap", TAPS, required=False, default="entry")
-        bands.append(TimeBand(name, days, starts, ends, frozenset(item.words("unless_into")), tap))
+        into, products = frozenset(item.words("unless_into")), frozenset(item.words("products"))
+        bands.append(TimeBand(name, days, starts, ends, into, tap, products))
         item.done()
     default = top.word("default_band", required=bool(bands))
     top.reading.bands = frozenset({band.name for band in bands} | ({default} if default else set()))

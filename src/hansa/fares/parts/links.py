@@ -14,13 +14,17 @@ _MINUTES_MAX = 24 * 60
 class Join:
     """Rides that are priced as one; each is charged what it adds.
 
-    condition: the ride that is added. within: after the exit before it. at: pairs of stops (out, in) between which one
-        may walk; empty is anywhere, unless ``same_stop``: then one goes on where one got off. legs_max: rides in all.
-    long_max: from the first tap to the tap that joins. same_product: all of one product. line_again: whether a line may
-    be ridden twice. once: products that may be entered only once (one entry to the rail network).
+    condition: the ride that is added. before: the ride just before it; None is
+    any that ``condition`` speaks of, hours left aside. within: after the exit before it.
+    at: pairs of stops (out, in) between which one may walk; empty is anywhere, unless ``same_stop``: then one goes on
+        where one got off.
+    legs_max: rides in all. long_max: from the first tap to the tap that joins. same_product: all of one product.
+    same_line: ``allowed``, ``not_next`` to the ride before, or ``never`` twice in all.
+    once: products that may be entered only once (one entry to the rail network).
     by: ``ends``: as if ridden from the first stop to the last; ``zones``: also through where one changed;
-    ``distances``: by the sum of metres.
-    fare: the rule that prices it; otherwise the dearest of the rules that price its rides.
+        ``distances``: by the sum of metres.
+    fare: the rule that prices it; otherwise the dearest of the rules that price its rides. Joined rides never cost more
+        than each by itself.
     """
 
     name: str
@@ -31,7 +35,8 @@ class Join:
     legs_max: int | None = None
     long_max: timedelta | None = None
     same_product: bool = False
-    line_again: bool = True
+    before: Condition | None = None
+    same_line: str = "allowed"
     once: frozenset[str] = frozenset()
     by: str = "ends"
     fare: str = ""
@@ -45,7 +50,8 @@ class Transfer:
     before, after: the ride that opens the window, and the ride that is cheaper. window_from: ``first_tap`` of the ride
     that was paid, or ``last_tap`` or ``exit`` of the ride just before. percent: what a transfer still pays of its fare.
     less: an amount off instead, by class. difference: only what it costs more than the dearest before it.
-    chain_max: the most that the chain costs in all. count_max: how many transfers one paid ride gives; None is any.
+    chain_max: the most that the chain costs in all. same_line: as of ``Join``. other_product: not of the product just
+    before. count_max: how many transfers one paid ride gives; None is any.
     """
 
     window: timedelta
@@ -54,7 +60,8 @@ class Transfer:
     before: Condition = field(default_factory=Condition)
     after: Condition = field(default_factory=Condition)
     window_from: str = "first_tap"
-    line_again: bool = True
+    same_line: str = "allowed"
+    other_product: bool = False
     less: Price | None = None
     difference: bool = False
     chain_max: Price | None = None
@@ -76,7 +83,8 @@ def read_join(item: Table) -> Join:
         if "max_minutes" in item
         else None,
         same_product=item.flag("same_product", default=False),
-        line_again=item.flag("line_again", default=True),
+        before=_side(item, "before") if "before" in item else None,
+        same_line=_same_line(item),
         once=frozenset(item.words("once")),
         by=item.choice("priced_by", ("ends", "zones", "distances"), required=False, default="ends"),
         fare=item.text("fare", required=False),
@@ -98,7 +106,8 @@ def read_transfer(item: Table) -> Transfer:
         before=_side(item, "before"),
         after=_side(item, "after"),
         window_from=item.choice("window_from", ("first_tap", "last_tap", "exit")),
-        line_again=item.flag("line_again", default=True),
+        same_line=_same_line(item),
+        other_product=item.flag("other_product", default=False),
         less=item.price("less", adult_only=True) if "less" in item else None,
         difference=item.flag("difference", default=False),
         chain_max=item.price("chain_max", adult_only=True) if "chain_max" in item else None,
@@ -124,6 +133,10 @@ def read_plain_transfers(table: Table) -> Transfer | None:
     both = Condition(products=frozenset(table.words("products")))
     table.done()
     return Transfer(window, percent, count_max, both, both, clause=table.clause)
+
+
+def _same_line(item: Table) -> str:
+    return item.choice("same_line", ("allowed", "not_next", "never"), required=False, default="allowed")
 
 
 def _side(item: Table, key: str) -> Condition:

@@ -12,7 +12,7 @@ class Discount:
     """A share or an amount off for some rides. Of those that hold, the first counts, and all that add to it.
 
     percent: what is still paid. less: an amount off instead, at most all. adds: it counts beside others. of_whole: the
-    share is of the fare before any discount.
+    share is of the fare before any discount. any_ride: among joined rides it holds when it holds for one of them.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Discount:
     less: Price | None = None
     adds: bool = False
     of_whole: bool = False
+    any_ride: bool = False
     clause: str = ""
 
 
@@ -38,6 +39,7 @@ def read_discount(item: Table) -> Discount:
         less=item.price("less", adult_only=True) if "less" in item else None,
         adds=item.flag("adds", default=False),
         of_whole=item.flag("of_whole", default=False),
+        any_ride=item.flag("any_ride", default=False),
         clause=item.clause,
     )
     item.done()
