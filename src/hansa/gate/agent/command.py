@@ -69,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def run_as_program() -> None:
+    """The entry of ``hansa-gate``."""
+    sys.exit(main())
+
+
 def _with_certificate(asked: argparse.Namespace) -> str:
     """Enrol or renew, and what is to be said of it. Errors: EnrolFailed, ConfigRefused."""
     from hansa.gate.agent import enrol as enrolling  # X.509 is not wanted in a gate's memory
@@ -176,4 +181,4 @@ def actuator_of(config: Config) -> Actuator:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_program()
