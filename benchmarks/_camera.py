@@ -11,12 +11,6 @@ Grey = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 
-def read(frame: Grey) -> str | None:
-    """The text of the QR code in this picture, if it can be read."""
-    seen = zxingcpp.read_barcode(frame, formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode]))
-    return None if seen is None else seen.text
-
-
 def modules(text: str) -> Grey:
     """The code's modules with four of white around them, a byte each: 0 dark, 255 light."""
     drawn = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="L")
