@@ -1,6 +1,8 @@
 """Devices at a real broker: they come and go, hand in, are told and are cut off."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,9 +18,11 @@ from hansa.apps.devices.broker import registrar_of
 from hansa.apps.devices.simulate import make_boxes, run
 from hansa.codes import read_deny_update, read_settings
 from hansa.gate import Tap
+from hansa.gate.agent.enrol import enrol
 from hansa.gate.agent.link import BatchRefused, HandedIn, HttpLink, LinkDown
 from hansa.gate.agent.topics import DENY_LIST, TRUST_LIST, down, station_topic, up
 from hansa.kernel import InvalidInput
+from web.little_league import Phone
 
 NAMES = ("Gao Lan", "Qian Qing", "Emily Tremblay")
 
@@ -370,3 +374,41 @@ def test_made_up_boxes_connect_drift_and_flap_and_are_seen(town: Town) -> None:
         living.join()
     with pytest.raises(InvalidInput):
         make_boxes(town.ctx, registrar, lists, town.home / "simulated", 4, seed=5)
+
+
+def test_hansa_gate_run_hands_in_by_the_broker_and_is_seen_in_the_console(town: Town) -> None:
+    desk = town.desk()
+    folder = town.home / "gate"
+    box = enrol(town.url, town.invite("xianghu-in"), folder)
+    with box.config.open("a", encoding="utf-8") as config:
+        config.write("\n[health]\nport = 0\n")
+    phone = Phone(town.ctx, town.league, "Gao Lan")
+    command = [sys.executable, "-c", "from hansa.apps.command import main; main()"]
+    command += ["gate", "run", "--config", str(box.config)]
+    log = (town.home / "gate.log").open("ab")
+    gate = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+    town.processes.append(gate)
+    assert gate.stdin is not None
+
+    try:
+        state = wait_for(
+            lambda: (one := town.state("xianghu-in")).connected and one.trust_list and one, "seen"
+        )
+        assert state.deny_list is not None
+        gate.stdin.write(phone.show().encode() + b"\n")
+        gate.stdin.flush()
+        wait_for(town.kept, "the tap is in the books")
+        with town.ctx.tx() as tx:
+            trust.set_device_settings(
+                tx, "xianghu-in", {"language": "zh-Hans"}, at=town.ctx.clock.now(), made_by="test"
+            )
+        gate.terminate()
+        assert gate.wait(WAIT_S) == 0
+    finally:
+        gate.stdin.close()
+        log.close()
+
+    assert desk.taps == 1
+    assert town.kept() == [(box.gate_id, 1)]
+    wait_for(lambda: not town.state("xianghu-in").connected, "it said goodbye")
+    assert (town.state("xianghu-in").pending, town.state("xianghu-in").sequence) == (0, 1)
