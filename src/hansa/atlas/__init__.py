@@ -1,12 +1,14 @@
 """Atlas: the places of the league.
 
 In flow a city's network, from a folder in Hansa's own format (city.toml, stops.csv, lines.csv) or from a GTFS feed,
-read whole and checked to the last field before anything of it is kept. Out flow cities, stops, lines, the shortest
-metres between any two stops, and a drawing of the network. Read often, changed seldom, version by version.
+read whole and checked to the last field before anything of it is kept, with a report of what is wrong. Out flow cities,
+stops, lines, the shortest metres between any two stops, a drawing of the network, and the fares of a feed as values.
+Read often, changed seldom, version by version, each from a day on.
 """
 
 from hansa.atlas.actions import (
     get_city,
+    get_fares_v2,
     get_network,
     import_city,
     import_city_folder,
@@ -14,6 +16,7 @@ from hansa.atlas.actions import (
     list_cities,
     list_lines,
     list_stops,
+    list_versions,
 )
 from hansa.atlas.cityfile import cities_home, city_folder, read_city, read_city_facts
 from hansa.atlas.diagram import Picture, PictureLine, PictureStop, picture
@@ -34,6 +37,7 @@ from hansa.atlas.model import (
     Call,
     City,
     CityFile,
+    CityVersion,
     FareAttribute,
     FareRule,
     FaresV1,
@@ -56,6 +60,7 @@ __all__ = [
     "Call",
     "City",
     "CityFile",
+    "CityVersion",
     "FareAttribute",
     "FareMedium",
     "FareRule",
@@ -90,6 +95,7 @@ __all__ = [
     "cities_home",
     "city_folder",
     "get_city",
+    "get_fares_v2",
     "get_network",
     "great_circle_m",
     "gtfs_zip",
@@ -99,6 +105,7 @@ __all__ = [
     "list_cities",
     "list_lines",
     "list_stops",
+    "list_versions",
     "network_of",
     "picture",
     "read_city",

@@ -1,12 +1,16 @@
 """What can be done in the atlas: import a city, read one back."""
 
+import hashlib
 from collections import OrderedDict
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from hansa.atlas import store
 from hansa.atlas.cityfile import read_city
+from hansa.atlas.faresv2 import FaresV2, pack_fares, unpack_fares
 from hansa.atlas.gtfs import read_gtfs
-from hansa.atlas.model import City, CityFile, ImportReport, Line, Network, Stop, UnknownCity
+from hansa.atlas.model import City, CityFile, CityVersion, ImportReport, Line, Network, Stop, UnknownCity
 from hansa.store import Context, Tx
 
 NETWORKS_KEPT_MAX = 64
@@ -14,18 +18,28 @@ NETWORKS_KEPT_MAX = 64
 _networks: OrderedDict[tuple[str, int, bytes], Network] = OrderedDict()
 
 
-def import_city(tx: Tx, file: CityFile) -> ImportReport:
-    """Make this the city's network. The same content again changes nothing; earlier versions stay readable.
+def import_city(
+    tx: Tx, file: CityFile, *, valid_from: date | None = None, fares: FaresV2 | None = None
+) -> ImportReport:
+    """Make this the city's network from a day on; earlier versions stay readable, and the same again changes nothing.
 
-    file: from ``read_city`` or ``read_gtfs``, which have checked it whole.
+    file: from ``read_city`` or ``read_gtfs``, which have checked it whole. fares: the Fares v2 that came with it.
+    valid_from: the first service day it holds; None puts it in the place of what holds today, from the same day.
     """
-    digest = file.digest()
-    current = store.lock_city(tx, file.city.city_id)
-    changed = current.digest != digest
-    version = current.version + changed
-    if changed:
-        store.add_version(tx, file, version=version, digest=digest)
-    return ImportReport(file.city.city_id, file.city.name, version, changed, len(file.stops), len(file.lines))
+    city_id = file.city.city_id
+    packed = pack_fares(fares) if fares else None
+    digest = file.digest() if packed is None else hashlib.sha256(file.digest() + packed).digest()
+    highest = store.lock_city(tx, city_id)
+    current = store.find_current(tx, city_id, valid_from)
+    begins = valid_from or (current.valid_from if current else date.min)
+    version, changed = highest + 1, True
+    if current is not None and current.digest == digest and current.valid_from == begins:
+        version, begins, changed = current.version, current.valid_from, False
+    else:
+        store.add_version(tx, file, version=version, digest=digest, valid_from=begins, fares=packed)
+    return ImportReport(
+        city_id, file.city.name, version, changed, len(file.stops), len(file.lines), valid_from=begins
+    )
 
 
 def import_city_folder(ctx: Context, folder: Path) -> ImportReport:
@@ -38,24 +52,19 @@ def import_city_folder(ctx: Context, folder: Path) -> ImportReport:
         return import_city(tx, file)
 
 
-def import_gtfs(ctx: Context, source: Path | bytes, *, city: City, operator_id: str) -> ImportReport:
-    """Read a GTFS feed and make it the city's network. Its fares are for the rides room: ``read_gtfs`` gives them.
+def import_gtfs(
+    ctx: Context, source: Path | bytes, *, city: City, operator_id: str, valid_from: date | None = None
+) -> ImportReport:
+    """Read a GTFS feed and make it the city's network from a day on, with its Fares v2.
 
+    Its Fares v1 are for the rides room, which makes a tariff of them: ``read_gtfs`` gives them.
+    valid_from: as for ``import_city``.
     Errors: InvalidInput naming every problem; then nothing was imported.
     """
     feed = read_gtfs(source, city=city, operator_id=operator_id)
     with ctx.tx() as tx:
-        report = import_city(tx, feed.city_file)
-    return ImportReport(
-        report.city_id,
-        report.name,
-        report.version,
-        report.changed,
-        report.stops,
-        report.lines,
-        trips=feed.trips,
-        fares=len(feed.fares_v1.attributes),
-    )
+        report = import_city(tx, feed.city_file, valid_from=valid_from, fares=feed.fares_v2)
+    return replace(report, trips=feed.trips, fares=len(feed.fares_v1.attributes))
 
 
 def list_cities(tx: Tx) -> list[City]:
@@ -81,14 +90,28 @@ def list_lines(tx: Tx, city_id: str) -> list[Line]:
     return store.lines(tx, city_id, _current(tx, city_id).version)
 
 
-def get_network(tx: Tx, city_id: str, *, version: int | None = None) -> Network:
-    """A city's network as it is now, or as it was at an earlier version; kept in memory, since it never changes.
+def list_versions(tx: Tx, city_id: str) -> list[CityVersion]:
+    """All versions of a city in the order of their import; none where it has none."""
+    return store.versions(tx, city_id)
+
+
+def get_fares_v2(
+    tx: Tx, city_id: str, *, version: int | None = None, day: date | None = None
+) -> FaresV2 | None:
+    """A city's Fares v2 as they hold today, on another service day, or at a version; None where its feed has none.
 
     Errors: UnknownCity.
     """
-    current = _current(tx, city_id) if version is None else store.find_version(tx, city_id, version)
-    if current is None:
-        raise UnknownCity(f"{city_id!r} has no version {version}.")
+    packed = store.find_fares(tx, city_id, _current(tx, city_id, version=version, day=day).version)
+    return unpack_fares(packed) if packed is not None else None
+
+
+def get_network(tx: Tx, city_id: str, *, version: int | None = None, day: date | None = None) -> Network:
+    """A city's network as it holds today, on another service day, or at a version.
+
+    It is kept in memory, since it never changes. Errors: UnknownCity.
+    """
+    current = _current(tx, city_id, version=version, day=day)
     key = (city_id, current.version, current.digest)
     network = _networks.get(key)
     if network is None:
@@ -105,8 +128,13 @@ def get_network(tx: Tx, city_id: str, *, version: int | None = None) -> Network:
     return network
 
 
-def _current(tx: Tx, city_id: str) -> store.Current:
-    current = store.find_current(tx, city_id)
+def _current(tx: Tx, city_id: str, *, version: int | None = None, day: date | None = None) -> store.Current:
+    if version is not None:
+        current, what = store.find_version(tx, city_id, version), f"{city_id!r} has no version {version}."
+    else:
+        current, what = store.find_current(tx, city_id, day), f"The league has no city {city_id!r}."
+        if day is not None:
+            what = f"{city_id!r} has no network on {day}."
     if current is None:
-        raise UnknownCity(f"The league has no city {city_id!r}.")
+        raise UnknownCity(what)
     return current

@@ -4,7 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import date, datetime, time
 from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from types import MappingProxyType
@@ -336,8 +336,25 @@ class GtfsFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class CityVersion:
+    """A version of a city. valid_from: the service day from which it holds; date.min is for ever.
+
+    Of the versions that have begun, the one with the latest day holds; of two with the same day the later import.
+    """
+
+    version: int
+    valid_from: date
+    imported_at: datetime
+    digest: bytes
+    has_fares_v2: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did. changed: False when the city already had exactly this content."""
+    """What an import did. changed: False when exactly this already held from the same day.
+
+    valid_from: the service day from which the version holds; date.min is for ever.
+    """
 
     city_id: str
     name: str
@@ -347,6 +364,7 @@ class ImportReport:
     lines: int
     trips: int = 0
     fares: int = 0
+    valid_from: date = date.min
 
 
 def great_circle_m(a: tuple[float, float], b: tuple[float, float]) -> int:

@@ -1,28 +1,25 @@
 """The SQL of atlas."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple, cast
 
 from psycopg.rows import class_row
 
-from hansa.atlas.model import Call, City, CityFile, Line, Mode, Operator, Stop
+from hansa.atlas.model import Call, City, CityFile, CityVersion, Line, Mode, Operator, Stop
 from hansa.store import Tx
 
 MAKE_PLACE = "insert into atlas.cities (city_id) values (%s) on conflict (city_id) do nothing"
 
-LOCK_CITY = """
-select c.version, v.digest
-from atlas.cities c
-left join atlas.versions v using (city_id, version)
-where c.city_id = %s
-for no key update of c
-"""
+LOCK_CITY = "select version from atlas.cities where city_id = %s for no key update"
 
 ADD_VERSION = """
 insert into atlas.versions
-    (city_id, version, digest, name, local_name, country, tz, currency, day_starts, character)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    (city_id, version, valid_from, digest, name, local_name, country, tz, currency, day_starts, character)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+ADD_FARES = "insert into atlas.fares_v2 (city_id, version, fares) values (%s, %s, %s)"
 
 ADD_OPERATORS = """
 insert into atlas.operators (city_id, version, operator_id, name, local_name)
@@ -46,24 +43,34 @@ insert into atlas.calls (city_id, version, line_id, place, stop_id, distance_m)
 select %s, %s, * from unnest(%s::text[], %s::int[], %s::text[], %s::int[])
 """
 
-TURN_TO = "update atlas.cities set version = %s where city_id = %s"
+COUNT_VERSION = "update atlas.cities set version = %s where city_id = %s"
 
 CITIES = """
-select city_id, name, local_name, country, tz, currency, day_starts, character
-from atlas.cities
-join atlas.versions using (city_id, version)
-where %(city_id)s::text is null or city_id = %(city_id)s
-order by city_id
+select distinct on (city_id) city_id, name, local_name, country, tz, currency, day_starts, character
+from atlas.versions
+where (%(city_id)s::text is null or city_id = %(city_id)s) and valid_from <= (now() at time zone tz)::date
+order by city_id, valid_from desc, version desc
 """
 
-CURRENT = """
-select version, digest
-from atlas.cities
-join atlas.versions using (city_id, version)
-where city_id = %s
+IN_FORCE = """
+select version, digest, valid_from
+from atlas.versions
+where city_id = %(city_id)s and valid_from <= coalesce(%(day)s::date, (now() at time zone tz)::date)
+order by valid_from desc, version desc
+limit 1
 """
 
-VERSION = "select version, digest from atlas.versions where city_id = %s and version = %s"
+VERSION = "select version, digest, valid_from from atlas.versions where city_id = %s and version = %s"
+
+VERSIONS = """
+select v.version, v.valid_from, v.imported_at, v.digest, f.city_id is not null as has_fares_v2
+from atlas.versions v
+left join atlas.fares_v2 f using (city_id, version)
+where v.city_id = %s
+order by v.version
+"""
+
+FARES = "select fares from atlas.fares_v2 where city_id = %s and version = %s"
 
 CITY_AT = """
 select city_id, name, local_name, country, tz, currency, day_starts, character
@@ -95,27 +102,31 @@ order by l.place
 
 
 class Current(NamedTuple):
-    """Which version of a city holds now, and its content's digest."""
+    """A version of a city that holds on some day, with its content's digest."""
 
     version: int
     digest: bytes
+    valid_from: date
 
 
-def lock_city(tx: Tx, city_id: str) -> Current:
-    """The city's current version, 0 when it has none, held against other imports until the transaction ends."""
+def lock_city(tx: Tx, city_id: str) -> int:
+    """The city's highest version, 0 when it has none, held against other imports until the transaction ends."""
     tx.execute(MAKE_PLACE, (city_id,))
     row = tx.execute(LOCK_CITY, (city_id,)).fetchone()
     assert row is not None, "the row was made just before"
-    return Current(row[0], bytes(row[1] or b""))
+    return row[0]
 
 
-def add_version(tx: Tx, file: CityFile, *, version: int, digest: bytes) -> None:
-    """Write a city at a version and turn to it. The caller holds the city's lock."""
+def add_version(
+    tx: Tx, file: CityFile, *, version: int, digest: bytes, valid_from: date, fares: bytes | None = None
+) -> None:
+    """Write a city at a version, in force from a day. fares: its packed Fares v2. The caller holds the city's lock."""
     city, key = file.city, (file.city.city_id, version)
     tx.execute(
         ADD_VERSION,
         (
             *key,
+            valid_from,
             digest,
             city.name,
             city.local_name,
@@ -126,6 +137,8 @@ def add_version(tx: Tx, file: CityFile, *, version: int, digest: bytes) -> None:
             city.character,
         ),
     )
+    if fares is not None:
+        tx.execute(ADD_FARES, (*key, fares))
     tx.execute(ADD_OPERATORS, (*key, *_columns(file.operators, 3)))
     stops = [(s.stop_id, s.name, s.local_name, s.lat, s.lon, s.zone, s.code) for s in file.stops]
     tx.execute(ADD_STOPS, (*key, *_columns(stops, 7)))
@@ -140,23 +153,36 @@ def add_version(tx: Tx, file: CityFile, *, version: int, digest: bytes) -> None:
         for place, call in enumerate(line.stops)
     ]
     tx.execute(ADD_CALLS, (*key, *_columns(calls, 4)))
-    tx.execute(TURN_TO, (version, city.city_id))
+    tx.execute(COUNT_VERSION, (version, city.city_id))
 
 
 def cities(tx: Tx, city_id: str | None = None) -> list[City]:
-    """All cities, or the one of this id if there is one."""
+    """All cities as they are today, or the one of this id if there is one."""
     with tx.cursor(row_factory=class_row(City)) as cursor:
         return cursor.execute(CITIES, {"city_id": city_id}).fetchall()
 
 
-def find_current(tx: Tx, city_id: str) -> Current | None:
-    row = tx.execute(CURRENT, (city_id,)).fetchone()
-    return Current(row[0], bytes(row[1])) if row else None
+def find_current(tx: Tx, city_id: str, day: date | None = None) -> Current | None:
+    """The version in force on a day of the city, or today."""
+    row = tx.execute(IN_FORCE, {"city_id": city_id, "day": day}).fetchone()
+    return Current(row[0], bytes(row[1]), row[2]) if row else None
 
 
 def find_version(tx: Tx, city_id: str, version: int) -> Current | None:
     row = tx.execute(VERSION, (city_id, version)).fetchone()
-    return Current(row[0], bytes(row[1])) if row else None
+    return Current(row[0], bytes(row[1]), row[2]) if row else None
+
+
+def versions(tx: Tx, city_id: str) -> list[CityVersion]:
+    """All versions of a city in the order of their import."""
+    with tx.cursor(row_factory=class_row(CityVersion)) as cursor:
+        return cursor.execute(VERSIONS, (city_id,)).fetchall()
+
+
+def find_fares(tx: Tx, city_id: str, version: int) -> bytes | None:
+    """The packed Fares v2 of a version, where it has any."""
+    row = tx.execute(FARES, (city_id, version)).fetchone()
+    return bytes(row[0]) if row else None
 
 
 def city_at(tx: Tx, city_id: str, version: int) -> City:
