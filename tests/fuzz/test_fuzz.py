@@ -4,6 +4,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from fuzz.targets import SEEDS, TARGETS, Second, two_verifiers
 from gate.second import second_verifier
 
 TRIES = 250
-EXECUTIONS = 2_000
+EXECUTIONS = 10_000
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -47,6 +49,31 @@ def test_two_verifiers_agree(second: Second, batch: list[bytes]) -> None:
     for data in batch:
         ask(data)
     second.compare()
+
+
+# The check that is lost | the target that must find it
+PLANTED: list[tuple[str, Any, str]] = [
+    ("hansa.codes.ride.is_high_s", False, "verify_forged"),
+    ("hansa.codes.ride.check_es256", True, "verify_forged"),
+    ("hansa.codes.ride.check_eddsa", True, "verify_forged"),
+    ("hansa.codes.lists.check_eddsa", True, "trust_list"),
+    ("hansa.codes.lists.check_eddsa", True, "deny_list"),
+    ("hansa.codes.lists.check_eddsa", True, "settings"),
+    ("hansa.codes.ride._fault", None, "spoilt_code"),
+]
+
+
+@pytest.mark.parametrize(("name", "always", "target"), PLANTED)
+def test_a_lost_check_is_found(name: str, always: Any, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(name, lambda *_: always)
+    dice = Random(target)
+
+    def fuzz() -> None:
+        for _ in range(3_000):
+            TARGETS[target](dice.randbytes(dice.randrange(200)))
+
+    with pytest.raises(AssertionError):
+        fuzz()
 
 
 @pytest.mark.parametrize(
