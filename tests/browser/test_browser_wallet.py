@@ -100,7 +100,7 @@ def test_the_phones_key_cannot_leave_it_and_counters_never_repeat(
         """async account => {
           const { openPhone } = await import('/static/js/phone.js');
           const phones = await Promise.all([1, 2, 3].map(() => openPhone(account)));
-          return Promise.all(Array.from({length: 30}, (_, i) => phones[i % 3].nextCounter()));
+          return Promise.all(Array.from({length: 30}, (_, i) => phones[i % 3].nextCounter('a token')));
         }""",
         str(served.league.riders["Gao Lan"].account_id),
     )

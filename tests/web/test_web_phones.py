@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 from hansa import codes, gate, identity, rides, trust
 from hansa.apps.web import create_app
 from hansa.kernel import FixedClock
+from hansa.risk.doors import LEAGUE_HANDS
 from hansa.store import Context
 from web.conftest import HERE, seen_from
 from web.little_league import WAY_IN, LittleLeague
@@ -346,6 +347,33 @@ def test_a_blocked_account_gets_nothing_and_is_told_what_to_do(
         assert "issuer" in refused.json()["detail"]
     assert kept(ctx) == before
     assert phone.client.get("/v1/me/phones").json()["standing"]["level"] == "blocked"
+
+
+def test_risk_rotates_steps_up_and_takes_it_back_through_its_doors(
+    ctx: Context, phone: WebPhone, league: LittleLeague
+) -> None:
+    phone.connect()
+    phone.ask()
+    account, case, other = league.riders["Gao Lan"].account_id, uuid4(), uuid4()
+    at = ctx.clock.now()
+
+    with ctx.tx() as tx:
+        assert LEAGUE_HANDS.rotate(tx, account, at=at, reason="risk: two_phones") == 4
+        asked = LEAGUE_HANDS.raise_standing(
+            tx, account, level="step_up", reason="two phones", at=at, case_id=case
+        )
+        less = LEAGUE_HANDS.raise_standing(tx, account, level="step_up", reason="again", at=at, case_id=other)
+        standing = identity.standing_of(tx, account)
+    assert (asked, less) == (True, False)
+    assert (standing.level, standing.case_id) == ("step_up", case)
+    assert len(phone.ask().json()["tokens"]) == 1
+
+    with ctx.tx() as tx:
+        assert not LEAGUE_HANDS.clear_standing(tx, account, reason="not this", at=at, case_id=other)
+        assert LEAGUE_HANDS.clear_standing(tx, account, reason="a mistake", at=at, case_id=case)
+    pass_time(ctx, timedelta(minutes=1))
+    assert phone.client.get("/v1/me/phones").json()["standing"]["level"] == "clear"
+    assert len(phone.ask().json()["tokens"]) == 3  # the short one goes on, what lacked comes beside it
 
 
 # -- lost ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from hansa.rides.token_policy import Span, TokenPolicy, TokenRule, ask_again_at,
 from hansa.rides.tokens_store import LiveToken, NewToken
 from hansa.store import Tx
 
-REASON_MAX = 200
+REASON_MAX = 500
 COUNTED = timedelta(hours=24)
 """Over how long the tokens of an account that were ended are counted."""
 

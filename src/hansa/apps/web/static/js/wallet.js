@@ -106,7 +106,7 @@ async function renew() {
   });
   const drawnBy = await drawQr(show("picture"), text);
   show("missing").hidden = drawnBy === "browser";
-  show("frame").hidden = false;
+  show("frame").hidden = show("extra").hidden = false;
   show("code").value = text;
   show("code").setAttribute("data-code", text);
   say(state);
@@ -122,7 +122,7 @@ function stateNow(token) {
 }
 
 function hideCode() {
-  show("frame").hidden = true;
+  show("frame").hidden = show("along").hidden = show("extra").hidden = true;
   show("code").value = "";
   show("code").setAttribute("data-code", "");
 }
