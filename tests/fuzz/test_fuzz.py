@@ -65,12 +65,16 @@ PLANTED: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "always", "target"), PLANTED)
 def test_a_lost_check_is_found(name: str, always: Any, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(name, lambda *_: always)
     dice = Random(target)
+
+    def lost(*_: object) -> Any:
+        return always
 
     def fuzz() -> None:
         for _ in range(3_000):
             TARGETS[target](dice.randbytes(dice.randrange(200)))
+
+    monkeypatch.setattr(name, lost)
 
     with pytest.raises(AssertionError):
         fuzz()
