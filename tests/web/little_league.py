@@ -76,7 +76,7 @@ def build(ctx: Context, keys: trust.KeyFolder) -> LittleLeague:
 class Phone:
     """A rider's phone as Python has it: a key, a token, a counter."""
 
-    def __init__(self, ctx: Context, league: LittleLeague, name: str) -> None:
+    def __init__(self, ctx: Context, league: LittleLeague, name: str, *, companions: int = 0) -> None:
         self.ctx = ctx
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.counter = 0
@@ -105,7 +105,7 @@ class Phone:
             cti=self.cti,
             expires_at=expires_at,
             device_key=self.key.public_key(),
-            scope=codes.Scope(account.rider_class, key.products, (), 20),
+            scope=codes.Scope(account.rider_class, key.products, (), 20, companions),
         )
 
     def show(self, *, at: datetime | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import gate, rides, trust
+from hansa import codes, gate, rides, trust
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.kernel import FixedClock
 from hansa.store import Context
@@ -72,6 +72,68 @@ def test_a_revoked_token_opens_nothing(ctx: Context, client: Client, league: Lit
         trust.revoke_token(tx, phone.cti, ctx.clock.now())
 
     assert client.post(f"/gate/{WAY_IN}/read", json={"text": phone.show()}).json()["reason"] == "revoked"
+
+
+def companion_code(phone: Phone, companion: int) -> str:
+    """The next code of who rides along on this phone."""
+    phone.counter += 1
+    return codes.make_code(
+        phone.key,
+        phone.token,
+        made_at=phone.ctx.clock.now(),
+        counter=phone.counter,
+        cell=bytes(3),
+        companion=companion,
+    )
+
+
+def test_a_group_goes_in_one_by_one_and_the_screen_says_who(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    phone = Phone(ctx, league, "Gao Lan", companions=2)
+    shown = [phone.show(), companion_code(phone, 1), companion_code(phone, 2), companion_code(phone, 3)]
+
+    answers = [client.post(f"/gate/{WAY_IN}/read", json={"text": text}).json() for text in shown]
+
+    assert [(one["reason"], one["companion"], one["words"]) for one in answers[:3]] == [
+        ("ok", 0, "Xianghu"),
+        ("ok", 1, "Xianghu, companion 1"),
+        ("ok", 2, "Xianghu, companion 2"),
+    ]
+    assert answers[3]["reason"] == "companion_not_allowed"
+    with ctx.tx() as tx:
+        kept = tx.execute("select companion from rides.taps order by sequence").fetchall()
+    assert kept == [(0,), (1,), (2,)]
+
+
+def test_codes_that_somebody_signed_and_a_gate_refused_are_told_whole(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    phone = Phone(ctx, league, "Gao Lan", companions=1)
+    code = companion_code(phone, 1)
+
+    for text in (code, code, "HR1:NONSENSE"):
+        client.post(f"/gate/{WAY_IN}/read", json={"text": text})
+
+    with ctx.tx() as tx:
+        told = tx.execute(
+            "select gate_id, reason, cti, companion, counter from rides.refused_codes"
+        ).fetchall()
+    assert told == [(WAY_IN, "replay", phone.cti, 1, phone.counter)]
+
+
+def test_the_page_fetches_lists_only_once_there_are_some(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    before = client.get(f"/gate/{WAY_IN}").text
+    root = league.keys.league_root()
+    with ctx.tx() as tx:
+        trust.publish_trust_list(tx, root, at=ctx.clock.now())
+
+    after = client.get(f"/gate/{WAY_IN}").text
+
+    assert 'data-root=""' in before
+    assert f'data-root="{root.public_key().public_bytes_raw().hex()}"' in after
 
 
 def test_the_screen_works_by_form_alone(ctx: Context, client: Client, league: LittleLeague) -> None:

@@ -38,13 +38,17 @@ class TextRead(msgspec.Struct, frozen=True):
 
 
 class GateAnswer(msgspec.Struct, frozen=True):
-    """What the gate did. reason: ``ok``, or the stable word of the refusal. gate_time: by the gate's clock."""
+    """What the gate did. reason: ``ok``, or the stable word of the refusal. gate_time: by the gate's clock.
+
+    companion: which of the token's riders it let in or refused; 0 for the holder, and where the code says nothing.
+    """
 
     accepted: bool
     reason: str
     title: str
     words: str
     gate_time: datetime
+    companion: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,15 @@ def _read(site: Site, gate_id: str, text: str) -> GateAnswer:
     if decision.tap is not None:
         with site.ctx.tx() as tx:
             view = _view(Places(tx), trust.get_gate(tx, gate_id))
-        return GateAnswer(
-            True, decision.reason, OPEN_WORDS[decision.tap.action], view.place, reading.gate_time
-        )
-    return GateAnswer(
-        False, decision.reason, "Please wait", codes.REASONS[decision.reason], reading.gate_time
-    )
+        companion = decision.tap.companion
+        words = f"{view.place}, companion {companion}" if companion else view.place
+        title = OPEN_WORDS[decision.tap.action]
+        return GateAnswer(True, decision.reason, title, words, reading.gate_time, companion)
+    companion = 0 if decision.shown is None else decision.shown.companion
+    words = codes.REASONS[decision.reason]
+    if companion:
+        words += f" It is the code of companion {companion}."
+    return GateAnswer(False, decision.reason, "Please wait", words, reading.gate_time, companion)
 
 
 def _hand_in(site: Site, gate_id: str) -> None:
@@ -142,10 +149,19 @@ def _screen(site: Site, gate_id: str, answer: GateAnswer | None) -> Response[str
     with site.ctx.tx() as tx:
         record = trust.get_gate(tx, gate_id)
         view = _view(Places(tx), record)
-    root = site.keys.league_root().public_key().public_bytes_raw().hex()
+        root = site.keys.league_root().public_key().public_bytes_raw().hex() if _has_lists(tx) else ""
     return page(
         "gate/screen.html", gate=view, record=record, root=root, answer=answer, now=site.ctx.clock.now()
     )
+
+
+def _has_lists(tx: Tx) -> bool:
+    """Whether the league signed a trust list: before that, the page has nothing to fetch and checks nothing itself."""
+    try:
+        trust.signed_trust_list(tx)
+    except trust.NoTrustList:
+        return False
+    return True
 
 
 def _gates_of(tx: Tx, city_id: str) -> list[GateView]:

@@ -1,7 +1,7 @@
 """The gates this application stands in for: one gate program for each gate screen in use."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -9,10 +9,13 @@ from threading import Lock
 
 from hansa import codes, gate, rides, trust
 from hansa.apps.web.demo_rates import keep_rates
+from hansa.kernel import HansaError
 from hansa.store import Context, Tx
 
 HAND_IN_MAX = 1000
 RATE_MAX = 200
+REFUSED_MAX = 10_000
+"""Refused codes kept until they are told of; beyond that the oldest are let go, and stand in the counts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class GateHouse:
         self._gates: dict[str, gate.Gate] = {}
         self._tokens = codes.TokenCache()
         self._refused: Counter[tuple[str, datetime, str]] = Counter()
+        self._refused_codes: deque[rides.RefusedCode] = deque(maxlen=REFUSED_MAX)
         self._days_with_rates: set[date] = set()
         self._lock = Lock()
         self._handing_in = Lock()
@@ -49,6 +53,8 @@ class GateHouse:
         if not decision.accepted:
             with self._lock:
                 self._refused[gate_id, now.replace(second=0, microsecond=0), decision.reason] += 1
+                if decision.shown is not None:
+                    self._refused_codes.append(_refused_code(gate_id, now, decision.reason, decision.shown))
         return Reading(decision, now)
 
     def hand_in(self, ctx: Context, gate_id: str) -> rides.TapReceipt:
@@ -85,6 +91,7 @@ class GateHouse:
 
     def _tell_refusals(self, ctx: Context) -> None:
         """Counts are told whole, minute by minute, so telling one again is harmless; minutes gone by are let go."""
+        self._tell_refused_codes(ctx)
         with self._lock:
             counted = [rides.Refusals(*key, count) for key, count in self._refused.items()]
         if not counted:
@@ -97,6 +104,19 @@ class GateHouse:
                 key = (told.gate_id, told.minute, told.reason)
                 if told.minute < this_minute and self._refused[key] == told.count:
                     del self._refused[key]
+
+    def _tell_refused_codes(self, ctx: Context) -> None:
+        """What somebody's codes said that were refused: the rules of risk look at these."""
+        with self._lock:
+            told = [self._refused_codes.popleft() for _ in range(min(len(self._refused_codes), HAND_IN_MAX))]
+        if not told:
+            return
+        try:
+            rides.record_refused_codes(ctx, None, told)
+        except HansaError:
+            with self._lock:
+                self._refused_codes.extendleft(reversed(told))
+            raise
 
     def _device(self, tx: Tx, gate_id: str) -> gate.Gate:
         trust_list = trust.current_trust_list(tx)
@@ -126,6 +146,12 @@ class GateHouse:
         name = hashlib.sha256(record.gate_id.encode()).hexdigest()[:24]
         state = _GoingOn(self._folder / f"{name}.sqlite", rides.find_last_tap(tx, record.gate_id))
         return gate.Gate(identity, trust_list, deny_list=deny_list, state=state, tokens=self._tokens)
+
+
+def _refused_code(gate_id: str, at: datetime, reason: str, shown: codes.VerifiedCode) -> rides.RefusedCode:
+    return rides.RefusedCode(
+        gate_id, at, reason, shown.kid, shown.cti, shown.companion, shown.counter, shown.made_at
+    )
 
 
 class _GoingOn(gate.FileState):

@@ -19,7 +19,8 @@ export function startChecking({ root, product, cell }) {
     });
     await unlessRefused(async () => {
       const listKey = trustList?.listKey ?? null;
-      const since = listKey && denyList.by === toHex(listKey) ? denyList.version : 0;
+      if (listKey === null) return; // no list that could be checked
+      const since = denyList.by === toHex(listKey) ? denyList.version : 0;
       const update = await get(`/v1/deny-list.cose?since=${since}`);
       denyList = grown(denyList, await readDenyUpdate(update, listKey), listKey);
     });

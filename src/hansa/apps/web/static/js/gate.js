@@ -11,7 +11,7 @@ const SAME_CODE_MS = 4000; // a phone held still before the camera is one code, 
 let clockAhead = Date.parse(part("time").getAttribute("datetime")) - Date.now();
 let lastText = "";
 let lastAt = 0;
-const check = startChecking(screen.dataset);
+const check = screen.dataset.root ? startChecking(screen.dataset) : async () => null; // no list is signed yet
 const MEMORY = ["ok", "replay", "offline_cap"]; // only the gate's own program knows which of these it is
 
 form.addEventListener("submit", (event) => {
