@@ -255,7 +255,7 @@ def test_a_list_key_that_changed_has_the_whole_list_fetched(bench: Bench) -> Non
     assert bench.agent.health().deny_list == 10**9
     bench.league.trust_version = 2
 
-    bench.time.pass_by(seconds=31)
+    bench.time.pass_by(seconds=301)
     bench.agent.exchange()
 
     assert (bench.agent.health().deny_list, bench.agent.health().denied) == (1, 1)

@@ -415,3 +415,11 @@ def test_a_receipt_adds_up_or_is_none(answer: bytes, count: int) -> None:
         return
 
     assert receipt.recorded + receipt.duplicates + len(receipt.refused) == count
+
+
+def test_a_trust_list_that_is_known_is_not_sent_again() -> None:
+    first = http("200 OK", b"list", 'etag: "7"')
+    link = HttpLink(f"http://127.0.0.1:{answering(first, http('304 Not Modified', b''))}", None, timeout_s=2)
+
+    assert (link.trust_list(), link.trust_list()) == (b"list", None)
+    link.close()

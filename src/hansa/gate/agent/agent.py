@@ -57,7 +57,7 @@ _SEEN_MAX = 8
 class League(Protocol):
     """What is fetched from the league, and told it, over HTTP (`link.HttpLink`). Errors of each: LinkDown."""
 
-    def trust_list(self) -> bytes: ...
+    def trust_list(self) -> bytes | None: ...
     def deny_update(self, since: int) -> bytes: ...
     def clock(self) -> datetime: ...
     @property
@@ -72,6 +72,10 @@ class Push(Link, Protocol):
 
     def start(self) -> None: ...
     def close(self) -> None: ...
+    @property
+    def is_up(self) -> bool: ...
+    @property
+    def tell_refusals(self) -> Tell: ...
     def tell(self, telemetry: Mapping[str, Any]) -> None: ...
     def tell_seen(self, rider: bytes, counter: int, expires_at: datetime) -> None: ...
 
@@ -201,7 +205,6 @@ class Agent:
         if decision.tap is not None:
             self.clock.not_before(decision.tap.tapped_at)
             self._last_tap_at = decision.tap.tapped_at
-            self._wake.set()
         else:
             self.refusals.add(decision, now)
         return self._notice(now, decision), decision
@@ -391,14 +394,16 @@ class Agent:
             self._faults.pop("clock_off", None)
 
     def _fetch_trust_list(self) -> None:
-        self.take_trust_list(self._league.trust_list())
+        data = self._league.trust_list()
+        if data is not None:
+            self.take_trust_list(data)
 
     def _fetch_deny_list(self) -> None:
-        """Ask for what is new; a file that is broken is begun anew, with the whole list."""
+        """Ask for what is new, unless it is being told; a file that is broken is begun anew, with the whole list."""
         if "deny_list_broken" in self._faults:
             self.lists.renew_deny_list()
             del self._faults["deny_list_broken"]
-        if self.lists.trust_list.list_key is None:
+        if self.lists.trust_list.list_key is None or self._is_told():
             return
         data = self._league.deny_update(self.lists.deny_since)
         try:
@@ -407,6 +412,14 @@ class Agent:
             self._fault("list_refused", error.detail)
         else:
             self._faults.pop("list_refused", None)
+
+    def _is_told(self) -> bool:
+        """Whether the deny list comes by itself: a link is up, and a fresh word came within the rhythm of asking."""
+        if self._push is None or not self._push.is_up or not self.lists.is_deny_list_believed:
+            return False
+        issued_at = self.lists.deny_list.issued_at
+        poll = timedelta(seconds=self.lists.adjustable.deny_poll_s)
+        return issued_at is not None and self.clock.now() - issued_at < poll
 
     def _hand_in(self) -> None:
         """Hand in all that waits, batch after batch. With nothing waiting, taps count as exchanged."""
@@ -417,8 +430,12 @@ class Agent:
         self._exchanged_s = self._steady()
 
     def _tell_refusals(self) -> None:
-        self.refusals.tell_counts(self._league.tell_refusals, self.clock.now())
-        self.refusals.tell_codes(self._league.tell_refused_codes)
+        """By HTTP; without a key for it only the counts, by the other link."""
+        if self.config.api_key is not None:
+            self.refusals.tell_counts(self._league.tell_refusals, self.clock.now())
+            self.refusals.tell_codes(self._league.tell_refused_codes)
+        elif self._push is not None:
+            self.refusals.tell_counts(self._push.tell_refusals, self.clock.now())
 
     def _offer_again(self) -> None:
         if self.hand_in is not None:

@@ -51,7 +51,7 @@ class Adjustable:
     languages: Mapping[str, str] = field(default_factory=dict[str, str])
     digits: bool = False
     deny_poll_s: int = 30
-    trust_poll_s: int = 30
+    trust_poll_s: int = 300
     clock_poll_s: int = 60
     offline_after_s: int = 900
     offline_max_h: int = 0
@@ -82,7 +82,6 @@ class Config:
     pulse_ms: int
     health_host: str
     health_port: int
-    neighbours: tuple[str, ...]
     adjustable: Adjustable
     folder: Path
     mqtt: Mapping[str, Any] | None = None
@@ -133,7 +132,6 @@ def config_of(values: Mapping[str, Any], *, folder: Path, environ: Mapping[str, 
         pulse_ms=read.number("actuator", "pulse_ms", 10, 10_000, 500),
         health_host=read.text("health", "host", "127.0.0.1"),
         health_port=read.number("health", "port", 0, 65_535, 9464),
-        neighbours=read.names("gate", "neighbours"),
         adjustable=adjusted(Adjustable(), read.section("settings"), at="settings.", problems=read.problems),
         folder=folder,
         mqtt=read.section("mqtt") or None,
@@ -260,15 +258,6 @@ class _Reader:
 
     def name(self, section: str, name: str, default: object = _ABSENT) -> Any:
         return self.matching(section, name, _MEMBER, "Use at most 200 printable characters", default)
-
-    def names(self, section: str, name: str) -> tuple[str, ...]:
-        value = self._get(section, name, ())
-        if isinstance(value, list | tuple):
-            found = tuple(cast(list[object], value))
-            if all(isinstance(one, str) for one in found):
-                return cast(tuple[str, ...], found)
-        self._fault(f"{section}.{name}", f"{value!r} is no list of names", 'Write ["one", "two"]')
-        return ()
 
     def one_of(self, section: str, name: str, choices: tuple[str, ...], default: object = _ABSENT) -> str:
         value = self.text(section, name, default)

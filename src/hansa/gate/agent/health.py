@@ -242,7 +242,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        ask = cast(_Server, self.server).health
+        try:
+            self._tell(cast(_Server, self.server).health)
+        except HansaError as error:  # the files are closed: the gate is just ending
+            self._answer(503, "text/plain", f"{error.detail}\n")
+
+    def _tell(self, ask: Callable[[], Health]) -> None:
         if self.path == "/healthz":
             health = ask()
             body = json.dumps(health.json(), indent=1, ensure_ascii=False) + "\n"

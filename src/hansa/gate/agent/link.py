@@ -75,6 +75,7 @@ class HttpLink:
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
         self._lock = Lock()
+        self._trust_list_tag: str | None = None
 
     def hand_in(self, taps: Sequence[Tap]) -> HandedIn:
         """``POST /v1/taps``. Errors: LinkDown, BatchRefused."""
@@ -90,9 +91,16 @@ class HttpLink:
         """``POST /v1/refused-codes``. Errors: LinkDown, BatchRefused."""
         self._post("/v1/refused-codes", {"codes": list(rows)})
 
-    def trust_list(self) -> bytes:
-        """The signed trust list. Errors: LinkDown."""
-        return self._get("/v1/trust-list")
+    def trust_list(self) -> bytes | None:
+        """The signed trust list; None when it is still the one that was fetched last. Errors: LinkDown."""
+        asked = {"if-none-match": self._trust_list_tag} if self._trust_list_tag else {}
+        status, headers, body = self._request("GET", "/v1/trust-list", None, asked)
+        if status == 304:
+            return None
+        if status != 200:
+            raise _down(status, headers, body)
+        self._trust_list_tag = headers.get("etag")
+        return body
 
     def deny_update(self, since: int) -> bytes:
         """The signed deny list from this version on. Errors: LinkDown."""
@@ -130,10 +138,10 @@ class HttpLink:
         return answer
 
     def _request(
-        self, method: str, path: str, content: bytes | None
+        self, method: str, path: str, content: bytes | None, more: Mapping[str, str] | None = None
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """One request. A kept connection that turns out closed is made anew once; repeats are harmless."""
-        headers = {"accept-encoding": "identity"}
+        headers = {"accept-encoding": "identity", **(more or {})}
         if self._api_key is not None:
             headers["authorization"] = f"Bearer {self._api_key}"
         if content is not None:
