@@ -5,10 +5,12 @@ statements (camt.053) flow back in and are matched with what was instructed; wha
 complete, members have earned what they were due. What does not agree waits as a break for a person.
 """
 
+from hansa.settlement import desk
 from hansa.settlement.actions import (
     LEAGUE_BANK,
     file_document,
     finish,
+    gaps,
     list_files,
     open_breaks,
     progress,
@@ -16,6 +18,9 @@ from hansa.settlement.actions import (
     write_files,
 )
 from hansa.settlement.bank import Bank, BankRefused, Mishap, SimulatedBank
+from hansa.settlement.delivery import FolderLink, HttpLink, Link, NoAnswer, TurnedAway
+from hansa.settlement.forms import FORMS
+from hansa.settlement.life import Answer, State, Step
 from hansa.settlement.model import (
     BadStatement,
     BankFile,
@@ -25,6 +30,7 @@ from hansa.settlement.model import (
     Direction,
     FileDiffers,
     FileRecord,
+    Gap,
     Progress,
     Reconciliation,
     StatementDiffers,
@@ -32,11 +38,20 @@ from hansa.settlement.model import (
     settlement_account,
 )
 from hansa.settlement.pain001 import validate_pain001
+from hansa.settlement.planning import NotPayable
+from hansa.settlement.profile import BadProfile, Profile, read_profile
+from hansa.settlement.profile import Calendar as BankCalendar
+from hansa.settlement.signing import BadSignature
 
 __all__ = [
+    "FORMS",
     "LEAGUE_BANK",
+    "Answer",
+    "BadProfile",
+    "BadSignature",
     "BadStatement",
     "Bank",
+    "BankCalendar",
     "BankFile",
     "BankRefused",
     "Break",
@@ -45,17 +60,30 @@ __all__ = [
     "Direction",
     "FileDiffers",
     "FileRecord",
+    "FolderLink",
+    "Gap",
+    "HttpLink",
+    "Link",
     "Mishap",
+    "NoAnswer",
+    "NotPayable",
+    "Profile",
     "Progress",
     "Reconciliation",
     "SimulatedBank",
+    "State",
     "StatementDiffers",
+    "Step",
+    "TurnedAway",
     "UnknownFile",
+    "desk",
     "file_document",
     "finish",
+    "gaps",
     "list_files",
     "open_breaks",
     "progress",
+    "read_profile",
     "read_statement",
     "settlement_account",
     "validate_pain001",

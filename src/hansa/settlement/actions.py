@@ -5,8 +5,8 @@ outcome; after a kill the same call goes on where it stopped.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from hansa import clearing, ledger, payments, trust
 from hansa.kernel import Problem, fact_id
 from hansa.settlement import store
 from hansa.settlement.camt053 import read_camt053
+from hansa.settlement.delivery import write_whole
+from hansa.settlement.forms import FORMS
 from hansa.settlement.model import (
     STATEMENT_BYTES_MAX,
     BadStatement,
@@ -23,6 +25,7 @@ from hansa.settlement.model import (
     Direction,
     FileDiffers,
     FileRecord,
+    Gap,
     Instruction,
     Match,
     Progress,
@@ -34,7 +37,7 @@ from hansa.settlement.model import (
     match,
     settlement_account,
 )
-from hansa.settlement.pain001 import control_sum, validate_pain001, write_pain001
+from hansa.settlement.pain001 import control_sum, write_pain001
 from hansa.store import Context, Tx
 from hansa.trust import MemberId
 
@@ -139,6 +142,11 @@ def open_breaks(tx: Tx, *, after: tuple[str, int] = ("", 0), limit: int = 100) -
     return store.open_breaks(tx, after, limit)
 
 
+def gaps(tx: Tx) -> list[Gap]:
+    """Statements that do not go on from the one before them: one is missing between the two, or one is wrong."""
+    return store.gaps(tx)
+
+
 # --- out
 
 
@@ -149,7 +157,8 @@ def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
         if found.closed_at is None:
             raise DayNotClosed(f"{day} is being closed; its files come after.")
         members = {member.member_id: member for member in trust.list_members(tx)}
-        nets = clearing.net_positions(tx, day)
+        prepared = {file.currency for file in store.files_of_day(tx, day)}
+        nets = [net for net in clearing.net_positions(tx, day) if net.currency not in prepared]
         store.add_instructions(
             tx,
             instructions_of(
@@ -161,6 +170,8 @@ def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
         holder, account = members[clearing.LEAGUE].name, trust.get_member(tx, LEAGUE_BANK).account
         by_file: dict[str, list[Instruction]] = {}
         for told in store.instructions_of_day(tx, day):
+            if told.currency in prepared:
+                continue
             by_file.setdefault(told.message_id, []).append(told)
         for message_id, told in by_file.items():
             file = FileRecord(
@@ -189,16 +200,20 @@ def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
                     digest,
                 ),
             )
-        return [(file, _document(file, by_file[file.message_id])) for file in store.files_of_day(tx, day)]
+        return [
+            (file, _document(file, store.instructions_of_file(tx, file.message_id)))
+            for file in store.files_of_day(tx, day)
+        ]
 
 
 def _document(file: FileRecord, instructions: Sequence[Instruction]) -> bytes:
-    document = write_pain001(file, instructions)
+    form = FORMS[file.form]
+    document = form.write(file, instructions)
     if hashlib.sha256(document).digest() != file.digest:
         raise FileDiffers(
             f"{file.message_id} cannot be written as it was decided; this Hansa writes it differently."
         )
-    problems = validate_pain001(document)
+    problems = form.validate(document)
     assert not problems, problems
     return document
 
@@ -211,17 +226,7 @@ def _write_once(path: Path, document: bytes) -> None:
                 f"{path} is there with other content. Move it away, then write the day's files again."
             )
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("wb") as file:
-        file.write(document)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, document)
 
 
 # --- in
@@ -257,34 +262,45 @@ def _reconcile(ctx: Context, statement: Statement, digest: bytes) -> tuple[list[
             )
         ids = {entry.end_to_end_id for entry in statement.entries}
         instructions = store.lock_instructions(tx, ids)
-        matches, breaks = match(
+        laid = match(
             statement,
             instructions,
             matched=store.matched_among(tx, ids),
             missing_from=store.outstanding(tx, statement.currency, statement.created_at),
             found_at=ctx.clock.now(),
+            wrong=store.wrong_entries(tx, ids),
+            returned=store.returned_among(tx, ids),
         )
-        store.add_matches(tx, matches)
-        store.add_breaks(tx, breaks)
-        return matches, breaks
+        store.add_matches(tx, laid.matches)
+        store.add_breaks(tx, laid.breaks)
+        store.add_reversals(tx, laid.reversals)
+        return laid.matches, laid.breaks
 
 
 def _settle(ctx: Context, day: date, currency: str, step: Step) -> bool:
     """Book what the bank has moved for a day and currency; once it is all, turn what is due into earned."""
     with ctx.tx() as tx:
-        if currency in store.settled_currencies(tx, day):
-            return True
         closed_at = clearing.get_day(tx, day).closed_at
         assert closed_at is not None, "only a closed day is instructed"
+        settled = currency in store.settled_currencies(tx, day)
         told = [one for one in store.instructions_of_day(tx, day) if one.currency == currency]
         booked = store.booked_days(tx, day, currency)
+        returned = store.returned_days(tx, day, currency)
         dues = [due for due in clearing.day_dues(tx, day) if due.currency == currency]
+    if settled and not returned and len(booked) == len(told):
+        return True
     moved = [_bank_transfer(one, booked[one.end_to_end_id]) for one in told if one.end_to_end_id in booked]
+    moved += [_came_back(one, returned[one.end_to_end_id]) for one in told if one.end_to_end_id in returned]
     if moved:
         _open_accounts(ctx, currency, {one.member_id for one in told})
         _post(ctx, moved)
         step("moved")
-    if len(moved) < len(told):
+    done = {
+        _obligation(one) for one in told if one.end_to_end_id in booked and one.end_to_end_id not in returned
+    }
+    if settled:
+        return True
+    if len(done) < len({_obligation(one) for one in told}):
         return False
     _post(ctx, [_earned_transfer(due, day, closed_at) for due in dues])
     step("earned")
@@ -292,6 +308,11 @@ def _settle(ctx: Context, day: date, currency: str, step: Step) -> bool:
         store.add_settled(tx, day, currency, ctx.clock.now())
     step("settled")
     return True
+
+
+def _obligation(told: Instruction) -> tuple[str, str, Direction, int]:
+    """What a payment and those instructed in its place settle together."""
+    return (told.member_id, told.counterparty, told.direction, told.piece)
 
 
 def _open_accounts(ctx: Context, currency: str, member_ids: set[str]) -> None:
@@ -327,6 +348,17 @@ def _bank_transfer(told: Instruction, booked_day: date) -> ledger.Transfer:
         event_at=at,
         reference=clearing.day_reference(told.day),
         memo=told.end_to_end_id,
+    )
+
+
+def _came_back(told: Instruction, booked_day: date) -> ledger.Transfer:
+    """The money of a payment that the bank gave back, in the books: the payment the other way round."""
+    there = _bank_transfer(told, booked_day)
+    return replace(
+        there,
+        transfer_id=ledger.TransferId(fact_id(there.event_at, "came back", told.end_to_end_id)),
+        debit=there.credit,
+        credit=there.debit,
     )
 
 

@@ -12,7 +12,13 @@ from xml.parsers.expat import ErrorString
 from hansa.kernel import fact_id
 
 PAIN_001: Final = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
+PAIN_002: Final = "urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"
+PACS_002: Final = "urn:iso:std:iso:20022:tech:xsd:pacs.002.001.10"
+PACS_008: Final = "urn:iso:std:iso:20022:tech:xsd:pacs.008.001.08"
+PACS_009: Final = "urn:iso:std:iso:20022:tech:xsd:pacs.009.001.08"
+PACS_028: Final = "urn:iso:std:iso:20022:tech:xsd:pacs.028.001.03"
 CAMT_053: Final = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
+CAMT_054: Final = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
 
 BIC = re.compile(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?")
 """BICFIDec2014Identifier. Source: ISO 9362 and the published XSD of pain.001.001.09."""
@@ -136,6 +142,39 @@ def write_xml(root: ET.Element) -> bytes:
     return (
         b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode").encode() + b"\n"
     )
+
+
+def form_of(namespace: str) -> str:
+    """The message definition that a namespace names, such as ``pacs.009.001.08``; empty for any other namespace."""
+    head, _, form = namespace.rpartition(":")
+    return form if head == "urn:iso:std:iso:20022:tech:xsd" else ""
+
+
+def add_text(parent: ET.Element, name: str, text: str) -> ET.Element:
+    """An element that holds a text."""
+    element = ET.SubElement(parent, name)
+    element.text = text
+    return element
+
+
+def add_account(parent: ET.Element, name: str, account: BankAccount, currency: str) -> None:
+    """An account by its IBAN, or by the bank's own number."""
+    element = ET.SubElement(parent, name)
+    number = ET.SubElement(element, "Id")
+    if account.is_iban:
+        add_text(number, "IBAN", account.number)
+    else:
+        add_text(ET.SubElement(number, "Othr"), "Id", account.number or NOT_PROVIDED)
+    add_text(element, "Ccy", currency)
+
+
+def add_agent(parent: ET.Element, name: str, bic: str) -> None:
+    """A bank by its BIC; where it is not known, the text that says so."""
+    bank = ET.SubElement(ET.SubElement(parent, name), "FinInstnId")
+    if bic:
+        add_text(bank, "BICFI", bic)
+    else:
+        add_text(ET.SubElement(bank, "Othr"), "Id", NOT_PROVIDED)
 
 
 def split_tag(element: ET.Element) -> tuple[str, str]:

@@ -76,11 +76,17 @@ class BreakKind(StrEnum):
     DUPLICATE = "duplicate"
     NOT_BOOKED = "not_booked"
     MISSING = "missing"
+    REVERSAL = "reversal"
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One payment the bank is told to make. name, account: of the member, when it was instructed."""
+    """One payment the bank is told to make. name, account: of the member, when it was instructed.
+
+    counterparty: with whom the member settles; empty where it settles its net with all. piece: from 0, where the
+    bank takes the amount only in several payments. attempt: 0 for the first payment, then one more for each that was
+    instructed anew; replaces: the payment in whose place this one stands.
+    """
 
     end_to_end_id: str
     day: date
@@ -91,6 +97,10 @@ class Instruction:
     message_id: str
     name: str
     account: str
+    counterparty: str = ""
+    piece: int = 0
+    attempt: int = 0
+    replaces: str | None = None
 
     @property
     def amount(self) -> Money:
@@ -99,7 +109,11 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A bank file as it was decided. holder, account: of the settlement account. digest: SHA-256 of its bytes."""
+    """A bank file as it was decided. holder, account: of the settlement account. digest: SHA-256 of its bytes.
+
+    form: its message definition. part: which file of its day and currency, from 0. execution_day: when the bank is
+    to move the money; None where no bank's profile said it.
+    """
 
     message_id: str
     day: date
@@ -110,6 +124,10 @@ class FileRecord:
     control_sum_minor: int
     transactions: int
     digest: bytes
+    bank_id: str = "league-bank"
+    form: str = "pain.001.001.09"
+    part: int = 0
+    execution_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +143,10 @@ class BankFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a bank statement. Its place counts from one."""
+    """One line of a bank statement. Its place counts from one.
+
+    reversal: it undoes an earlier line, so it moves money the other way; a payment that came back is one too.
+    """
 
     place: int
     end_to_end_id: str
@@ -134,6 +155,7 @@ class Entry:
     booked: bool
     booked_day: date
     bank_reference: str
+    reversal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +168,16 @@ class Statement:
     created_at: datetime
     opening_minor: int
     closing_minor: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a bank announces between statements. It adds up to no balance, so nothing is booked by it."""
+
+    message_id: str
+    account: str
+    created_at: datetime
     entries: tuple[Entry, ...]
 
 
@@ -165,6 +197,20 @@ class Break:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A statement that does not go on from the one before it: one between them is missing, or one is wrong.
+
+    before: the closing balance of the one before, in minor units.
+    """
+
+    statement_id: str
+    account: str
+    currency: str
+    before: int
+    opening_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """An entry that says what an instruction said."""
 
@@ -172,6 +218,18 @@ class Match:
     statement_id: str
     entry: int
     booked_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """An entry that undoes an earlier one: of the break it names, or else of the payment, which has come back."""
+
+    statement_id: str
+    entry: int
+    end_to_end_id: str
+    booked_day: date
+    break_statement_id: str | None = None
+    break_entry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +247,19 @@ def settlement_account(currency: str) -> ledger.AccountId:
     return ledger.AccountId(fact_id(None, "settlement", currency))
 
 
-def message_id(day: date, currency: str) -> str:
-    """The id of the day's bank file in a currency."""
-    return f"HANSA-{day:%Y%m%d}-{currency}"
+def message_id(day: date, currency: str, part: int = 0) -> str:
+    """The id of a bank file of the day in a currency."""
+    return f"HANSA-{day:%Y%m%d}-{currency}" + (f"-F{part:03d}" if part else "")
 
 
-def end_to_end_id(day: date, currency: str, member_id: str) -> str:
-    """The id that a payment keeps from our file to the bank's statement; at most 35 characters."""
-    name = member_id if TEXT.fullmatch(member_id) else fact_id(None, member_id).hex
+def end_to_end_id(day: date, currency: str, member_id: str, *more: str) -> str:
+    """The id that a payment keeps from our file to the bank's statement; at most 35 characters.
+
+    more: what else makes it this payment, where a member has several in a day and currency.
+    """
+    name = "-".join((*more, member_id))
+    if not TEXT.fullmatch(name):
+        name = fact_id(None, name).hex
     return short(f"HANSA-{day:%Y%m%d}-{currency}-{name}", 35)
 
 
@@ -221,6 +284,15 @@ def instructions_of(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A statement laid beside what was instructed."""
+
+    matches: list[Match]
+    breaks: list[Break]
+    reversals: list[Reversal]
+
+
 def match(
     statement: Statement,
     instructions: Mapping[str, Instruction],
@@ -228,40 +300,41 @@ def match(
     matched: Collection[str],
     missing_from: Iterable[Instruction],
     found_at: datetime,
-) -> tuple[list[Match], list[Break]]:
+    wrong: Iterable[Break] = (),
+    returned: Collection[str] = (),
+) -> Laid:
     """Lay a statement beside what was instructed: what agrees in id, amount, currency and direction, and what not.
 
     instructions: those the statement names, by end-to-end id. matched: ids that an entry agreed with before.
     missing_from: what should be in it, had the bank carried everything out; what it names wrongly is not missing.
+    wrong: earlier entries about these ids that nothing has undone, and entries that undid what had not come yet.
+    returned: ids whose money has come back before.
     """
     done = set(matched)
-    matches: list[Match] = []
-    breaks: list[Break] = []
+    laid = Laid([], [], [])
+    undoing = [one for one in wrong if one.kind is BreakKind.REVERSAL]
+    mistaken = [one for one in wrong if one.kind is not BreakKind.REVERSAL]
     for entry in statement.entries:
         told = instructions.get(entry.end_to_end_id)
+        if entry.reversal:
+            undoing.append(_break(statement, entry, told, BreakKind.REVERSAL, _UNDOES, found_at))
+            continue
         verdict = _verdict(entry, told, done)
         if verdict is None:
             done.add(entry.end_to_end_id)
-            matches.append(Match(entry.end_to_end_id, statement.statement_id, entry.place, entry.booked_day))
-        else:
-            kind, detail = verdict
-            breaks.append(
-                Break(
-                    statement_id=statement.statement_id,
-                    entry=entry.place,
-                    kind=kind,
-                    end_to_end_id=entry.end_to_end_id,
-                    expected_minor=None if told is None else told.amount_minor,
-                    found_minor=entry.amount.minor,
-                    currency=entry.amount.currency,
-                    detail=detail,
-                    found_at=found_at,
-                )
+            laid.matches.append(
+                Match(entry.end_to_end_id, statement.statement_id, entry.place, entry.booked_day)
             )
+        else:
+            found = _break(statement, entry, told, *verdict, found_at)
+            laid.breaks.append(found)
+            if entry.booked:
+                mistaken.append(found)
+    _undo(laid, statement, undoing, mistaken, instructions, booked=done, returned=set(returned))
     named = {entry.end_to_end_id for entry in statement.entries}
     lost = [told for told in missing_from if told.end_to_end_id not in done | named]
     for place, told in enumerate(sorted(lost, key=lambda told: told.end_to_end_id), start=1):
-        breaks.append(
+        laid.breaks.append(
             Break(
                 statement_id=statement.statement_id,
                 entry=-place,
@@ -274,7 +347,67 @@ def match(
                 found_at=found_at,
             )
         )
-    return matches, breaks
+    return laid
+
+
+_UNDOES = "it undoes an entry that no statement has had"
+
+
+def _break(
+    statement: Statement,
+    entry: Entry,
+    told: Instruction | None,
+    kind: BreakKind,
+    detail: str,
+    found_at: datetime,
+) -> Break:
+    return Break(
+        statement_id=statement.statement_id,
+        entry=entry.place,
+        kind=kind,
+        end_to_end_id=entry.end_to_end_id,
+        expected_minor=None if told is None else told.amount_minor,
+        found_minor=entry.amount.minor,
+        currency=entry.amount.currency,
+        detail=detail,
+        found_at=found_at,
+    )
+
+
+def _undo(
+    laid: Laid,
+    statement: Statement,
+    undoing: Iterable[Break],
+    mistaken: list[Break],
+    instructions: Mapping[str, Instruction],
+    *,
+    booked: Collection[str],
+    returned: set[str],
+) -> None:
+    """Pair what undoes with what it undoes: first an entry that was wrong, and only then a payment that was right."""
+    days = {entry.place: entry.booked_day for entry in statement.entries}
+    for undo in undoing:
+        is_new = undo.statement_id == statement.statement_id
+        day = days[undo.entry] if is_new else undo.found_at.date()
+        what = (undo.end_to_end_id, undo.found_minor, undo.currency)
+        told = instructions.get(undo.end_to_end_id)
+        put_right = next(
+            (one for one in mistaken if (one.end_to_end_id, one.found_minor, one.currency) == what), None
+        )
+        if put_right is not None:
+            mistaken.remove(put_right)
+            place = (put_right.statement_id, put_right.entry)
+            laid.reversals.append(Reversal(undo.statement_id, undo.entry, undo.end_to_end_id, day, *place))
+        elif (
+            told is not None
+            and told.end_to_end_id in booked
+            and told.end_to_end_id not in returned
+            and (told.amount_minor, told.currency) == what[1:]
+        ):
+            returned.add(told.end_to_end_id)
+            laid.reversals.append(Reversal(undo.statement_id, undo.entry, undo.end_to_end_id, day))
+        elif is_new:
+            laid.breaks.append(undo)
 
 
 def _verdict(entry: Entry, told: Instruction | None, done: Collection[str]) -> tuple[BreakKind, str] | None:

@@ -10,48 +10,63 @@ from hansa.settlement.model import (
     BreakKind,
     Direction,
     FileRecord,
+    Gap,
     Instruction,
     Match,
+    Reversal,
     Statement,
 )
 from hansa.store import Tx
 
 ADD_INSTRUCTIONS = """
 insert into settlement.instructions
-    (end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account)
+    (end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
+    counterparty, piece, attempt, replaces)
 select * from unnest(%s::text[], %s::date[], %s::char(3)[], %s::text[], %s::text[], %s::bigint[], %s::text[],
-    %s::text[], %s::text[])
+    %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::text[])
 on conflict do nothing
 """
 
 INSTRUCTIONS_OF_DAY = """
-select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account
+select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
+    counterparty, piece, attempt, replaces
 from settlement.instructions
 where day = %s
 order by end_to_end_id
 """
 
 INSTRUCTIONS_OF_FILE = """
-select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account
+select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
+    counterparty, piece, attempt, replaces
 from settlement.instructions
 where message_id = %s
 order by end_to_end_id
 """
 
 LOCK_INSTRUCTIONS = """
-select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account
+select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
+    counterparty, piece, attempt, replaces
 from settlement.instructions
 where end_to_end_id = any(%s::text[])
 order by end_to_end_id
 for no key update
 """
 
-# What a statement of this instant should say: told before, neither seen in any statement nor missed before.
+# What a statement of this instant should say: told before, neither seen in any statement nor missed before. A file
+# that goes through the desk is told once it was sent, and expected from its day on unless the bank has rejected it.
 OUTSTANDING = """
-select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account
+select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account,
+    i.counterparty, i.piece, i.attempt, i.replaces
 from settlement.instructions i
 join settlement.files f using (message_id)
-where i.currency = %s and f.created_at <= %s
+where i.currency = %s
+    and case when f.execution_day is null then f.created_at <= %s
+        else f.execution_day <= %s
+            and exists (select from settlement.file_facts t where t.message_id = f.message_id and t.step = 'sent')
+            and not exists (select from settlement.file_facts t
+                where t.message_id = f.message_id and t.step = 'refused')
+            and not exists (select from settlement.payment_facts p
+                where p.end_to_end_id = i.end_to_end_id and p.answer = 'rejected') end
     and not exists (select from settlement.matches m where m.end_to_end_id = i.end_to_end_id)
     and not exists (select from settlement.breaks b where b.end_to_end_id = i.end_to_end_id)
 order by i.end_to_end_id
@@ -59,33 +74,39 @@ order by i.end_to_end_id
 
 ADD_FILE = """
 insert into settlement.files
-    (message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    (message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest,
+    bank_id, form, part, execution_day)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict do nothing
 """
 
 FILES_OF_DAY = """
-select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest
+select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest,
+    bank_id, form, part, execution_day
 from settlement.files
 where day = %s
-order by currency
+order by currency, part
 """
 
 FILE = """
-select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest
+select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest,
+    bank_id, form, part, execution_day
 from settlement.files
 where message_id = %s
 """
 
 ADD_STATEMENT = """
-insert into settlement.statements (statement_id, currency, digest, entries, read_at)
-values (%s, %s, %s, %s, %s)
+insert into settlement.statements
+    (statement_id, currency, digest, entries, read_at, account, created_at, opening_minor, closing_minor)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict do nothing
 """
 
 STATEMENT_DIGEST = "select digest from settlement.statements where statement_id = %s"
 
-MATCHED_AMONG = "select end_to_end_id from settlement.matches where end_to_end_id = any(%s::text[])"
+MATCHED_AMONG = (
+    "select end_to_end_id, booked_day from settlement.matches where end_to_end_id = any(%s::text[])"
+)
 
 ADD_MATCHES = """
 insert into settlement.matches (end_to_end_id, statement_id, entry, booked_day)
@@ -108,18 +129,22 @@ where i.day = %s and i.currency = %s
 
 DAYS_OF_STATEMENT = """
 select distinct i.day, i.currency
-from settlement.matches m
+from (
+    select end_to_end_id from settlement.matches where statement_id = %(statement)s
+    union all
+    select end_to_end_id from settlement.reversals where statement_id = %(statement)s) m
 join settlement.instructions i using (end_to_end_id)
-where m.statement_id = %s
 order by i.day, i.currency
 """
 
-# Every day and currency with money to move, whose money has all moved, and of which the books do not say so yet.
+# Every day and currency of which some money has moved and of which the books may not say so yet.
 UNSETTLED = """
 select i.day, i.currency
 from settlement.instructions i
 left join settlement.matches m using (end_to_end_id)
+left join settlement.reversals r on r.end_to_end_id = i.end_to_end_id and r.break_entry is null
 where not exists (select from settlement.settled s where s.day = i.day and s.currency = i.currency)
+    or r.end_to_end_id is not null or i.attempt > 0
 group by i.day, i.currency
 having bool_or(m.end_to_end_id is not null)
 order by i.day, i.currency
@@ -139,16 +164,64 @@ where statement_id = %s
 order by entry
 """
 
-# A break over an instruction that has been matched since explains itself; a duplicate does not.
+# A break over an instruction that has been matched or rejected since explains itself, and so does a wrong entry that
+# was undone, and what undid it.
 OPEN_BREAKS = """
 select b.statement_id, b.entry, b.kind, b.end_to_end_id, b.expected_minor, b.found_minor, b.currency, b.detail,
     b.found_at
 from settlement.breaks b
 where (b.statement_id, b.entry) > (%s, %s)
     and (b.kind not in ('missing', 'not_booked')
-        or not exists (select from settlement.matches m where m.end_to_end_id = b.end_to_end_id))
+        or not exists (select from settlement.matches m where m.end_to_end_id = b.end_to_end_id)
+        and not exists (select from settlement.payment_facts p
+            where p.end_to_end_id = b.end_to_end_id and p.answer = 'rejected'))
+    and not exists (select from settlement.reversals r
+        where r.break_statement_id = b.statement_id and r.break_entry = b.entry)
+    and not exists (select from settlement.reversals r
+        where r.statement_id = b.statement_id and r.entry = b.entry)
 order by b.statement_id, b.entry
 limit %s
+"""
+
+# Entries that stand in a statement, are wrong, and that nothing has undone yet; what undoes is among them.
+WRONG_ENTRIES = """
+select b.statement_id, b.entry, b.kind, b.end_to_end_id, b.expected_minor, b.found_minor, b.currency, b.detail,
+    b.found_at
+from settlement.breaks b
+where b.end_to_end_id = any(%s::text[]) and b.kind not in ('missing', 'not_booked')
+    and not exists (select from settlement.reversals r
+        where r.break_statement_id = b.statement_id and r.break_entry = b.entry)
+    and not exists (select from settlement.reversals r
+        where r.statement_id = b.statement_id and r.entry = b.entry)
+order by b.statement_id, b.entry
+"""
+
+ADD_REVERSALS = """
+insert into settlement.reversals
+    (statement_id, entry, end_to_end_id, booked_day, break_statement_id, break_entry)
+select * from unnest(%s::text[], %s::integer[], %s::text[], %s::date[], %s::text[], %s::integer[])
+"""
+
+RETURNED_AMONG = """
+select end_to_end_id, booked_day from settlement.reversals where end_to_end_id = any(%s::text[]) and break_entry is null
+"""
+
+RETURNED_DAYS = """
+select i.end_to_end_id, r.booked_day
+from settlement.instructions i
+join settlement.reversals r on r.end_to_end_id = i.end_to_end_id and r.break_entry is null
+where i.day = %s and i.currency = %s
+"""
+
+# Statements of an account in the order in which the bank made them, where the balance does not go on.
+GAPS = """
+select statement_id, account, currency, before, opening_minor
+from (
+    select statement_id, account, currency, opening_minor,
+        lag(closing_minor) over (partition by account, currency order by created_at, statement_id) before
+    from settlement.statements where account is not null) s
+where before <> opening_minor
+order by account, currency, statement_id
 """
 
 ADD_SETTLED = """
@@ -173,29 +246,34 @@ def add_instructions(tx: Tx, instructions: Sequence[Instruction]) -> None:
             [told.message_id for told in instructions],
             [told.name for told in instructions],
             [told.account for told in instructions],
+            [told.counterparty for told in instructions],
+            [told.piece for told in instructions],
+            [told.attempt for told in instructions],
+            [told.replaces for told in instructions],
         ),
     )
 
 
 def instructions_of_day(tx: Tx, day: date) -> list[Instruction]:
     """What the bank was told for a day."""
-    return [_instruction(row) for row in tx.execute(INSTRUCTIONS_OF_DAY, (day,)).fetchall()]
+    return [instruction_of(row) for row in tx.execute(INSTRUCTIONS_OF_DAY, (day,)).fetchall()]
 
 
 def instructions_of_file(tx: Tx, message_id: str) -> list[Instruction]:
     """What a file tells the bank."""
-    return [_instruction(row) for row in tx.execute(INSTRUCTIONS_OF_FILE, (message_id,)).fetchall()]
+    return [instruction_of(row) for row in tx.execute(INSTRUCTIONS_OF_FILE, (message_id,)).fetchall()]
 
 
 def lock_instructions(tx: Tx, ids: Collection[str]) -> dict[str, Instruction]:
     """The instructions of these ids that exist; nobody else matches them until the transaction ends."""
     rows = tx.execute(LOCK_INSTRUCTIONS, (sorted(set(ids)),)).fetchall()
-    return {row[0]: _instruction(row) for row in rows}
+    return {row[0]: instruction_of(row) for row in rows}
 
 
 def outstanding(tx: Tx, currency: str, created_at: datetime) -> list[Instruction]:
     """What a statement of that currency and instant should say and no statement has said."""
-    return [_instruction(row) for row in tx.execute(OUTSTANDING, (currency, created_at)).fetchall()]
+    values = (currency, created_at, created_at.date())
+    return [instruction_of(row) for row in tx.execute(OUTSTANDING, values).fetchall()]
 
 
 def add_file(tx: Tx, file: FileRecord) -> None:
@@ -212,6 +290,10 @@ def add_file(tx: Tx, file: FileRecord) -> None:
             file.control_sum_minor,
             file.transactions,
             file.digest,
+            file.bank_id,
+            file.form,
+            file.part,
+            file.execution_day,
         ),
     )
 
@@ -230,7 +312,17 @@ def find_file(tx: Tx, message_id: str) -> FileRecord | None:
 
 def add_statement(tx: Tx, statement: Statement, digest: bytes, read_at: datetime) -> bool:
     """Remember that a statement is read; whether it is new."""
-    row = (statement.statement_id, statement.currency, digest, len(statement.entries), read_at)
+    row = (
+        statement.statement_id,
+        statement.currency,
+        digest,
+        len(statement.entries),
+        read_at,
+        statement.account,
+        statement.created_at,
+        statement.opening_minor,
+        statement.closing_minor,
+    )
     return tx.execute(ADD_STATEMENT, row).rowcount == 1
 
 
@@ -240,9 +332,9 @@ def statement_digest(tx: Tx, statement_id: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def matched_among(tx: Tx, ids: Collection[str]) -> set[str]:
-    """Those of these instructions that an entry agreed with."""
-    return {end_to_end_id for (end_to_end_id,) in tx.execute(MATCHED_AMONG, (list(ids),)).fetchall()}
+def matched_among(tx: Tx, ids: Collection[str]) -> dict[str, date]:
+    """On which day the bank booked each of these payments, if an entry agreed with it."""
+    return dict(tx.execute(MATCHED_AMONG, (list(ids),)).fetchall())
 
 
 def add_matches(tx: Tx, matches: Sequence[Match]) -> None:
@@ -271,7 +363,10 @@ def booked_days(tx: Tx, day: date, currency: str) -> dict[str, date]:
 
 def days_of_statement(tx: Tx, statement_id: str) -> list[tuple[date, str]]:
     """The days and currencies of what agreed in a statement."""
-    return [(day, currency) for day, currency in tx.execute(DAYS_OF_STATEMENT, (statement_id,)).fetchall()]
+    return [
+        (day, currency)
+        for day, currency in tx.execute(DAYS_OF_STATEMENT, {"statement": statement_id}).fetchall()
+    ]
 
 
 def unsettled(tx: Tx) -> list[tuple[date, str]]:
@@ -307,6 +402,42 @@ def open_breaks(tx: Tx, after: tuple[str, int], limit: int) -> list[Break]:
     return [_break(row) for row in tx.execute(OPEN_BREAKS, (*after, limit)).fetchall()]
 
 
+def wrong_entries(tx: Tx, ids: Collection[str]) -> list[Break]:
+    """Entries that say something else about these payments, and that nothing has undone yet."""
+    return [_break(row) for row in tx.execute(WRONG_ENTRIES, (sorted(set(ids)),)).fetchall()]
+
+
+def add_reversals(tx: Tx, reversals: Sequence[Reversal]) -> None:
+    """Keep what was undone."""
+    tx.execute(
+        ADD_REVERSALS,
+        (
+            [one.statement_id for one in reversals],
+            [one.entry for one in reversals],
+            [one.end_to_end_id for one in reversals],
+            [one.booked_day for one in reversals],
+            [one.break_statement_id for one in reversals],
+            [one.break_entry for one in reversals],
+        ),
+    )
+
+
+def returned_among(tx: Tx, ids: Collection[str]) -> dict[str, date]:
+    """On which day the money of each of these payments came back, if it did."""
+    return dict(tx.execute(RETURNED_AMONG, (list(ids),)).fetchall())
+
+
+def returned_days(tx: Tx, day: date, currency: str) -> dict[str, date]:
+    """On which day the money of each payment of a day and currency came back, if it did."""
+    return dict(tx.execute(RETURNED_DAYS, (day, currency)).fetchall())
+
+
+def gaps(tx: Tx) -> list[Gap]:
+    """Where a statement does not go on from the one before it."""
+    with tx.cursor(row_factory=class_row(Gap)) as cursor:
+        return cursor.execute(GAPS).fetchall()
+
+
 def add_settled(tx: Tx, day: date, currency: str, at: datetime) -> None:
     """Remember that a day's money has all moved in a currency."""
     tx.execute(ADD_SETTLED, (day, currency, at))
@@ -317,10 +448,27 @@ def settled_currencies(tx: Tx, day: date) -> set[str]:
     return {currency for (currency,) in tx.execute(SETTLED, (day,)).fetchall()}
 
 
-def _instruction(row: tuple[str, date, str, str, str, int, str, str, str]) -> Instruction:
-    end_to_end_id, day, currency, member_id, direction, minor, message_id, name, account = row
+InstructionRow = tuple[str, date, str, str, str, int, str, str, str, str, int, int, str | None]
+
+
+def instruction_of(row: InstructionRow) -> Instruction:
+    """An instruction from its row."""
+    end_to_end_id, day, currency, member_id, direction, minor, message_id, name, account, *_ = row
+    counterparty, piece, attempt, replaces = row[9:]
     return Instruction(
-        end_to_end_id, day, currency, member_id, Direction(direction), minor, message_id, name, account
+        end_to_end_id,
+        day,
+        currency,
+        member_id,
+        Direction(direction),
+        minor,
+        message_id,
+        name,
+        account,
+        counterparty,
+        piece,
+        attempt,
+        replaces,
     )
 
 

@@ -51,6 +51,10 @@ class KeyFolder:
         """The key that signs deny lists and settings of devices, online. Errors: KeyUnfit."""
         return self._key("lists")
 
+    def bank_files(self) -> Ed25519PrivateKey:
+        """The key that signs what the league sends to its banks, online. Errors: KeyUnfit."""
+        return self._key("bank-files")
+
     def issuer(self, issuer_id: str) -> Ed25519PrivateKey:
         """The key that signs this issuer's ride tokens. Errors: KeyUnfit, InvalidInput for an odd name."""
         if not _NAME.fullmatch(issuer_id):
