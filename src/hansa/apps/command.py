@@ -17,7 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hansa import __version__, atlas, clearing, ledger, rides, settlement, trust
+from hansa import __version__, clearing, ledger, rides, settlement, trust
+from hansa.apps.atlas_commands import atlas_app
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.engines import ledger_engines
@@ -43,7 +44,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-atlas_app = typer.Typer(no_args_is_help=True, help="Cities and their networks: read, check, import.")
 tariff_app = typer.Typer(no_args_is_help=True, help="Tariffs as data: check and import.")
 ledger_app = typer.Typer(no_args_is_help=True, help="The books: trial balance and proof.")
 clearing_app = typer.Typer(no_args_is_help=True, help="Business days: close one, read its positions.")
@@ -151,47 +151,6 @@ def work(home: Home = DEFAULT_HOME) -> None:
         for told in (signal.SIGINT, signal.SIGTERM):
             signal.signal(told, lambda _number, _frame: stop.set())
         stop.wait()
-
-
-@atlas_app.command("import")
-def atlas_import(
-    feed: Annotated[
-        Path, typer.Argument(help="GTFS feed: a zip or a folder; or a city folder in Hansa's own format.")
-    ],
-    city: Annotated[
-        Path | None, typer.Option(help="For GTFS: the city.toml that says whose network this is.")
-    ] = None,
-    operator: Annotated[str | None, typer.Option(help="For GTFS: the member who operates it.")] = None,
-    dry_run: Annotated[bool, typer.Option("--check", help="Read and report; import nothing.")] = False,
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Import a city's network from a GTFS zip (with its Fares v1), or from a city folder.
-
-    Every problem is named with file, line, field and remedy; with one problem nothing is imported.
-
-    Example: [cyan]hansa atlas import feed.zip --city utsunomiya/city.toml --operator utsunomiya-lightline[/cyan]
-    """
-    if (feed / "city.toml").is_file():
-        read = atlas.read_city(feed)
-        tariff = None
-    else:
-        if city is None or operator is None:
-            raise typer.BadParameter("A GTFS feed does not say whose it is: name --city and --operator.")
-        facts = atlas.read_city_facts(city.parent)
-        gtfs = atlas.read_gtfs(feed, city=facts, operator_id=operator)
-        read = gtfs.city_file
-        tariff = None
-        if gtfs.fares_v1:
-            tariff = rides.tariff_from_fares_v1(gtfs.fares_v1, operator_id=operator, city=facts)
-    found = f"{read.city.name}: {len(read.stops)} stops, {len(read.lines)} lines"
-    if dry_run:
-        out.print(f"{found}. No problem found; nothing imported.")
-        return
-    with opened(home, join=True) as ctx, ctx.tx() as tx:
-        atlas.import_city(tx, read)
-        if tariff is not None:
-            rides.import_tariff(tx, tariff)
-    out.print(f"{found}. Imported{' with its fares' if tariff else ''}.")
 
 
 @tariff_app.command("check")

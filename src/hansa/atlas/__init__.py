@@ -32,7 +32,7 @@ from hansa.atlas.faresv2 import (
     TransferRule,
 )
 from hansa.atlas.feed import gtfs_zip
-from hansa.atlas.gtfs import check_gtfs, read_gtfs
+from hansa.atlas.gtfs import check_gtfs, read_fares_v2, read_gtfs
 from hansa.atlas.model import (
     Call,
     City,
@@ -110,5 +110,6 @@ __all__ = [
     "picture",
     "read_city",
     "read_city_facts",
+    "read_fares_v2",
     "read_gtfs",
 ]

@@ -78,6 +78,21 @@ def read_gtfs(source: Path | bytes, *, city: City, operator_id: str) -> GtfsFeed
     return built
 
 
+def read_fares_v2(source: Path | bytes) -> FaresV2:
+    """The Fares v2 of a feed, for trying them without a city.
+
+    Errors: InvalidInput naming every error found in the feed, or that it has no fare_leg_rules.txt.
+    """
+    with Feed(source, report := Report(_label(source))) as feed:
+        reading = _Reading(feed, report, None)
+        reading.read()
+    if not reading.fares_v2 and report.ok:
+        what, remedy = "the feed has no Fares v2", "Name a feed with fare_leg_rules.txt"
+        report.add("missing_required_file", "ERROR", "fare_leg_rules.txt", what, remedy)
+    report.refuse_if_bad()
+    return reading.fares_v2
+
+
 def check_gtfs(source: Path | bytes, *, city: City | None = None, today: date | None = None) -> Report:
     """Everything that is wrong with a feed, without importing it; a feed that cannot be opened is a report too.
 

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -40,13 +42,19 @@ class CityFacts(Protocol):
 
 
 def tariff_from_fares_v1(
-    fares: FaresV1, *, operator_id: str, rules: Path | None = None, city: CityFacts | None = None
+    fares: FaresV1,
+    *,
+    operator_id: str,
+    rules: Path | None = None,
+    city: CityFacts | None = None,
+    valid_from: date | None = None,
 ) -> Tariff:
     """The tariff of a feed with Fares v1.
 
     The form knows adult prices between zones and nothing else; classes, day start and missing taps are read from
     the ``tariff.toml`` in ``rules`` (else from the folder of this operator that comes with Hansa), whose basis
     names a table by zone. Without one, but with ``city``, every class pays the adult price.
+    valid_from: the first service day it is in force, in the place of the one that the rules name.
     Fares that hang on zones passed through or on transfers are not part of it (GTFS Reference, fare_rules.txt).
     Errors: InvalidInput when the feed has no fare between any two zones, or as read_tariff.
     """
@@ -69,6 +77,8 @@ def tariff_from_fares_v1(
     toml = _plain(operator_id, city, currencies.pop()) if rules is None and city is not None else None
     if toml is None or _comes_with_hansa(operator_id):
         toml = ((rules or tariff_folder(operator_id)) / "tariff.toml").read_text(encoding="utf-8")
+    if valid_from is not None:
+        toml = re.sub(r"(?m)^valid_from\s*=.*$", f"valid_from = {valid_from}", toml, count=1)
     return read_source(TariffSource(toml, {"fares.csv": table.getvalue()}))
 
 
