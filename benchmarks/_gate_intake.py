@@ -8,12 +8,14 @@ connections, one request at a time on each, all made beforehand. Every tap is of
 day, which is the dearest case. Each round has fresh taps; afterwards every one of them is looked for in the books.
 
 ``tap_intake``: taps a second. Its baseline is raw binary COPY of the very same rows, 5,000 at a time, one commit each,
-into tables of the same columns and indexes over one connection, in turns in the same run.
+into tables of the same columns and indexes over one connection, in turns in the same run. Processor time is told too,
+of the Hansa and of the whole database: it says how much of a machine a tap costs, whatever else the machine is doing.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import signal
 import socket
@@ -26,7 +28,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 from uuid import UUID
 
 import msgspec
@@ -90,11 +92,15 @@ def _measured(ctx: Context, home: Path, count: int, rounds: int) -> dict[str, An
     baselines: list[float] = []
     p50s: list[float] = []
     p99s: list[float] = []
+    costs: list[tuple[float, float]] = []
     copying = CopyOnly(ctx)
-    with serving(ctx.url, home) as port:
+    database = int(next(home.rglob("postmaster.pid")).read_text().split("\n", 1)[0])
+    with serving(ctx.url, home) as (port, server):
         for number in range(rounds + 1):
             taps = maker.make(ctx, count if number else count // 4)
+            before = used_s(server), used_s(database)
             answer = hand_in(port, key, taps, home / "taps.json")
+            after = used_s(server), used_s(database)
             copied = copying.take(taps)
             assert kept(ctx, taps) == len(taps), "a tap that was answered for is not in the books"
             if number:  # the first warms both up
@@ -102,19 +108,40 @@ def _measured(ctx: Context, home: Path, count: int, rounds: int) -> dict[str, An
                 baselines.append(copied)
                 p50s.append(answer["p50_ms"])
                 p99s.append(answer["p99_ms"])
+                costs.append(
+                    ((after[0] - before[0]) * 1e6 / len(taps), (after[1] - before[1]) * 1e6 / len(taps))
+                )
     value, baseline = median(rates), median(baselines)
     ratio = median(one / other for one, other in zip(rates, baselines, strict=True))
     print(
         f"\ntap_intake: {value:,.0f} taps/s in requests of {SIZE:,} over {CONNECTIONS} connections, a request"
         f" {median(p50s):.0f} ms (p99 {median(p99s):.0f} ms); bare COPY of the rows {baseline:,.0f}, ratio {ratio:.2f}"
     )
+    hansa_us, database_us = (median(cost[n] for cost in costs) for n in (0, 1))
+    print(f"processor time a tap: {hansa_us:.1f} us in Hansa, {database_us:.1f} us in the database")
     return {
         "value": round(value),
         "unit": "taps/s",
         "baseline": round(baseline),
         "baseline_name": "copy_of_the_same_rows",
         "ratio": round(ratio, 3),
+        "processor_us": round(hansa_us + database_us, 1),
     }
+
+
+def used_s(process: int) -> float:
+    """Processor seconds of a process and its children, those that ended among them."""
+    seconds = 0.0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = file.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        if int(file.parent.name) == process:
+            seconds += sum(map(int, words[11:15]))
+        elif int(words[1]) == process:
+            seconds += sum(map(int, words[11:13]))
+    return seconds / os.sysconf("SC_CLK_TCK")
 
 
 class Gates:
@@ -216,13 +243,9 @@ class CopyOnly:
         began = time.perf_counter()
         for numbers, rows, days in batches:
             with self._connection.transaction(), self._connection.cursor() as cursor:
-                for statement, data in (
-                    ("copy bare.tap_numbers from stdin (format binary)", numbers),
-                    ("copy bare.taps from stdin (format binary)", rows),
-                    ("copy bare.dirty_days from stdin (format binary)", days),
-                ):
-                    with cursor.copy(statement) as copy:
-                        copy.write(data)
+                _copy(cursor, "copy bare.tap_numbers from stdin (format binary)", numbers)
+                _copy(cursor, "copy bare.taps from stdin (format binary)", rows)
+                _copy(cursor, "copy bare.dirty_days from stdin (format binary)", days)
         return len(taps) / (time.perf_counter() - began)
 
     def _bytes(self, ids: list[UUID]) -> tuple[bytes, bytes, bytes]:
@@ -242,12 +265,17 @@ class CopyOnly:
         return found[0], found[1], found[2]
 
 
+def _copy(cursor: "psycopg.Cursor[Any]", statement: LiteralString, data: bytes) -> None:
+    with cursor.copy(statement) as copy:
+        copy.write(data)
+
+
 # -- the two other processes
 
 
 @contextmanager
-def serving(url: str, home: Path) -> Generator[int]:
-    """A Hansa in another process; gives its port."""
+def serving(url: str, home: Path) -> Generator[tuple[int, int]]:
+    """A Hansa in another process; gives its port and its process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -260,7 +288,7 @@ def serving(url: str, home: Path) -> Generator[int]:
                 if door.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        yield port
+        yield port, server.pid
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()
