@@ -4,6 +4,7 @@ In flow a tariff (text and tables), journeys, and a network's stops and distance
 that led to it. Pure: it needs the kernel only, no database and no clock.
 """
 
+from hansa.fares.check import Finding, check_dates, check_tariff, refuse_unsound
 from hansa.fares.model import (
     RIDER_CLASSES,
     Around,
@@ -32,6 +33,7 @@ __all__ = [
     "Around",
     "Counters",
     "Fare",
+    "Finding",
     "HeldPass",
     "Journey",
     "JourneyId",
@@ -47,11 +49,14 @@ __all__ = [
     "Tariff",
     "TariffSource",
     "Unpriceable",
+    "check_dates",
+    "check_tariff",
     "open_window",
     "period_end",
     "period_start",
     "price_day",
     "read_source",
     "read_tariff",
+    "refuse_unsound",
     "tariff_folder",
 ]

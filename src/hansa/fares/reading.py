@@ -103,7 +103,7 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
     currency = top.word("currency", pattern=r"[A-Z]{3}", remedy="Write an ISO 4217 code such as EUR")
     if currency and currency not in CURRENCY_EXPONENTS:
         top.wrong("currency", f"{currency} is not an active ISO 4217 code", "Write a code such as EUR")
-    reading.exponent = CURRENCY_EXPONENTS.get(currency, 2)
+    reading.currency, reading.exponent = currency, CURRENCY_EXPONENTS.get(currency, 2)
     operator_id, city_id = top.word("operator"), top.word("city")
     name = top.text("name")
     valid_from = top.day("valid_from") or date.max

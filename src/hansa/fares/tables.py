@@ -71,6 +71,7 @@ class Reading:
         self.file = file
         self.lines = Lines(toml)
         self.problems: list[Problem] = []
+        self.currency = ""
         self.exponent = 2
         self.bands: frozenset[str] = frozenset()
         self.default_band = ANY_TIME

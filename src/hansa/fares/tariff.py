@@ -1,7 +1,7 @@
 """A tariff as a value: one operator's fares and rules from one day on, made of parts that stand by themselves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Literal
@@ -119,7 +119,6 @@ class Tariff:
     companions: str = "adult"
     media: tuple[str, ...] = ()
     minimum_balance: Price | None = None
-    clauses: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def classes(self) -> Mapping[str, ClassRule]:

@@ -126,6 +126,10 @@ def _cap(item: Table, basis: Basis) -> Cap:
     elif zone_set:
         label += f" zones {'+'.join(sorted(zone_set))}"
     condition = read_condition(item, leave=_SCOPE)
+    currency = item.text("currency", required=False)
+    if currency not in ("", item.reading.currency):
+        what = f"{currency} is another currency than the tariff's {item.reading.currency}"
+        item.wrong("currency", what, "Write the cap in the tariff's currency")
     cap = Cap(
         period=period or "day",
         label=item.text("name", required=False) or label,

@@ -25,6 +25,7 @@ class TimeBand:
     unless_into: frozenset[str] = frozenset()
     tap: str = "entry"
     products: frozenset[str] = frozenset()
+    clause: str = ""
 
     def hold(self, day_type: str, clock: time) -> bool:
         """Whether a tap at this time is in the band."""
@@ -41,7 +42,7 @@ def read_bands(top: Table) -> tuple[tuple[TimeBand, ...], str]:
             item.wrong("to", "is not after from", "Split a band at midnight into two")
         tap = item.choice("tap", TAPS, required=False, default="entry")
         into, products = frozenset(item.words("unless_into")), frozenset(item.words("products"))
-        bands.append(TimeBand(name, days, starts, ends, into, tap, products))
+        bands.append(TimeBand(name, days, starts, ends, into, tap, products, item.clause))
         item.done()
     default = top.word("default_band", required=bool(bands))
     top.reading.bands = frozenset({band.name for band in bands} | ({default} if default else set()))
