@@ -93,7 +93,7 @@ def test_a_sound_feed_has_no_error_and_no_warning() -> None:
     assert report.verdict == "No error, 0 warnings, 0 notes: it may be imported."
 
 
-# file | what stands there | what it is changed to | severity, code | line, field
+# file | what stands there | what it is changed to | severity, code | file if another, line, field
 FAULTS = [
     ("agency", "https://t.example,Eu", "t.example,Eu", "WARNING invalid_url", "2 agency_url"),
     ("stops", "Europe/Paris", "Paris", "ERROR invalid_timezone", "4 stop_timezone"),
@@ -109,7 +109,7 @@ FAULTS = [
     ("calendar", "1,1,1,1,1,0,0", "0,0,0,0,0,0,0", "WARNING service_has_no_active_day_of_the_week", "2 monday"),
     ("calendar", "20261231", "20251231", "ERROR start_and_end_range_out_of_order", "2 end_date"),
     ("trips", "8,wd,t2,0", "8,wd,t2,0\n8,wd,t3,0", "WARNING unused_trip", "4 trip_id"),
-    ("stop_times", "t2,25:00:00,25:00:00,b,2\n", "", "WARNING unusable_trip", "3 trip_id"),
+    ("stop_times", "t2,25:00:00,25:00:00,b,2\n", "", "WARNING unusable_trip", "trips 3 trip_id"),
     ("stop_times", "t1,,,b,2", "t1,07:00:00,07:00:00,b,2",
      "ERROR stop_time_with_arrival_before_previous_departure_time", "3 arrival_time"),
     ("stop_times", "t1,,,b,2", "t1,08:01:00,,b,2",
@@ -118,9 +118,9 @@ FAULTS = [
     ("areas", "outer,", "inner,", "ERROR duplicate_key", "3 area_id"),
     ("stop_areas", "inner,a", "middle,a", "ERROR foreign_key_violation", "2 area_id"),
     ("rider_categories", "Child,0", "Child,1",
-     "ERROR fare_product_with_multiple_default_rider_categories", "3 rider_category_id"),
+     "ERROR fare_product_with_multiple_default_rider_categories", "fare_products 3 rider_category_id"),
     ("rider_categories", "Adult,1", "Adult,",
-     "WARNING fare_product_without_default_rider_category", "2 rider_category_id"),
+     "WARNING fare_product_without_default_rider_category", "fare_products 2 rider_category_id"),
     ("rider_categories", "adult,Adult,1", "adult,,1", "ERROR missing_required_field", "2 rider_category_name"),
     ("fare_media", "Town card,2", ",2", "WARNING missing_recommended_field", "2 fare_media_name"),
     ("fare_media", "Cash,0", "Town card,2", "WARNING duplicate_fare_media", "3 fare_media_name"),
@@ -168,15 +168,17 @@ def test_a_fault_has_its_code_severity_and_place(
 ) -> None:
     report = report_of(**{file: (old, new)})
 
-    line, _, field = where.partition(" ")
-    where = f"{file}.txt line {line}" + (f", field {field}" if field else "")
+    words = where.split()
+    other = words.pop(0) if words and not words[0].isdigit() else file
+    place = f"{other}.txt line {words[0]}" if words else ""
+    place += f", field {words[1]}" if len(words) > 1 else ""
     found = [
         (f"{group.severity} {group.code}", notice.where)
         for group in report.groups
         for notice in group.notices
         if not (told.startswith("ERROR") and group.severity == "INFO")
     ]
-    assert (told, where) in found if told else not found, found
+    assert (told, place) in found if told else not found, found
     assert report.ok == (not told.startswith("ERROR"))
     assert all(notice.message and notice.remedy for group in report.groups for notice in group.notices)
 
