@@ -285,15 +285,15 @@ def config_file(folder: Path, *, url: str = "http://127.0.0.1:9", more: str = ""
     return file
 
 
-def config(folder: Path, *, more: str = "") -> Config:
-    return read_config(config_file(folder, more=more))
+def config(folder: Path, *, more: str = "", root: str = "") -> Config:
+    return read_config(config_file(folder, more=more, root=root))
 
 
 class Bench:
     """An agent on a small league, with all time in hand; ``again`` is a restart after a power cut."""
 
-    def __init__(self, folder: Path, *, more: str = "", at: datetime = NOON) -> None:
-        self.config = config(folder, more=more)
+    def __init__(self, folder: Path, *, more: str = "", root: str = "", at: datetime = NOON) -> None:
+        self.config = config(folder, more=more, root=root)
         self.time = Time(at)
         self.league = SmallLeague(self.time)
         self.out = io.StringIO()

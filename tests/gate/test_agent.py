@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gate.agents import (
     LIST_KEY,
     NOON,
+    ROOT,
     Bench,
     assert_chained,
     code,
@@ -244,6 +245,22 @@ def test_forged_and_older_lists_change_nothing(bench: Bench) -> None:
     assert (health.trust_list, health.deny_list, health.denied) == (5, 1, 1)
     assert bench.show("eve", 1) == "revoked"
     assert bench.again().health().trust_list == 5
+
+
+def test_either_root_is_believed_while_it_is_changed(tmp_path: Path) -> None:
+    next_root = Ed25519PrivateKey.generate()
+    roots = (
+        f'{ROOT.public_key().public_bytes_raw().hex()}", "{next_root.public_key().public_bytes_raw().hex()}'
+    )
+    bench = Bench(tmp_path, root=roots)
+
+    bench.agent.take_trust_list(signed_trust_list(1, NOON))
+    bench.agent.take_trust_list(signed_trust_list(2, NOON, root=next_root))
+    bench.agent.take_trust_list(signed_trust_list(3, NOON, root=Ed25519PrivateKey.generate()))
+
+    assert bench.agent.health().trust_list == 2
+    assert bench.again().health().trust_list == 2
+    bench.agent.close()
 
 
 def test_a_list_key_that_changed_has_the_whole_list_fetched(bench: Bench) -> None:

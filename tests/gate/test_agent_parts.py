@@ -147,6 +147,23 @@ def test_the_time_of_asking_is_taken_half() -> None:
     assert clock.ask(slow) == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("took_s", "ahead_s", "moved"), [(8, 3, False), (8, 5, True), (1, 3, True)])
+def test_an_answer_that_was_held_up_moves_no_clock(took_s: float, ahead_s: float, moved: bool) -> None:
+    """An answer held up for 8 s says the time to within 4 s."""
+    time = Time()
+    clock = GateClock(steady=time.steady, wall=time.wall)
+
+    def slow() -> datetime:
+        time.pass_by(seconds=took_s / 2)
+        said = time.at + timedelta(seconds=ahead_s)
+        time.pass_by(seconds=took_s / 2)
+        return said
+
+    clock.ask(slow)
+
+    assert (clock.now() != time.at) == moved
+
+
 @given(st.lists(st.floats(-500, 500), max_size=20))
 def test_the_clock_never_goes_behind_a_tap(offsets: list[float]) -> None:
     time = Time()

@@ -2,17 +2,19 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gate.agents import HttpLeague, NowTime, assert_chained, code, config_file
+from gate.agents import HttpLeague, NowTime, assert_chained, code, config_file, cti
 
 POWERED = Path(__file__).with_name("powered.py")
 SRC = Path(__file__).parents[2] / "src"
@@ -143,3 +145,85 @@ def test_killed_at_each_system_call_that_writes(league: HttpLeague, tmp_path: Pa
 def test_killed_at_a_few_steps(league: HttpLeague, tmp_path: Path) -> None:
     for step in (20, 60, 75, 90):
         cut_and_check(league, tmp_path / "gate", kill_at=step)
+
+
+@pytest.mark.skipif(
+    STRACE is None, reason="no strace here: `apt-get install strace` shows the order of writes"
+)
+def test_each_tap_is_flushed_to_the_disk_before_the_door_opens(league: HttpLeague, tmp_path: Path) -> None:
+    """What a kill cannot show, for the system's memory outlives it: that the flush came first."""
+    trace = tmp_path / "trace"
+    before = (
+        str(STRACE),
+        "-y",
+        "-qq",
+        "-s",
+        "64",
+        "-o",
+        str(trace),
+        "-e",
+        "trace=write,pwrite64,fsync,fdatasync",
+    )
+
+    ended, out, err = run(config_file(tmp_path, url=league.url), fresh("ada", 1), before=before)
+
+    assert ended == 0, err
+    assert out.count('"open": true') == CODES
+    written = flushed = doors = 0
+    for line in trace.read_text().splitlines():
+        if "gate.db" in line:
+            written += "write64(" in line
+            if "sync(" in line:
+                flushed = written
+        elif line.startswith("write(1<") and '\\"open\\": true' in line:
+            doors += 1
+            assert written == flushed > 0, line
+            written = flushed = 0
+    assert doors == CODES
+
+
+@pytest.mark.slow
+def test_a_gate_that_is_killed_again_and_again_keeps_one_chain(league: HttpLeague, tmp_path: Path) -> None:
+    """The program as it runs, threads and all, killed at any moment of twelve lives on one folder."""
+    dice, config, counter = random.Random(7), config_file(tmp_path, url=league.url), 0
+    opened_by_now: set[str] = set()
+    shown: dict[str, int] = {}
+    for life in range(12):
+        gate = subprocess.Popen(
+            [sys.executable, "-m", "hansa.gate.agent.command", "run", "--config", str(config)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"TEST_GATE_KEY": "key", "PYTHONPATH": str(SRC)},
+        )
+        assert gate.stdin is not None and gate.stdout is not None
+        killer = threading.Timer(dice.uniform(0.3, 3.0), gate.kill)
+        killer.start()
+        try:
+            while gate.poll() is None:
+                again = sorted(opened_by_now)[-1:] if dice.random() < 0.2 else []
+                counter += 1
+                for text in (code("ada", counter, datetime.now(UTC), offline_cap=255), *again):
+                    shown.setdefault(text, counter)
+                    gate.stdin.write(f"{text}\n")
+                    gate.stdin.flush()
+                    told = json.loads(gate.stdout.readline())
+                    if told["open"]:
+                        assert text not in opened_by_now, f"opened again in life {life}"
+                        opened_by_now.add(text)
+        except (BrokenPipeError, json.JSONDecodeError):
+            pass  # it was killed in the middle of it
+        finally:
+            killer.cancel()
+            gate.kill()
+            gate.communicate()
+
+    ended, _, err = run(config, fresh("bob", 1))
+    assert ended == 0, err
+    taps = [tap for _, tap in sorted(league.taps.items())]
+    print(f"\n{len(opened_by_now)} opened, {len(taps)} handed in, {counter} codes shown")
+    assert_chained(taps)
+    counters = {tap.counter for tap in taps if tap.cti == cti("ada")}
+    assert counters >= {shown[text] for text in opened_by_now}
+    assert len(opened_by_now) > 0

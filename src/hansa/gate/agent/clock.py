@@ -11,6 +11,9 @@ STEP_FROM_S = 2.0
 SLEW_SHARE = 0.01
 """How much faster or slower than the steady clock we go while we slew: 2 s are made good in 200 s."""
 
+DOUBT_MAX_S = 1.0
+"""Half the time of asking, from which on an answer is weighed against it: a stalled network must not move the clock."""
+
 BUILT_AT = datetime(2026, 11, 24, tzinfo=UTC)
 """No gate runs before its program was made. Moved forward with each release."""
 
@@ -44,7 +47,7 @@ class GateClock:
         self._slew_s = 0.0
         self._is_set = self._start >= not_before
         self.offset_s: float | None = None
-        """The league's time less ours when it was last asked; None before."""
+        """The league's time less ours when it last told us, as far as we could tell; None before."""
 
     def now(self) -> datetime:
         """The present instant; never before the last tap."""
@@ -66,6 +69,7 @@ class GateClock:
     def ask(self, league_time: Callable[[], datetime]) -> float:
         """Set ourselves by the league's time, taken as said half way through the asking. Gives the offset, seconds.
 
+        An answer that took so long that it may say no more than we know leaves a set clock alone.
         Errors: those of ``league_time``, and nothing changes.
         """
         asked_s = self._steady()
@@ -76,6 +80,9 @@ class GateClock:
             true = said + timedelta(seconds=(came_s - asked_s) / 2 + (now_s - came_s))
             here = self._reckoned_at(now_s)
             offset_s = (true - here).total_seconds()
+            doubt_s = (came_s - asked_s) / 2
+            if self._is_set and doubt_s > DOUBT_MAX_S and abs(offset_s) <= doubt_s:
+                return offset_s
             if not self._is_set or abs(offset_s) >= STEP_FROM_S:
                 self._start, self._slew_s = true, 0.0
             else:
