@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hansa.fares.pricing import Leg, Pricer
 
 _RIDDEN = ("complete", "boarding")
+_NO_COUNTS: Mapping[str, int] = {}
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Day:
         self.counters = counters
         self.around = around
         self.month_minor = counters.month_minor
-        self.counts: dict[str, int] = dict(counters.counts)
+        self.counts: dict[str, int] = dict(counters.counts) if counters.counts else {}
         self.chain: _Chain | None = None
         self.windows: list[_Window | None] = [None] * len(tariff.transfers)
         self.trip_from: datetime | None = None
@@ -93,7 +94,6 @@ class Day:
         self._covers: dict[tuple[str, str], Covers] = {}
         self._companion = companion
         self._dated = bool(tariff.passes or any(cap.days for cap in tariff.caps))
-        self._ladders = tuple(dict.fromkeys(tier.ladder for tier in tariff.tiers))
         self._first_steps: tuple[Step, ...] = ()
         if companion:
             facts: Facts = {"number": companion, "class": tariff.companions}
@@ -131,31 +131,62 @@ class Day:
     def _price(self, journey: Journey, steps: list[Step]) -> Fare:
         tariff, pricer = self.tariff, self.pricer
         leg = pricer.leg(journey)
-        ridden = journey.kind in _RIDDEN
-        join = self._join_of(journey, leg) if ridden and tariff.joins else None
-        transfer = self._transfer_of(journey, leg) if ridden and join is None and tariff.transfers else None
-        goes_on = join is not None or transfer is not None
-        if pricer.by_first and goes_on:
-            leg = pricer.leg(journey, self.trip_from)
-        if join is not None:
-            work, leg = self._joined(join, journey, leg, steps)
-        else:
-            quote = leg.quote
-            work = _Working(
-                quote.amount, [*steps, *quote.steps], quote.free_of_tiers, quote.free_of_caps, quote.zones
+        quote = leg.quote
+        if pricer.alone:
+            told = (*steps, *quote.steps) if steps else quote.steps
+            tiered = 0 if self._companion else quote.amount - quote.free_of_tiers
+            return Fare(
+                journey.journey_id,
+                quote.amount,
+                tariff.currency,
+                told,
+                "priced",
+                quote.zones,
+                0,
+                tiered,
+                _NO_COUNTS,
             )
-            self.chain = _Chain([journey], [leg], quote.amount, quote.amount) if ridden else None
-        if not goes_on:
-            self.trip_from, self.trip_fees = journey.started_at, set()
-        if transfer is not None:
-            self._take_transfer(transfer, journey, leg, work)
-        if ridden:
-            self._remember(journey, leg, work.amount, transfer, joined=join is not None)
+        work = _Working(
+            quote.amount, [*steps, *quote.steps], quote.free_of_tiers, quote.free_of_caps, quote.zones
+        )
+        new_trip = True
+        if pricer.linked:
+            work, leg, new_trip = self._linked(journey, leg, work, steps)
         if tariff.passes and not self._companion:
             self._take_pass(journey, leg, work)
         if leg.fees:
             self._add_fees(leg, work)
-        return self._over_the_day(journey, leg, work, new_trip=not goes_on)
+        return self._over_the_day(journey, leg, work, new_trip=new_trip)
+
+    def _linked(
+        self, journey: Journey, leg: "Leg", work: _Working, steps: list[Step]
+    ) -> tuple[_Working, "Leg", bool]:
+        """What comes of the rides before: a join, or a transfer. The last says whether a new trip begins."""
+        tariff, pricer = self.tariff, self.pricer
+        if journey.kind not in _RIDDEN:
+            self.chain = None
+            self.trip_from, self.trip_fees = journey.started_at, set()
+            return work, leg, True
+        join = self._join_of(journey, leg) if tariff.joins else None
+        transfer = self._transfer_of(journey, leg) if join is None else None
+        goes_on = join is not None or transfer is not None
+        if pricer.by_first and goes_on:
+            leg = pricer.leg(journey, self.trip_from)
+            quote = leg.quote
+            work = _Working(
+                quote.amount, [*steps, *quote.steps], quote.free_of_tiers, quote.free_of_caps, quote.zones
+            )
+        if join is not None:
+            work, leg = self._joined(join, journey, leg, steps)
+        elif tariff.joins:
+            self.chain = _Chain([journey], [leg], leg.quote.amount, leg.quote.amount)
+        if not goes_on:
+            self.trip_from, self.trip_fees = journey.started_at, set()
+        if transfer is not None:
+            self._take_transfer(transfer, journey, leg, work)
+        if tariff.transfers:
+            self._remember(journey, leg, work.amount, transfer, joined=join is not None)
+        return work, leg, not goes_on
 
     def _over_the_day(self, journey: Journey, leg: "Leg", work: _Working, *, new_trip: bool) -> Fare:
         """Tiers, caps and subsidy: what looks at sums."""
@@ -176,10 +207,10 @@ class Day:
         if not own:
             counted = tiered = 0
         self.month_minor += tiered
-        for ladder in self._ladders if own else ():
-            if ladder.endswith(":money") and self._climbs(ladder, leg):
-                self._count(work, ladder, tiered)
-        subsidy = self._take_subsidy(leg, work) if own else None
+        for ladder in self.pricer.ladders if own else ():
+            if ladder.name and not ladder.by_rides and leg.tiers >> ladder.place & 1:
+                self._count(work, ladder.name, tiered)
+        subsidy = self._take_subsidy(leg, work) if own and self.pricer.subsidised else None
         return Fare(
             journey.journey_id,
             work.amount,
@@ -189,7 +220,7 @@ class Day:
             work.zones,
             counted,
             tiered,
-            work.counts,
+            work.counts or _NO_COUNTS,
             subsidy,
         )
 
@@ -360,26 +391,23 @@ class Day:
 
     # -- sums ----------------------------------------------------------------------------------------------
 
-    def _climbs(self, ladder: str, leg: "Leg") -> bool:
-        """Whether a journey counts on a ladder of tiers."""
-        place = next(place for place, tier in enumerate(self.tariff.tiers) if tier.ladder == ladder)
-        return bool(leg.tiers >> place & 1)
-
     def _take_tiers(self, leg: "Leg", work: _Working, *, new_trip: bool) -> None:
-        for ladder in self._ladders:
-            if not self._climbs(ladder, leg):
+        for ladder in self.pricer.ladders:
+            if not leg.tiers >> ladder.place & 1:
                 continue
-            by_rides = ladder.endswith(":rides")
-            used = self.counts.get(ladder, 0) if ladder else self.month_minor
-            if by_rides and not new_trip:
+            used = self.counts.get(ladder.name, 0) if ladder.name else self.month_minor
+            if ladder.by_rides and not new_trip:
                 used -= 1  # the trip counts once, and began before it was counted
-            reached = [one for one in self.tariff.tiers if one.ladder == ladder and one.from_minor <= used]
+            tier = None
+            for one in ladder.tiers:
+                if one.from_minor > used:
+                    break
+                tier = one
             tiered = work.amount - work.free_of_tiers
-            if reached and reached[-1].percent != 100 and tiered:
-                tier = reached[-1]
+            if tier is not None and tier.percent != 100 and tiered:
                 less = self.pricer.share(tiered, tier.percent) - tiered
                 facts: Facts = {"percent": tier.percent}
-                if by_rides:
+                if ladder.by_rides:
                     facts |= {"rides": used, "from_rides": tier.from_minor, "period": tier.period}
                 else:
                     facts |= {"month_minor": used, "from_minor": tier.from_minor}
@@ -388,8 +416,8 @@ class Day:
                 work.amount += less
                 work.steps.append(self._step("tier", less, facts, tier.clause))
                 work.free_of_caps = min(work.free_of_caps, work.amount)
-            if by_rides and new_trip:
-                self._count(work, ladder, 1)
+            if ladder.by_rides and new_trip:
+                self._count(work, ladder.name, 1)
 
     def _take_caps(self, period: str, day_type: str, leg: "Leg", work: _Working) -> None:
         """What is left to charge under the caps of this period, and a carnet."""

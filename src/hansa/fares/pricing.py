@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from hansa.fares.parts.distance import DistanceBasis, RateBasis
 from hansa.fares.parts.extras import Override
 from hansa.fares.parts.links import Join
 from hansa.fares.parts.price import ANY_TIME, Price, Rate, Rounding
+from hansa.fares.parts.reductions import Tier
 from hansa.fares.parts.ride import Circumstances, Facts, Unpriceable
 from hansa.fares.parts.zones import ZoneBasis
 from hansa.fares.tariff import Tariff
@@ -103,6 +105,21 @@ class Leg:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ladder:
+    """The tiers of one name. place: of its first in the tariff, by which a leg tells whether it counts."""
+
+    name: str
+    by_rides: bool
+    place: int
+    tiers: tuple[Tier, ...]
+
+    @classmethod
+    def of(cls, tariff: Tariff, name: str) -> "_Ladder":
+        tiers = tuple(one for one in tariff.tiers if one.ladder == name)
+        return cls(name, tiers[0].by == "rides", tariff.tiers.index(tiers[0]), tiers)
+
+
 class Pricer:
     """One tariff over one network. It remembers quotes, so keep one while pricing many days."""
 
@@ -124,18 +141,25 @@ class Pricer:
         }
         self._edges = sorted(edges - {time(0), time.max})
         self._zone_info = tariff.zone_info
+        self.ladders = tuple(
+            _Ladder.of(tariff, name) for name in dict.fromkeys(one.ladder for one in tariff.tiers)
+        )
+        self.linked = bool(tariff.joins or tariff.transfers or any(fee.per != "leg" for fee in tariff.fees))
+        self.subsidised = any(rule.subsidy is not None for rule in tariff.classes.values())
+        self.summed = bool(tariff.tiers or tariff.caps or tariff.carnets or self.subsidised)
+        self.alone = not (self.linked or self.summed or tariff.fees or tariff.passes)
 
     def price_day(
         self, journeys: Sequence[Journey], counters: Counters, around: Around | None = None
     ) -> list[Fare]:
         """See ``price_day``."""
-        rides = [(one.started_at, one.journey_id.bytes, place, one) for place, one in enumerate(journeys)]
         others = around.others if around is not None else ()
-        rides += [(one.started_at, one.journey_id.bytes, -1, one) for one in others]
-        rides.sort(key=_in_time)
+        rides: Iterable[tuple[int, Journey]] = enumerate(journeys)
+        if others or any(one.started_at >= after.started_at for one, after in pairwise(journeys)):
+            rides = sorted([*rides, *((-1, one) for one in others)], key=_in_time)
         days: dict[int, Day] = {}
         fares: list[Fare | None] = [None] * len(journeys)
-        for _, _, place, journey in rides:
+        for place, journey in rides:
             day = days.get(journey.companion)
             if day is None:
                 own = counters if not journey.companion else Counters()
@@ -989,5 +1013,5 @@ def _bits(flags: Iterable[bool]) -> int:
     return sum(1 << place for place, flag in enumerate(flags) if flag)
 
 
-def _in_time(ride: tuple[datetime, bytes, int, Journey]) -> tuple[datetime, bytes]:
-    return ride[0], ride[1]
+def _in_time(ride: tuple[int, Journey]) -> tuple[datetime, bytes]:
+    return ride[1].started_at, ride[1].journey_id.bytes
