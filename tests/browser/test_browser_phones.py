@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from browser.conftest import Served, shown_code, sign_in
 from browser.test_browser_console import POOR_CONTRAST, UNNAMED, watch
-from hansa import codes, gate, identity, trust
+from hansa import codes, gate, identity, rides, trust
 from web.little_league import WAY_IN
 
 pytestmark = pytest.mark.browser
@@ -268,6 +268,54 @@ def test_a_phone_reported_lost_from_another_browser_is_refused_and_says_so(
 def sign_in_anew(wallet: Page, name: str) -> None:
     wallet.get_by_role("button", name=name).click()
     wallet.wait_for_url("**/wallet/home")
+
+
+def test_rotated_tokens_are_replaced_at_the_next_question(served: Served, phone: BrowserContext) -> None:
+    wallet = phone.new_page()
+    sign_in(wallet, served.url, "Gao Lan")
+    before = {one["cti"] for one in kept(wallet)["tokens"]}
+    with served.ctx.tx() as tx:
+        account_id = served.league.riders["Gao Lan"].account_id
+        rides.end_tokens(tx, account_id=account_id, at=served.ctx.clock.now(), reason="risk: a test")
+
+    with wallet.expect_response("**/tokens"):
+        wallet.reload()
+
+    wallet.wait_for_function("() => document.querySelector('[data-ride-code]').dataset.state === 'ready'")
+    wallet.wait_for_timeout(500)
+    after = {one["cti"] for one in kept(wallet)["tokens"]}
+    assert len(after) == 4 and not after & before
+    code = shown_code(wallet, other_than=shown_code(wallet))
+    assert a_gate(served).decide(code, served.ctx.clock.now()).reason == "ok"
+
+
+def test_a_network_that_hangs_keeps_no_code_waiting(served: Served, phone: BrowserContext) -> None:
+    wallet = phone.new_page()
+    sign_in(wallet, served.url, "Gao Lan")
+    hung: list[Route] = []
+    phone.route("**/v1/**", lambda route: hung.append(route))  # never answered
+    wallet.reload()
+
+    first = shown_code(wallet)
+    second = shown_code(wallet, other_than=first)
+
+    assert hung and first != second
+    assert a_gate(served).decide(second, served.ctx.clock.now()).reason == "ok"
+
+
+def test_tabs_of_one_phone_ask_one_after_the_other(served: Served, phone: BrowserContext) -> None:
+    first, second = phone.new_page(), phone.new_page()
+    first.goto(f"{served.url}/wallet/")
+    sign_in_anew(first, "Gao Lan")
+    second.goto(f"{served.url}/wallet/home")
+    shown_code(first)
+    shown_code(second)
+
+    (connected,) = phones_of(served, "Gao Lan")
+    with served.ctx.tx() as tx:
+        live = tx.execute("select count(*), count(ended_at) from rides.tokens").fetchone()
+    assert live == (4, 0) and connected.status == "active"
+    assert len(kept(first)["tokens"]) == 4
 
 
 def test_a_step_up_is_answered_on_the_phone(served: Served, phone: BrowserContext) -> None:

@@ -128,6 +128,7 @@ def test_asking_again_gives_only_what_is_lacking(ctx: Context, phone: WebPhone) 
     before = kept(ctx)
 
     assert phone.ask().json()["tokens"] == [] and kept(ctx)[2:4] == before[2:4]
+    assert phone.client.get("/v1/me/phones").json()["phones"][0]["live_tokens"] == 4
     pass_time(ctx, datetime.fromisoformat(first["ask_again_at"]) - ctx.clock.now())
     assert len(phone.ask().json()["tokens"]) == 1
 
@@ -457,6 +458,8 @@ def test_tokens_of_an_account_end_together(
         _, denied = trust.current_deny_list(tx, at=at)
 
     assert (ended, again, len(denied)) == (8, 0, 8)
+    live = [one["live_tokens"] for one in phone.client.get("/v1/me/phones").json()["phones"]]
+    assert live == [0, 0]  # by which each phone sees that it must ask
     assert len(phone.ask().json()["tokens"]) == 4  # rotation: the phone gets new ones at its next contact
 
 

@@ -1,6 +1,7 @@
 """HTTP for phones: a rider connects them, gets their tokens, and reports them lost (docs/phones.md)."""
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -44,7 +45,10 @@ class PhoneNamed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PhoneView(msgspec.Struct, frozen=True):
-    """A phone of yours. status: active, lost or removed; ended_at: since when it is not active."""
+    """A phone of yours. status: active, lost or removed; ended_at: since when it is not active.
+
+    live_tokens: how many of its tokens gates take now or on a day to come. A phone that has another number asks.
+    """
 
     phone_id: UUID
     name: str
@@ -52,6 +56,7 @@ class PhoneView(msgspec.Struct, frozen=True):
     enrolled_at: datetime
     last_seen_at: datetime
     ended_at: datetime | None
+    live_tokens: int
 
 
 class StandingView(msgspec.Struct, frozen=True):
@@ -139,12 +144,13 @@ def give_nonce(
 def list_phones(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> PhoneList:
     """Your phones, those that were lost or removed too, and how far your account is trusted."""
     account_id = _person(caller)
+    now = ctx.clock.now()
     with ctx.tx() as tx:
         return PhoneList(
-            [_phone(one) for one in identity.list_phones(tx, account_id)],
+            _phones(tx, identity.list_phones(tx, account_id), now),
             identity.own_phone_policy().phones_max,
             _standing(tx, account_id),
-            ctx.clock.now(),
+            now,
         )
 
 
@@ -184,7 +190,8 @@ def connect_phone(
         done = identity.enrol_phone(tx, account_id, proof, name=data.name, at=now, policy=policy)
         if done.cleared:
             tokens.end_tokens(tx, account_id=account_id, at=now, reason="step_up")
-    return PhoneConnected(_phone(done.phone), [one.phone_id for one in done.ended], done.cleared, now)
+        (phone,) = _phones(tx, [done.phone], now)
+    return PhoneConnected(phone, [one.phone_id for one in done.ended], done.cleared, now)
 
 
 @patch(
@@ -202,7 +209,9 @@ def name_phone(
     """Give your phone another name."""
     account_id = _person(caller)
     with ctx.tx() as tx:
-        return _phone(identity.name_phone(tx, account_id, phone_id, data.name))
+        named = identity.name_phone(tx, account_id, phone_id, data.name)
+        (phone,) = _phones(tx, [named], ctx.clock.now())
+    return phone
 
 
 @post(
@@ -315,12 +324,25 @@ def _end(
 ) -> PhoneGone:
     now = ctx.clock.now()
     with ctx.tx() as tx:
-        phone, ended = tokens.end_phone(tx, account_id, phone_id, status, at=now)
-    return PhoneGone(_phone(phone), ended)
+        gone, ended = tokens.end_phone(tx, account_id, phone_id, status, at=now)
+        (phone,) = _phones(tx, [gone], now)
+    return PhoneGone(phone, ended)
 
 
-def _phone(one: identity.Phone) -> PhoneView:
-    return PhoneView(one.phone_id, one.name, one.status, one.enrolled_at, one.last_seen_at, one.ended_at)
+def _phones(tx: Tx, phones: Sequence[identity.Phone], now: datetime) -> list[PhoneView]:
+    live = tokens.count_live(tx, [one.phone_id for one in phones], now)
+    return [
+        PhoneView(
+            one.phone_id,
+            one.name,
+            one.status,
+            one.enrolled_at,
+            one.last_seen_at,
+            one.ended_at,
+            live.get(one.phone_id, 0),
+        )
+        for one in phones
+    ]
 
 
 def _standing(tx: Tx, account_id: identity.AccountId) -> StandingView:

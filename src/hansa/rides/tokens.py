@@ -151,6 +151,11 @@ def end_tokens(
     return len(ended)
 
 
+def count_live(tx: Tx, phone_ids: Sequence[UUID], at: datetime) -> dict[UUID, int]:
+    """How many tokens of each phone gates take now or on a day to come; a phone that has none is left out."""
+    return tokens_store.count_live(tx, phone_ids, at)
+
+
 def end_phone(
     tx: Tx,
     account_id: identity.AccountId,

@@ -85,6 +85,13 @@ select count(*) from rides.tokens where account_id = %(account_id)s and expires_
 """
 
 
+COUNT_LIVE = """
+select phone_id, count(*) from rides.tokens
+where phone_id = any(%s) and ended_at is null and expires_at > %s
+group by phone_id
+"""
+
+
 class LiveToken(NamedTuple):
     """A token that gates take, now or on a day to come."""
 
@@ -138,6 +145,11 @@ def lock_live(tx: Tx, *, account_id: UUID | None, phone_id: UUID | None, at: dat
     with tx.cursor(row_factory=class_row(LiveToken)) as cursor:
         values = {"account_id": account_id, "phone_id": phone_id, "at": at}
         return cursor.execute(LOCK_LIVE, values).fetchall()
+
+
+def count_live(tx: Tx, phone_ids: Sequence[UUID], at: datetime) -> dict[UUID, int]:
+    """How many live tokens each of these phones has; one that has none is left out."""
+    return {row[0]: row[1] for row in tx.execute(COUNT_LIVE, (list(phone_ids), at)).fetchall()}
 
 
 def end_tokens(tx: Tx, ctis: Sequence[bytes], *, at: datetime, reason: str) -> None:

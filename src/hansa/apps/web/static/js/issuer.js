@@ -13,24 +13,31 @@ export class Refused extends Error {
   }
 }
 
-/** Set the phone by the league's clock. Throws TypeError without network. */
+const PATIENCE_MS = 10_000; // a network that says nothing for so long is none
+
+/** There is no network, or none that answers. */
+export class Unreached extends Error {}
+
+/** Set the phone by the league's clock. */
 export async function readClock(phone) {
   const asked = Date.now();
-  const answer = await fetch("/v1/clock", { cache: "no-store" });
+  const { now } = await call("GET", "/v1/clock");
   const middle = (asked + Date.now()) / 2;
-  if (!answer.ok) throw new Refused(answer.status, {});
-  const { now } = await answer.json();
   const clockAhead = Math.round(Date.parse(now) - middle);
   // Over a slow network the middle says little; a clock that is right is left alone.
   if (Math.abs(clockAhead - phone.kept.clockAhead) > 250) await phone.change({ clockAhead, lastNow: 0 });
 }
 
-/** How the account and this phone stand, as the server has it; taken: names of phones that are connected. */
+/**
+ * How the account and this phone stand, as the server has it. live: how many of this phone's tokens are good; taken: names
+ * of phones that are connected.
+ */
 export async function readStanding(phone) {
   const { standing, phones } = await call("GET", "/v1/me/phones");
   const own = phones.find((one) => one.phone_id === phone.kept.phoneId);
   const taken = phones.filter((one) => one.status === "active").map((one) => one.name);
-  return { standing: standing.level, since: standing.since, status: own ? own.status : "unknown", taken };
+  const [status, live] = own ? [own.status, own.live_tokens] : ["unknown", 0];
+  return { standing: standing.level, since: standing.since, status, live, taken };
 }
 
 /** Connect this phone under a name; anew: with a new key, in the place of what it was. */
@@ -65,12 +72,20 @@ async function proved(phone, keyPair, method, path, body) {
 
 async function call(method, path, { body, headers = {} } = {}) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  const answer = await fetch(path, {
+  const asked = {
     method,
     cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE_MS),
     ...sent,
     headers: { accept: "application/json", ...sent.headers, ...headers },
-  });
+  };
+  const answer = await reached(fetch(path, asked));
   if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
-  return answer.json();
+  return reached(answer.json());
+}
+
+function reached(answering) {
+  return answering.catch((error) => {
+    throw new Unreached(error.message);
+  });
 }

@@ -44,6 +44,13 @@ class Phone {
     this.kept = kept;
   }
 
+  /** Read what another tab may have changed. False when it is all gone: signed out, or browser data cleared. */
+  async refresh() {
+    const kept = await ask(this.database, "readonly", (store) => store.get(this.kept.account));
+    if (kept) this.kept = { ...unconnected(kept.account, kept.keyPair), ...kept };
+    return Boolean(kept);
+  }
+
   /** The instant as the gates see it, in milliseconds. */
   now() {
     return Date.now() + this.kept.clockAhead;
@@ -54,6 +61,11 @@ class Phone {
     const now = this.now();
     const good = this.kept.tokens.filter((token) => token.begins <= now && now < token.ends);
     return good.reduce((best, token) => (best && best.ends >= token.ends ? best : token), null);
+  }
+
+  /** How many tokens it has that are good now or on a day to come. */
+  liveTokens() {
+    return this.kept.tokens.filter((token) => token.ends > this.now()).length;
   }
 
   /** Until when this phone can make codes without network, in milliseconds since 1970; 0 when it cannot now. */

@@ -1,6 +1,6 @@
 // The live ride code: remade every ten seconds on this phone, with or without a network.
 
-import { askForTokens, connect, readClock, readStanding, Refused } from "./issuer.js";
+import { askForTokens, connect, readClock, readStanding, Refused, Unreached } from "./issuer.js";
 import { openPhone } from "./phone.js";
 import { clockWords, goodUntilWords, phoneName, STATE_OF_CODE, STATES } from "./phone-words.js";
 import { Place } from "./place.js";
@@ -23,8 +23,10 @@ let companion = 0;
 let challenge = null;
 let refusal = ""; // the state that the issuer's last refusal led to
 let refusedWords = "";
-let checkAt = 0;
-let wake = () => undefined;
+let checkedAt = 0;
+let checking = null;
+let resume = () => undefined;
+let calledFor = false; // something calls for a new code at once
 
 start().catch((error) => say("waiting", error.message));
 
@@ -36,42 +38,66 @@ async function start() {
   await keepPagesOfOneAccount();
   navigator.serviceWorker?.register(area.dataset.worker, { scope: "/wallet/" }).catch(() => undefined);
   phone = await openPhone(account);
+  if (phone.kept.standing === "step_up") refusal = "step_up";
   if (phone.kept.placeOn) turnPlaceOn();
   listen();
   for (;;) {
-    if (checkIsDue()) await check();
-    await renew();
+    if (checkIsDue()) checking = check().finally(() => (checking = null));
+    if (!phone.tokenNow()) await checking; // a code in hand is not kept waiting for the network
+    if (!document.hidden || area.dataset.state === "making") await renew();
     await pause(phone.tokenNow() ? RENEW_EVERY : RETRY_AFTER);
   }
 }
 
-/** Whether the issuer is to be asked: from time to time while the page is seen, and at once where something lacks. */
+/** Whether the issuer is to be asked: from time to time, and sooner where something lacks that it has not refused. */
 function checkIsDue() {
+  if (checking) return false;
+  const since = Date.now() - checkedAt;
+  if (since < 0 || since >= CHECK_EVERY) return true;
   const lacking = !phone.kept.phoneId || !phone.tokenNow() || phone.now() >= phone.kept.askAgain;
-  return Date.now() >= checkAt || Date.now() < checkAt - 2 * CHECK_EVERY || (lacking && Date.now() >= checkAt - CHECK_EVERY + RETRY_AFTER);
+  return lacking && (!refusal || refusal === "step_up") && since >= RETRY_AFTER;
 }
 
-/** Hear from the issuer: the time, how the account stands, and the tokens that this phone lacks. */
+/** Hear from the issuer: the time, how the account stands, and the tokens that this phone lacks. One tab at a time. */
 async function check() {
-  checkAt = Date.now() + CHECK_EVERY;
+  checkedAt = Date.now();
+  const before = outcome();
   try {
-    await readClock(phone);
-    reach(true);
-    const { standing, since, status, taken } = await readStanding(phone);
-    if (status === "unknown") await phone.change({ phoneId: null });
-    const anew = askedToConnectAnew();
-    if (anew || !phone.kept.phoneId) {
-      await connect(phone, phoneName(area.dataset.rider, navigator.userAgent, taken), { anew });
-    }
-    const changed = standing !== phone.kept.standing || since !== phone.kept.since || status !== "active";
-    if (changed || !phone.tokenNow() || phone.now() >= phone.kept.askAgain) await askForTokens(phone);
-    refusal = phone.kept.standing === "step_up" ? "step_up" : "";
-    refusedWords = "";
+    const ask = async () => {
+      if (await phone.refresh()) await hear();
+    };
+    await (navigator.locks ? navigator.locks.request(`hansa-issuer-${account}`, ask) : ask());
   } catch (error) {
     if (error instanceof Refused) await take(error);
-    else if (error instanceof TypeError) reach(false);
-    else throw error;
+    else if (error instanceof Unreached) reach(false);
+    else {
+      console.error(error);
+      [refusal, refusedWords] = ["waiting", error.message];
+    }
   }
+  if (outcome() !== before) wake();
+}
+
+/** What a check may have changed. */
+function outcome() {
+  const { tokens, standing, ended, clockAhead } = phone.kept;
+  return JSON.stringify([refusal, standing, ended, clockAhead, tokens.map((token) => token.cti)]);
+}
+
+async function hear() {
+  await readClock(phone);
+  reach(true);
+  const { standing, since, status, live, taken } = await readStanding(phone);
+  if (status === "unknown" && phone.kept.phoneId) await phone.change({ phoneId: null });
+  const anew = askedToConnectAnew();
+  if (anew || !phone.kept.phoneId) {
+    await connect(phone, phoneName(area.dataset.rider, navigator.userAgent, taken), { anew });
+  }
+  const changed = standing !== phone.kept.standing || since !== phone.kept.since || status !== "active";
+  const lacking = live !== phone.liveTokens() || !phone.tokenNow() || phone.now() >= phone.kept.askAgain;
+  if (changed || lacking) await askForTokens(phone);
+  refusal = phone.kept.standing === "step_up" ? "step_up" : "";
+  refusedWords = "";
 }
 
 /** Whether the rider has just signed in anew to connect this phone with a new key; said once. */
@@ -88,6 +114,10 @@ async function take(error) {
 }
 
 async function renew() {
+  if (!(await phone.refresh())) {
+    location.reload(); // signed out in another tab, or browser data were cleared
+    return;
+  }
   const token = phone.tokenNow();
   const state = stateNow(token);
   if (!token || state === "clock_back") {
@@ -222,14 +252,21 @@ function turnPlaceOn() {
 // -- the page ---------------------------------------------------------------------------------------------------
 
 /** Wait so long, or until something calls for a new code at once. */
-function pause(time) {
-  return new Promise((resolve) => {
+async function pause(time) {
+  await new Promise((resolve) => {
     const timer = setTimeout(resolve, time);
-    wake = () => {
+    resume = () => {
       clearTimeout(timer);
       resolve();
     };
+    if (calledFor) resume();
   });
+  calledFor = false;
+}
+
+function wake() {
+  calledFor = true;
+  resume();
 }
 
 function offline() {
@@ -255,9 +292,10 @@ document.addEventListener("hansa:reach", (event) => reach(event.detail.reachable
 globalThis.addEventListener("offline", () => reach(false));
 globalThis.addEventListener("online", () => {
   reach(true);
-  checkAt = 0;
+  checkedAt = 0;
   wake();
 });
+document.addEventListener("visibilitychange", wake);
 reach(navigator.onLine);
 
 show("copy").addEventListener("click", async () => {
