@@ -2,6 +2,8 @@
 
 import random
 import socket
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -440,3 +442,44 @@ def test_a_trust_list_that_is_known_is_not_sent_again() -> None:
 
     assert (link.trust_list(), link.trust_list()) == (b"list", None)
     link.close()
+
+
+IN_MEMORY = """
+import random, sys
+from pathlib import Path
+from hansa.gate.agent.deny import DenyFile
+
+def resident_kb():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+before = resident_kb()
+file, dice = DenyFile(Path(sys.argv[1])), random.Random(1)
+denied = [dice.randbytes(8) for _ in range(int(sys.argv[2]))]
+found = sum(cti in file for cti in denied[::50])
+del denied
+print(found, len(file), resident_kb() - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_million_denied_tokens_cost_no_memory(tmp_path: Path) -> None:
+    """As a set they would take 75 MB; the list that makes them up here, and is let go, is what is allowed for."""
+    count, dice = 1_000_000, random.Random(1)
+    tokens = [(dice.randbytes(8), NOON + (1 + number % 24) * HOUR) for number in range(count)]
+    file = DenyFile(tmp_path / "deny.db")
+    file.take(deny_update(1, 0, NOON, tokens), list_key=KEY)
+    file.close()
+
+    told = subprocess.run(
+        [sys.executable, "-c", IN_MEMORY, str(tmp_path / "deny.db"), "50000"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    found, size, grown_kb = map(int, told.stdout.split())
+    print(
+        f"\n{size:,} tokens: {grown_kb / 1024:.1f} MB more, {(tmp_path / 'deny.db').stat().st_size / 1e6:.1f} MB of disk"
+    )
+    assert (found, size) == (1_000, count)
+    assert grown_kb < 16 * 1024

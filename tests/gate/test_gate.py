@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gate.agents import link
 from hansa.codes import (
     CHAIN_START,
     Scope,
@@ -17,7 +18,6 @@ from hansa.codes import (
     TrustListRefused,
     make_code,
     make_token,
-    tap_link,
 )
 from hansa.codes.vectors import example_device, example_issuer
 from hansa.gate import (
@@ -86,24 +86,6 @@ def cti(rider: str) -> bytes:
 
 def gate(state: FileState | None = None, deny_list: DenyList | None = None) -> Gate:
     return Gate(ENTRY, trust_list(), state=state, deny_list=deny_list)
-
-
-def link(previous: bytes, tap: Tap) -> bytes:
-    return tap_link(
-        previous,
-        tap_id=tap.tap_id,
-        gate_id=tap.gate_id,
-        sequence=tap.sequence,
-        action=tap.action,
-        stop_id=tap.stop_id,
-        tapped_at=tap.tapped_at,
-        cti=tap.cti,
-        counter=tap.counter,
-        kid=tap.kid,
-        made_at=tap.made_at,
-        list_version=tap.list_version,
-        companion=tap.companion,
-    )
 
 
 def test_a_good_code_becomes_a_tap() -> None:

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,16 +229,9 @@ class FileState:
 
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
         try:
-            with closing(self._db.cursor()) as cursor:
-                cursor.execute("begin immediate")
-                try:
-                    for statement, values in statements:
-                        cursor.execute(statement, values)
-                    cursor.execute("commit")
-                except sqlite3.Error:
-                    if self._db.in_transaction:
-                        cursor.execute("rollback")
-                    raise
+            with all_or_nothing(self._db) as cursor:
+                for statement, values in statements:
+                    cursor.execute(statement, values)
         except sqlite3.Error as error:
             raise failed(error, f"The gate's state cannot be written: {error}.") from error
 
@@ -278,6 +271,19 @@ class _InFile:
         except sqlite3.Error as error:
             raise failed(error, f"The gate's taps cannot be read: {error}.") from error
         return [tap_from_json(json.loads(body)) for (body,) in rows]
+
+
+@contextmanager
+def all_or_nothing(db: sqlite3.Connection) -> Generator[sqlite3.Cursor]:
+    """A transaction: committed when the block ends well, else rolled back. Errors: sqlite3.Error."""
+    with closing(db.cursor()) as cursor:
+        cursor.execute("begin immediate")
+        try:
+            yield cursor
+            cursor.execute("commit")
+        finally:
+            if db.in_transaction:
+                cursor.execute("rollback")
 
 
 def failed(error: sqlite3.Error, detail: str) -> StateFailed:

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from hansa.gate.model import Tap, tap_from_json
-from hansa.gate.state import StateFailed, failed
+from hansa.gate.state import StateFailed, all_or_nothing, failed
 
 _SCHEMA = """
 create table if not exists aside (
@@ -90,14 +90,8 @@ class Aside:
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
             with self._lock:
-                self._db.execute("begin immediate")
-                try:
-                    self._db.executemany(statement, rows)
-                    self._db.execute("commit")
-                except sqlite3.Error:
-                    if self._db.in_transaction:
-                        self._db.execute("rollback")
-                    raise
+                with all_or_nothing(self._db) as cursor:
+                    cursor.executemany(statement, rows)
                 (self._count,) = self._db.execute("select count(*) from aside").fetchone()
         except sqlite3.Error as error:
             raise StateFailed(f"The taps put aside cannot be written: {error}.") from error

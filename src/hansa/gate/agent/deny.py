@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from heapq import merge
 from pathlib import Path
@@ -10,7 +10,7 @@ from threading import Lock
 from typing import ClassVar
 
 from hansa.codes import DenyListRefused, DenyUpdate
-from hansa.gate.state import StateFailed
+from hansa.gate.state import StateFailed, all_or_nothing
 
 _CTI = 8
 _HOUR_S = 3600
@@ -111,16 +111,11 @@ class DenyFile:
     def forget_ended(self, now: datetime) -> int:
         """Let go of tokens that have ended; gives how many."""
         try:
-            with self._writing, closing(self._writer.cursor()) as cursor:
-                cursor.execute("begin immediate")
-                try:
+            with self._writing:
+                with all_or_nothing(self._writer) as cursor:
                     cursor.execute("delete from denied where ends_h <= ?", (int(now.timestamp()) // _HOUR_S,))
                     gone = max(cursor.rowcount, 0)
                     cursor.execute("update list set tokens = tokens - ?", (gone,))
-                    cursor.execute("commit")
-                except sqlite3.Error:
-                    self._roll_back(cursor)
-                    raise
                 self._tokens -= gone
                 return gone
         except sqlite3.Error as error:
@@ -158,33 +153,22 @@ class DenyFile:
     def _write(self, update: DenyUpdate, issued_at: datetime, list_key: bytes) -> None:
         whole = update.since == 0
         try:
-            with closing(self._writer.cursor()) as cursor:
-                cursor.execute("begin immediate")
-                try:
-                    if whole:
-                        cursor.execute("delete from denied")
-                    before = self._writer.total_changes
-                    cursor.executemany("insert or ignore into denied values (?, ?)", _rows(update))
-                    tokens = (0 if whole else self._tokens) + self._writer.total_changes - before
-                    cursor.execute(
-                        "insert or replace into list values (1, ?, ?, ?, ?)",
-                        (update.version, int(issued_at.timestamp()), list_key, tokens),
-                    )
-                    cursor.execute("commit")
-                except sqlite3.Error:
-                    self._roll_back(cursor)
-                    raise
-                self._version, self._issued_at = update.version, issued_at
-                self._list_key, self._tokens = list_key, tokens
+            with all_or_nothing(self._writer) as cursor:
                 if whole:
-                    cursor.execute("pragma wal_checkpoint(truncate)")
+                    cursor.execute("delete from denied")
+                before = self._writer.total_changes
+                cursor.executemany("insert or ignore into denied values (?, ?)", _rows(update))
+                tokens = (0 if whole else self._tokens) + self._writer.total_changes - before
+                cursor.execute(
+                    "insert or replace into list values (1, ?, ?, ?, ?)",
+                    (update.version, int(issued_at.timestamp()), list_key, tokens),
+                )
+            self._version, self._issued_at = update.version, issued_at
+            self._list_key, self._tokens = list_key, tokens
+            if whole:
+                self._writer.execute("pragma wal_checkpoint(truncate)")
         except sqlite3.Error as error:
             raise DenyListBroken(f"The deny list cannot be written: {error}.") from error
-
-    def _roll_back(self, cursor: sqlite3.Cursor) -> None:
-        if self._writer.in_transaction:
-            with suppress(sqlite3.Error):
-                cursor.execute("rollback")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
