@@ -305,7 +305,8 @@ class _Reading:
             )
             zones = (row.find(name) for name in ("origin_id", "destination_id", "contains_id"))
             rules.append(FareRule(row.get("fare_id"), line_id, *zones))
-        self.fares_v1 = FaresV1(tuple(attributes), tuple(rules))
+        lines = tuple(_league_id(self.city, route_id) for route_id in self.routes) if self.city else ()
+        self.fares_v1 = FaresV1(tuple(attributes), tuple(rules), lines)
 
     def _timetable(self) -> None:
         self._shapes()

@@ -292,18 +292,24 @@ class FareRule:
 
 @dataclass(frozen=True, slots=True)
 class FaresV1:
-    """The fares of a GTFS feed; false where it has none. Zones are those of ``Stop.zone``."""
+    """The fares of a GTFS feed; false where it has none. Zones are those of ``Stop.zone``.
+
+    line_ids: all routes of the feed, as ``FareRule.line_id`` names them.
+    """
 
     attributes: tuple[FareAttribute, ...] = ()
     rules: tuple[FareRule, ...] = ()
+    line_ids: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.attributes)
 
-    def between(self, origin_zone: str, destination_zone: str) -> Money | None:
+    def between(self, origin_zone: str, destination_zone: str, line_id: str | None = None) -> Money | None:
         """The cheapest fare that the rules give for one ride between two zones, or None.
 
+        line_id: the line ridden, one of ``line_ids``; None takes the rules of every line.
         Rules that name zones passed through are not looked at; a fare without rules holds everywhere.
+        Source: fare_rules.txt, route_id, origin_id, destination_id.
         """
         prices = {attribute.fare_id: attribute.price for attribute in self.attributes}
         ruled = {rule.fare_id for rule in self.rules}
@@ -314,6 +320,7 @@ class FaresV1:
             if rule.contains_zone is None
             and rule.origin_zone in (None, origin_zone)
             and rule.destination_zone in (None, destination_zone)
+            and (line_id is None or rule.line_id in (None, line_id))
         ]
         if len({price.currency for price in found}) > 1:
             raise CurrencyMismatch("The fares between these zones are in several currencies.")
