@@ -17,7 +17,7 @@ Client = TestClient[Any]
 Json = dict[str, Any]
 
 API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
-ASKED_FOR = re.compile(r'(?:require(?:_league)?\(|speaks_for\(caller, )"([a-z:]+)"')
+ASKED_FOR = re.compile(r'(?:require(?:_league)?\(|(?:speaks_for|_whose)\(caller, )"([a-z:]+)"')
 """How a route asks for a scope."""
 
 
