@@ -108,6 +108,8 @@ class Table:
         self._known: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
+        """Whether the field stands here; who asks knows it."""
+        self._known.add(key)
         return key in self.raw
 
     @property

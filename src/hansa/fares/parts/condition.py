@@ -139,7 +139,11 @@ def _hours(item: Table, leave: frozenset[str]) -> Hours | None:
     if "days" in leave:
         return None
     timed = "from" in item and "from" not in leave
-    if "days" not in item and not timed:
+    told = "days" in item or timed
+    for key in ("to", "tap"):
+        if key in item and not (timed or (told and key == "tap")):
+            item.wrong(key, "stands without from", "Write from and to, or leave it out")
+    if not told:
         return None
     days = item.day_types("days", required=False) or frozenset(DAY_TYPES)
     starts, ends = time(0), time.max
