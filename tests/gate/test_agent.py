@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gate.agents import (
+    KID,
     LIST_KEY,
     NOON,
     ROOT,
     Bench,
+    SmallLeague,
     assert_chained,
     code,
     config_file,
@@ -23,8 +25,10 @@ from gate.agents import (
     signed_trust_list,
 )
 from hansa.codes import deny_update, sign_deny_update
+from hansa.gate import Tap
 from hansa.gate.agent.actuators import ActuatorFailed, Notice
 from hansa.gate.agent.command import go_on
+from hansa.gate.agent.config import read_config
 from hansa.gate.agent.folder import FolderTaken
 from hansa.gate.agent.link import BatchRefused, HandedIn, LinkDown
 from hansa.gate.agent.sources import Source
@@ -685,3 +689,112 @@ def test_a_device_goes_on_from_no_nonsense(tmp_path: Path, sequence: int, chain:
     with pytest.raises(InvalidInput, match="goes on from its own taps"):
         go_on(file, 3, "00" * 32)
     assert bench._make().health().sequence == 1
+
+
+# -- with a link that is told at once ---------------------------------------------------------------------------
+
+
+class SmallBroker:
+    """The link over MQTT as the agent sees it, before the same league."""
+
+    name = "mqtt"
+
+    def __init__(self, league: SmallLeague) -> None:
+        self.league, self.is_up, self.said = league, True, list[Any]()
+
+    def start(self) -> None:
+        self.said.append("start")
+
+    def close(self) -> None:
+        self.said.append("goodbye")
+
+    def hand_in(self, taps: Sequence[Tap]) -> HandedIn:
+        if not self.is_up:
+            raise LinkDown("There is no connection to the broker.")
+        return SmallLeague.hand_in(self.league, taps)
+
+    def tell(self, telemetry: Mapping[str, Any]) -> None:
+        self.said.append(telemetry)
+
+    def tell_refusals(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.said.append(("refusals", len(rows)))
+
+    def tell_refused_codes(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.said.append(("codes", len(rows)))
+
+    def tell_seen(self, rider: bytes, counter: int, expires_at: datetime) -> None:
+        self.said.append((rider, counter, expires_at))
+
+
+def test_taps_go_by_the_broker_and_over_http_while_it_is_away(bench: Bench) -> None:
+    broker = SmallBroker(bench.league)
+    bench.agent.join(broker)
+    bench.ready()
+    bench.show("ada", 1)
+    bench.time.pass_by(seconds=1)
+    bench.agent.exchange()
+    broker.is_up = False
+    bench.show("ada", 2)
+    bench.time.pass_by(seconds=1)
+    bench.agent.exchange()
+
+    assert dict(bench.agent.health().handed_in) == {"mqtt": 1, "http": 1}
+    assert_chained(list(bench.league.taps.values()))
+    seen = [said for said in broker.said if isinstance(said, tuple)]
+    ends_at = NOON + timedelta(hours=20)
+    assert seen == [(KID + cti("ada"), 1, ends_at), (KID + cti("ada"), 2, ends_at)]
+    bench.agent.close()
+    assert broker.said[-1] == "goodbye"
+    assert (broker.said[-2]["sequence"], broker.said[-2]["pending"]) == (2, 0)
+    bench.agent = bench._make()
+
+
+def test_a_deny_list_that_is_being_told_is_not_asked_for(bench: Bench) -> None:
+    broker = SmallBroker(bench.league)
+    bench.agent.join(broker)
+    bench.ready()
+    asked: list[int] = []
+    whole = bench.league.deny_update
+    bench.league.deny_update = lambda since: (asked.append(since), whole(since))[1]
+
+    for _ in range(10):
+        bench.time.pass_by(seconds=20)
+        bench.agent.take_deny_update(whole(bench.league.deny_version))
+        bench.agent.exchange()
+    assert asked == []
+    broker.is_up = False
+    for _ in range(3):
+        bench.time.pass_by(seconds=20)
+        bench.agent.exchange()
+    assert asked != []
+
+
+def test_without_an_api_key_refusals_go_by_the_broker(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.agent.close()
+    file = config_file(tmp_path, more='[mqtt]\nhost = "broker"')
+    file.write_text(file.read_text().replace('api_key_env = "TEST_GATE_KEY"\n', ""))
+    bench.config = read_config(file)
+    assert bench.config.api_key is None
+    bench.agent = bench._make()
+    broker = SmallBroker(bench.league)
+    bench.agent.join(broker)
+    bench.ready().show("ada", 1)
+    bench.time.pass_by(seconds=11)
+    bench.show("ada", 1)
+    bench.agent.exchange()
+
+    assert ("refusals", 1) in broker.said and ("codes", 1) in broker.said
+    assert bench.league.refusals == []
+    bench.agent.close()
+
+
+def test_a_counter_that_a_neighbour_heard_is_used_up_here(bench: Bench) -> None:
+    bench.ready().agent.hear(KID + cti("ada"), 5, NOON + timedelta(hours=20))
+    bench.agent.hear(b"nonsense", 5, NOON)
+
+    assert bench.show("ada", 5) == "replay"
+    bench.again()
+    assert bench.show("ada", 6) == "ok"
+    bench.time.pass_by(seconds=4)
+    assert bench.show("ada", 5) == "replay"

@@ -76,6 +76,8 @@ class Push(Link, Protocol):
     def is_up(self) -> bool: ...
     @property
     def tell_refusals(self) -> Tell: ...
+    @property
+    def tell_refused_codes(self) -> Tell: ...
     def tell(self, telemetry: Mapping[str, Any]) -> None: ...
     def tell_seen(self, rider: bytes, counter: int, expires_at: datetime) -> None: ...
 
@@ -149,7 +151,7 @@ class Agent:
             "taps": _Task(self._hand_in, lambda: HAND_IN_S),
             "refusals": _Task(self._tell_refusals, lambda: TELL_POLL_S),
             "taps put aside": _Task(self._offer_again, lambda: AGAIN_POLL_S),
-            "telemetry": _Task(self._tell_telemetry, lambda: TELEMETRY_S),
+            "telemetry": _Task(self._tell_telemetry, self._until_telemetry_s),
             "ended tokens": _Task(self.lists.forget_ended, lambda: FORGET_S),
         }
 
@@ -430,16 +432,19 @@ class Agent:
         self._exchanged_s = self._steady()
 
     def _tell_refusals(self) -> None:
-        """By HTTP; without a key for it only the counts, by the other link."""
-        if self.config.api_key is not None:
-            self.refusals.tell_counts(self._league.tell_refusals, self.clock.now())
-            self.refusals.tell_codes(self._league.tell_refused_codes)
-        elif self._push is not None:
-            self.refusals.tell_counts(self._push.tell_refusals, self.clock.now())
+        """By HTTP, or by the other link where there is no key for it."""
+        by = self._league if self.config.api_key is not None else self._push
+        if by is not None:
+            self.refusals.tell_counts(by.tell_refusals, self.clock.now())
+            self.refusals.tell_codes(by.tell_refused_codes)
 
     def _offer_again(self) -> None:
         if self.hand_in is not None:
             self.hand_in.offer_again()
+
+    def _until_telemetry_s(self) -> float:
+        """Soon again while nobody heard it."""
+        return TELEMETRY_S if self._push is None or self._push.is_up else HAND_IN_S
 
     def _tell_telemetry(self) -> None:
         if self._push is not None:
