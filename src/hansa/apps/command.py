@@ -19,6 +19,7 @@ from rich.table import Table
 
 from hansa import __version__, clearing, ledger, rides, settlement, trust
 from hansa.apps.atlas_commands import atlas_app
+from hansa.apps.bank.command import bank_app
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.engines import ledger_engines
@@ -55,6 +56,7 @@ for name, part in (
     ("ledger", ledger_app),
     ("clearing", clearing_app),
     ("settlement", settlement_app),
+    ("bank", bank_app),
     ("key", key_app),
     ("gate", gate_app),
     ("device", device_app),

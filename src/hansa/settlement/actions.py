@@ -44,6 +44,9 @@ from hansa.trust import MemberId
 LEAGUE_BANK = MemberId("league-bank")
 """The member whose account is the league's settlement account."""
 
+MOVED, CAME_BACK = "moved", "came back"
+"""What can be in the books of a payment."""
+
 Step = Callable[[str], None]
 """Told the name of each step once it is durable: where an operator watches, and where a test pulls the plug."""
 
@@ -286,15 +289,25 @@ def _settle(ctx: Context, day: date, currency: str, step: Step) -> bool:
         told = [one for one in store.instructions_of_day(tx, day) if one.currency == currency]
         booked = store.booked_days(tx, day, currency)
         returned = store.returned_days(tx, day, currency)
+        posted = store.posted(tx, day, currency)
         dues = [due for due in clearing.day_dues(tx, day) if due.currency == currency]
-    if settled and not returned and len(booked) == len(told):
-        return True
-    moved = [_bank_transfer(one, booked[one.end_to_end_id]) for one in told if one.end_to_end_id in booked]
-    moved += [_came_back(one, returned[one.end_to_end_id]) for one in told if one.end_to_end_id in returned]
-    if moved:
+    moved = {
+        (one.end_to_end_id, MOVED): _bank_transfer(one, booked[one.end_to_end_id])
+        for one in told
+        if one.end_to_end_id in booked
+    }
+    back = {
+        (one.end_to_end_id, CAME_BACK): _came_back(one, returned[one.end_to_end_id])
+        for one in told
+        if one.end_to_end_id in returned
+    }
+    new = {key: transfer for key, transfer in {**moved, **back}.items() if key not in posted}
+    if new:
         _open_accounts(ctx, currency, {one.member_id for one in told})
-        _post(ctx, moved)
+        _post(ctx, list(new.values()))
         step("moved")
+        with ctx.tx() as tx:
+            store.add_posted(tx, new, ctx.clock.now())
     done = {
         _obligation(one) for one in told if one.end_to_end_id in booked and one.end_to_end_id not in returned
     }

@@ -31,7 +31,7 @@ from hansa.settlement.iso20022 import (
     form_of,
     short,
 )
-from hansa.settlement.life import FINAL, REPLACEABLE, Answer, Said, State, Step, contradicts, state_of
+from hansa.settlement.life import FINAL, Answer, Said, State, Step, contradicts, may_be_paid_anew, state_of
 from hansa.settlement.model import (
     BadStatement,
     DayNotClosed,
@@ -107,7 +107,7 @@ class UnknownPayment(HansaError):
 
 
 class NotReplaceable(HansaError):
-    """This payment may still be carried out, or was replaced. Only one that was rejected or came back is paid anew."""
+    """This payment may still be carried out, or was replaced. Ask after it; only what surely stayed is paid anew."""
 
     code: ClassVar[str] = "settlement.not_replaceable"
     status: ClassVar[int] = 409
@@ -117,12 +117,13 @@ class NotReplaceable(HansaError):
 class Payment:
     """A payment, where it is, and what does not go together about it; wrong is empty where all does.
 
-    replaced_by: the payment that was instructed in its place.
+    anew: whether another payment may take its place. replaced_by: the payment that did.
     """
 
     told: Instruction
     state: State
     wrong: str
+    anew: bool
     booked_day: date | None
     returned_day: date | None
     replaced_by: str | None
@@ -322,6 +323,8 @@ def ask(
 ) -> list[str]:
     """Write status requests for payments of which nothing has been heard for too long; ids of the requests.
 
+    What was rejected is asked after once at once, so that it may be paid anew.
+
     A payment is never sent again instead. now: ask after every payment that is not at its end. They go out with the
     next ``deliver``. Errors: UnknownBank.
     """
@@ -335,7 +338,10 @@ def ask(
         files = desk_store.steps(tx, sorted({one.message_id for one in told}))
         for payment in _payments(tx, told):
             steps, said = files[payment.told.message_id], facts[payment.told.end_to_end_id]
-            if payment.state not in FINAL and (now or _is_overdue(tx, payment, steps, said, profile, at)):
+            unsure = payment.state is State.REJECTED and not payment.anew and not payment.replaced_by
+            if (payment.state not in FINAL or unsure) and (
+                now or _is_overdue(tx, payment, steps, said, profile, at)
+            ):
                 by_file[payment.told.message_id].append(payment)
         for message_id, payments in sorted(by_file.items()):
             desk_store.lock_file(tx, message_id)
@@ -408,7 +414,7 @@ def pay_anew(ctx: Context, ids: Sequence[str], *, by: str, why: str) -> list[Fil
         for day, currency in sorted({(one.day, one.currency) for one in old}):
             desk_store.lock_day(tx, day, currency)
         for payment in _payments(tx, old):
-            if payment.state not in REPLACEABLE or payment.replaced_by is not None:
+            if not payment.anew or payment.replaced_by is not None:
                 raise NotReplaceable(
                     f"{payment.told.end_to_end_id} is {payment.state}"
                     + (f" and was replaced by {payment.replaced_by}." if payment.replaced_by else ".")
@@ -562,7 +568,7 @@ def _is_held(ctx: Context, file: FileRecord) -> bool:
             return False
         told = store.instructions_of_file(tx, file.message_id)
         old = desk_store.payments_by_id(tx, [one.replaces for one in told if one.replaces])
-        return any(payment.state not in REPLACEABLE for payment in _payments(tx, old))
+        return any(not payment.anew for payment in _payments(tx, old))
 
 
 def _keep_before_sending(ctx: Context, file: FileRecord, key: Ed25519PrivateKey) -> tuple[bytes, bytes]:
@@ -635,6 +641,8 @@ def _is_overdue(
     now: datetime,
 ) -> bool:
     """Whether more should have been heard. What is accepted has time until its day is over at the bank."""
+    if payment.state is State.REJECTED and not any(fact.answer is Answer.ASKED for fact in said):
+        return True
     last = max(
         [fact.at for fact in steps if fact.step in (Step.SENT, Step.ACKNOWLEDGED)]
         + [fact.at for fact in said],
@@ -667,6 +675,7 @@ def _payments(tx: Tx, told: Sequence[Instruction]) -> list[Payment]:
                 one,
                 state_of(done, heard, **moved),
                 contradicts(done, heard, **moved),
+                may_be_paid_anew(done, heard, **moved),
                 booked.get(name),
                 returned.get(name),
                 replaced.get(name),

@@ -58,9 +58,6 @@ class Said:
 FINAL = frozenset({State.BOOKED, State.RETURNED, State.REJECTED})
 """States in which nothing more is expected of the bank. What comes all the same is kept, and shown if it differs."""
 
-REPLACEABLE = frozenset({State.REJECTED, State.RETURNED})
-"""The money has not moved, or has come back, and the bank has said so: only then may it be instructed anew."""
-
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -96,6 +93,23 @@ def state_of(
         if step in steps:
             return state
     return State.PREPARED
+
+
+def may_be_paid_anew(
+    steps: Collection[Step], said: Collection[Said], *, booked: bool = False, returned: bool = False
+) -> bool:
+    """Whether the money surely stays where it is, so that another payment may take this one's place.
+
+    It has come back; or the bank turned the whole file away; or it rejected the payment and, asked once more, says so
+    still. A rejection that was not asked after is not enough: it may have crossed an acceptance on the way.
+    """
+    state = state_of(steps, said, booked=booked, returned=returned)
+    if state is not State.REJECTED:
+        return state is State.RETURNED
+    asked = [one.at for one in said if one.answer is Answer.ASKED]
+    return Step.REFUSED in steps or any(
+        one.answer is Answer.REJECTED and asked and one.at >= max(asked) for one in said
+    )
 
 
 def contradicts(

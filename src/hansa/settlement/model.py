@@ -258,6 +258,10 @@ def end_to_end_id(day: date, currency: str, member_id: str, *more: str) -> str:
     more: what else makes it this payment, where a member has several in a day and currency.
     """
     name = "-".join((*more, member_id))
+    if more:
+        name += (
+            f"-{fact_id(None, *more, member_id).hex[-6:]}"  # names hold hyphens: two must not run together
+        )
     if not TEXT.fullmatch(name):
         name = fact_id(None, name).hex
     return short(f"HANSA-{day:%Y%m%d}-{currency}-{name}", 35)

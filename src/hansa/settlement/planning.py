@@ -54,12 +54,15 @@ def owed_net(nets: Iterable[NetPosition], currency: str) -> list[Owed]:
 
 def owed_gross(matrix: Mapping[tuple[MemberId, MemberId, str], int], currency: str) -> list[Owed]:
     """Each amount that one member owes another: the one pays it in, and the other is paid it out."""
-    owed: list[Owed] = []
-    for (debtor, creditor, code), minor in sorted(matrix.items()):
+    sums: dict[tuple[str, str], int] = {}
+    for (debtor, creditor, code), minor in matrix.items():
         if code == currency and minor:
-            payer, payee = (debtor, creditor) if minor > 0 else (creditor, debtor)
-            owed.append(Owed(payer, Direction.IN, abs(minor), payee))
-            owed.append(Owed(payee, Direction.OUT, abs(minor), payer))
+            pair = (debtor, creditor) if minor > 0 else (creditor, debtor)
+            sums[pair] = sums.get(pair, 0) + abs(minor)
+    owed: list[Owed] = []
+    for (payer, payee), minor in sorted(sums.items()):
+        owed.append(Owed(payer, Direction.IN, minor, payee))
+        owed.append(Owed(payee, Direction.OUT, minor, payer))
     return owed
 
 

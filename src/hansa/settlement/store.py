@@ -141,13 +141,28 @@ order by i.day, i.currency
 UNSETTLED = """
 select i.day, i.currency
 from settlement.instructions i
-left join settlement.matches m using (end_to_end_id)
+join settlement.matches m using (end_to_end_id)
 left join settlement.reversals r on r.end_to_end_id = i.end_to_end_id and r.break_entry is null
 where not exists (select from settlement.settled s where s.day = i.day and s.currency = i.currency)
-    or r.end_to_end_id is not null or i.attempt > 0
+    or not exists (select from settlement.posted p
+        where p.end_to_end_id = i.end_to_end_id and p.what = 'moved')
+    or r.end_to_end_id is not null and not exists (select from settlement.posted p
+        where p.end_to_end_id = i.end_to_end_id and p.what = 'came back')
 group by i.day, i.currency
-having bool_or(m.end_to_end_id is not null)
 order by i.day, i.currency
+"""
+
+POSTED = """
+select p.end_to_end_id, p.what
+from settlement.posted p
+join settlement.instructions i using (end_to_end_id)
+where i.day = %s and i.currency = %s
+"""
+
+ADD_POSTED = """
+insert into settlement.posted (end_to_end_id, what, posted_at)
+select told, what, %s from unnest(%s::text[], %s::text[]) as t (told, what)
+on conflict do nothing
 """
 
 ADD_BREAKS = """
@@ -436,6 +451,17 @@ def gaps(tx: Tx) -> list[Gap]:
     """Where a statement does not go on from the one before it."""
     with tx.cursor(row_factory=class_row(Gap)) as cursor:
         return cursor.execute(GAPS).fetchall()
+
+
+def posted(tx: Tx, day: date, currency: str) -> set[tuple[str, str]]:
+    """What of a day and currency is in the books: payments that ``moved``, and those that ``came back``."""
+    return set(tx.execute(POSTED, (day, currency)).fetchall())
+
+
+def add_posted(tx: Tx, what: Collection[tuple[str, str]], at: datetime) -> None:
+    """Remember what is in the books."""
+    rows = sorted(what)
+    tx.execute(ADD_POSTED, (at, [name for name, _ in rows], [kind for _, kind in rows]))
 
 
 def add_settled(tx: Tx, day: date, currency: str, at: datetime) -> None:
