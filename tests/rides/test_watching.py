@@ -127,3 +127,26 @@ def test_refused_codes_that_cannot_be_are_not_kept(league: League, codes: list[R
 def test_asking_for_nothing_is_refused(league: League) -> None:
     with league.ctx.tx() as tx, pytest.raises(InvalidInput):
         rides.watch_taps(tx, None, 0)
+
+
+def test_after_a_dump_was_loaded_elsewhere_everything_is_read_anew(league: League) -> None:
+    taps = league.ride(OPERATOR, A, B, EIGHT, league.rider(1))
+    league.hand_in(taps)
+    rides.record_refused_codes(league.ctx, None, [refused()])
+    rides.check_chains(league.ctx)
+    with league.ctx.tx() as tx:  # as from a server that had seen far more transactions
+        for table in ("taps", "refused_codes"):
+            tx.execute(f"update rides.{table} set xid = '999999999999'::xid8".encode())
+        tx.execute("update rides.chain_breaks set told_xid = '999999999999'::xid8")
+        tx.execute("update rides.marks set xid = '999999999999'::xid8")
+        assert rides.watch_taps(tx, None, 9)[0] == []
+
+    with league.ctx.tx() as tx:
+        told = rides.begin_watching_anew(tx)
+
+    assert told == 5
+    with league.ctx.tx() as tx:
+        assert [one.tap_id for one in rides.watch_taps(tx, None, 9)[0]] == [tap.tap_id for tap in taps]
+        assert len(rides.watch_refused_codes(tx, None, 9)[0]) == 1
+        assert len(rides.watch_chain_breaks(tx, None, 9)[0]) == 2
+    assert rides.check_chains(league.ctx).taps == 2

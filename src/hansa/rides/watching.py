@@ -47,6 +47,14 @@ order by told_xid, break_id
 limit %(limit)s
 """
 
+BEGIN_ANEW = """
+with taps as (update rides.taps set xid = pg_current_xact_id() returning 1),
+    codes as (update rides.refused_codes set xid = pg_current_xact_id() returning 1),
+    breaks as (update rides.chain_breaks set told_xid = pg_current_xact_id() where told_xid is not null returning 1),
+    marks as (delete from rides.marks)
+select (select count(*) from taps) + (select count(*) from codes) + (select count(*) from breaks)
+"""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class WatchMark:
@@ -161,6 +169,16 @@ def watch_chain_breaks(
     cursor = tx.cursor(row_factory=class_row(WatchedBreak))
     rows = cursor.execute(WATCH_CHAIN_BREAKS, _values(after, limit)).fetchall()
     return rows, _last(rows, after)
+
+
+def begin_watching_anew(tx: Tx) -> int:
+    """After loading a dump into another server, whose transaction ids begin anew: make all facts of the present.
+
+    They keep their order by id, and each reader must go back to None. Gives how many facts there are.
+    """
+    row = tx.execute(BEGIN_ANEW).fetchone()
+    assert row is not None, "a count has a row"
+    return int(row[0])
 
 
 def _values(after: WatchMark | None, limit: int) -> dict[str, object]:
