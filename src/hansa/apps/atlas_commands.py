@@ -101,7 +101,7 @@ def import_(
     if fares:
         found += f", {len(fares.leg_rules)} fare leg rules"
     if warnings:
-        found += f", {warnings} warnings (hansa atlas check shows them)"
+        found += f", {warnings} warning{'s' if warnings > 1 else ''} (hansa atlas check shows them)"
     if dry_run:
         out.print(f"{found}. No problem found; nothing imported.")
         return
@@ -156,8 +156,12 @@ def fare(
     journey = [_leg(number, text, fares) for number, text in enumerate(legs, 1)]
     priced = faresv2.price(faresv2.FareBook(fares), journey, rider)
     for step in priced.steps:
-        out.print(f"{step.amount!s:>10}  {faresv2.told(step, 'zh' if chinese else 'en')}", highlight=False)
-    out.print(f"{priced.total!s:>10}  {', '.join(priced.products)}", highlight=False)
+        out.print(
+            f"{step.amount!s:>10}  {faresv2.told(step, 'zh' if chinese else 'en')}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    out.print(f"{priced.total!s:>10}  {', '.join(priced.products)}", highlight=False, soft_wrap=True)
 
 
 def _leg(number: int, text: str, fares: atlas.FaresV2) -> faresv2.Leg:
