@@ -172,6 +172,30 @@ def test_an_old_sign_in_connects_no_phone(tx: Tx) -> None:
     connect(tx, PhoneKey(), session=secret, at=AT + POLICY.sign_in)
 
 
+def test_a_sign_in_connects_one_phone(tx: Tx) -> None:
+    secret = identity.start_session(tx, ONE, AT)
+    key = PhoneKey()
+    phone = connect(tx, key, session=secret).phone
+
+    refused(tx, identity.SignInAnew, session=secret)
+    assert connect(tx, key, session=secret).phone == phone
+    proved = identity.start_session(tx, ONE, AT)
+    identity.prove_phone(tx, ONE, phone.phone_id, proof_of(tx, key, session=proved), at=AT)
+    refused(tx, identity.SignInAnew, session=proved)
+
+
+def test_phones_that_are_active_come_first_in_a_long_list(tx: Tx) -> None:
+    first = connect(tx, PhoneKey()).phone
+    for number in range(120):
+        phone = connect(tx, PhoneKey(), at=AT + minutes(number)).phone
+        identity.end_phone(tx, ONE, phone.phone_id, "removed", at=AT + minutes(number), reason="removed")
+
+    listed = identity.list_phones(tx, ONE)
+
+    assert listed[0] == first and len(listed) == 100
+    assert listed[1].enrolled_at == AT + minutes(119)
+
+
 def test_no_more_phones_than_the_policy_says(tx: Tx) -> None:
     phones = [connect(tx, PhoneKey()).phone for _ in range(POLICY.phones_max)]
 
@@ -331,19 +355,6 @@ def test_the_old_key_answers_no_step_up(tx: Tx) -> None:
     identity.set_standing(tx, ONE, level="step_up", reason="two phones", at=AT + minutes(1))
 
     refused(tx, identity.PhoneKeyTaken, key=key, at=AT + minutes(2))
-
-
-def test_a_sign_in_that_used_the_old_key_stays_when_it_connects_the_new_one(tx: Tx) -> None:
-    key = PhoneKey()
-    phone = connect(tx, key).phone
-    identity.set_standing(tx, ONE, level="step_up", reason="two phones", at=AT + minutes(1))
-    anew = identity.start_session(tx, ONE, AT + minutes(2))
-    proof = proof_of(tx, key, session=anew, at=AT + minutes(2))
-    identity.prove_phone(tx, ONE, phone.phone_id, proof, at=AT + minutes(2))
-
-    connect(tx, PhoneKey(), session=anew, at=AT + minutes(3))
-
-    assert identity.session_of(tx, anew, AT + minutes(4)) == rider(1)
 
 
 def test_a_blocked_account_connects_no_phone(tx: Tx) -> None:

@@ -189,9 +189,10 @@ def test_a_stolen_sign_in_gets_no_token_for_another_key(ctx: Context, phone: Web
 
     assert (refused.status_code, refused.json()["code"]) == (422, "identity.proof_refused")
     assert refused.json()["problems"][0]["where"] == "DPoP jwk" and kept(ctx) == before
-    pass_time(ctx, timedelta(minutes=16))
-    late = WebPhone(ctx, phone.client).connect()
-    assert (late.status_code, late.json()["code"]) == (409, "identity.sign_in_anew")
+    for minutes in (0, 16):
+        pass_time(ctx, timedelta(minutes=minutes))
+        own = WebPhone(ctx, phone.client).connect()
+        assert (own.status_code, own.json()["code"]) == (409, "identity.sign_in_anew")
     assert kept(ctx) == before
 
 
@@ -494,14 +495,12 @@ def test_the_page_of_phones_tells_them_apart_and_reports_one_lost(
     assert device.decide(phone.show(), ctx.clock.now()).reason == "revoked"
 
 
-def test_a_phone_is_renamed_and_removed_on_its_page(phone: WebPhone) -> None:
+def test_a_phone_is_renamed_and_removed_on_its_page(phone: WebPhone, tablet: WebPhone) -> None:
     phone.connect()
     phone.ask()
 
     renamed = phone.client.post(f"/wallet/phones/{phone.phone_id}/name", data={"name": "The red one"}).text
-    other = WebPhone(phone.ctx, phone.client)
-    other.connect("Another")
-    removed = phone.client.post(f"/wallet/phones/{phone.phone_id}/removed").text
+    removed = tablet.client.post(f"/wallet/phones/{phone.phone_id}/removed").text
 
     assert "The red one" in renamed and "has its new name" in renamed
     assert "The phone was removed" in removed and ">removed</span>" in removed

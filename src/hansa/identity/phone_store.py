@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import class_row
 
 from hansa.identity.model import AccountId
 from hansa.identity.phone_model import Phone, PhoneId, PhoneStatus, Standing
@@ -29,7 +30,8 @@ from identity.standings where account_id = %(account_id)s
 PHONES = """
 select phone_id, account_id, public_key, name, status, enrolled_at, last_seen_at, ended_at, ended_for
 from identity.phones where account_id = %s
-order by enrolled_at desc, phone_id
+order by status <> 'active', enrolled_at desc, phone_id
+limit 100
 """
 
 PHONE = """
@@ -80,12 +82,20 @@ USE_NONCE = """
 with used as (
     delete from identity.nonces where nonce_hash = %s and account_id = %s and expires_at > %s returning secret_hash
 )
-select s.secret_hash, s.started_at from used join identity.sessions s using (secret_hash)
+select s.secret_hash, s.started_at, s.phone_id from used join identity.sessions s using (secret_hash)
 """
 
 PUT_SESSION_ON_PHONE = "update identity.sessions set phone_id = %s where secret_hash = %s"
 
 END_SESSIONS_ON_PHONES = "delete from identity.sessions where phone_id = any(%s)"
+
+
+class SignIn(NamedTuple):
+    """A sign-in that is not over. phone_id: the phone that proved its key under it, if one has."""
+
+    secret_hash: bytes
+    started_at: datetime
+    phone_id: UUID | None
 
 
 def lock_account(tx: Tx, account_id: AccountId) -> datetime | None:
@@ -169,11 +179,11 @@ def add_nonce(
     return tx.execute(ADD_NONCE, values).rowcount == 1
 
 
-def use_nonce(
-    tx: Tx, nonce_hash: bytes, account_id: AccountId, at: datetime
-) -> tuple[bytes, datetime] | None:
-    """Take the nonce away; the sign-in that asked for it and when that began. None when it is not there."""
-    return tx.cursor(row_factory=tuple_row).execute(USE_NONCE, (nonce_hash, account_id, at)).fetchone()
+def use_nonce(tx: Tx, nonce_hash: bytes, account_id: AccountId, at: datetime) -> SignIn | None:
+    """Take the nonce away; the sign-in that asked for it. None when it is not there for this account."""
+    return (
+        tx.cursor(row_factory=class_row(SignIn)).execute(USE_NONCE, (nonce_hash, account_id, at)).fetchone()
+    )
 
 
 def put_session_on_phone(tx: Tx, secret_hash: bytes, phone_id: UUID) -> None:

@@ -108,14 +108,17 @@ def enrol_phone(
 ) -> Enrolled:
     """Connect the phone that made this proof. Again with the same key is harmless and changes nothing but the nonce.
 
+    A sign-in connects one phone: whoever steals it afterwards connects none.
+
     Where the account stands at step_up, this clears it: its phones from before are ended, for the caller to end their
     tokens too. Errors: InvalidInput for the name; NonceRefused; AccountBlocked; SignInAnew when the sign-in is not
-    fresh; PhoneKeyTaken; TooManyPhones. Nothing is changed then, once the caller's transaction rolls back.
+    fresh or has a phone already; PhoneKeyTaken; TooManyPhones. Nothing is changed then, once the caller's transaction
+    rolls back.
     """
     name = phone_name(name)
     if store.lock_account(tx, account_id) is None:
         raise UnknownAccount(f"No account {account_id} is open here.")
-    session, signed_in_at = _use_nonce(tx, account_id, proof, at)
+    sign_in = _use_nonce(tx, account_id, proof, at)
     standing = standing_of(tx, account_id)
     if standing.level == "blocked":
         raise AccountBlocked
@@ -124,9 +127,11 @@ def enrol_phone(
     if known is not None:
         if (known.account_id, known.status) != (account_id, "active") or standing.level == "step_up":
             raise PhoneKeyTaken
-        store.put_session_on_phone(tx, session, phone_id)
+        store.put_session_on_phone(tx, sign_in.secret_hash, phone_id)
         return Enrolled(known)
-    if at - signed_in_at > policy.sign_in or (standing.level == "step_up" and signed_in_at <= standing.since):
+    old = at - sign_in.started_at > policy.sign_in
+    asked_since = standing.level == "step_up" and sign_in.started_at <= standing.since
+    if old or asked_since or sign_in.phone_id is not None:
         raise SignInAnew
     active = [phone for phone in store.list_phones(tx, account_id) if phone.status == "active"]
     ended: tuple[Phone, ...] = ()
@@ -138,7 +143,7 @@ def enrol_phone(
         )
     if not store.add_phone(tx, phone_id, account_id, proof.public_key, name, at):
         raise PhoneKeyTaken
-    store.put_session_on_phone(tx, session, phone_id)
+    store.put_session_on_phone(tx, sign_in.secret_hash, phone_id)
     if standing.level == "step_up":
         # The key may be in two phones: whoever proved who they are begins anew, all that was before ends.
         store.end_phones(tx, [one.phone_id for one in ended], "removed", at=at, reason="step_up")
@@ -158,14 +163,14 @@ def prove_phone(tx: Tx, account_id: AccountId, phone_id: UUID, proof: Proof, *, 
     if phone.public_key != proof.public_key:
         problem = Problem("DPoP jwk", "it is another phone's key", "Sign with the key that was connected")
         raise ProofRefused("The proof is by another key.", problems=(problem,))
-    session, _ = _use_nonce(tx, account_id, proof, at)
-    store.put_session_on_phone(tx, session, phone.phone_id)
+    sign_in = _use_nonce(tx, account_id, proof, at)
+    store.put_session_on_phone(tx, sign_in.secret_hash, phone.phone_id)
     store.see_phone(tx, phone.phone_id, at)
     return phone
 
 
 def list_phones(tx: Tx, account_id: AccountId) -> list[Phone]:
-    """All phones this account ever had, the newest first."""
+    """The phones of this account: those that are active, then those that were, the newest first; at most 100."""
     return store.list_phones(tx, account_id)
 
 
@@ -203,8 +208,8 @@ def _own(tx: Tx, account_id: AccountId, phone_id: UUID, *, lock: bool = False) -
     return phone
 
 
-def _use_nonce(tx: Tx, account_id: AccountId, proof: Proof, at: datetime) -> tuple[bytes, datetime]:
-    """The sign-in (its hash) that the nonce was given to, and when that began. Errors: NonceRefused."""
+def _use_nonce(tx: Tx, account_id: AccountId, proof: Proof, at: datetime) -> store.SignIn:
+    """The sign-in that the nonce was given to. Errors: NonceRefused."""
     found = store.use_nonce(tx, hash_secret(proof.nonce), account_id, at)
     if found is None:
         raise NonceRefused
