@@ -21,7 +21,7 @@ from hansa.gate.agent import enrol
 from hansa.gate.agent.config import ConfigRefused, read_config
 from hansa.gate.agent.enrol import EnrolFailed
 from hansa.gate.agent.mqtt import MqttConfig, MqttConfigRefused
-from hansa.kernel import HansaError, SystemClock
+from hansa.kernel import HansaError, InvalidInput, SystemClock
 from hansa.store import Context
 from web import little_league
 from web.little_league import WAY_IN
@@ -125,7 +125,8 @@ def test_the_brokers_folder_is_its_owners_alone_and_again_is_harmless(
     keys = trust.KeyFolder(tmp_path / "keys")
     assert registrar.root_public == keys.league_root().public_key().public_bytes_raw()
     root = "ab" * 32
-    assert hansa("device", "broker", "--root", root).exit_code == 0
+    assert hansa("device", "broker", "--root", root, "--member", "hangzhou-metro").exit_code == 0
+    assert BrokerFolder(folder).members() == {"hangzhou-metro"}
     assert BrokerFolder(folder).root_public().hex() == root
 
 
@@ -157,6 +158,40 @@ def test_certificates_of_the_leagues_own_programs_are_renewed_in_time(tmp_path: 
         x509.SubjectAlternativeName
     )
     assert names.value.get_values_for_type(x509.DNSName) == ["broker.example"]
+
+
+def test_a_desk_gets_another_certificate_when_the_authority_is_another(tmp_path: Path) -> None:
+    now = SystemClock().now()
+    folder = BrokerFolder(tmp_path / "broker")
+    first, second = (trust.DeviceCa.in_folder(tmp_path / name, now) for name in ("one", "two"))
+    before = folder.desk_files(first, "main", now).certificate.read_text()
+    assert folder.desk_files(first, "main", now).certificate.read_text() == before
+
+    after = folder.desk_files(second, "main", now).certificate.read_text()
+
+    assert second.gave(after)
+    for name in ("../up", "", "Two Words", "#"):
+        with pytest.raises(InvalidInput):
+            folder.desk_files(first, name, now)
+
+
+def test_a_brokers_list_has_the_boxes_of_its_operators_and_all_that_are_shut_out(
+    ctx: Context, tmp_path: Path
+) -> None:
+    little_league.build(ctx, trust.KeyFolder(tmp_path))
+    add_devices(ctx)
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        tx.execute("update trust.devices set status = 'active'")
+        trust.set_device_status(tx, "dufferin", "suspended", now, made_by="test")
+
+        everybodys = Access.read(tx, now)
+        metros = Access.read(tx, now, frozenset({"hangzhou-metro"}))
+        buses = Access.read(tx, now, frozenset({"toronto-ttc"}))
+
+    both = (("binkanglu-out", "hangzhou/binkanglu"), ("xianghu-in", "hangzhou/xianghu"))
+    assert (everybodys.stations, metros.stations, buses.stations) == (both, both, ())
+    assert {one.shut_out for one in (everybodys, metros, buses)} == {("dufferin",)}
 
 
 def test_the_access_list_says_who_may_speak_where() -> None:

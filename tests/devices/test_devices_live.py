@@ -1,6 +1,8 @@
 """Devices at a real broker: they come and go, hand in, are told and are cut off."""
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -311,6 +313,17 @@ def test_a_desk_that_is_killed_in_the_middle_of_taps_loses_none_and_doubles_none
     assert town.kept() == [(box.gate_id, tap.sequence) for tap in taps]
 
 
+def test_without_a_desk_a_gate_is_told_at_once_that_nobody_listens(town: Town) -> None:
+    box = town.box("xianghu-in").up()
+    taps = town.taps(box.gate_id, 1)
+
+    with pytest.raises(LinkDown, match="No matching subscribers"):
+        box.link.hand_in(taps)
+
+    town.desk()
+    assert box.link.hand_in(taps).recorded == 1
+
+
 def test_two_desks_share_the_taps_and_when_one_goes_the_other_has_all(town: Town) -> None:
     first = town.desk()
     town.broker.folder.desk_files(town.ca, "second", town.ctx.clock.now())
@@ -412,3 +425,35 @@ def test_hansa_gate_run_hands_in_by_the_broker_and_is_seen_in_the_console(town: 
     assert town.kept() == [(box.gate_id, 1)]
     wait_for(lambda: not town.state("xianghu-in").connected, "it said goodbye")
     assert (town.state("xianghu-in").pending, town.state("xianghu-in").sequence) == (0, 1)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_taken_back_certificate_does_not_come_in_by_a_session_from_before(
+    town: Town, version: ssl.TLSVersion
+) -> None:
+    town.desk()
+    box = town.box("xianghu-in")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = context.maximum_version = version
+    context.load_verify_locations(box.config.ca_file)
+    context.load_cert_chain(box.config.certificate_file)
+
+    def greeted(session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        """What the broker answers to MQTT 5's CONNECT without a name, and the session for the next time."""
+        with (
+            suppress(OSError),
+            socket.create_connection(("localhost", box.config.port), WAIT_S) as plain,
+            context.wrap_socket(plain, server_hostname="localhost", session=session) as tls,
+        ):
+            tls.sendall(b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x1e\x00\x00\x00")
+            return tls.recv(100), tls.session
+        return b"", None
+
+    first, session = greeted(None)
+    assert first[:1] == b"\x20"
+    assert first[3] == 0
+
+    town.set_status("xianghu-in", "suspended")
+
+    wait_for(lambda: greeted(None)[0] == b"", "refused with a full handshake")
+    assert greeted(session)[0] == b""

@@ -171,6 +171,12 @@ def broker(
         str | None,
         typer.Option(help="The league's root key, 64 hex digits; this folder's if not given."),
     ] = None,
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this operator's boxes come here, where there are several brokers; may be given again."
+        ),
+    ] = None,
     run: Annotated[bool, typer.Option("--run", help="Then run Mosquitto on it, until Ctrl-C.")] = False,
     home: Home = DEFAULT_HOME,
 ) -> None:
@@ -182,7 +188,16 @@ def broker(
     keys = trust.KeyFolder(home / "keys")
     folder = BrokerFolder(home / "broker")
     ca = trust.DeviceCa.in_folder(home / "keys", now)
-    folder.make(ca, root_public=_root(root, keys), host=host, port=port, names=name or [], at=now, bind=bind)
+    folder.make(
+        ca,
+        root_public=_root(root, keys),
+        host=host,
+        port=port,
+        names=name or [],
+        at=now,
+        bind=bind,
+        members=member or [],
+    )
     folder.desk_files(ca, "main", now)
     if not (folder.path / "acl").exists():
         folder.write_access(ca, Access((), (), ()), now)

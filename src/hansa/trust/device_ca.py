@@ -140,6 +140,10 @@ class DeviceCa:
             return False
         return True
 
+    def gave(self, text: str) -> bool:
+        """Whether this authority gave out the certificate of this PEM. Errors: InvalidInput."""
+        return self.signed(read_certificate(text))
+
     def _client(
         self, name: str, public_key: ec.EllipticCurvePublicKey, at: datetime, life: timedelta
     ) -> x509.Certificate:

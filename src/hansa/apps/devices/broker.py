@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -22,6 +23,7 @@ from hansa.store import Tx
 MESSAGE_MAX = 2 * 1024 * 1024
 """Bytes of one message: 1,000 taps have 400 kB; a deny list longer than this is fetched over HTTP."""
 
+_WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CRL_ANEW = timedelta(days=1)
 RENEW_WITHIN = timedelta(days=30)
 """Certificates of the league's own programs are made anew so long before their end."""
@@ -91,11 +93,15 @@ class Access:
     revoked: tuple[trust.Certificate, ...]
 
     @staticmethod
-    def read(tx: Tx, at: datetime) -> "Access":
-        """As the league knows it now."""
+    def read(tx: Tx, at: datetime, members: frozenset[str] = frozenset()) -> "Access":
+        """As the league knows it now. members: whose boxes come to this broker; none for everybody's."""
         gates = trust.active_device_gates(tx)
         return Access(
-            tuple((device_id, stop_id) for device_id, _, stop_id, _ in gates if stop_id),
+            tuple(
+                (device_id, stop_id)
+                for device_id, _, stop_id, member_id in gates
+                if stop_id and (not members or member_id in members)
+            ),
             tuple(trust.shut_out_devices(tx)),
             tuple(trust.revoked_certificates(tx, at)),
         )
@@ -125,10 +131,12 @@ class BrokerFolder:
         names: Sequence[str],
         at: datetime,
         bind: str = "",
+        members: Sequence[str] = (),
     ) -> None:
         """Write the settings and a server certificate for these names. host: how devices reach it.
 
         root_public: the league's root key, which boxes are told when they enrol; the key itself may be offline.
+        members: whose boxes come to this broker; none for everybody's.
         Errors: InvalidInput for a name that would not be one word of the settings.
         """
         for name in (host, bind, *names):
@@ -148,7 +156,13 @@ class BrokerFolder:
             packet_max=MESSAGE_MAX + 1024,
         )
         trust.write_private(self.path / "mosquitto.conf", conf)
-        told = {"host": host, "port": port, "names": every_name, "root": root_public.hex()}
+        told = {
+            "host": host,
+            "port": port,
+            "names": every_name,
+            "root": root_public.hex(),
+            "members": list(members),
+        }
         trust.write_private(self.path / "broker.json", json.dumps(told))
 
     def address(self) -> trust.Broker:
@@ -160,26 +174,35 @@ class BrokerFolder:
         """The league's root key, as boxes are told it. Errors: trust.NoBroker."""
         return bytes.fromhex(self._told()["root"])
 
+    def members(self) -> frozenset[str]:
+        """Whose boxes come to this broker; none for everybody's. Errors: trust.NoBroker."""
+        return frozenset(self._told()["members"])
+
     def _told(self) -> dict[str, Any]:
         try:
             told = json.loads((self.path / "broker.json").read_text(encoding="ascii"))
         except (FileNotFoundError, ValueError) as error:
             raise trust.NoBroker from error
-        if not isinstance(told, dict) or not {"host", "port", "names", "root"} <= told.keys():
+        if not isinstance(told, dict) or told.keys() != {"host", "port", "names", "root", "members"}:
             raise trust.NoBroker
         return cast(dict[str, Any], told)
 
     def desk_files(self, ca: trust.DeviceCa, name: str, at: datetime) -> "ClientFiles":
-        """Key and certificate of a desk of this name; made when there are none or they end within 30 days."""
+        """Key and certificate of a desk of this name; made where none is good for long under this authority.
+
+        Errors: InvalidInput for a name that is no word.
+        """
+        if not _WORD.fullmatch(name):
+            problem = Problem("name", repr(name[:40]), "Use small letters, digits and hyphens")
+            raise InvalidInput("A desk cannot have this name.", problems=(problem,))
         client = f"{trust.OURS}desk-{name}"
         files = ClientFiles(
             client, self.path / "ca.crt", self.path / f"{client}.crt", self.path / f"{client}.key"
         )
-        if (
-            not files.certificate.exists()
-            or trust.certificate_ends_at(files.certificate.read_text(encoding="ascii")) < at + RENEW_WITHIN
-        ):
+        text = files.certificate.read_text(encoding="ascii") if files.certificate.exists() else ""
+        if not text or not ca.gave(text) or trust.certificate_ends_at(text) < at + RENEW_WITHIN:
             key, certificate = ca.client(client, at)
+            files.certificate.unlink(missing_ok=True)  # half-way, there is no pair that does not match
             trust.write_private(files.key, key)
             trust.write_private(files.certificate, certificate)
         return files

@@ -103,6 +103,7 @@ class Desk:
         self._deny_version: int | None = None
         self._trust_body = b""
         self._told_settings: dict[str, tuple[int, datetime]] = {}
+        self._members = frozenset[str]() if broker is None else broker.members()
         self._to_cut: dict[str, int] = {}
         self._shut_out: frozenset[str] = frozenset()
         self._said_no_key = False
@@ -392,7 +393,7 @@ class Desk:
         if self._broker is None or self._ca is None:
             return
         with self._ctx.tx() as tx:
-            access = Access.read(tx, now)
+            access = Access.read(tx, now, self._members)
         lost = self._broker.write_access(self._ca, access, now)
         if lost is not None:
             self._broker.reload()
