@@ -3,10 +3,13 @@
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from datetime import date, time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hansa import atlas
 from hansa.atlas import Report, check_gtfs, gtfs_times
@@ -66,7 +69,7 @@ FEED = {
 }  # fmt: skip
 
 
-def packed(files: dict[str, str]) -> bytes:
+def packed(files: Mapping[str, str | bytes]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -342,6 +345,31 @@ def test_stop_times_laid_aside_give_the_same_network(monkeypatch: pytest.MonkeyP
 
     assert parted.city_file == whole.city_file
     assert parted.trips == 302
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(FEED)), st.integers(0, 2_000), st.binary(max_size=6), st.integers(0, 30))
+def test_a_spoilt_feed_is_reported_and_what_is_accepted_has_no_broken_reference(
+    name: str, at: int, put: bytes, cut: int
+) -> None:
+    content = FEED[name].encode()
+    at %= len(content)
+    files: dict[str, str | bytes] = {**FEED, name: content[:at] + put + content[at + cut :]}
+
+    report = check_gtfs(packed(files), city=CITY)
+
+    assert json.loads(report.as_json()) and report.as_text() and report.page()
+    if not report.ok:
+        with pytest.raises(InvalidInput):
+            atlas.read_gtfs(packed(files), city=CITY, operator_id="town")
+        return
+    fares = atlas.read_gtfs(packed(files), city=CITY, operator_id="town").fares_v2
+    products = {price.fare_product_id for price in fares.products}
+    groups = {rule.leg_group_id for rule in fares.leg_rules} | {None}
+    assert all(rule.fare_product_id in products for rule in fares.leg_rules)
+    assert all(rule.fare_product_id in {None, *products} for rule in fares.transfer_rules)
+    assert all({r.from_leg_group_id, r.to_leg_group_id} <= groups for r in fares.transfer_rules)
+    assert all(frame.service_id in fares.services for frame in fares.timeframes)
 
 
 @pytest.mark.parametrize("kept", [1, 1_000])

@@ -55,7 +55,8 @@ _BASIC: dict[int, Mode] = {
     0: "tram", 1: "metro", 2: "rail", 3: "bus", 4: "ferry", 5: "tram", 6: "tram", 7: "rail", 11: "bus", 12: "rail",
 }  # fmt: skip
 _HUNDREDS: dict[int, Mode] = {
-    1: "rail", 2: "bus", 4: "metro", 7: "bus", 8: "bus", 9: "tram", 10: "ferry", 12: "ferry", 13: "tram", 14: "rail",
+    1: "rail", 2: "bus", 3: "rail", 4: "metro", 5: "metro", 6: "metro", 7: "bus", 8: "bus", 9: "tram", 10: "ferry",
+    12: "ferry", 13: "tram", 14: "rail", 15: "bus",
 }  # fmt: skip
 
 
