@@ -579,6 +579,61 @@ def test_refusals_are_told_by_the_minute_and_codes_with_what_they_said(bench: Be
     assert bench.agent.refusals.waiting == 0
 
 
+def test_refusals_that_are_not_understood_hold_up_no_others(bench: Bench) -> None:
+    bench.ready()
+    whole = bench.league.tell_refusals
+
+    def odd(rows: Any) -> None:
+        raise BatchRefused("HTTP 422")
+
+    bench.league.tell_refusals = odd
+    bench.show("ada", 1)
+    bench.time.pass_by(seconds=4)
+    bench.show("ada", 1)
+    bench.time.pass_by(seconds=61)
+    bench.agent.exchange()
+    assert (len(bench.league.codes), bench.agent.refusals.waiting) == (1, 0)
+
+    bench.league.tell_refusals = whole
+    bench.agent.show("nonsense")
+    bench.time.pass_by(seconds=61)
+    bench.agent.exchange()
+    assert [row["reason"] for row in bench.league.refusals] == ["malformed"]
+
+
+def test_what_was_refused_is_kept_within_bounds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hansa.gate.agent.refusals.COUNTS_MAX", 10)
+    bench.ready()
+    bench.league.down = LinkDown("no network")
+    for minute in range(30):
+        bench.agent.show(f"nonsense {minute}")
+        bench.time.pass_by(minutes=1)
+    bench.league.down = None
+    bench.time.pass_by(minutes=2)
+    bench.agent.exchange()
+
+    assert len(bench.league.refusals) == 10
+    assert bench.league.refusals[-1]["minute"] == "2026-12-01T12:29:00Z"
+
+
+def test_a_clock_that_lost_its_time_knows_the_last_tap(bench: Bench) -> None:
+    bench.ready()
+    bench.league.down = LinkDown("no network")
+    bench.time.pass_by(days=1)
+    assert bench.show("ada", 1) == "ok"
+    bench.time.pass_by(hours=1)
+    assert bench.show("ada", 2) == "ok"
+    last_tap_at = bench.time.at
+
+    bench.time.at -= timedelta(minutes=30)  # after both lists, before the last tap
+    bench.time.start = bench.time.at
+    bench.again()
+
+    assert out_of_order(bench) == {"clock_unset"}
+    assert bench.agent.clock.now() == last_tap_at
+    assert bench.agent.health().last_tap_at == last_tap_at
+
+
 # -- doors that fail --------------------------------------------------------------------------------------------
 
 

@@ -129,6 +129,8 @@ class FileState:
         self._pending = _InFile(self._db, waiting)
         self.sequence = 0
         """Of the last tap, once the state is loaded."""
+        self.last_tap_at: datetime | None = None
+        """When the last tap was made; None when it was handed in before the start."""
 
     @property
     def waiting(self) -> int:
@@ -161,6 +163,7 @@ class FileState:
             tap = tap_from_json(json.loads(newest[0]))
             if (tap.sequence, tap.chain) != (memory.sequence, memory.chain):
                 raise StateBroken("The gate's last tap is not the end of its chain.")
+            self.last_tap_at = tap.tapped_at
         for rider, counter, expires_s in counters:
             memory.counters[rider] = counter, datetime.fromtimestamp(expires_s, UTC)
         memory.offline_rides.update(offline_rides)
@@ -182,7 +185,7 @@ class FileState:
             ),
             *([("insert or replace into offline_rides values (?, ?)", offline)] if offline else []),
         )
-        self.sequence = tap.sequence
+        self.sequence, self.last_tap_at = tap.sequence, tap.tapped_at
 
     def hear(self, rider: bytes, counter: int, expires_at: datetime) -> None:
         """Keep a neighbour's counter."""

@@ -26,7 +26,7 @@ from hansa.gate.agent.deny import DenyListBroken
 from hansa.gate.agent.folder import Folder, FolderUnusable
 from hansa.gate.agent.handing import HandIn
 from hansa.gate.agent.health import OFF_FROM_S, STORAGE_LOW_PCT, Health
-from hansa.gate.agent.link import BatchRefused, Link, LinkDown
+from hansa.gate.agent.link import Link, LinkDown
 from hansa.gate.agent.lists import NO_TRUST_LIST, Lists
 from hansa.gate.agent.refusals import Refusals, Tell
 from hansa.gate.agent.sources import Source
@@ -123,7 +123,6 @@ class Agent:
         self._digits: int | None = None
         self._digits_due_s = 0.0
         self._decide_ns = 0
-        self._last_tap_at: datetime | None = None
         self._source: Source | None = None
         self.refusals = Refusals(config.identity.gate_id)
 
@@ -206,7 +205,6 @@ class Agent:
         self._decide_ns += decision.took_ns
         if decision.tap is not None:
             self.clock.not_before(decision.tap.tapped_at)
-            self._last_tap_at = decision.tap.tapped_at
         else:
             self.refusals.add(decision, now)
         return self._notice(now, decision), decision
@@ -310,9 +308,9 @@ class Agent:
         self._wake.set()
 
     def exchange(self) -> None:
-        """Do what is due by now."""
+        """Do what is due by now; less of it once the program is told to end."""
         for name, task in self._tasks.items():
-            if self._steady() >= task.due_s:
+            if self._steady() >= task.due_s and not self._stopped.is_set():
                 self._do(name, task)
         with self._telling:
             if self.lists.adjustable.digits != (self._digits is not None) or (
@@ -328,9 +326,9 @@ class Agent:
         if self._thread is not None and self.hand_in is not None:
             until_s = self._steady() + LAST_HAND_IN_S
             with suppress(LinkDown, StateFailed):
-                self._tell_refusals()
                 while self._steady() < until_s and self.hand_in.one_batch():
                     pass
+                self._tell_refusals()
         if self._push is not None:
             self._push.tell(self.health().telemetry())
             self._push.close()
@@ -357,11 +355,11 @@ class Agent:
     def _do(self, name: str, task: _Task) -> None:
         try:
             task.do()
-        except (LinkDown, BatchRefused) as error:
+        except LinkDown as error:
             task.failures += 1
-            asked_s = error.retry_after_s if isinstance(error, LinkDown) else None
-            if asked_s is not None:
-                pause_s = min(ASKED_PAUSE_MAX_S, max(asked_s, HAND_IN_S)) * random.uniform(1, 1.25)
+            if error.retry_after_s is not None:
+                asked_s = max(error.retry_after_s, HAND_IN_S)
+                pause_s = min(ASKED_PAUSE_MAX_S, asked_s) * random.uniform(1, 1.25)
             else:
                 pause_s = min(PAUSE_MAX_S, 2.0 ** min(task.failures - 1, 10)) * random.uniform(0.5, 1)
             task.due_s = self._steady() + pause_s
@@ -481,7 +479,7 @@ class Agent:
             decisions=dict(gate.tally) if gate is not None else {},
             decide_s=self._decide_ns / 1e9,
             sequence=self.state.sequence if self.state is not None else 0,
-            last_tap_at=self._last_tap_at,
+            last_tap_at=self.state.last_tap_at if self.state is not None else None,
             pending=self.state.waiting if self.state is not None else 0,
             handed_in=dict(hand_in.by_link) if hand_in is not None else {},
             aside=self.aside.reasons() if len(self.aside) else {},
@@ -565,8 +563,8 @@ class Agent:
             self.state.close()
             self.state = None
             return None
-        for tap in gate.pending(1):
-            self.clock.not_before(tap.tapped_at)
+        if self.state.last_tap_at is not None:
+            self.clock.not_before(self.state.last_tap_at)
         self.lists.serve(gate)
         return gate
 

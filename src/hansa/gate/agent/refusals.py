@@ -1,13 +1,17 @@
 """What a gate refused: counts by minute, and what refused codes said, kept for the back office within bounds."""
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
+from hansa.gate.agent.link import BatchRefused
 from hansa.gate.model import Decision
 from hansa.kernel import in_utc
+
+logger = logging.getLogger("hansa.gate")
 
 COUNTS_MAX = 5_000
 """Minutes and reasons that are kept: three hours and more of all reasons, days of the common ones."""
@@ -74,17 +78,11 @@ class Refusals:
         told = 0
         for start in range(0, len(due), ROWS_MAX):
             part = due[start : start + ROWS_MAX]
-            tell(
-                [
-                    {
-                        "gate_id": self._gate_id,
-                        "minute": _rfc3339(minute),
-                        "reason": reason,
-                        "count": count,
-                    }
-                    for (minute, reason), count in part
-                ]
-            )
+            rows = [
+                {"gate_id": self._gate_id, "minute": _rfc3339(minute), "reason": reason, "count": count}
+                for (minute, reason), count in part
+            ]
+            _tell(tell, rows)
             told += len(part)
             with self._lock:
                 self._told.update(part)
@@ -106,12 +104,20 @@ class Refusals:
                 part = [self._codes[place] for place in range(min(ROWS_MAX, len(self._codes)))]
             if not part:
                 return told
-            tell(part)
+            _tell(tell, part)
             with self._lock:
                 for row in part:
                     if self._codes and self._codes[0] is row:
                         self._codes.popleft()
             told += len(part)
+
+
+def _tell(tell: Tell, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Tell these rows; rows that are not understood are let go, or none would be told after them."""
+    try:
+        tell(rows)
+    except BatchRefused as error:
+        logger.warning("The back office does not understand what was refused: %s", error.detail)
 
 
 def _rfc3339(instant: datetime) -> str:

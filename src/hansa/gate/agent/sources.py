@@ -114,7 +114,7 @@ class ScannerSource:
 
 def _pieces(fd: int, stopped: Event) -> Iterator[bytes]:
     """What can be read, until the end, a fault, or until stopped. A regular file is read without waiting."""
-    poll: select.poll | None = select.poll()
+    poll = select.poll()
     poll.register(fd, select.POLLIN | select.POLLHUP | select.POLLERR)
     while not stopped.is_set():
         if not poll.poll(LOOK_S * 1000):
