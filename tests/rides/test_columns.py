@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa import gate, rides
-from hansa.kernel import fact_id
+from hansa.kernel import BUCKETS, Directory, fact_id
 from hansa.rides.columns import PlainBatch, read_columns, take_in
 from hansa.rides.model import tap_digest
 from hansa.store import Context
@@ -114,8 +114,9 @@ def _a_stop(operator: str, dice: Random) -> str:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 1_000_000))
-def test_a_plain_batch_is_kept_as_tap_by_tap(ctx: Context, seed: int) -> None:
+@given(seed=st.integers(0, 1_000_000), partitions=st.integers(1, 3))
+def test_a_plain_batch_is_kept_as_tap_by_tap(ctx: Context, seed: int, partitions: int) -> None:
+    ctx = replace(ctx, directory=Directory(2, tuple(bucket % partitions for bucket in range(BUCKETS))))
     league = League(ctx, BEIJING, TORONTO)
     taps = a_batch(league, seed)
     assert league.hand_in(taps) == rides.TapReceipt(len(taps), 0, ())
