@@ -265,6 +265,7 @@ def test_the_broker_is_restarted_and_killed_and_all_goes_on(town: Town) -> None:
     assert town.kept() == [(box.gate_id, number) for number in (1, 2, 3, 4)]
 
 
+@pytest.mark.slow
 def test_the_broker_reads_who_may_speak_anew_while_devices_come_and_go(town: Town) -> None:
     """Mosquitto 2.0.11 ends when it reads its files anew while a session waits for a device: ours never wait."""
     town.desk()
@@ -285,6 +286,7 @@ def test_the_broker_reads_who_may_speak_anew_while_devices_come_and_go(town: Tow
     assert len(town.kept()) == 3
 
 
+@pytest.mark.slow
 def test_a_desk_that_is_killed_in_the_middle_of_taps_loses_none_and_doubles_none(town: Town) -> None:
     box = town.box("xianghu-in", answer_s=3.0).up()
     gate = town.gate(box.gate_id)

@@ -131,7 +131,7 @@ class Desk:
         self._thread.start()
 
     def wait_up(self, timeout_s: float) -> bool:
-        """Wait until the broker has us."""
+        """Wait until the broker has us, and gives us what devices say."""
         return self._up.wait(timeout_s)
 
     def stop(self) -> None:
@@ -160,6 +160,7 @@ class Desk:
         client.reconnect_delay_set(1, 15)
         client.max_inflight_messages_set(IN_HAND_MAX)
         client.on_connect = self._connected
+        client.on_subscribe = self._listening
         client.on_disconnect = self._disconnected
         client.on_message = self._message
         return client
@@ -178,6 +179,19 @@ class Desk:
             [("hansa/up/+/state", once)]
             + [(f"$share/desks/hansa/up/+/{what}", once) for what in ("taps", "telemetry", "refused")]
         )
+
+    def _listening(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: object,
+    ) -> None:
+        """The broker gives us what devices say from here on."""
+        if any(reason.is_failure for reason in reasons):
+            logger.warning("The broker does not let the desk listen: %s", reasons)
+            return
         self._up.set()
 
     def _disconnected(

@@ -29,7 +29,7 @@ from hansa.store import Context
 logger = logging.getLogger("hansa.simulate")
 
 FIRMWARE = ("2.3.1", "2.3.1", "2.3.1", "2.4.0", "1.9.7")
-REASONS = ("replay", "expired", "clock_skew", "revoked", "wrong_product")
+REASONS = ("replay", "token_expired", "clock_skew", "revoked", "product_not_allowed")
 FLAP, BACK = 0.02, 0.25
 """How likely a box loses its network in a round, and how likely one without gets it back."""
 
