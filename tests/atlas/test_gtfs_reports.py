@@ -325,6 +325,14 @@ def test_a_feed_that_is_not_there_is_a_report_too(tmp_path: Path) -> None:
     assert report.groups[0].code == "missing_feed"
 
 
+def test_a_feed_with_nothing_in_it_is_missing_its_files(tmp_path: Path) -> None:
+    for source in (tmp_path, packed({}), packed({"readme.md": "Hello"})):
+        report = check_gtfs(source)
+
+        missing = [notice.file for notice in report.errors if notice.code == "missing_required_file"]
+        assert missing == ["agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt"]
+
+
 def test_stop_times_laid_aside_give_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
     trips = "".join(f"{7 + n % 2},wd,x{n},{n % 2}\n" for n in range(300))
     rows = [

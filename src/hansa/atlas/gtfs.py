@@ -131,7 +131,7 @@ class _Reading:
 
     def read(self) -> None:
         """Everything, with what is wrong noted in the report."""
-        if not self.feed.names:
+        if not self.feed.names and not self.report.ok:
             return
         for name in sorted(self.feed.names):
             if name not in FILES and name != "locations.geojson":
