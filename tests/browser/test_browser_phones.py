@@ -387,7 +387,8 @@ def test_too_many_phones_are_said_with_the_way_out(served: Served, phone: Browse
                 (account_id, bytes((number,)) * 65, f"phone {number}"),
             )
     wallet.evaluate("localStorage.setItem('hansa-connect-anew', String(Date.now()))")
-    wallet.reload()
+    wallet.goto(f"{served.url}/wallet/?again=1")
+    sign_in_anew(wallet, "Gao Lan")
 
     await_state(wallet, "too_many")
     wallet.get_by_role("link", name="Your phones").click()
