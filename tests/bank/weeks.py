@@ -202,6 +202,7 @@ class Weeks:
     rests: int = 15
     links: dict[str, DirectLink] = field(default_factory=dict[str, DirectLink])
     killed: Counter[str] = field(default_factory=Counter[str])
+    waiting: set[date] = field(default_factory=set[date])
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -229,10 +230,11 @@ class Weeks:
             if number < self.days:
                 self.clock.at = at + timedelta(hours=12)
                 ride(self.ctx, day, currencies, self.rng)
+                self.waiting.add(day)
             for hour in (20, 23, 33, 38):
                 self.clock.at = at + timedelta(hours=hour, minutes=5)
-                if number < self.days and hour < 33:
-                    self._may_die(lambda day=day: self._close(day))
+                for waiting in sorted(self.waiting):
+                    self._may_die(lambda waiting=waiting: self._close(waiting))
                 for spec in self.banks:
                     link = self.links[spec.bank_id]
                     link.bank.turn(self.clock.now())
@@ -257,6 +259,7 @@ class Weeks:
             for person in ("ann", "bob"):
                 self._release(file.message_id, person)
             self.step("released")
+        self.waiting.remove(day)
 
     def _release(self, message_id: str, by: str) -> None:
         with self.ctx.tx() as tx:
