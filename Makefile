@@ -14,7 +14,7 @@ help: ## list these commands
 
 setup: .venv/.ready node_modules/.ready ## install what Hansa needs into this folder (done by the others as needed)
 
-demo: setup ## run the demo league for one business day and show it (ARGS="--riders 2000 --once")
+demo: setup mosquitto ## run the demo league for one business day and show it (ARGS="--riders 2000 --once")
 	@$(BIN)/hansa demo $(ARGS)
 
 test: setup chromium mosquitto ## run all tests, with coverage (ARGS="tests/ledger -k chain")

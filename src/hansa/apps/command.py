@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -395,6 +395,7 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     for name, path in (("The wallet", "wallet"), ("A gate", "gate"), ("The console", "console")):
         out.print(f"  {name:<13} [link={address}/{path}/]{address}/{path}/[/link]", highlight=False)
     out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
+    boxes = _boxes(ctx, home) if demo else nullcontext()
     witnessing = Witnessing(ctx, home)
     app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing)
     before = [keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]
@@ -403,9 +404,23 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     with (
         ledger_engines(ctx, sign=log_signer(home)),
         Worker(ctx, before=before),
+        boxes,
         witnessing,
     ):
         web.serve(app, host, port)
+
+
+def _boxes(ctx: Context, home: Path) -> AbstractContextManager[None]:
+    """Made-up gates for the console's page of devices, where there is a broker for them."""
+    from hansa.apps.demo.boxes import living_boxes, make_broker
+    from hansa.apps.devices.broker import NoMosquitto
+
+    try:
+        folder = make_broker(home, ctx)
+    except NoMosquitto:
+        out.print("  No Mosquitto here, so no devices report: sudo apt-get install mosquitto")
+        return nullcontext()
+    return living_boxes(home, ctx, folder)
 
 
 def _rates_of_the_day(ctx: Context) -> Callable[[], None]:
