@@ -1,5 +1,6 @@
 """Phones: connected by proof with a fresh sign-in, ended for good; standings with their history."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -212,6 +213,57 @@ def test_a_key_is_one_phones_for_good(tx: Tx) -> None:
     refused(tx, identity.PhoneKeyTaken, key=key, account=OTHER)
     identity.end_phone(tx, ONE, phone.phone_id, "lost", at=AT, reason="lost")
     refused(tx, identity.PhoneKeyTaken, key=key)
+
+
+def test_phones_that_connect_at_once_are_no_more_than_the_policy_says(committed_ctx: Context) -> None:
+    with committed_ctx.tx() as tx:
+        identity.open_accounts(tx, [rider(1)])
+        proofs = [proof_of(tx, PhoneKey()) for _ in range(POLICY.phones_max + 3)]
+    together = threading.Barrier(len(proofs))
+    refusals: list[HansaError] = []
+
+    def enrol(proof: identity.Proof) -> None:
+        together.wait()
+        try:
+            with committed_ctx.tx() as tx:
+                identity.enrol_phone(tx, ONE, proof, name="phone", at=AT, policy=POLICY)
+        except identity.TooManyPhones as error:
+            refusals.append(error)
+
+    threads = [threading.Thread(target=enrol, args=(proof,)) for proof in proofs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with committed_ctx.tx() as tx:
+        assert len(identity.list_phones(tx, ONE)) == POLICY.phones_max and len(refusals) == 3
+
+
+def test_a_proof_sent_twice_at_once_is_good_once(committed_ctx: Context) -> None:
+    key = PhoneKey()
+    with committed_ctx.tx() as tx:
+        identity.open_accounts(tx, [rider(1)])
+        phone = connect(tx, key).phone
+        proof = proof_of(tx, key)
+    together, outcomes = threading.Barrier(4), list[str]()
+
+    def prove() -> None:
+        together.wait()
+        try:
+            with committed_ctx.tx() as tx:
+                identity.prove_phone(tx, ONE, phone.phone_id, proof, at=AT)
+            outcomes.append("good")
+        except identity.NonceRefused:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=prove) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["good", "refused", "refused", "refused"]
 
 
 # -- proving and ending -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa import identity, rides, trust
@@ -279,6 +279,49 @@ def test_a_token_that_another_phone_holds_counts_for_nothing(ctx: Context, leagu
 
         assert len(given.tokens) == 4 and set(given.drop) == hold
         assert denied(tx, NOW) == frozenset()
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("ask"), st.booleans()),
+    st.tuples(st.just("wait"), st.integers(1, 60)),
+    st.tuples(st.just("rotate"), st.none()),
+    st.tuples(st.just("standing"), st.sampled_from(["clear", "step_up", "blocked"])),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=12))
+def test_in_any_order_what_gates_take_is_what_the_phone_was_given_last(
+    ctx: Context, league: LittleLeague, steps: list[tuple[str, object]]
+) -> None:
+    """Answers that get lost, waits, rotations and standings in any order; then one question that is answered."""
+    account = league.riders["Gao Lan"]
+    with ctx.tx() as tx, tx.transaction(force_rollback=True):
+        phone, at, held = connected(tx, account, NOW), NOW, set[bytes]()
+        for what, value in (*steps, ("wait", 1), ("standing", "clear"), ("ask", True)):
+            if what == "wait":
+                at += int(str(value)) * HOUR
+            elif what == "rotate":
+                rides.end_tokens(tx, account_id=account.account_id, at=at, reason="rotate")
+            elif what == "standing":
+                level: identity.Level = value  # pyright: ignore[reportAssignmentType]
+                identity.set_standing(tx, account.account_id, level=level, reason="a test", at=at)
+            else:
+                try:
+                    given = rides.give_tokens(tx, league.keys, phone, hold=held, at=at, policy=POLICY)
+                except identity.AccountBlocked:
+                    continue
+                if value:  # the answer arrived
+                    held = held - set(given.drop) | {token.cti for token in given.tokens}
+
+        rows = tx.execute(
+            "select cti, begins_at, expires_at, ended_at is not null from rides.tokens where expires_at > %s",
+            (at,),
+        ).fetchall()
+        live = {cti for cti, _, _, ended in rows if not ended}
+        assert live <= held and denied(tx, at) == {cti for cti, _, _, ended in rows if ended}
+        assert any(begins <= at < expires for _, begins, expires, ended in rows if not ended)
+        assert len(live) <= CLEAR.ahead + 2
 
 
 def test_whoever_asks_while_the_phone_is_reported_lost_is_left_with_nothing(
