@@ -386,6 +386,16 @@ def test_joined_legs_count_as_one(
     assert cost(fares, *legs) == cents, why
 
 
+def test_joined_legs_of_two_networks_are_of_neither() -> None:
+    rules = leg_rules(
+        ("a", "red", None, None, "p100"), ("b", "blue", None, None, "p100"), ("c", None, None, None, "p300")
+    )
+    joins = (JoinRule(2, "red", "blue", None, None),)
+
+    assert cost(feed(rules, join_rules=joins, by_priority=True), leg("R"), leg("B")) == 300
+    assert cost(feed(rules, join_rules=joins), leg("R"), leg("B")) is None
+
+
 # -- fare_products.txt, rider_categories.txt, fare_media.txt ------------------------------------------------
 
 SOLD = feed(
