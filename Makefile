@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check fmt bench torture chromium mosquitto clean wipe
+.PHONY: help setup demo test quick check fmt bench torture fuzz chromium mosquitto clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -38,6 +38,9 @@ bench: setup ## run the benchmarks in their short form; by itself each one takes
 
 torture: setup ## kill -9 the ledger's engine and PostgreSQL a hundred times under load (ARGS="--seed 7")
 	@$(BIN)/python tests/torture/torture.py $(ARGS)
+
+fuzz: setup ## throw bytes at every decoder and verifier (ARGS="--executions 1000000")
+	@$(BIN)/python tests/fuzz/run.py $(ARGS)
 
 clean: ## remove what setup and the checks made; the data in .hansa stay
 	@rm -rf .venv .tools node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -208,7 +208,7 @@ def test_gates_that_ask_within_a_minute_get_the_same_bytes_until_something_is_re
     signer = trust.ListSigner(LISTS)
     with ctx.tx() as tx:
         trust.set_list_key(tx, public(LISTS), NOW)
-        first = signer.deny_update(tx, since=0, at=NOW)
+        first = signer.deny_update(tx, since=0, at=NOW + timedelta(seconds=20))
         again = signer.deny_update(tx, since=0, at=NOW + timedelta(seconds=59))
         fresh = signer.deny_update(tx, since=0, at=NOW + timedelta(seconds=60))
         trust.revoke_token(tx, b"a" * 8, NOW)

@@ -124,7 +124,7 @@ def run_conformance(
         Path | None, typer.Option("--report", help="Write every wrong answer to this file, as JSON.")
     ] = None,
 ) -> None:
-    """Ask a verifier of ride codes some 5,900 questions and say what it got wrong.
+    """Ask a verifier of ride codes some 6,100 questions and say what it got wrong.
 
     Exit code 0: it conforms. 1: wrong answers. 2: wrong use. 3: the program did not start, hung, or broke the protocol.
 

@@ -143,7 +143,11 @@ def signed_deny_update(tx: Tx, list_private: Ed25519PrivateKey, *, since: int, a
 
 
 class ListSigner:
-    """Signs deny lists for many gates: all that ask within a minute with one version get the same bytes."""
+    """Signs deny lists for many gates: all that ask within a minute with one version get the same bytes.
+
+    Each is issued at the minute's beginning, so that none of a minute is older than another: a gate takes no word that
+    is older than the one it has.
+    """
 
     def __init__(self, list_private: Ed25519PrivateKey) -> None:
         self._private = list_private
@@ -157,11 +161,12 @@ class ListSigner:
 
     def deny_update(self, tx: Tx, *, since: int, at: datetime) -> bytes:
         """As `signed_deny_update`. Errors: InvalidInput, NoListKey."""
-        name = store.deny_list_version(tx), since, int(at.timestamp()) // 60
+        minute = at.replace(second=0, microsecond=0)
+        name = store.deny_list_version(tx), since, int(minute.timestamp())
         with self._lock:
             body = self._kept.get(name)
         if body is None:
-            body = signed_deny_update(tx, self._private, since=since, at=at)
+            body = signed_deny_update(tx, self._private, since=since, at=minute)
             with self._lock:
                 if len(self._kept) >= KEPT_ANSWERS:
                     self._kept.clear()
