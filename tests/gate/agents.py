@@ -2,6 +2,11 @@
 
 import io
 import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -355,3 +360,49 @@ def link(previous: bytes, tap: Tap) -> bytes:
         list_version=tap.list_version,
         companion=tap.companion,
     )
+
+
+def wait_for(holds: Any, what: str, most_s: float = 20) -> None:
+    until = time.monotonic() + most_s
+    while not holds():
+        assert time.monotonic() < until, what
+        time.sleep(0.01)
+
+
+def asked(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+class Program:
+    """``hansa-gate run`` as a process, with pipes. command: what is run instead of this checkout's."""
+
+    def __init__(self, config: Path, *command: str, environ: Mapping[str, str] | None = None) -> None:
+        command = command or (sys.executable, "-m", "hansa.gate.agent.command")
+        self.process = subprocess.Popen(
+            [*command, "run", "--config", str(config)],
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None and self.process.stdin is not None
+        self.url, self.said = "", ""
+        for line in self.process.stderr:
+            self.said += line
+            if "health at" in line:
+                self.url = line.split("health at ")[1].strip()
+                break
+
+    def wait_ready(self) -> None:
+        wait_for(lambda: asked(self.url)[0] == 200, "the gate is in service")
+
+    def show(self, text: str) -> dict[str, Any]:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{text}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())

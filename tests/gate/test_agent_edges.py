@@ -6,23 +6,18 @@ import os
 import pty
 import signal
 import stat
-import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import pytest
 import zxingcpp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.agents import NOON, Bench, HttpLeague, NowTime, code, config_file
+from gate.agents import NOON, Bench, HttpLeague, NowTime, Program, asked, code, config_file, wait_for
 from hansa.gate.agent import camera
 from hansa.gate.agent.actuators import ActuatorFailed, CommandActuator, LineActuator, Notice, PinActuator
 from hansa.gate.agent.camera import BadPictures, CameraSource, NoDecoder, pictures, qr_reader
@@ -36,13 +31,6 @@ REFUSES = Notice(False, "replay", "entry", (("en", "This code was used already."
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_GATE_KEY", "key")
-
-
-def wait_for(holds: Any, what: str, most_s: float = 20) -> None:
-    until = time.monotonic() + most_s
-    while not holds():
-        assert time.monotonic() < until, what
-        time.sleep(0.01)
 
 
 # -- lines ------------------------------------------------------------------------------------------------------
@@ -337,14 +325,6 @@ def test_a_pin_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> None
 # -- health -----------------------------------------------------------------------------------------------------
 
 
-def asked(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
 def test_health_is_asked_over_http(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     server = HealthServer("127.0.0.1", 0, bench.agent.health)
@@ -379,35 +359,6 @@ def test_each_word_of_health_stands_in_the_handbook() -> None:
 def league() -> Iterator[HttpLeague]:
     with HttpLeague(NowTime()) as league:
         yield league
-
-
-class Program:
-    """``hansa-gate run`` as a process, with pipes."""
-
-    def __init__(self, config: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hansa.gate.agent.command", "run", "--config", str(config)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None and self.process.stdin is not None
-        self.url, self.said = "", ""
-        for line in self.process.stderr:
-            self.said += line
-            if "health at" in line:
-                self.url = line.split("health at ")[1].strip()
-                break
-
-    def wait_ready(self) -> None:
-        wait_for(lambda: asked(self.url)[0] == 200, "the gate is in service")
-
-    def show(self, text: str) -> dict[str, Any]:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(f"{text}\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, None])

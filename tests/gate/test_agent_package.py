@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.agents import HttpLeague, NowTime, code, config_file
+from gate.agents import HttpLeague, NowTime, Program, code, config_file
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "hansa-gate"
 OURS = {"hansa.codes", "hansa.gate", "hansa.kernel"}
@@ -22,12 +22,16 @@ print(json.dumps({
 """
 
 
-def run(*command: str | Path, text: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-    settings = {
+def environ(**more: str) -> dict[str, str]:
+    """This process's settings without those that would show it this checkout."""
+    return {
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
-    }
+    } | more
+
+
+def run(*command: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, input=text, env=settings | environ, cwd="/", capture_output=True, text=True, check=False
+        command, input="", env=environ(**more), cwd="/", capture_output=True, text=True, check=False
     )
 
 
@@ -74,21 +78,18 @@ def test_a_box_with_the_package_has_nothing_of_the_server(box: Path) -> None:
 @pytest.mark.slow
 def test_a_box_with_the_package_runs_a_gate(box: Path, tmp_path: Path) -> None:
     with HttpLeague(NowTime()) as league:
-        config = config_file(tmp_path, url=league.url)
-        for _ in range(10):  # it ends with its input, so once or twice before its lists have come
-            first = run(box / "hansa-gate", "run", "--config", config, TEST_GATE_KEY="key")
-            assert first.returncode == 0, first.stderr
-            if league.asked >= 4:
-                break
-
-        text = code("ada", 1, league.time.at)
-        done = run(
-            box / "hansa-gate", "run", "--config", config, text=f"{text}\nnonsense\n", TEST_GATE_KEY="key"
+        program = Program(
+            config_file(tmp_path, url=league.url),
+            str(box / "hansa-gate"),
+            environ=environ(TEST_GATE_KEY="key"),
         )
+        program.wait_ready()
 
-        assert done.returncode == 0, done.stderr
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        assert [line["reason"] for line in lines] == ["ok", "malformed"]
+        assert program.show(code("ada", 1, league.time.at))["reason"] == "ok"
+        assert program.show("nonsense")["reason"] == "malformed"
+        program.process.terminate()
+
+        assert program.process.wait(20) == 0
         assert sorted(league.taps) == [1]
 
 
