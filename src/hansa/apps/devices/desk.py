@@ -25,6 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hansa import rides, trust
 from hansa.apps.devices.broker import MESSAGE_MAX, Access, BrokerFolder, ClientFiles
+from hansa.apps.devices.chains import BrokenGates
 from hansa.apps.devices.cutting import take_place
 from hansa.apps.devices.messages import (
     Refused,
@@ -104,6 +105,7 @@ class Desk:
         self._trust_body = b""
         self._told_settings: dict[str, tuple[int, datetime]] = {}
         self._members = frozenset[str]() if broker is None else broker.members()
+        self._chains = BrokenGates()
         self._to_cut: dict[str, int] = {}
         self._shut_out: frozenset[str] = frozenset()
         self._said_no_key = False
@@ -388,7 +390,8 @@ class Desk:
                 self._tell_settings(now)
         if self._is_due("alerts", ALERTS_EVERY, now):
             with self._ctx.tx() as tx:
-                opened, closed = trust.check_devices(tx, now)
+                broken = self._chains.at(tx, now)
+                opened, closed = trust.check_devices(tx, now, broken_gates=broken)
             for one in opened:
                 logger.warning("%s: %s %s", one.device_id, one.rule, one.facts)
             for one in closed:
