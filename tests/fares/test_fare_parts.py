@@ -715,3 +715,145 @@ def test_every_rule_has_words_in_every_language() -> None:
     assert say("unheard-of", 150, "EUR", {}) == "unheard-of: €1.50"
     assert say("fee", 150, "EUR", {"name": "Port"}, "fr") == "Port: €1.50"
     assert say("flat", 300, "CNY", {"class": "adult"}, "zh-CN") == "单一票价(成人):¥3.00"
+
+
+# -- stops, minutes, the cheapest of several ------------------------------------------------------------------
+
+LOOP = Town(
+    dict.fromkeys("abcdefg", 0),
+    lines={
+        "1": Track((("a", 0), ("b", 1), ("c", 1), ("d", 1), ("e", 1))),
+        "2": Track((("c", 0), ("f", 1), ("g", 1))),
+        "ring": Track((("a", 1), ("f", 1), ("e", 1), ("g", 1)), loop=True),
+    },
+)
+BY_STOPS = """[basis]
+kind = "distance"
+measure = "stops"
+[[basis.band]]
+up_to_stops = 2
+fare = "1.00"
+[[basis.band]]
+up_to_stops = 3
+fare = "1.50"
+[basis.beyond]
+every_stops = 2
+add = "0.20"
+"""
+
+
+def test_by_how_many_stops_are_ridden() -> None:
+    pricer = Pricer(tariff_with(basis=BY_STOPS), LOOP)
+
+    charges(
+        pricer,
+        """
+        08:00-08:10 metro a>c line=1 = 1.00
+        08:20-08:30 metro e>b line=1 = 1.50
+        08:40-08:50 metro a>e line=1 = 1.70    # four along the line, though two round the ring
+        09:00-09:10 metro a>e = 1.00           # the line is not known: the fewest
+        09:20-09:30 metro g>a line=ring = 1.00
+        09:40-09:50 metro b>g line=9 = 1.00    # by way of a, on the ring
+        10:00-10:10 metro a>z = held
+        """,
+    )
+    fare = pricer.price_day([ride(pricer.tariff, "08:40-08:50 metro a>e line=1")], Counters())[0]
+    assert [step.text for step in fare.steps] == ["A to E: 4 stops", "4 to 5 stops, adult: €1.70"]
+    assert [step.said("zh") for step in fare.steps] == ["A 至 E:4 站", "4 至 5 站(成人):€1.70"]
+
+
+def test_by_minutes_and_joined_rides_by_all_of_them() -> None:
+    basis = """[basis]
+kind = "distance"
+measure = "minutes"
+[[basis.band]]
+up_to_minutes = 30
+fare = "1.20"
+[[basis.band]]
+up_to_minutes = 90
+fare = "1.60"
+"""
+    rules = '[[join]]\nname = "Ticket by time"\nwithin_minutes = 90\nmax_minutes = 90\n'
+    end = '[journey]\nmax_minutes = 240\n[incomplete]\nfare = "highest"\n'
+
+    charges(
+        Pricer(tariff_with(rules, basis=basis, end=end), STREET),
+        """
+        08:00-08:20 metro a>b = 1.20
+        08:25-08:29 metro b>c = 0.00      # 29 minutes in all
+        08:40-08:55 metro c>d = 0.40      # 55
+        10:00-10:31 metro a>b = 1.60
+        14:00-14:00 metro a>? = 1.60      # no exit: as long as the fares go
+        """,
+    )
+
+
+def test_the_cheapest_of_several_bases() -> None:
+    basis = """[basis]
+kind = "cheapest"
+[[basis.either]]
+kind = "distance"
+measure = "stops"
+[[basis.either.band]]
+up_to_stops = 2
+fare = "1.90"
+[[basis.either]]
+kind = "flat"
+fare = "2.60"
+"""
+    charges(
+        Pricer(tariff_with(basis=basis), LOOP),
+        """
+        08:00-08:10 metro a>c line=1 = 1.90
+        09:00-09:10 metro a>d line=1 = 2.60
+        10:00-10:10 bus line=1 = 2.60
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "charged"),
+    [
+        ("percent = [50, 25]", [200, 100, 50, 50]),
+        ('fare = "0.30"', [200, 30, 30, 30]),
+        ('fare = ["1.20", { adult = "0.50", child = "0.20" }]', [200, 120, 50, 50]),
+        ('fare = "9.00"', [200, 200, 200, 200]),
+    ],
+)
+def test_transfers_that_cost_less_each_time_or_a_price_of_their_own(way: str, charged: list[int]) -> None:
+    rules = f'[[transfer]]\nwindow_from = "first_tap"\nwindow_minutes = 120\n{way}\n'
+    pricer = Pricer(tariff_with(rules), STREET)
+    rides = [ride(pricer.tariff, f"08:{minute} bus line={minute}") for minute in ("00", "20", "40", "50")]
+
+    assert [fare.amount_minor for fare in pricer.price_day(rides, Counters())] == charged
+
+
+def test_a_window_from_the_next_full_hour() -> None:
+    rules = '[[transfer]]\nwindow_from = "next_hour"\nwindow_minutes = 120\npercent = 0\n'
+
+    charges(
+        Pricer(tariff_with(rules), STREET),
+        """
+        08:05 bus line=1 = 2.00
+        08:20 bus line=2 = 0.00
+        11:00 bus line=3 = 0.00      # 09:00 and two hours
+        11:01 bus line=4 = 2.00
+        """,
+    )
+
+
+def test_only_what_it_costs_more_than_a_partners_ride() -> None:
+    rules = """
+[[transfer]]
+before = { operators = ["express"] }
+window_from = "first_tap"
+window_minutes = 120
+difference = true
+"""
+    pricer = Pricer(tariff_with(rules), STREET)
+    other = ride(pricer.tariff, "08:00-08:30 rail x>y operator=express")
+    own = ride(pricer.tariff, "08:40 bus line=1")
+
+    for paid, rest in ((0, 200), (125, 75), (900, 0)):
+        around = Around(others=(other,), paid={other.journey_id: paid})
+        assert pricer.price_day([own], Counters(), around)[0].amount_minor == rest

@@ -65,23 +65,15 @@ def test_the_words_are_those_the_readers_know(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Table, "done", noting)
     every = "\n".join(EVERY.values())
-    for kind in ("flat", "lines", "distance", "rate", "zones", "zone-sets", "zone-count", "pairs"):
-        text = "\n".join(
-            [
-                HEAD,
-                'default_band = "day"\n',
-                CLASSES,
-                SUBSIDY,
-                f'[basis]\nkind = "{kind}"\n{BASES[kind]}',
-                END,
-                HABIT,
-                every,
-            ]
-        )
+    for kind, basis in BASES.items():
+        words = f'[basis]\nkind = "{kind.split()[0]}"\n{basis}'
+        text = "\n".join([HEAD, 'default_band = "day"\n', CLASSES, SUBSIDY, words, END, HABIT, every])
         read_source(TariffSource(text, {"fares.csv": "origin,destination,adult\na,b,100\n"}))
 
     for path, table in PATHS.items():
         words = {word.name for word in TABLES[table]}
+        if table == "either":
+            words = {"kind", "fare"}
         if table == "fare":
             words -= {word.name for word in TABLES["basis"]} - {"fare", "kind"}
         assert known[path] == words, path
@@ -173,6 +165,30 @@ BASES = {
     "lines": '[basis.line]\n"1" = "2.00"\n',
     "distance": '[[basis.band]]\nup_to_m = 1000\nfare = "1.00"\n[basis.beyond]\nevery_m = 1000\nadd = "0.10"\n',
     "rate": '[[basis.rate]]\nper_km = "0.1"\n',
+    "distance by stops": """measure = "stops"
+[[basis.band]]
+up_to_stops = 3
+fare = "1.00"
+[[basis.beyond]]
+every_stops = 2
+up_to_stops = 9
+add = "0.10"
+""",
+    "distance by minutes": """measure = "minutes"
+[[basis.band]]
+up_to_minutes = 30
+fare = "1.00"
+[[basis.beyond]]
+every_minutes = 2
+up_to_minutes = 90
+add = "0.10"
+""",
+    "rate by stops": 'measure = "stops"\n[[basis.rate]]\nper_stop = "0.1"\n',
+    "rate by minutes": 'measure = "minutes"\n[[basis.rate]]\nper_minute = "0.1"\n',
+    "rate for all by stops": 'measure = "stops"\nper_stop = "0.1"\n',
+    "rate for all by minutes": 'measure = "minutes"\nper_minute = "0.1"\n',
+    "rate for all": 'per_km = "0.1"\n',
+    "cheapest": '[[basis.either]]\nkind = "flat"\nfare = "2.00"\n' * 2,
     "zones": ZONED.split('kind = "zones"\n')[1],
     "zone-sets": '[[basis.set]]\nzones = ["A"]\nfare = "1.00"\n',
     "zone-count": '[[basis.count]]\nzones = 1\nfare = "1.00"\n',
@@ -213,6 +229,7 @@ PATHS = {
     "basis.band": "distance band",
     "basis.beyond": "beyond",
     "basis.rate": "rate",
+    "basis.either": "either",
     "basis.span": "span",
     "basis.set": "set",
     "basis.count": "count",

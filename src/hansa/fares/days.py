@@ -10,8 +10,8 @@ one day to the next a companion's number names nobody, so nothing is carried ove
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from hansa.fares.covers import Cover, Covers
 from hansa.fares.model import Around, Counters, Fare, Journey, Payment, Step
@@ -22,6 +22,7 @@ from hansa.fares.parts.ride import Facts, Unpriceable
 if TYPE_CHECKING:
     from hansa.fares.pricing import Leg, Pricer
 
+Each = TypeVar("Each")
 _RIDDEN = ("complete", "boarding")
 _NO_COUNTS: Mapping[str, int] = {}
 
@@ -109,7 +110,8 @@ class Day:
             leg = self.pricer.about(journey)
         except Unpriceable:
             return
-        self._remember(journey, leg, 0, None, joined=False)
+        paid = self.around.paid.get(journey.journey_id, 0) if self.around is not None else 0
+        self._remember(journey, leg, paid, None, joined=False)
 
     def price(self, journey: Journey) -> Fare:
         """What this journey costs after those before it."""
@@ -296,9 +298,12 @@ class Day:
             most = self.pricer.of_class(rule.chain_max, leg.pays_as)
             after = min(amount, max(0, most - window.paid))
             facts["most_minor"] = most
+        elif rule.fares:
+            after = min(amount, self.pricer.of_class(_nth(rule.fares, window.count), leg.pays_as))
         else:
-            after = self.pricer.share(amount, rule.percent)
-            facts["percent"] = rule.percent
+            percent = _nth(rule.percent, window.count)
+            after = self.pricer.share(amount, percent)
+            facts["percent"] = percent
         work.less(self._step("transfer", after - amount, facts, rule.clause))
 
     def _remember(
@@ -541,12 +546,19 @@ def _takes(rule: Transfer, window: _Window | None, journey: Journey) -> bool:
     return journey.started_at - _window_from(rule, window) <= rule.window
 
 
+def _nth(of: tuple[Each, ...], number: int) -> Each:
+    """What holds for the transfer of this number; the last stands for all that follow."""
+    return of[min(number, len(of) - 1)]
+
+
 def _window_from(rule: Transfer, window: _Window) -> datetime:
     match rule.window_from:
         case "last_tap":
             return window.last_at
         case "exit":
             return window.exit_at
+        case "next_hour":
+            return window.first_at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         case _:
             return window.first_at
 
@@ -554,7 +566,7 @@ def _window_from(rule: Transfer, window: _Window) -> datetime:
 def _told(rule: Transfer, window: _Window, journey: Journey) -> Facts:
     since = journey.started_at - _window_from(rule, window)
     facts: Facts = {
-        "since_minutes": int(since.total_seconds()) // 60,
+        "since_minutes": max(0, int(since.total_seconds()) // 60),
         "window_minutes": int(rule.window.total_seconds()) // 60,
     }
     if rule.window_from != "first_tap":

@@ -149,6 +149,7 @@ class Around:
     """What else is known about a rider and the day, beside the journeys.
 
     others: rides with partner operators, priced and charged elsewhere: here they open transfer windows and no more.
+    paid: what those cost, in minor units of this tariff's currency, where a transfer pays only the difference.
     passes: what the rider holds. residence: city id where the rider lives, if the rider lets it be known.
     habits: by known stop, how often the rider's earlier journeys from (or to) it had which other end.
     """
@@ -156,6 +157,7 @@ class Around:
     others: tuple[Journey, ...] = ()
     passes: tuple[HeldPass, ...] = ()
     residence: str = ""
+    paid: Mapping[JourneyId, int] = field(default_factory=dict[JourneyId, int])
     habits: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
 

@@ -8,7 +8,7 @@ basis, share of the class, fees that discounts touch, discounts.
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -23,11 +23,12 @@ from hansa.fares.model import (
     HasLines,
     Journey,
     JourneyId,
+    LineFacts,
     Located,
     Places,
     Step,
 )
-from hansa.fares.parts.basis import Basis, FareRule
+from hansa.fares.parts.basis import Basis, CheapestBasis, FareRule
 from hansa.fares.parts.caps import Cap, choices
 from hansa.fares.parts.classes import ClassRule
 from hansa.fares.parts.condition import Condition
@@ -134,6 +135,9 @@ class Pricer:
         hours = [condition.hours for condition in _conditions(tariff) if condition.hours is not None]
         self._timed = bool(tariff.time_bands or hours)
         taps = {band.tap for band in tariff.time_bands} | {one.tap for one in hours}
+        self._by_minutes = any(
+            _counts_minutes(basis) for basis in (tariff.basis, *(r.basis for r in tariff.fares))
+        )
         self._by_ride = any(one.any_ride for one in tariff.discounts)
         self._by_exit, self.by_first = "exit" in taps, "first" in taps
         edges = {one.starts for one in (*tariff.time_bands, *hours)} | {
@@ -253,7 +257,7 @@ class Pricer:
         key = (
             place,
             *((one.origin, one.destination, one.line_id, one.product, one.distance_m) for one in journeys),
-            *((self._whens(one, None) for one in journeys) if self._by_ride else ()),
+            *((self._whens(one, None) for one in journeys) if self._by_ride or self._by_minutes else ()),
             first.operator_id,
             first.medium,
             first.rider_class,
@@ -307,9 +311,11 @@ class Pricer:
         return self.tariff.day_type(local), bisect_right(self._edges, local.time())
 
     def _whens(self, journey: Journey, first_at: datetime | None) -> tuple[object, ...]:
+        lasts = (journey.ended_at - journey.started_at,) if self._by_minutes else ()
         if not self._timed:
-            return ()
+            return lasts
         return (
+            *lasts,
             self._when(journey.started_at),
             self._when(journey.ended_at) if self._by_exit else None,
             self._when(first_at or journey.started_at) if self.by_first else None,
@@ -455,8 +461,9 @@ class Pricer:
             return ()
         facts: Facts = {"from": self.name(ride.origin), "to": self.name(ride.destination)}
         if isinstance(basis, DistanceBasis | RateBasis):
-            facts["distance_m"] = ride.distance_m(basis.measure)
-            if basis.measure != "network":
+            unit = basis.measure if basis.measure in ("stops", "minutes") else "distance_m"
+            facts[unit] = ride.distance_m(basis.measure)
+            if unit == "distance_m" and basis.measure != "network":
                 facts["measure"] = basis.measure
         return (self.step("ride", 0, facts),)
 
@@ -689,6 +696,9 @@ class Pricer:
         for basis in ends:  # metres that only a device can tell: as far as the fares go
             if isinstance(basis, DistanceBasis) and basis.measure == "given" and not basis.beyond:
                 yield replace(journey, kind="complete", distance_m=basis.bands[-1].up_to_m)
+            if isinstance(basis, DistanceBasis) and basis.measure == "minutes" and not basis.beyond:
+                lasts = timedelta(minutes=basis.bands[-1].up_to_m)
+                yield replace(journey, kind="complete", ended_at=journey.started_at + lasts)
         if stop is None:
             return
         for other in self._far_stops(stop):
@@ -778,6 +788,10 @@ class Pricer:
 
     def measured_m(self, measure: str, journey: Journey) -> int:
         """Metres of one journey. Errors: Unpriceable."""
+        if measure == "minutes":
+            if journey.kind != "complete":
+                raise Unpriceable("the fare goes by minutes, and only one tap is known")
+            return -int((journey.started_at - journey.ended_at).total_seconds() // 60)
         if measure == "given":
             if journey.distance_m is None:
                 raise Unpriceable("the fare goes by metres that are given with the ride, and none are")
@@ -786,6 +800,8 @@ class Pricer:
             raise Unpriceable("the tap names no stop, and the fare depends on the stops")
         if measure == "straight":
             return self._straight_m(journey.origin, journey.destination)
+        if measure == "stops":
+            return self._stops_between(journey.line_id, journey.origin, journey.destination)
         if measure == "line":
             return self._along_m(journey.line_id, journey.origin, journey.destination)
         return self.network_m(journey.origin, journey.destination)
@@ -814,6 +830,27 @@ class Pricer:
             raise Unpriceable(f"line {line_id} does not call at {origin} and {destination}")
         along = abs(at[origin] - at[destination])
         return min(along, metres + line.stops[0][1] - along) if line.loop else along
+
+    def _stops_between(self, line_id: str | None, origin: str, destination: str) -> int:
+        """Stops ridden, the last one counted: along the line if it calls at both, else the fewest over the network."""
+        lines = self.places.lines if isinstance(self.places, HasLines) else {}
+        line = lines.get(line_id or "")
+        near = self._hops if line is None else _neighbours((line,))
+        if line is not None and not {origin, destination} <= near.keys():
+            near = self._hops
+        seen, here = {origin}, [origin]
+        for count in range(len(near) + 1):
+            if destination in here:
+                return count
+            reached = set[str]().union(*(near.get(one, set[str]()) for one in here))
+            here = sorted(reached - seen)
+            seen.update(here)
+        raise Unpriceable(f"no line leads from {origin} to {destination}")
+
+    @cached_property
+    def _hops(self) -> dict[str, set[str]]:
+        lines = self.places.lines if isinstance(self.places, HasLines) else {}
+        return _neighbours(lines.values())
 
     def _straight_m(self, origin: str, destination: str) -> int:
         """Over a sphere. Source: haversine formula."""
@@ -1003,10 +1040,27 @@ def _conditions(tariff: Tariff) -> Iterable[Condition]:
         yield transfer.after
 
 
+def _counts_minutes(basis: Basis) -> bool:
+    if isinstance(basis, CheapestBasis):
+        return any(_counts_minutes(one) for one in basis.choices)
+    return isinstance(basis, DistanceBasis | RateBasis) and basis.measure == "minutes"
+
+
 def _holds_but_zones(condition: Condition, about: Circumstances) -> bool:
     return condition.always or (
         replace(condition, zones=frozenset()) if condition.zones else condition
     ).holds(about)
+
+
+def _neighbours(lines: Iterable[LineFacts]) -> dict[str, set[str]]:
+    """The stops next to each stop."""
+    near: dict[str, set[str]] = {}
+    for line in lines:
+        stops = [stop for stop, _ in line.stops]
+        for one, other in (*pairwise(stops), *([(stops[-1], stops[0])] if line.loop else [])):
+            near.setdefault(one, set()).add(other)
+            near.setdefault(other, set()).add(one)
+    return near
 
 
 def _bits(flags: Iterable[bool]) -> int:

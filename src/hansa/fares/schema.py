@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hansa.fares.model import RIDER_CLASSES
-from hansa.fares.parts.basis import KINDS
+from hansa.fares.parts.basis import KINDS, SINGLE_KINDS
 from hansa.fares.parts.condition import TAPS
 from hansa.fares.parts.distance import MEASURES
 from hansa.fares.tables import DAY_TYPES, WORD
@@ -62,7 +62,7 @@ _CONDITION = (
     _choice("tap", TAPS, "whose time counts: entry, exit, or the first tap of the trip", "entry"),
 )
 _MEASURE = _choice(
-    "measure", MEASURES, "metres over the network, along the line, straight, or given", "network"
+    "measure", MEASURES, "what counts: metres in four ways, stops, or minutes from tap to tap", "network"
 )
 _THROUGH = Word("through", "flag", "zones passed on the shortest way count too", "true")
 _ROUNDING = Word("rounding", "table", "how a worked-out amount is rounded", of="rounding")
@@ -85,8 +85,12 @@ _BASIS = (
     ),
     Word("base", "price", "`rate`: what each ride costs before its metres", "0"),
     Word("per_km", "rate", "`rate`: for each kilometre, where one rate holds for all"),
+    Word("per_stop", "rate", "the same by stops"),
+    Word("per_minute", "rate", "the same by minutes"),
     Word("rate", "tables", "`rate`: rates by stretch", of="rate"),
     _whole("every_m", 1, 1_000_000, "`rate`: metres count in whole steps of this", "1"),
+    _whole("every_stops", 1, 1_000_000, "the same by stops", "1"),
+    _whole("every_minutes", 1, 1_000_000, "the same by minutes", "1"),
     Word("least", "price", "`rate`: the least a ride costs"),
     Word("most", "price", "`rate`: the most a ride costs"),
     _ROUNDING,
@@ -98,11 +102,18 @@ _BASIS = (
     ),
     Word("count", "tables", "`zone-count`: for one zone, two zones, and so on", of="count"),
     Word("highest_stays", "flag", "`zone-count`: the last fare stands for any greater number", "false"),
+    Word("either", "tables", "`cheapest`: the bases of which the cheapest counts", of="either"),
     Word("file", "text", "`pairs`: the CSV file beside tariff.toml"),
     _choice("amounts", ("minor", "major"), "`pairs`: cents, or 12.50"),
     Word("prefix", "text", "`pairs`: put before every stop id"),
     Word("symmetric", "flag", "`pairs`: one row serves both ways", "true"),
     _choice("by", ("stop", "zone"), "`pairs`: what the table names", "stop"),
+)
+
+_UP_TO = (
+    _whole("up_to_m", 1, 10_000_000, "up to and including, by metres; the last part beyond may have none"),
+    _whole("up_to_stops", 1, 10_000_000, "the same by stops"),
+    _whole("up_to_minutes", 1, 10_000_000, "the same by minutes"),
 )
 
 TABLES: dict[str, tuple[Word, ...]] = {
@@ -159,18 +170,27 @@ TABLES: dict[str, tuple[Word, ...]] = {
         _choice("mode", ("half_even", "half_up", "up", "down"), "which way", None),
     ),
     "basis": _BASIS,
+    "either": tuple(
+        _choice("kind", SINGLE_KINDS, "which basis", None) if word.name == "kind" else word
+        for word in _BASIS
+        if word.name != "either"
+    ),
     "distance band": (
-        _whole("up_to_m", 1, 10_000_000, "up to and including", None),
+        *_UP_TO,
         Word("fare", "price", "the fare", None),
     ),
     "beyond": (
-        _whole("every_m", 1, 10_000_000, "for each stretch begun", None),
+        _whole("every_m", 1, 10_000_000, "for each stretch begun"),
+        _whole("every_stops", 1, 10_000_000, "the same by stops"),
+        _whole("every_minutes", 1, 10_000_000, "the same by minutes"),
         Word("add", "price", "so much more", None),
-        _whole("up_to_m", 1, 10_000_000, "where this part ends", "never"),
+        *_UP_TO,
     ),
     "rate": (
-        Word("per_km", "rate", "for each kilometre", None),
-        _whole("up_to_m", 1, 10_000_000, "where this stretch ends", "never"),
+        Word("per_km", "rate", "for each kilometre"),
+        Word("per_stop", "rate", "the same by stops"),
+        Word("per_minute", "rate", "the same by minutes"),
+        *_UP_TO,
     ),
     "span": (
         Word("zones", "texts", "spans, `1` or `1-3`", None),
@@ -280,12 +300,15 @@ TABLES: dict[str, tuple[Word, ...]] = {
     ),
     "transfer": (
         Word("name", "text", "what it is called"),
-        _choice("window_from", ("first_tap", "last_tap", "exit"), "from where the window runs", None),
+        _choice(
+            "window_from", ("first_tap", "next_hour", "last_tap", "exit"), "from where the window runs", None
+        ),
         _whole("window_minutes", 1, 1_440, "for so long", None),
-        _whole("percent", 0, 100, "one of four: what a transfer still pays; 100 only makes it one trip"),
-        Word("less", "price", "one of four: an amount off, by class"),
-        Word("difference", "flag", "one of four: only what it costs more than the dearest before"),
-        Word("chain_max", "price", "one of four: the most that all rides of the window cost"),
+        Word("percent", "percents", "one of five: what a transfer still pays; 100 only makes it one trip"),
+        Word("fare", "prices", "one of five: what a transfer costs, at most its own fare"),
+        Word("less", "price", "one of five: an amount off, by class"),
+        Word("difference", "flag", "one of five: only what it costs more than the dearest before"),
+        Word("chain_max", "price", "one of five: the most that all rides of the window cost"),
         _whole("count_max", 1, 1_000, "transfers to one paid ride", "any"),
         Word("before", "table", "the ride that opens the window", "any", of="condition"),
         Word("after", "table", "the ride that costs less", "any", of="condition"),
@@ -328,6 +351,12 @@ TABLES: dict[str, tuple[Word, ...]] = {
     ),
 }
 
+
+def _one_or_list(name: str) -> Node:
+    one = {"$ref": f"#/$defs/{name}"}
+    return {"anyOf": [one, {"type": "array", "minItems": 1, "items": one}]}
+
+
 _VALUES: dict[str, tuple[str, Node]] = {
     "text": ("text", {"type": "string", "minLength": 1, "maxLength": 200}),
     "word": ("word", {"type": "string", "pattern": f"^{WORD.pattern}$"}),
@@ -355,6 +384,8 @@ _VALUES: dict[str, tuple[str, Node]] = {
             ]
         },
     ),
+    "percents": ("0 to 100, or a list for the first, second, ... transfer", _one_or_list("percent")),
+    "prices": ("price, or a list for the first, second, ... transfer", _one_or_list("price")),
     "pairs": (
         "list of pairs of stops",
         {
@@ -440,15 +471,16 @@ def reference() -> str:
         title = _TITLES.get(name) or (f"`[[{name}]]`" if name in _MANY else f"`{name}`")
         parts.append(f"## {title}\n")
         shared = name != "condition" and all(word in words for word in _CONDITION)
+        same = _BASIS if name == "fare" else TABLES["either"] if name == "either" else ()
         if shared:
             parts.append("Conditions may stand here too (see there).\n")
         parts.append("| word | written as | means | without it |\n|---|---|---|---|")
         for word in words:
-            if (shared and word in _CONDITION) or (name == "fare" and word in _BASIS):
+            if (shared and word in _CONDITION) or (word in same and word.name != "kind"):
                 continue
             missing = "must stand" if word.default is None else word.default
             parts.append(f"| `{word.name}` | {_written(word)} | {word.meaning} | {missing} |")
-        if name == "fare":
+        if same:
             parts.append("\nThe words of `[basis]` stand in the same table.")
         parts.append("")
     return "\n".join(parts)

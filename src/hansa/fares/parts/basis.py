@@ -7,7 +7,7 @@ from hansa.fares.parts.distance import DistanceBasis, RateBasis, read_distance, 
 from hansa.fares.parts.flat import FlatBasis, LineBasis, read_flat, read_lines
 from hansa.fares.parts.pairs import PairBasis, read_pairs
 from hansa.fares.parts.price import FREE
-from hansa.fares.parts.ride import ANYWHERE
+from hansa.fares.parts.ride import ANYWHERE, Found, Ride, Unpriceable
 from hansa.fares.parts.zones import (
     ZoneBasis,
     ZoneCountBasis,
@@ -18,15 +18,59 @@ from hansa.fares.parts.zones import (
 )
 from hansa.fares.tables import Table
 
-Basis = (
+Single = (
     FlatBasis | LineBasis | DistanceBasis | RateBasis | ZoneBasis | ZoneSetBasis | ZoneCountBasis | PairBasis
 )
-KINDS = ("flat", "lines", "distance", "rate", "zones", "zone-sets", "zone-count", "pairs")
+SINGLE_KINDS = ("flat", "lines", "distance", "rate", "zones", "zone-sets", "zone-count", "pairs")
+KINDS = (*SINGLE_KINDS, "cheapest")
+
+
+@dataclass(frozen=True, slots=True)
+class CheapestBasis:
+    """The cheapest of several bases; one that has no fare for the ride is left out."""
+
+    choices: tuple[Single, ...]
+    clause: str = ""
+
+    def find(self, ride: Ride) -> Found:
+        """Of equal ones the first. Errors: Unpriceable when none has a fare."""
+        best: tuple[int, Found] | None = None
+        reasons: list[str] = []
+        for basis in self.choices:
+            try:
+                found = basis.find(ride)
+                amount = ride.pays(found.price)
+            except Unpriceable as reason:
+                reasons.append(str(reason))
+                continue
+            if best is None or amount < best[0]:
+                best = amount, found
+        if best is None:
+            raise Unpriceable("; ".join(reasons) or "the tariff has no fare")
+        return best[1]
+
+
+Basis = Single | CheapestBasis
 
 
 def read_basis(table: Table, classes: frozenset[str] = frozenset()) -> Basis:
     """The basis that a table's ``kind`` names. classes: it prices these only; the fields stay open for others."""
-    match table.choice("kind", KINDS):
+    kind = table.choice("kind", KINDS)
+    if kind != "cheapest":
+        return _single(table, kind, classes)
+    choices: list[Single] = []
+    for item in table.tables("either"):
+        choices.append(_single(item, item.choice("kind", SINGLE_KINDS), classes))
+        item.done()
+    if len(choices) < 2:
+        table.wrong(
+            "either", "there are not two to choose from", f"Write two or more [[{table.path}.either]]"
+        )
+    return CheapestBasis(tuple(choices), table.clause)
+
+
+def _single(table: Table, kind: str, classes: frozenset[str]) -> Single:
+    match kind:
         case "lines":
             return read_lines(table, classes)
         case "distance":

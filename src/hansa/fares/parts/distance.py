@@ -7,7 +7,8 @@ from hansa.fares.parts.price import ANY_TIME, FREE, Price, Rate, Rounding
 from hansa.fares.parts.ride import Facts, Found, Ride, Unpriceable
 from hansa.fares.tables import Table
 
-MEASURES = ("network", "line", "straight", "given")
+MEASURES = ("network", "line", "straight", "given", "stops", "minutes")
+_UNITS = {"stops": "stops", "minutes": "minutes"}
 _METRES_MAX = 10_000_000
 
 
@@ -35,8 +36,8 @@ class DistanceBasis:
     """By metres from stop to stop.
 
     measure: ``network`` shortest over the network, ``line`` along the line, ``straight`` as the crow flies, ``given``
-        with the leg. grace_m: metres given free at each boundary. beyond: without it, or past its end, a longer ride
-        has no fare.
+        with the leg; or not metres at all, but ``stops`` ridden or ``minutes`` from tap to tap.
+    grace_m: metres given free at each boundary. beyond: without it, or past its end, a longer ride has no fare.
     """
 
     bands: tuple[DistanceBand, ...]
@@ -44,6 +45,11 @@ class DistanceBasis:
     beyond: tuple[Beyond, ...] = ()
     measure: str = "network"
     clause: str = ""
+
+    @property
+    def unit(self) -> str:
+        """``stops``, ``minutes``, or empty for metres."""
+        return _UNITS.get(self.measure, "")
 
     @property
     def beyond_every_m(self) -> int | None:
@@ -57,9 +63,8 @@ class DistanceBasis:
         low = 0
         for band in self.bands:
             if paid_m <= band.up_to_m:
-                return Found(
-                    "distance", band.price, {"over_m": low, "up_to_m": band.up_to_m}, clause=band.clause
-                )
+                facts: Facts = {"over_m": low, "up_to_m": band.up_to_m, "unit": self.unit}
+                return Found("distance", band.price, facts, clause=band.clause)
             low = band.up_to_m
         amounts = dict(self.bands[-1].price.amounts)
         for part in self.beyond:
@@ -70,10 +75,10 @@ class DistanceBasis:
             amounts = {key: _of(price, key) + stretches * _of(part.add, key) for key in keys}
             if part.up_to_m is None or paid_m <= part.up_to_m:
                 start = low + (stretches - 1) * part.every_m
-                facts: Facts = {"over_m": start, "up_to_m": start + part.every_m}
+                facts = {"over_m": start, "up_to_m": start + part.every_m, "unit": self.unit}
                 return Found("distance", Price(amounts), facts, clause=part.clause)
             low = part.up_to_m
-        raise Unpriceable(f"{distance_m:,} m is beyond the last distance band")
+        raise Unpriceable(f"{distance_m:,} {self.unit or 'm'} is beyond the last distance band")
 
     @property
     def rises(self) -> bool:
@@ -121,18 +126,18 @@ class RateBasis:
         counted_m = -(-distance_m // self.every_m) * self.every_m
         if self.parts[-1].up_to_m is not None and counted_m > self.parts[-1].up_to_m:
             raise Unpriceable(f"{distance_m:,} m is beyond the last rate")
-        amount, low = Fraction(ride.pays(self.base)), 0
+        amount, low, unit = Fraction(ride.pays(self.base)), 0, _UNITS.get(self.measure, "")
         for part in self.parts:
             end = counted_m if part.up_to_m is None else min(counted_m, part.up_to_m)
             if end > low:
-                amount += ride.rate(part.rate) * Fraction(end - low, 1000)
+                amount += ride.rate(part.rate) * Fraction(end - low, 1 if unit else 1000)
                 low = end
         paid = self.rounding.bring(amount)
         if self.least is not None:
             paid = max(paid, ride.pays(self.least))
         if self.most is not None:
             paid = min(paid, ride.pays(self.most))
-        facts: Facts = {"metres": counted_m, "base_minor": ride.pays(self.base)}
+        facts: Facts = {"metres": counted_m, "base_minor": ride.pays(self.base), "unit": unit}
         return Found("rate", Price({(ANY_TIME, ""): paid}), facts, clause=self.clause)
 
 
@@ -150,35 +155,42 @@ def _of(price: Price, key: tuple[str, str]) -> int:
 
 def read_distance(table: Table, classes: frozenset[str]) -> DistanceBasis:
     """``kind = "distance"``."""
+    measure = table.choice("measure", MEASURES, required=False, default="network")
+    up_to, every = _words_for(measure)
     bands: list[DistanceBand] = []
     for item in table.tables("band"):
-        up_to_m = item.whole("up_to_m", 1, _METRES_MAX)
+        up_to_m = item.whole(up_to, 1, _METRES_MAX)
         if bands and up_to_m <= bands[-1].up_to_m:
-            item.wrong("up_to_m", "is not beyond the band before it", "Put the bands in rising order")
+            item.wrong(up_to, "is not beyond the band before it", "Put the bands in rising order")
         bands.append(DistanceBand(up_to_m, item.price("fare", classes=classes) or FREE, item.clause))
         item.done()
     if not bands:
         table.wrong("band", "there is no distance band", f"Write at least one [[{table.path}.band]]")
         bands.append(DistanceBand(_METRES_MAX, FREE))
-    beyond = _beyond(table, bands[-1].up_to_m, classes)
+    beyond = _beyond(table, bands[-1].up_to_m, classes, up_to, every)
     grace_m = table.whole("grace_m", 0, 10_000, required=False)
-    measure = table.choice("measure", MEASURES, required=False, default="network")
     return DistanceBasis(tuple(bands), grace_m, beyond, measure, table.clause)
 
 
-def _beyond(table: Table, low: int, classes: frozenset[str]) -> tuple[Beyond, ...]:
+def _words_for(measure: str) -> tuple[str, str]:
+    """What the ends of bands and the stretches are called, by what is counted."""
+    unit = _UNITS.get(measure, "m")
+    return f"up_to_{unit}", f"every_{unit}"
+
+
+def _beyond(table: Table, low: int, classes: frozenset[str], up_to: str, every: str) -> tuple[Beyond, ...]:
     several = isinstance(table.raw.get("beyond"), list)
     items = table.tables("beyond") if several else [table.table("beyond", required=False)]
     found: list[Beyond] = []
     for place, item in enumerate(items):
         if not item.present:
             continue
-        every_m = item.whole("every_m", 1, _METRES_MAX)
-        up_to_m = item.whole("up_to_m", 1, _METRES_MAX) if "up_to_m" in item else None
+        every_m = item.whole(every, 1, _METRES_MAX)
+        up_to_m = item.whole(up_to, 1, _METRES_MAX) if up_to in item else None
         if up_to_m is not None and up_to_m <= low:
-            item.wrong("up_to_m", "is not beyond what went before", "Put the parts in rising order")
+            item.wrong(up_to, "is not beyond what went before", "Put the parts in rising order")
         if up_to_m is None and place < len(items) - 1:
-            item.wrong("up_to_m", "is missing, and another part follows", "Say where this part ends")
+            item.wrong(up_to, "is missing, and another part follows", "Say where this part ends")
         low = up_to_m or low
         found.append(Beyond(every_m, item.price("add", classes=classes) or FREE, up_to_m, item.clause))
         item.done()
@@ -187,31 +199,32 @@ def _beyond(table: Table, low: int, classes: frozenset[str]) -> tuple[Beyond, ..
 
 def read_rate(table: Table, classes: frozenset[str]) -> RateBasis:
     """``kind = "rate"``."""
+    measure = table.choice("measure", MEASURES, required=False, default="network")
+    up_to, every = _words_for(measure)
+    per = {"stops": "per_stop", "minutes": "per_minute"}.get(measure, "per_km")
     parts: list[RatePart] = []
-    if "per_km" in table:
-        parts.append(RatePart(table.rate("per_km"), None, table.clause))
+    if per in table:
+        parts.append(RatePart(table.rate(per), None, table.clause))
     items = table.tables("rate")
     for place, item in enumerate(items):
-        up_to_m = item.whole("up_to_m", 1, _METRES_MAX) if "up_to_m" in item else None
+        up_to_m = item.whole(up_to, 1, _METRES_MAX) if up_to in item else None
         before = parts[-1].up_to_m if parts else 0
         if up_to_m is not None and up_to_m <= (before or 0):
-            item.wrong("up_to_m", "is not beyond what went before", "Put the stretches in rising order")
+            item.wrong(up_to, "is not beyond what went before", "Put the stretches in rising order")
         if up_to_m is None and place < len(items) - 1:
-            item.wrong("up_to_m", "is missing, and another stretch follows", "Say where this stretch ends")
-        parts.append(RatePart(item.rate("per_km"), up_to_m, item.clause))
+            item.wrong(up_to, "is missing, and another stretch follows", "Say where this stretch ends")
+        parts.append(RatePart(item.rate(per), up_to_m, item.clause))
         item.done()
     if len(parts) != max(1, len(items)):
-        table.wrong(
-            "per_km", "has no rate, or two ways of saying it", f"Write per_km, or [[{table.path}.rate]]"
-        )
+        table.wrong(per, "has no rate, or two ways of saying it", f"Write {per}, or [[{table.path}.rate]]")
         parts = parts or [RatePart(Rate({(ANY_TIME, "adult"): Fraction(0)}))]
     return RateBasis(
         base=table.price("base", required=False, classes=classes) or FREE,
         parts=tuple(parts),
         rounding=table.rounding() or Rounding(1, "half_up"),
-        every_m=table.whole("every_m", 1, 1_000_000, required=False, default=1),
+        every_m=table.whole(every, 1, 1_000_000, required=False, default=1),
         least=table.price("least", required=False, classes=classes),
         most=table.price("most", required=False, classes=classes),
-        measure=table.choice("measure", MEASURES, required=False, default="network"),
+        measure=measure,
         clause=table.clause,
     )

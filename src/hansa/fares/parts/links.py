@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hansa.fares.parts.condition import Condition, read_condition
-from hansa.fares.parts.price import Price
+from hansa.fares.parts.price import FREE, Price
 from hansa.fares.tables import WORD, Table
 
 _MINUTES_MAX = 24 * 60
@@ -47,15 +47,18 @@ class Join:
 class Transfer:
     """Rides soon after another.
 
-    before, after: the ride that opens the window, and the ride that is cheaper. window_from: ``first_tap`` of the ride
-    that was paid, or ``last_tap`` or ``exit`` of the ride just before. percent: what a transfer still pays of its fare.
-    less: an amount off instead, by class. difference: only what it costs more than the dearest before it.
-    chain_max: the most that the chain costs in all. same_line: as of ``Join``. other_product: not of the product just
-    before. count_max: how many transfers one paid ride gives; None is any.
+    before, after: the ride that opens the window, and the ride that is cheaper.
+    window_from: ``first_tap`` of the ride that was paid, the ``next_hour`` after that, or ``last_tap`` or ``exit`` of
+        the ride just before.
+    percent: what the first, the second, ... transfer still pays of its fare; the last stands for all that follow.
+    fares: what they cost instead, at most their own fare. less: an amount off instead, by class.
+    difference: only what it costs more than the dearest before it. chain_max: the most that the chain costs in all.
+    same_line: as of ``Join``. other_product: not of the product just before.
+    count_max: how many transfers one paid ride gives; None is any.
     """
 
     window: timedelta
-    percent: int = 0
+    percent: tuple[int, ...] = (0,)
     count_max: int | None = None
     before: Condition = field(default_factory=Condition)
     after: Condition = field(default_factory=Condition)
@@ -63,6 +66,7 @@ class Transfer:
     same_line: str = "allowed"
     other_product: bool = False
     less: Price | None = None
+    fares: tuple[Price, ...] = ()
     difference: bool = False
     chain_max: Price | None = None
     at: frozenset[tuple[str, str]] = frozenset()
@@ -96,19 +100,20 @@ def read_join(item: Table) -> Join:
 
 def read_transfer(item: Table) -> Transfer:
     """One ``[[transfer]]``; ``before`` and ``after`` are tables of conditions."""
-    ways = [key for key in ("percent", "less", "difference", "chain_max") if key in item]
+    ways = [key for key in _WAYS if key in item]
     if len(ways) != 1:
         item.wrong("", "says what a transfer costs in no way or several", f"Write one of {', '.join(_WAYS)}")
     transfer = Transfer(
         window=timedelta(minutes=item.whole("window_minutes", 1, _MINUTES_MAX)),
-        percent=item.whole("percent", 0, 100) if "percent" in item else 100,
+        percent=_percents(item) if "percent" in item else (100,),
         count_max=item.whole("count_max", 1, 1_000) if "count_max" in item else None,
         before=_side(item, "before"),
         after=_side(item, "after"),
-        window_from=item.choice("window_from", ("first_tap", "last_tap", "exit")),
+        window_from=item.choice("window_from", ("first_tap", "next_hour", "last_tap", "exit")),
         same_line=_same_line(item),
         other_product=item.flag("other_product", default=False),
         less=item.price("less", adult_only=True) if "less" in item else None,
+        fares=_prices(item) if "fare" in item else (),
         difference=item.flag("difference", default=False),
         chain_max=item.price("chain_max", adult_only=True) if "chain_max" in item else None,
         at=_walks(item),
@@ -119,7 +124,32 @@ def read_transfer(item: Table) -> Transfer:
     return transfer
 
 
-_WAYS = ("percent", "less", "difference", "chain_max")
+_WAYS = ("percent", "fare", "less", "difference", "chain_max")
+
+
+def _percents(item: Table) -> tuple[int, ...]:
+    """One share, or one for each transfer after another."""
+    value = item.value("percent", required=True)
+    shares: list[object] = list(value) if isinstance(value, list) else [value]
+    found = [one for one in shares if isinstance(one, int) and not isinstance(one, bool) and 0 <= one <= 100]
+    if len(found) != len(shares) or not found:
+        item.wrong(
+            "percent", "is not a whole number in range", "Write a number from 0 to 100, or a list: [50, 25]"
+        )
+        return (100,)
+    return tuple(found)
+
+
+def _prices(item: Table) -> tuple[Price, ...]:
+    """One price, or one for each transfer after another."""
+    value = item.value("fare", required=True)
+    if not isinstance(value, list):
+        return (item.price("fare", adult_only=True) or FREE,)
+    if not value:
+        item.wrong("fare", "is an empty list", 'Write a price, or a list: ["1.00", "0.50"]')
+    return tuple(
+        Table(item.reading, {"fare": one}, item.path).price("fare", adult_only=True) or FREE for one in value
+    )
 
 
 def read_plain_transfers(table: Table) -> Transfer | None:
@@ -129,7 +159,7 @@ def read_plain_transfers(table: Table) -> Transfer | None:
     table.choice("window_from", ("first_tap",))
     count_max = table.whole("count_max", 1, 1_000) if "count_max" in table else None
     window = timedelta(minutes=table.whole("window_minutes", 1, _MINUTES_MAX))
-    percent = table.whole("percent", 0, 99, required=False)
+    percent = (table.whole("percent", 0, 99, required=False),)
     both = Condition(products=frozenset(table.words("products")))
     table.done()
     return Transfer(window, percent, count_max, both, both, clause=table.clause)

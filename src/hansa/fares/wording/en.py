@@ -5,7 +5,12 @@ from collections.abc import Callable
 from hansa.fares.wording.said import Facts, Said, kilometres, money
 
 _MEASURES = {"line": "along the line", "straight": "in a straight line", "given": "as measured"}
-_SINCE = {"first_tap": "the first tap", "last_tap": "the last tap", "exit": "the last exit"}
+_SINCE = {
+    "next_hour": "the hour after the first tap",
+    "first_tap": "the first tap",
+    "last_tap": "the last tap",
+    "exit": "the last exit",
+}
 _PERIODS = {"day": "today", "week": "this week", "month": "this month"}
 
 
@@ -14,11 +19,19 @@ def _ride(said: Said) -> str:
     if "distance_m" in said.facts:
         measure = _MEASURES.get(str(said.facts.get("measure", "")), "over the network")
         text += f": {said.facts['distance_m']:,} m {measure}"
+    for unit in ("stops", "minutes"):
+        if unit in said.facts:
+            count = int(said.facts[unit])
+            text += f": {count:,} {unit if count != 1 else unit[:-1]}"
     return text
 
 
 def _distance(said: Said) -> str:
     low, high = int(said.facts["over_m"]), int(said.facts["up_to_m"])
+    if unit := said.facts.get("unit"):
+        from_to = str(high) if high == low + 1 else f"{low + 1} to {high}"
+        stretch = f"Up to {high} {unit}" if low == 0 else f"{from_to} {unit}"
+        return f"{_named(said)}{stretch}{_for(said.facts)}: {said.paid}"
     stretch = f"Up to {kilometres(high)} km" if low == 0 else f"{kilometres(low)}–{kilometres(high)} km band"
     return f"{_named(said)}{stretch}{_for(said.facts)}: {said.paid}"
 
@@ -40,7 +53,9 @@ def _zone_count(said: Said) -> str:
 
 def _rate(said: Said) -> str:
     base = f"{said.money('base_minor')} and " if said.facts["base_minor"] else ""
-    return f"{_named(said)}{base}{kilometres(int(said.facts['metres']))} km{_for(said.facts)}: {said.paid}"
+    metres, unit = int(said.facts["metres"]), said.facts.get("unit")
+    length = f"{metres} {unit}" if unit else f"{kilometres(metres)} km"
+    return f"{_named(said)}{base}{length}{_for(said.facts)}: {said.paid}"
 
 
 def _line(said: Said) -> str:

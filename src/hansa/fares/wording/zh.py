@@ -7,7 +7,13 @@ from hansa.fares.wording.said import Facts, Said, kilometres
 _BANDS = {"peak": "高峰", "off-peak": "非高峰"}
 _CLASSES = {"adult": "成人", "child": "儿童", "senior": "长者", "student": "学生"}
 _MEASURES = {"line": "沿线里程", "straight": "直线距离", "given": "实测里程"}
-_SINCE = {"first_tap": "首次刷卡", "last_tap": "上次刷卡", "exit": "上次出站"}
+_UNITS = {"stops": "站", "minutes": "分钟"}
+_SINCE = {
+    "next_hour": "首次刷卡后的整点",
+    "first_tap": "首次刷卡",
+    "last_tap": "上次刷卡",
+    "exit": "上次出站",
+}
 _PERIODS = {"day": "当天", "week": "本周", "month": "本月"}
 
 
@@ -16,11 +22,18 @@ def _ride(said: Said) -> str:
     if "distance_m" in said.facts:
         measure = _MEASURES.get(str(said.facts.get("measure", "")), "路网里程")
         text += f":{measure} {said.facts['distance_m']:,} 米"
+    for unit, word in _UNITS.items():
+        if unit in said.facts:
+            text += f":{said.facts[unit]:,} {word}"
     return text
 
 
 def _distance(said: Said) -> str:
     low, high = int(said.facts["over_m"]), int(said.facts["up_to_m"])
+    if unit := _UNITS.get(str(said.facts.get("unit", ""))):
+        from_to = str(high) if high == low + 1 else f"{low + 1} 至 {high}"
+        stretch = f"{high} {unit}以内" if low == 0 else f"{from_to} {unit}"
+        return f"{_named(said)}{stretch}{_for(said.facts)}:{said.paid}"
     stretch = f"{kilometres(high)} 公里以内" if low == 0 else f"{kilometres(low)}–{kilometres(high)} 公里段"
     return f"{_named(said)}{stretch}{_for(said.facts)}:{said.paid}"
 
@@ -36,7 +49,9 @@ def _zone_count(said: Said) -> str:
 
 def _rate(said: Said) -> str:
     base = f"起价 {said.money('base_minor')}," if said.facts["base_minor"] else ""
-    return f"{_named(said)}{base}{kilometres(int(said.facts['metres']))} 公里{_for(said.facts)}:{said.paid}"
+    metres, unit = int(said.facts["metres"]), _UNITS.get(str(said.facts.get("unit", "")))
+    length = f"{metres} {unit}" if unit else f"{kilometres(metres)} 公里"
+    return f"{_named(said)}{base}{length}{_for(said.facts)}:{said.paid}"
 
 
 def _line(said: Said) -> str:
