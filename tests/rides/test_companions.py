@@ -275,14 +275,14 @@ def _two_days(league: League, operator: str, seed: int, stops: list[str], number
     for day in (date(2026, 12, 1), date(2026, 12, 2)):
         for companion in range(3):
             clock = local(tariff, dice.choice(("05:30", "22:30")), day)
-            for _ in range(dice.randint(0, 4)):
+            for second in range(dice.randint(0, 4)):  # no two rides of one rider have a tap at one instant
                 clock += timedelta(minutes=dice.randint(5, 200))
                 origin, destination = dice.sample(stops, 2)
                 pair = league.ride(
                     operator,
                     origin,
                     destination,
-                    clock,
+                    clock + timedelta(seconds=second),
                     cti,
                     minutes=dice.randint(3, 100),
                     companion=companion,

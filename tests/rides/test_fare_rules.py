@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.rides import Counters, Pricer, Tariff, price_day
 from hansa.fares.tariff import Cap, Price, Rounding, ZoneBasis
+from hansa.rides import Counters, Pricer, Tariff, price_day
 from rides.riding import (
     OPERATORS,
     Street,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hansa.rides import Counters, Pricer, RiderClass, read_source
 from hansa.fares.tariff import TariffSource
+from hansa.rides import Counters, Pricer, RiderClass, read_source
 from rides.riding import (
     OPERATORS,
     Street,

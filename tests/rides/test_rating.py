@@ -317,7 +317,10 @@ def test_any_order_and_delay_of_arrival_comes_to_the_same_cents(
 
 
 def _three_days(league: League, operator: str, seed: int, stops: list[str], number: int) -> list[rides.Tap]:
-    """The taps of a rider who is close to a tier or a cap; the same rides for every number."""
+    """The taps of a rider who is close to a tier or a cap; the same rides for every number.
+
+    No two rides have a tap at one instant: of such, the ids decide which comes first, and those differ by the number.
+    """
     dice, cti = Random(seed), league.rider(number)
     spent = (
         OpeningSpend(account_of(number), BEIJING, "month", date(2026, 12, 1), 13_000)
@@ -329,10 +332,11 @@ def _three_days(league: League, operator: str, seed: int, stops: list[str], numb
     taps: list[rides.Tap] = []
     for day in (date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)):
         clock = at(dice.choice(("05:30", "22:30")), operator, day)
-        for _ in range(dice.randint(0, 6)):
+        for second in range(dice.randint(0, 6)):
             clock += timedelta(minutes=dice.randint(5, 200))
             origin, destination = dice.sample(stops, 2)
-            pair = league.ride(operator, origin, destination, clock, cti, minutes=dice.randint(3, 100))
+            at_second = clock + timedelta(seconds=second)
+            pair = league.ride(operator, origin, destination, at_second, cti, minutes=dice.randint(3, 100))
             taps += pair if dice.random() < 0.85 else [dice.choice(pair)]
     return taps
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hansa.fares.tariff import DistanceBasis, PairBasis, ZoneBasis
 from hansa.kernel import InvalidInput, Problem
 from hansa.rides import RIDER_CLASSES, Pricer, Tariff, TariffSource, read_source, read_tariff, tariff_folder
-from hansa.fares.tariff import DistanceBasis, PairBasis, ZoneBasis
 from rides.riding import charged, fares_of, local, network_of, ride, tariff_of
 
 
