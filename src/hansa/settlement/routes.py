@@ -11,7 +11,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter, RawBody
 from hansa import trust
 from hansa.clearing import UnknownDay
 from hansa.kernel import InvalidInput, Money, Problem
-from hansa.settlement import actions
+from hansa.settlement import actions, desk_routes
 from hansa.settlement.model import STATEMENT_BYTES_MAX, BadStatement, Break, StatementDiffers, UnknownFile
 from hansa.store import Context
 
@@ -202,4 +202,4 @@ def _break(found: Break) -> BreakView:
     )
 
 
-ROUTES = [list_files, download_file, read_statement, list_breaks]
+ROUTES = [list_files, download_file, read_statement, list_breaks, *desk_routes.ROUTES]
