@@ -5,20 +5,17 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
-from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Problem
 
 PROBLEMS_MAX = 1_000
 """A table whose every line is wrong is told by its first thousand faults."""
 
 FIELD_MAX = 2_000
 _WHOLE = re.compile(r"[0-9]{1,12}")
-_TIME = re.compile(r"([0-9]{1,3}):([0-5][0-9]):([0-5][0-9])")
 _COLOR = re.compile(r"#?([0-9A-Fa-f]{6})")
-_DAY = re.compile(r"[0-9]{8}")
 
 
 @dataclass(slots=True)
@@ -142,47 +139,6 @@ class Row:
             self.wrong(name, f"{shown(value)} is not a colour", "Write six hexadecimal digits, as #1077B5")
             return None
         return f"#{match[1].upper()}"
-
-    def seconds(self, name: str) -> int | None:
-        """A timetable time as seconds after the service day's start; 24:00:00 and later are allowed; None if empty."""
-        value = self.raw(name)
-        if not value:
-            return None
-        match = _TIME.fullmatch(value)
-        if match is None:
-            self.wrong(
-                name, f"{shown(value)} is not a time", "Write HH:MM:SS; after midnight count on, as 25:10:00"
-            )
-            return None
-        hours, minutes, seconds = map(int, match.groups())
-        return hours * 3600 + minutes * 60 + seconds
-
-    def day(self, name: str) -> date | None:
-        value = self.raw(name)
-        if _DAY.fullmatch(value):
-            try:
-                return date(int(value[:4]), int(value[4:6]), int(value[6:]))
-            except ValueError:
-                pass
-        self.wrong(name, f"{shown(value)} is not a day", "Write it as YYYYMMDD, as 20261117")
-        return None
-
-    def money(self, name: str, currency: str) -> Money | None:
-        """A price in major units, exact to the currency's minor unit."""
-        value = self.raw(name)
-        decimals = CURRENCY_EXPONENTS[currency]
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value):
-            scaled = Decimal(value).scaleb(decimals)
-            if scaled == scaled.to_integral_value():
-                return Money(int(scaled), currency)
-        self.wrong(
-            name,
-            f"{shown(value)} is not an amount of {currency}",
-            f"Write digits with at most {decimals} decimals"
-            if decimals
-            else "Write whole units, without decimals",
-        )
-        return None
 
     def _clean(self, name: str, value: str, max_length: int) -> str | None:
         if len(value) > max_length:
