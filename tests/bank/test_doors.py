@@ -14,10 +14,12 @@ from bank.weeks import LEAGUE_KEY, BankSpec, Weeks, bank_key, public_hex, ride
 from hansa import clearing, settlement
 from hansa.apps.bank import Bank, Conduct
 from hansa.apps.bank.doors import FolderDoor, HttpDoor
+from hansa.apps.bank.links import Exchanging
 from hansa.kernel import FixedClock
 from hansa.settlement import FolderLink, HttpLink, Link, NoAnswer, Progress, State, desk, read_profile
 from hansa.settlement.delivery import FROM_BANK, TO_BANK
 from hansa.store import Context
+from hansa.trust import KeyFolder
 
 SPEC = BankSpec("east-bank", ("CNY", "JPY"), "UTC")
 DAY = date(2028, 3, 1)
@@ -82,6 +84,27 @@ def test_a_day_is_settled_over_http(ctx: Context) -> None:
         bank, host="127.0.0.1", port=0, key=KEY, league=LEAGUE_KEY.public_key(), clock=weeks.clock
     ) as door:
         settle(weeks, bank, HttpLink(door.url, KEY.public_key(), key=LEAGUE_KEY, clock=weeks.clock))
+
+    assert_settled(weeks)
+
+
+def test_the_league_exchanges_with_every_bank_by_itself(ctx: Context, tmp_path: Path) -> None:
+    weeks, bank = bank_with_a_day(ctx)
+    own = KeyFolder(tmp_path / "keys").bank_files().public_key()
+    drop = tmp_path / "drop"
+    with ctx.tx() as tx:
+        profile = SPEC.profile.replace('folder = "unused"', f'folder = "{drop}"')
+        desk.set_profile(tx, profile, by="olga", at=weeks.clock.at)
+    door = FolderDoor(bank, drop, KEY, own)
+    banks = Exchanging(ctx, tmp_path)
+
+    for hours in (0, 1, 23, 1, 1):
+        weeks.clock.at += timedelta(hours=hours)
+        banks.turn()
+        door.look(weeks.clock)
+        bank.turn(weeks.clock.now())
+        door.look(weeks.clock)
+        banks.turn()
 
     assert_settled(weeks)
 

@@ -20,6 +20,7 @@ from rich.table import Table
 from hansa import __version__, clearing, ledger, rides, settlement, trust
 from hansa.apps.atlas_commands import atlas_app
 from hansa.apps.bank.command import bank_app
+from hansa.apps.bank.links import Exchanging
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.engines import ledger_engines
@@ -147,6 +148,7 @@ def work(home: Home = DEFAULT_HOME) -> None:
         ledger_engines(ctx, sign=log_signer(home)),
         Worker(ctx, before=[keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]),
         Witnessing(ctx, home),
+        Exchanging(ctx, home),
     ):
         out.print("Working. Stop with Ctrl-C.")
         stop = Event()
@@ -406,6 +408,7 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
         Worker(ctx, before=before),
         boxes,
         witnessing,
+        Exchanging(ctx, home),
     ):
         web.serve(app, host, port)
 

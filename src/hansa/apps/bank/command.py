@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +19,10 @@ from hansa import settlement, trust
 from hansa.apps.bank.books import Bank
 from hansa.apps.bank.conduct import MEANING, Conduct, Mishap
 from hansa.apps.bank.doors import FolderDoor, HttpDoor
+from hansa.apps.bank.links import exchange
 from hansa.apps.open import opened
 from hansa.kernel import Money, SystemClock
-from hansa.settlement import NoAnswer, desk
+from hansa.settlement import desk
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -35,7 +36,6 @@ Home = Annotated[
 ]
 Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
 BankName = Annotated[str, typer.Argument(help="The bank, as its profile names it, such as league-bank.")]
-Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the step.")]
 DEFAULT_HOME = Path(".hansa")
 
 
@@ -133,21 +133,12 @@ def prepare(day: Day, home: Home = DEFAULT_HOME) -> None:
         out.print(f"{file.message_id}  {file.transactions} payments  {total}  for {file.execution_day}")
 
 
-@bank_app.command()
-def exchange(bank: BankName, home: Home = DEFAULT_HOME) -> None:
+@bank_app.command("exchange")
+def exchange_once(bank: BankName, home: Home = DEFAULT_HOME) -> None:
     """Hand over what is released, fetch what the bank says, and ask after what is overdue. Again is harmless."""
     key = trust.KeyFolder(home / "keys").bank_files()
     with opened(home, join=True) as ctx:
-        with ctx.tx() as tx:
-            profile = desk.get_profile(tx, bank)
-        link = link_to(profile, key)
-        asked = desk.ask(ctx, bank, key)
-        sent = desk.deliver(ctx, bank, link, key)
-        try:
-            taken = desk.collect(ctx, bank, link)
-        except NoAnswer as error:
-            out.print(str(error))
-            taken = []
+        asked, sent, taken = exchange(ctx, bank, key)
     out.print(
         f"{len(sent.acknowledged)} acknowledged, {len(sent.open)} without an answer, {len(sent.refused)} refused,"
         f" {len(sent.held)} held; {len(asked)} questions; {len(taken)} messages from the bank."
@@ -169,16 +160,6 @@ def payments(day: Day, home: Home = DEFAULT_HOME) -> None:
             told.end_to_end_id, told.member_id, told.direction, str(told.amount), one.state.value, one.wrong
         )
     out.print(table)
-
-
-def link_to(profile: settlement.Profile, key: Ed25519PrivateKey) -> settlement.Link:
-    """The way to a bank that its profile names."""
-    delivery = profile.delivery
-    if delivery.way == "folder":
-        assert delivery.folder is not None, "the profile was checked"
-        return settlement.FolderLink(Path(delivery.folder), delivery.public_key)
-    assert delivery.url is not None, "the profile was checked"
-    return settlement.HttpLink(delivery.url, delivery.public_key, key=key, timeout_s=delivery.timeout_s)
 
 
 def _percent(given: list[str]) -> dict[Mishap, float]:
