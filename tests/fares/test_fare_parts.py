@@ -714,7 +714,7 @@ def test_every_rule_has_words_in_every_language() -> None:
     assert en.WORDS.keys() == zh.WORDS.keys() == RULES
     assert say("unheard-of", 150, "EUR", {}) == "unheard-of: €1.50"
     assert say("fee", 150, "EUR", {"name": "Port"}, "fr") == "Port: €1.50"
-    assert say("flat", 300, "CNY", {"class": "adult"}, "zh-CN") == "单一票价(成人):¥3.00"
+    assert say("flat", 300, "CNY", {"class": "adult"}, "zh-CN") == "单一票价（成人）：¥3.00"
 
 
 # -- stops, minutes, the cheapest of several ------------------------------------------------------------------
@@ -759,7 +759,7 @@ def test_by_how_many_stops_are_ridden() -> None:
     )
     fare = pricer.price_day([ride(pricer.tariff, "08:40-08:50 metro a>e line=1")], Counters())[0]
     assert [step.text for step in fare.steps] == ["A to E: 4 stops", "4 to 5 stops, adult: €1.70"]
-    assert [step.said("zh") for step in fare.steps] == ["A 至 E:4 站", "4 至 5 站(成人):€1.70"]
+    assert [step.said("zh") for step in fare.steps] == ["A 至 E：4 站", "4 至 5 站（成人）：€1.70"]
 
 
 def test_by_minutes_and_joined_rides_by_all_of_them() -> None:

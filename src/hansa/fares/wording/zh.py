@@ -21,10 +21,10 @@ def _ride(said: Said) -> str:
     text = f"{said.facts['from']} 至 {said.facts['to']}"
     if "distance_m" in said.facts:
         measure = _MEASURES.get(str(said.facts.get("measure", "")), "路网里程")
-        text += f":{measure} {said.facts['distance_m']:,} 米"
+        text += f"：{measure} {said.facts['distance_m']:,} 米"
     for unit, word in _UNITS.items():
         if unit in said.facts:
-            text += f":{said.facts[unit]:,} {word}"
+            text += f"：{said.facts[unit]:,} {word}"
     return text
 
 
@@ -33,60 +33,60 @@ def _distance(said: Said) -> str:
     if unit := _UNITS.get(str(said.facts.get("unit", ""))):
         from_to = str(high) if high == low + 1 else f"{low + 1} 至 {high}"
         stretch = f"{high} {unit}以内" if low == 0 else f"{from_to} {unit}"
-        return f"{_named(said)}{stretch}{_for(said.facts)}:{said.paid}"
+        return f"{_named(said)}{stretch}{_for(said.facts)}：{said.paid}"
     stretch = f"{kilometres(high)} 公里以内" if low == 0 else f"{kilometres(low)}–{kilometres(high)} 公里段"
-    return f"{_named(said)}{stretch}{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}{stretch}{_for(said.facts)}：{said.paid}"
 
 
 def _zones(said: Said) -> str:
     zones = str(said.facts["zones"]).replace("-", "–")
-    return f"{_named(said)}{zones} 区{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}{zones} 区{_for(said.facts)}：{said.paid}"
 
 
 def _zone_count(said: Said) -> str:
-    return f"{_named(said)}经过 {said.facts['count']} 个票区{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}经过 {said.facts['count']} 个票区{_for(said.facts)}：{said.paid}"
 
 
 def _rate(said: Said) -> str:
-    base = f"起价 {said.money('base_minor')}," if said.facts["base_minor"] else ""
+    base = f"起价 {said.money('base_minor')}，" if said.facts["base_minor"] else ""
     metres, unit = int(said.facts["metres"]), _UNITS.get(str(said.facts.get("unit", "")))
     length = f"{metres} {unit}" if unit else f"{kilometres(metres)} 公里"
-    return f"{_named(said)}{base}{length}{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}{base}{length}{_for(said.facts)}：{said.paid}"
 
 
 def _line(said: Said) -> str:
-    return f"{_named(said)}{said.facts['line']} 线{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}{said.facts['line']} 线{_for(said.facts)}：{said.paid}"
 
 
 def _pair(said: Said) -> str:
-    return f"{_named(said)}票价表{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}票价表{_for(said.facts)}：{said.paid}"
 
 
 def _flat(said: Said) -> str:
-    return f"{_named(said)}单一票价{_for(said.facts)}:{said.paid}"
+    return f"{_named(said)}单一票价{_for(said.facts)}：{said.paid}"
 
 
 def _override(said: Said) -> str:
-    return f"{said.facts['name']}{_for(said.facts)}:{said.paid}"
+    return f"{said.facts['name']}{_for(said.facts)}：{said.paid}"
 
 
 def _same_stop(said: Said) -> str:
-    return f"同站进出:{said.paid}"
+    return f"同站进出：{said.paid}"
 
 
 def _class(said: Said) -> str:
     if said.facts["percent"] == 0:
-        return f"{_who(said.facts)}免费:{said.paid}"
-    return f"{_who(said.facts)}付 {said.facts['percent']}%:{said.paid}"
+        return f"{_who(said.facts)}免费：{said.paid}"
+    return f"{_who(said.facts)}付 {said.facts['percent']}%：{said.paid}"
 
 
 def _class_flat(said: Said) -> str:
-    return f"{_who(said.facts)}票价为 {said.money('fare_minor')}:{said.paid}"
+    return f"{_who(said.facts)}票价为 {said.money('fare_minor')}：{said.paid}"
 
 
 def _discount(said: Said) -> str:
-    share = f",付 {said.facts['percent']}%" if "percent" in said.facts else ""
-    return f"{said.facts['name']}{share}:{said.paid}"
+    share = f"，付 {said.facts['percent']}%" if "percent" in said.facts else ""
+    return f"{said.facts['name']}{share}：{said.paid}"
 
 
 def _transfer(said: Said) -> str:
@@ -99,54 +99,52 @@ def _transfer(said: Said) -> str:
         price = "换乘优惠"
     else:
         price = "免费" if facts["percent"] == 0 else f"付 {facts['percent']}%"
-    name = f"{facts['name']}:" if "name" in facts else ""
+    name = f"{facts['name']}：" if "name" in facts else ""
     since = _SINCE[str(facts.get("window_from", "first_tap"))]
-    return f"{name}{since}后 {facts['since_minutes']} 分钟换乘,{facts['window_minutes']} 分钟内{price}:{said.paid}"
+    return f"{name}{since}后 {facts['since_minutes']} 分钟换乘，{facts['window_minutes']} 分钟内{price}：{said.paid}"
 
 
 def _join(said: Said) -> str:
-    return (
-        f"{said.facts['name']}:{said.facts['rides']} 程合并计价,已付 {said.money('paid_minor')}:{said.paid}"
-    )
+    return f"{said.facts['name']}：{said.facts['rides']} 程合并计价，已付 {said.money('paid_minor')}：{said.paid}"
 
 
 def _fee(said: Said) -> str:
-    return f"{said.facts['name']}:{said.paid}"
+    return f"{said.facts['name']}：{said.paid}"
 
 
 def _fee_most(said: Said) -> str:
     period = {"day": "每天", "week": "每周", "month": "每月"}[str(said.facts["period"])]
-    return f"{said.facts['name']}{period}最多 {said.money('most_minor')}:{said.paid}"
+    return f"{said.facts['name']}{period}最多 {said.money('most_minor')}：{said.paid}"
 
 
 def _pass(said: Said) -> str:
-    share = f",付 {said.facts['percent']}%" if said.facts["percent"] else ""
-    return f"持有{said.facts['name']}{share}:{said.paid}"
+    share = f"，付 {said.facts['percent']}%" if said.facts["percent"] else ""
+    return f"持有{said.facts['name']}{share}：{said.paid}"
 
 
 def _tier(said: Said) -> str:
     facts = said.facts
     period = _PERIODS[str(facts.get("period", "month"))]
     if "rides" in facts:
-        return f"{period}已乘 {facts['rides']} 次;满 {facts['from_rides']} 次后付 {facts['percent']}%:{said.paid}"
+        return f"{period}已乘 {facts['rides']} 次；满 {facts['from_rides']} 次后付 {facts['percent']}%：{said.paid}"
     paid, threshold = said.money("month_minor"), said.money("from_minor")
-    return f"{period}已付 {paid};满 {threshold} 后付 {facts['percent']}%:{said.paid}"
+    return f"{period}已付 {paid}；满 {threshold} 后付 {facts['percent']}%：{said.paid}"
 
 
 def _cap(said: Said) -> str:
     cap = f"{said.facts['label']} {said.money('cap_minor')}"
     if "beyond_minor" in said.facts:
-        return f"{cap},区外另付 {said.money('beyond_minor')}:{said.paid}"
-    return f"已达上限 {cap}:{said.paid}"
+        return f"{cap}，区外另付 {said.money('beyond_minor')}：{said.paid}"
+    return f"已达上限 {cap}：{said.paid}"
 
 
 def _carnet(said: Said) -> str:
-    return f"按{said.facts['name']}({said.facts['rides']} 次 {said.money('fare_minor')})更划算:{said.paid}"
+    return f"按{said.facts['name']}（{said.facts['rides']} 次 {said.money('fare_minor')}）更划算：{said.paid}"
 
 
 def _subsidy(said: Said) -> str:
     share = f" {said.facts['percent']}%" if "percent" in said.facts else "一部分"
-    return f"由 {said.facts['payer']} 支付{share}:{said.paid}"
+    return f"由 {said.facts['payer']} 支付{share}：{said.paid}"
 
 
 def _missing(facts: Facts) -> str:
@@ -155,28 +153,28 @@ def _missing(facts: Facts) -> str:
 
 def _incomplete(said: Said) -> str:
     if "stop" in said.facts:
-        return f"{_missing(said.facts)},按 {said.facts['stop']} 的最高票价:{said.paid}"
-    return f"{_missing(said.facts)},按最高票价:{said.paid}"
+        return f"{_missing(said.facts)}，按 {said.facts['stop']} 的最高票价：{said.paid}"
+    return f"{_missing(said.facts)}，按最高票价：{said.paid}"
 
 
 def _habit(said: Said) -> str:
     facts = said.facts
     return (
-        f"{_missing(facts)},按惯常站点 {facts['usual']} 计价(在 {facts['stop']} 的 {facts['of']} 次乘车中有 "
-        f"{facts['times']} 次);补到记录后自动更正"
+        f"{_missing(facts)}，按惯常站点 {facts['usual']} 计价（在 {facts['stop']} 的 {facts['of']} 次乘车中有 "
+        f"{facts['times']} 次）；补到记录后自动更正"
     )
 
 
 def _held(said: Said) -> str:
-    return f"暂不收费,待运营方处理:{said.facts['why']}"
+    return f"暂不收费，待运营方处理：{said.facts['why']}"
 
 
 def _companion(said: Said) -> str:
-    return f"同行人 {said.facts['number']},按{_class_name(str(said.facts['class']))}票价"
+    return f"同行人 {said.facts['number']}，按{_class_name(str(said.facts['class']))}票价"
 
 
 def _named(said: Said) -> str:
-    return f"{said.facts['name']}:" if said.facts.get("name") else ""
+    return f"{said.facts['name']}：" if said.facts.get("name") else ""
 
 
 def _class_name(name: str) -> str:
@@ -186,7 +184,7 @@ def _class_name(name: str) -> str:
 def _for(facts: Facts) -> str:
     words = [_BANDS.get(str(facts["band"]), str(facts["band"]))] if facts.get("band") else []
     words += [_class_name(str(facts["class"]))] if facts.get("class") else []
-    return f"({','.join(words)})" if words else ""
+    return f"（{'，'.join(words)}）" if words else ""
 
 
 def _who(facts: Facts) -> str:
