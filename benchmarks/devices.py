@@ -4,7 +4,8 @@
 
 ``push``: from the commit that revokes a token to the signed update at every box, p95 in milliseconds; a desk looks at
 the list once a second. ``telemetry``: messages that a desk takes from the broker and commits, per second; baseline
-``committed_alone``: the same rows given to the same function without a broker. ``reload``: how long the broker answers
+``committed_alone``: the same, in batches of the same size, without a broker (of several messages of a box in one batch
+the last is written in both). ``reload``: how long the broker answers
 nobody while it reads who may speak, in milliseconds, with a list of many devices; baseline ``answer``: an answer when
 it reads nothing. It needs Debian's mosquitto.
 """
