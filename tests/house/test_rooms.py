@@ -48,7 +48,7 @@ def test_all_rooms_keep_the_contracts(house: Path) -> None:
         ("identity", "import hansa.atlas", "Rooms import downward only"),
         ("gate", "from hansa import trust", "The gate is a device program"),
         ("gate", "import psycopg", "The gate is a device program"),
-        ("codes", "import litestar", "Kernel and codes touch no database and no web"),
+        ("codes", "import litestar", "Kernel, codes and fares touch no database and no web"),
     ],
 )
 def test_a_planted_import_breaks_its_contract(house: Path, room: str, planted: str, contract: str) -> None:

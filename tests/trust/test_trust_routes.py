@@ -88,6 +88,24 @@ def test_the_trust_list_comes_as_cose_once_it_is_signed(ctx: Context, client: Te
     assert read_trust_list(answer.content, ROOT.public_key()).version == 0
 
 
+def test_a_gate_that_has_the_trust_list_is_not_sent_it_again(
+    ctx: Context, client: TestClient[Litestar]
+) -> None:
+    with ctx.tx() as tx:
+        trust.publish_trust_list(tx, ROOT, at=ctx.clock.now())
+    tag = client.get("/v1/trust-list").headers["etag"]
+
+    again = client.get("/v1/trust-list", headers={"if-none-match": tag})
+    with ctx.tx() as tx:
+        trust.set_list_key(tx, LISTS.public_key().public_bytes_raw(), ctx.clock.now())
+        trust.publish_trust_list(tx, ROOT, at=ctx.clock.now())
+    after = client.get("/v1/trust-list", headers={"if-none-match": tag})
+
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert after.status_code == 200
+    assert read_trust_list(after.content, ROOT.public_key()).version == 1
+
+
 def test_a_gate_fetches_what_was_revoked_since(ctx: Context, client: TestClient[Litestar]) -> None:
     now = ctx.clock.now()
     with ctx.tx() as tx:

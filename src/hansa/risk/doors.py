@@ -80,6 +80,9 @@ class LeagueHands:
         if now >= LEVELS[level]:
             return False
         put(tx, account, level=STANDINGS[level], reason=reason, at=at, case_id=case_id)
+        end = _door(rides, "end_tokens")
+        if end is not None:  # what was given to a trusted account does not outlive the trust
+            end(tx, account_id=account_id, at=at, reason=f"standing: {STANDINGS[level]}")
         return True
 
     def clear_standing(self, tx: Tx, account_id: UUID, *, reason: str, at: datetime, case_id: UUID) -> bool:

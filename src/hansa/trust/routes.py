@@ -1,12 +1,13 @@
 """The HTTP face of trust: who is in the league, and what a gate fetches."""
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
@@ -81,10 +82,22 @@ def members(ctx: NamedDependency[Context]) -> Members:
     opt={"refuses": (NoTrustList,)},
     media_type="application/cose",
 )
-def trust_list(ctx: NamedDependency[Context]) -> Response[bytes]:
-    """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code."""
+def trust_list(
+    ctx: NamedDependency[Context],
+    known: Annotated[
+        str, HeaderParameter(name="if-none-match", description="The ETag of the list that the gate has")
+    ] = "",
+) -> Response[bytes]:
+    """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code.
+
+    A gate that has this list already, and says so by its ETag, is answered 304 and nothing more.
+    """
     with ctx.tx() as tx:
-        return Response(lists.signed_trust_list(tx), media_type="application/cose")
+        body = lists.signed_trust_list(tx)
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    if known == tag:
+        return Response(b"", status_code=304, headers={"etag": tag}, media_type="application/cose")
+    return Response(body, headers={"etag": tag}, media_type="application/cose")
 
 
 @get("/v1/deny-list", sync_to_thread=True, tags=["Trust"], opt={"refuses": (InvalidInput,)})
