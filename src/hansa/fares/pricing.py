@@ -132,6 +132,7 @@ class Pricer:
         self._highest: dict[tuple[object, ...], Leg | str] = {}
         self._covers: dict[tuple[str, str], tuple[tuple[Cap, ...], ...]] = {}
         self._inner: dict[str, list[int]] = {}
+        self._shares: dict[tuple[int, int, Rounding | None], int] = {}
         hours = [condition.hours for condition in _conditions(tariff) if condition.hours is not None]
         self._timed = bool(tariff.time_bands or hours)
         taps = {band.tap for band in tariff.time_bands} | {one.tap for one in hours}
@@ -902,7 +903,14 @@ class Pricer:
 
     def share(self, amount: int, percent: int, rounding: Rounding | None = None) -> int:
         """So many percent of an amount, as the tariff rounds."""
-        return (rounding or self.tariff.rounding).bring(Fraction(amount * percent, 100))
+        key = (amount, percent, rounding)
+        share = self._shares.get(key)
+        if share is None:
+            if len(self._shares) >= _REMEMBERED:
+                self._shares.clear()
+            share = (rounding or self.tariff.rounding).bring(Fraction(amount * percent, 100))
+            self._shares[key] = share
+        return share
 
     def of_class(self, price: Price, rider_class: str) -> int:
         """An amount by class; a class that is not named has the adult's."""
