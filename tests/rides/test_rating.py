@@ -1,5 +1,6 @@
 """A day is always worked out whole: a late tap gives what it would have given in time; the difference is charged."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from random import Random
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hansa import rides
+from hansa import atlas, rides
 from hansa.rides import JourneyId, OpeningSpend, TariffConflict, TariffSource, UnknownJourney, read_source
 from hansa.store import Context
 from rides.riding import League, account_of, local, network_of, tariff_of
@@ -75,6 +76,27 @@ def test_rating_again_changes_nothing(league: League) -> None:
     assert again.days == 0
     assert (forced.days, forced.charges) == (1, 0)
     assert charges_of(league) == [[300]]
+
+
+def test_a_day_is_priced_over_the_network_of_that_day(league: League) -> None:
+    city = atlas.read_city(atlas.city_folder("beijing"))
+    longer = replace(
+        city,
+        lines=tuple(
+            replace(line, stops=tuple(call._replace(distance_m=20 * call.distance_m) for call in line.stops))
+            for line in city.lines
+        ),
+    )
+    next_day = DAY + timedelta(days=1)
+    with league.ctx.tx() as tx:
+        atlas.import_city(tx, longer, valid_from=next_day)
+    for number, day in enumerate((DAY, next_day), 1):
+        league.hand_in(league.ride(BEIJING, *NEAR, at("12:00", day=day), league.rider(number)))
+
+    rides.rate(league.ctx)
+
+    assert charges_of(league, 1) == [[300]]  # 910 m
+    assert charges_of(league, 2) == [[500]]  # 18,200 m
 
 
 def test_a_late_exit_turns_a_maximum_fare_into_the_fare(league: League) -> None:

@@ -117,7 +117,7 @@ def quote(
     if version is None:
         raise UnknownTariff(f"{operator_id} has no tariff in force on {day}.")
     try:
-        return tariffs.pricer(version).quote(origin, destination, at, rider_class)
+        return tariffs.pricer(version, day).quote(origin, destination, at, rider_class)
     except Unpriceable as reason:
         problem = Problem("origin, destination", str(reason), "Name two stops of this operator's network")
         raise InvalidInput("The tariff has no fare for this journey.", problems=(problem,)) from reason

@@ -57,7 +57,7 @@ class Tariffs:
             self._versions.setdefault(version.operator_id, []).append(version)
         self._bounds: dict[tuple[str, date], tuple[datetime, datetime]] = {}
         self._recent: dict[str, tuple[date, datetime, datetime]] = {}
-        self._pricers: dict[bytes, Pricer] = {}
+        self._pricers: dict[tuple[bytes, date], Pricer] = {}
 
     def knows(self, operator_id: str) -> bool:
         """Whether this operator has any tariff."""
@@ -105,13 +105,16 @@ class Tariffs:
         """The tariff itself."""
         return read_version(self._tx, version)
 
-    def pricer(self, version: TariffVersion) -> Pricer:
-        """A pricer for this version over the city's present network."""
-        pricer = self._pricers.get(version.digest)
+    def pricer(self, version: TariffVersion, day: date) -> Pricer:
+        """A pricer for this version over the city's network as it holds on a service day.
+
+        Errors: atlas.UnknownCity when it has none on that day.
+        """
+        pricer = self._pricers.get((version.digest, day))
         if pricer is None:
-            network = atlas.get_network(self._tx, version.city_id)
+            network = atlas.get_network(self._tx, version.city_id, day=day)
             pricer = _PRICERS.get(self.read(version), version.digest, network)
-            self._pricers[version.digest] = pricer
+            self._pricers[version.digest, day] = pricer
         return pricer
 
 
@@ -138,18 +141,19 @@ class _Pricers:
     """Pricers by tariff and network: what they worked out once is true for as long as both stand."""
 
     lock: Lock = field(default_factory=Lock)
-    known: dict[tuple[bytes, str], tuple[atlas.Network, Pricer]] = field(
-        default_factory=dict[tuple[bytes, str], tuple[atlas.Network, Pricer]]
+    known: dict[tuple[bytes, str, int], tuple[atlas.Network, Pricer]] = field(
+        default_factory=dict[tuple[bytes, str, int], tuple[atlas.Network, Pricer]]
     )
 
     def get(self, tariff: Tariff, digest: bytes, network: atlas.Network) -> Pricer:
         with self.lock:
-            found = self.known.get((digest, network.city.city_id))
+            name = digest, network.city.city_id, network.version
+            found = self.known.get(name)
             if found is None or found[0] is not network:
                 if len(self.known) >= 100:
                     self.known.clear()
                 found = network, Pricer(tariff, network)
-                self.known[digest, network.city.city_id] = found
+                self.known[name] = found
             return found[1]
 
 
@@ -329,10 +333,14 @@ class _Chunk:
     ) -> list[Fare]:
         if not journeys:
             return []
+        why = f"no tariff is in force on {key.service_day}"
         if version is not None:
-            return self.tariffs.pricer(version).price_day(journeys, counters)
+            try:
+                return self.tariffs.pricer(version, key.service_day).price_day(journeys, counters)
+            except atlas.UnknownCity as error:
+                why = error.detail
         currency = self.tariffs.latest(key.operator_id).currency
-        step = Step("held", 0, currency, {"why": f"no tariff is in force on {key.service_day}"})
+        step = Step("held", 0, currency, {"why": why})
         return [Fare(journey.journey_id, 0, currency, (step,), status="held") for journey in journeys]
 
     def _compare(
