@@ -283,7 +283,8 @@ def release(
         reason = why or f"{count} payments, {control_sum_minor} in minor units"
         if desk_store.add_step(tx, FileFact(message_id, Step.APPROVED, by, now, reason)):
             found = view_file(tx, message_id)
-            if not found.lacking:
+            released = any(fact.step is Step.RELEASED for fact in found.facts)
+            if not found.lacking and not released:
                 desk_store.add_step(tx, FileFact(message_id, Step.RELEASED, by, now, reason))
         return view_file(tx, message_id)
 

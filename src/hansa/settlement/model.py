@@ -183,7 +183,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A disagreement that a person has to look at. entry: place in the statement; below zero if not in it."""
+    """A disagreement that a person has to look at. entry: place in the statement; below zero if not in it.
+
+    booked_day: of the entry; None for what no statement has.
+    """
 
     statement_id: str
     entry: int
@@ -194,6 +197,7 @@ class Break:
     currency: str
     detail: str
     found_at: datetime
+    booked_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +379,7 @@ def _break(
         currency=entry.amount.currency,
         detail=detail,
         found_at=found_at,
+        booked_day=entry.booked_day,
     )
 
 
@@ -389,10 +394,10 @@ def _undo(
     returned: set[str],
 ) -> None:
     """Pair what undoes with what it undoes: first an entry that was wrong, and only then a payment that was right."""
-    days = {entry.place: entry.booked_day for entry in statement.entries}
     for undo in undoing:
         is_new = undo.statement_id == statement.statement_id
-        day = days[undo.entry] if is_new else undo.found_at.date()
+        day = undo.booked_day
+        assert day is not None, "what undoes is an entry"
         what = (undo.end_to_end_id, undo.found_minor, undo.currency)
         told = instructions.get(undo.end_to_end_id)
         put_right = next(

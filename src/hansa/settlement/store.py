@@ -167,13 +167,13 @@ on conflict do nothing
 
 ADD_BREAKS = """
 insert into settlement.breaks
-    (statement_id, entry, kind, end_to_end_id, expected_minor, found_minor, currency, detail, found_at)
+    (statement_id, entry, kind, end_to_end_id, expected_minor, found_minor, currency, detail, found_at, booked_day)
 select * from unnest(%s::text[], %s::integer[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::char(3)[],
-    %s::text[], %s::timestamptz[])
+    %s::text[], %s::timestamptz[], %s::date[])
 """
 
 BREAKS_OF_STATEMENT = """
-select statement_id, entry, kind, end_to_end_id, expected_minor, found_minor, currency, detail, found_at
+select statement_id, entry, kind, end_to_end_id, expected_minor, found_minor, currency, detail, found_at, booked_day
 from settlement.breaks
 where statement_id = %s
 order by entry
@@ -183,7 +183,7 @@ order by entry
 # was undone, and what undid it.
 OPEN_BREAKS = """
 select b.statement_id, b.entry, b.kind, b.end_to_end_id, b.expected_minor, b.found_minor, b.currency, b.detail,
-    b.found_at
+    b.found_at, b.booked_day
 from settlement.breaks b
 where (b.statement_id, b.entry) > (%s, %s)
     and (b.kind not in ('missing', 'not_booked')
@@ -201,7 +201,7 @@ limit %s
 # Entries that stand in a statement, are wrong, and that nothing has undone yet; what undoes is among them.
 WRONG_ENTRIES = """
 select b.statement_id, b.entry, b.kind, b.end_to_end_id, b.expected_minor, b.found_minor, b.currency, b.detail,
-    b.found_at
+    b.found_at, b.booked_day
 from settlement.breaks b
 where b.end_to_end_id = any(%s::text[]) and b.kind not in ('missing', 'not_booked')
     and not exists (select from settlement.reversals r
@@ -403,6 +403,7 @@ def add_breaks(tx: Tx, breaks: Sequence[Break]) -> None:
             [found.currency for found in breaks],
             [found.detail for found in breaks],
             [found.found_at for found in breaks],
+            [found.booked_day for found in breaks],
         ),
     )
 
@@ -498,8 +499,11 @@ def instruction_of(row: InstructionRow) -> Instruction:
     )
 
 
-def _break(row: tuple[str, int, str, str, int | None, int | None, str, str, datetime]) -> Break:
-    statement_id, entry, kind, end_to_end_id, expected, found, currency, detail, found_at = row
+_BreakRow = tuple[str, int, str, str, int | None, int | None, str, str, datetime, date | None]
+
+
+def _break(row: _BreakRow) -> Break:
+    statement_id, entry, kind, end_to_end_id, expected, found, currency, detail, found_at, day = row
     return Break(
-        statement_id, entry, BreakKind(kind), end_to_end_id, expected, found, currency, detail, found_at
+        statement_id, entry, BreakKind(kind), end_to_end_id, expected, found, currency, detail, found_at, day
     )

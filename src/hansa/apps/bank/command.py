@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 from datetime import datetime
 from datetime import time as wall_time
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from hansa.apps.bank.conduct import MEANING, Conduct, Mishap
 from hansa.apps.bank.doors import FolderDoor, HttpDoor
 from hansa.apps.bank.links import exchange
 from hansa.apps.open import opened
-from hansa.kernel import Money, SystemClock
+from hansa.kernel import CURRENCY_EXPONENTS, Money, SystemClock
 from hansa.settlement import desk
 
 out = Console(width=None if sys.stdout.isatty() else 120)
@@ -36,6 +37,7 @@ Home = Annotated[
 ]
 Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
 BankName = Annotated[str, typer.Argument(help="The bank, as its profile names it, such as league-bank.")]
+FileName = Annotated[str, typer.Argument(help="The file, such as HANSA-20261117-CNY.")]
 DEFAULT_HOME = Path(".hansa")
 
 
@@ -131,6 +133,62 @@ def prepare(day: Day, home: Home = DEFAULT_HOME) -> None:
     for file in files:
         total = Money(file.control_sum_minor, file.currency)
         out.print(f"{file.message_id}  {file.transactions} payments  {total}  for {file.execution_day}")
+
+
+@bank_app.command("file")
+def show_file(message_id: FileName, home: Home = DEFAULT_HOME) -> None:
+    """Show a file as whoever releases it should see it: totals, by member too, and who has done what with it."""
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        _show(desk.view_file(tx, message_id))
+
+
+@bank_app.command()
+def release(
+    message_id: FileName,
+    count: Annotated[int, typer.Option(min=1, help="How many payments it holds, as you have read.")],
+    total: Annotated[str, typer.Option("--sum", help="Its control sum, as you have read: 19.78.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the step.")] = "",
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Release a file in your name; who prepared it cannot."""
+    with opened(home, join=True) as ctx:
+        with ctx.tx() as tx:
+            currency = desk.view_file(tx, message_id).file.currency
+        minor = _minor(total, currency)
+        view = desk.release(
+            ctx, message_id, by=getpass.getuser(), count=count, control_sum_minor=minor, why=reason
+        )
+    _show(view)
+
+
+def _show(view: desk.FileView) -> None:
+    file = view.file
+    total = Money(file.control_sum_minor, file.currency)
+    out.print(
+        f"{file.message_id}: {file.transactions} payments, {total}, for {file.execution_day}, {file.form}"
+    )
+    table = Table("member", "pays", "receives")
+    for one in view.members:
+        sums = (Money(one.pays_minor, file.currency), Money(one.receives_minor, file.currency))
+        table.add_row(one.member_id, *map(str, sums))
+    out.print(table)
+    for fact in view.facts:
+        out.print(
+            f"{fact.at:%Y-%m-%d %H:%M} {fact.step.value} by {fact.by_whom}: {fact.why}", highlight=False
+        )
+    if view.lacking:
+        out.print(f"{view.lacking} more must release it.")
+
+
+def _minor(text: str, currency: str) -> int:
+    """An amount in major units, exactly, as minor ones."""
+    try:
+        minor = Decimal(text).scaleb(CURRENCY_EXPONENTS[currency])
+        if minor == minor.to_integral_value():
+            return int(minor)
+    except (InvalidOperation, ValueError):
+        pass
+    raise typer.BadParameter(f"{text!r} is no amount of {currency}.", param_hint="--sum")
 
 
 @bank_app.command("exchange")
