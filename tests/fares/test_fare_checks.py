@@ -5,8 +5,16 @@ from datetime import date
 
 import pytest
 
-from fares.cases import CITIES, END, Town, city, source_of, tariff_with
-from hansa.fares import Finding, check_dates, check_tariff, read_source, refuse_unsound
+from fares.cases import CITIES, CLASSES, END, Town, city, source_of, tariff_with
+from hansa.fares import (
+    Finding,
+    check_dates,
+    check_tariff,
+    read_source,
+    read_tariff,
+    refuse_unsound,
+    tariff_folder,
+)
 from hansa.kernel import InvalidInput
 
 STREET = Town({"a": 0, "b": 1_500, "c": 9_000}, {"a": "1", "b": "2"})
@@ -297,3 +305,37 @@ def test_a_habit_needs_a_share_and_a_number() -> None:
         "incomplete.habit.percent",
         "incomplete.habit.rides",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"),
+    [
+        ("sydney", {"counts", "distance_m"}),
+        ("singapore", {"distance_m"}),
+        ("netherlands", {"distance_m", "operator_id"}),
+        ("tokyo", {"medium", "operator_id", "others"}),
+        ("delhi", {"medium"}),
+        ("berlin", set[str]()),
+        ("london-2023", set[str]()),
+    ],
+)
+def test_a_tariff_says_what_it_must_be_given(name: str, asks: set[str]) -> None:
+    tariff, _, _ = city(name)
+
+    assert tariff.asks == asks
+
+
+def test_a_tariff_says_what_it_must_be_told_of_the_rider() -> None:
+    rules = '[[pass]]\nname = "x"\n[[carnet]]\nname = "y"\nrides = 9\nperiod = "month"\nfare = "9.00"\n'
+    classes = CLASSES + 'subsidy = { payer = "lyon", residents = ["lyon"], percent = 50 }\n'
+    habit = END + "habit = { percent = 80, rides = 5 }\n"
+
+    tariff = tariff_with(rules, classes=classes, end=habit)
+
+    assert tariff.asks == {"passes", "carnet", "counts", "subsidy", "residence", "habits"}
+
+
+def test_the_tariffs_that_come_with_hansa_ask_for_nothing_more() -> None:
+    names = ("beijing-subway", "hangzhou-metro", "hong-kong-mtr", "london-tfl", "toronto-ttc")
+
+    assert {read_tariff(tariff_folder(name)).asks for name in names} == {frozenset[str]()}

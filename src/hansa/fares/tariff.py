@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from hansa.fares.parts.basis import Basis, FareRule
+from hansa.fares.parts.basis import Basis, CheapestBasis, FareRule
 from hansa.fares.parts.caps import Cap, Carnet
 from hansa.fares.parts.classes import Classes, ClassRule, Subsidy
 from hansa.fares.parts.condition import Condition, Hours
@@ -159,6 +159,46 @@ class Tariff:
         found |= {fee.most_period for fee in self.fees if fee.most is not None and fee.most_period != "day"}
         found |= {carnet.period for carnet in self.carnets if carnet.period != "day"}
         return frozenset(period.replace(" days", "d") for period in found)
+
+    @cached_property
+    def asks(self) -> frozenset[str]:
+        """What pricing needs beyond stops, times, products, lines, and the month's and the period's plain sums.
+
+        ``counts``: ``Counters.counts`` over the periods in ``counted``; ``carnet``: ``Counters.carnet``;
+        ``subsidy``: that ``Fare.subsidy`` is charged to its payer; of ``Around``: ``residence``, ``passes``, ``habits``,
+        ``others``; of a ``Journey``: ``distance_m``, ``medium``, ``operator_id``. Who cannot give all of it must refuse
+        the tariff, since it would be priced as if there were none.
+        """
+        bases = [self.basis, *(rule.basis for rule in self.fares)]
+        bases += [one for basis in bases if isinstance(basis, CheapestBasis) for one in basis.choices]
+        parts = (
+            self.fares,
+            self.fees,
+            self.joins,
+            self.discounts,
+            self.passes,
+            self.tiers,
+            self.caps,
+            self.carnets,
+        )
+        conditions = [one.condition for part in parts for one in part]
+        conditions += [side for one in self.transfers for side in (one.before, one.after)]
+        subsidies = [rule.subsidy for rule in self.classes.values() if rule.subsidy is not None]
+        asked = {
+            "counts": bool(self.counted),
+            "carnet": any(carnet.period != "day" for carnet in self.carnets),
+            "subsidy": bool(subsidies),
+            "residence": any(one.residents for one in subsidies),
+            "passes": bool(self.passes),
+            "habits": bool(self.incomplete.habit_percent),
+            "others": any(one.before.operators - {self.operator_id} for one in self.transfers),
+            "distance_m": any(
+                isinstance(b, DistanceBasis | RateBasis) and b.measure == "given" for b in bases
+            ),
+            "medium": bool(self.media),
+            "operator_id": any(one.operators for one in conditions),
+        }
+        return frozenset(name for name, needed in asked.items() if needed)
 
     def day_type(self, local: datetime) -> str:
         """``mon`` to ``sun``, or ``holiday``."""
