@@ -12,10 +12,10 @@ from hansa import clearing, settlement, trust
 from hansa.apps.bank import Conduct
 from hansa.kernel import InvalidInput
 from hansa.settlement import BadProfile, BadSignature, NoAnswer, State, Step, TurnedAway, desk
-from hansa.settlement.camt053 import write_camt054
+from hansa.settlement.camt053 import write_camt053, write_camt054
 from hansa.settlement.delivery import Arrived, read_receipt, receipt_of
 from hansa.settlement.life import Answer
-from hansa.settlement.model import Entry, Notice
+from hansa.settlement.model import Direction, Entry, Notice, Statement
 from hansa.settlement.signing import sign_file
 from hansa.settlement.status import PaymentStatus, StatusReport, write_status
 from hansa.store import Context
@@ -349,6 +349,33 @@ def test_a_notice_that_agrees_accepts_and_books_nothing(weeks: Weeks) -> None:
     assert taken.taken and names[0] in taken.why and taken.new == len(names) - 1
     assert {state_of(weeks, name) for name in names[1:]} == {State.ACCEPTED}
     assert state_of(weeks, names[0]) is State.ACKNOWLEDGED
+
+
+def test_a_bank_speaks_of_its_own_account_and_payments_alone(weeks: Weeks) -> None:
+    names = sent_and_known(weeks)
+    west = replace(BANK, bank_id="west-bank", currencies=("JPY",))
+    with weeks.ctx.tx() as tx:
+        own = trust.MemberId("west-bank")
+        trust.add_members(tx, [trust.Member(own, "West", "bank", None, own, west.account)])
+        desk.set_profile(tx, west.profile, by="olga", at=weeks.clock.at)
+        told = desk.get_payment(tx, names[0])[0].told
+    entry = Entry(1, names[0], told.amount, told.direction, True, DAY, "R1")
+    moved = told.amount.minor if told.direction is Direction.IN else -told.amount.minor
+
+    def statement(account: str) -> bytes:
+        return write_camt053(Statement("S9", account, "CNY", weeks.clock.at, 0, moved, (entry,)))
+
+    def notice(account: str) -> bytes:
+        return write_camt054(Notice("N9", account, weeks.clock.at, (entry,)), "CNY")
+
+    for make in (statement, notice):
+        for bank_id, account in (("west-bank", "ACC-west-bank"), ("east-bank", "ACC-west-bank")):
+            document = make(account)
+            taken = desk.take(weeks.ctx, bank_id, document, sign_file(bank_key(bank_id), document))
+            assert not taken.taken and taken.why
+    assert state_of(weeks, names[0]) is State.ACKNOWLEDGED
+    with weeks.ctx.tx() as tx:
+        assert len(desk.set_aside(tx)) == 4 and settlement.open_breaks(tx) == []
 
 
 def test_a_profile_that_cannot_hold_changes_nothing(weeks: Weeks) -> None:

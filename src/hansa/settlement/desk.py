@@ -29,6 +29,7 @@ from hansa.settlement.iso20022 import (
     PAIN_002,
     DocumentRefused,
     form_of,
+    read_account,
     short,
 )
 from hansa.settlement.life import FINAL, Answer, Said, State, Step, contradicts, may_be_paid_anew, state_of
@@ -36,6 +37,7 @@ from hansa.settlement.model import (
     BadStatement,
     DayNotClosed,
     Direction,
+    Entry,
     FileDiffers,
     FileRecord,
     Instruction,
@@ -456,6 +458,10 @@ def take(
         if namespace == CAMT_054:
             return _take_notice(ctx, bank_id, form, document, signature)
         statement = read_camt053(document)
+        with ctx.tx() as tx:
+            foreign = _foreign(tx, bank_id, statement.account, statement.entries)
+        if foreign:
+            return _set_aside(ctx, bank_id, statement.statement_id, form, document, signature, foreign)
     except (DocumentRefused, Unreadable, BadStatus, BadStatement) as error:
         why = str(error)[:1000]
         return _set_aside(ctx, bank_id, digest.hex()[:35], "", document, signature, why)
@@ -724,6 +730,18 @@ def _was_taken(tx: Tx, bank_id: str, message_id: str, document: bytes) -> bool |
     return None
 
 
+def _foreign(tx: Tx, bank_id: str, account: str, entries: Sequence[Entry]) -> str:
+    """Why this bank may not say this: another account, or payments that it was not given; empty if it may."""
+    own = read_account(trust.get_member(tx, trust.MemberId(bank_id)).account).number
+    if account != own:
+        return f"it speaks of the account {account}, and the settlement account there is {own}"
+    told = desk_store.payments_by_id(tx, sorted({one.end_to_end_id for one in entries}))
+    for one in told:
+        if _file(tx, one.message_id).bank_id != bank_id:
+            return f"it speaks of {one.end_to_end_id}, which another bank was given"
+    return ""
+
+
 _DIFFERS = "it says something else than the message that was taken under this id"
 
 
@@ -813,6 +831,21 @@ def _take_notice(ctx: Context, bank_id: str, form: str, document: bytes, signatu
                 taken=False,
             )
             return Taken(notice.message_id, form, False, _DIFFERS, 0)
+        foreign = _foreign(tx, bank_id, notice.account, notice.entries)
+        if foreign:
+            _keep(
+                tx,
+                ctx,
+                bank_id,
+                notice.message_id,
+                form,
+                notice.account,
+                document,
+                signature,
+                foreign,
+                taken=False,
+            )
+            return Taken(notice.message_id, form, False, foreign, 0)
         ids = sorted({entry.end_to_end_id for entry in notice.entries})
         told = {one.end_to_end_id: one for one in desk_store.payments_by_id(tx, ids)}
         facts: list[PaymentFact] = []

@@ -101,7 +101,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: Literal["net", "gross"] = "net"
     releases: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     investigate_after_min: Annotated[int, msgspec.Meta(ge=1, le=14_400)] = 120
-    payments_max: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 10_000
+    payments_max: Annotated[int, msgspec.Meta(ge=1, le=25_000)] = 10_000
     limits: dict[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
 
     def limit(self, currency: str) -> Limit:
