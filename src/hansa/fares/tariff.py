@@ -164,10 +164,11 @@ class Tariff:
     def asks(self) -> frozenset[str]:
         """What pricing needs beyond stops, times, products, lines, and the month's and the period's plain sums.
 
-        ``counts``: ``Counters.counts`` over the periods in ``counted``; ``carnet``: ``Counters.carnet``;
-        ``subsidy``: that ``Fare.subsidy`` is charged to its payer; of ``Around``: ``residence``, ``passes``,
-        ``habits``, ``others``; of a ``Journey``: ``distance_m``, ``medium``, ``operator_id``. Who cannot give all of it must
-        refuse the tariff, since it would be priced as if there were none.
+        ``counts``: ``Counters.counts`` over the periods in ``counted``. ``carnet``: ``Counters.carnet``.
+        ``subsidy``: that ``Fare.subsidy`` is charged to its payer.
+        ``residence``, ``passes``, ``habits``, ``others``: of ``Around``.
+        ``distance_m``, ``medium``, ``operator_id``: of each ``Journey``.
+        Who cannot give all of it must refuse the tariff, since it would be priced as if there were none.
         """
         bases = [self.basis, *(rule.basis for rule in self.fares)]
         bases += [one for basis in bases if isinstance(basis, CheapestBasis) for one in basis.choices]
