@@ -41,6 +41,7 @@ TAPS_PER_BATCH = 2_000
 DAYS_PER_RUN = 2_000
 CHARGES_PER_RUN = 4_000
 FACTS_PER_TURN = 5_000
+CODES_PER_BATCH = 1_000
 T = TypeVar("T")
 
 
@@ -178,7 +179,7 @@ class DemoRun:
         self._hand_in(days, ("after cut-off",), "after", "A gate returns after the cut-off")
         self._price("next", "Its journeys join the next day")
         self._post("next-post", "Their charges to the ledger")
-        self._watch(league, riders, days)
+        self._watch(riders, days)
         self._prove(league)
         return self.summary
 
@@ -386,63 +387,23 @@ class DemoRun:
                     break
                 count.add(posted.charges)
 
-    def _watch(self, league: League, riders: Sequence[Rider], days: Sequence[CityDay]) -> None:
+    def _watch(self, riders: Sequence[Rider], days: Sequence[CityDay]) -> None:
         """The rules of risk over all that gates sent; what they found is held against what was planted."""
+        codes = [
+            rides.RefusedCode(one.gate_id, one.at, one.reason, one.kid, one.cti, 0, one.counter, one.made_at)
+            for day in days
+            for one in day.turned
+        ]
+        facts = sum(len(day.taps) for day in days) + len(codes)
         watcher = risk.Watcher(risk.LEAGUE_FEED, risk.LEAGUE_HANDS)
-        facts = list(self._facts(league, riders, days))
-        with self._stage("watch", "Watch for fraud", len(facts), "facts") as count:
-            for some in batches(facts, FACTS_PER_TURN):
-                watcher.hear(self.ctx, some)
-                count.add(len(some))
+        with self._stage("watch", "Watch for fraud", facts, "facts") as count:
+            for some in batches(codes, CODES_PER_BATCH):
+                rides.record_refused_codes(self.ctx, None, some)
+            while rides.check_chains(self.ctx, limit=FACTS_PER_TURN).taps:
+                pass
+            while heard := watcher.turn(self.ctx, limit=FACTS_PER_TURN).heard:
+                count.add(heard)
         self.summary.fraud = self._fraud(riders, days)
-
-    def _facts(
-        self, league: League, riders: Sequence[Rider], days: Sequence[CityDay]
-    ) -> Iterator[risk.Heard]:
-        """Taps as they arrived, then refused codes."""
-        owner = {token.cti: riders[token.rider].account_id for day in days for token in day.tokens}
-        gates = {one.gate_id: (one, city_id) for city_id, some in league.gates.items() for one in some}
-        arrivals: tuple[Arrival, ...] = ("online", "late", "after cut-off")
-        received_at = self.clock.now()
-        for arrival in arrivals:
-            for day in days:
-                for came, tap in day.taps:
-                    if came == arrival:
-                        place, city_id = gates[tap.gate_id]
-                        seen = risk.Seen(
-                            tap_id=tap.tap_id,
-                            gate_id=tap.gate_id,
-                            operator_id=place.operator_id,
-                            city_id=city_id,
-                            station=place.stop_id or tap.gate_id,
-                            action=tap.action,
-                            at=tap.tapped_at,
-                            kid=tap.kid.hex(),
-                            cti=tap.cti.hex(),
-                            companion=tap.companion,
-                            counter=tap.counter,
-                            made_at=tap.made_at,
-                            list_version=tap.list_version,
-                            received_at=received_at,
-                        )
-                        yield risk.Heard(owner[tap.cti], (seen,))
-        for day in days:
-            for one in day.turned:
-                place, city_id = gates[one.gate_id]
-                turned = risk.Turned(
-                    gate_id=one.gate_id,
-                    operator_id=place.operator_id,
-                    city_id=city_id,
-                    station=place.stop_id or one.gate_id,
-                    at=one.at,
-                    reason=one.reason,
-                    kid=one.kid.hex(),
-                    cti=one.cti.hex(),
-                    companion=0,
-                    counter=one.counter,
-                    made_at=one.made_at,
-                )
-                yield risk.Heard(owner[one.cti], (), (turned,))
 
     def _fraud(self, riders: Sequence[Rider], days: Sequence[CityDay]) -> Fraud:
         """Attacks that came off, whether the rules meant for them found them, and who was suspected for nothing."""
