@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa import atlas, rides
+from hansa.kernel import InvalidInput
 from hansa.rides import JourneyId, OpeningSpend, TariffConflict, TariffSource, UnknownJourney, read_source
 from hansa.store import Context
 from rides.riding import League, account_of, local, network_of, tariff_of
@@ -423,3 +424,20 @@ def test_an_entry_that_another_entry_follows_is_not_under_way(league: League) ->
     rides.rate(league.ctx)
 
     assert [len(charges) for charges in charges_of(league)] == [1, 1]
+
+
+def test_a_tariff_that_needs_what_the_books_do_not_keep_is_refused(league: League) -> None:
+    text = tariff_of(LONDON).source.toml.replace("valid_from = ", "valid_from = 2031-01-01 #", 1)
+    rule = '\n[[carnet]]\nname = "Ten"\nrides = 10\nfare = "20.00"\nperiod = "month"\n'
+    tariff = read_source(TariffSource(text + rule, {}))
+    with league.ctx.tx() as tx:
+        before = rides.list_tariffs(tx)
+
+        with pytest.raises(InvalidInput) as refusal:
+            rides.import_tariff(tx, tariff)
+
+        assert rides.list_tariffs(tx) == before
+    assert [problem.where for problem in refusal.value.problems] == [
+        "tariff.toml: carnet",
+        "tariff.toml: counts",
+    ]

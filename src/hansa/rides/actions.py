@@ -64,8 +64,10 @@ def import_tariff(tx: Tx, tariff: Tariff) -> bool:
     """Put a tariff in force from its first day; False when exactly this one was there already.
 
     Days that it speaks for and that have taps are rated again.
-    Errors: TariffConflict when another text begins on that day, or the operator's day would start at another time.
+    Errors: TariffConflict when another text begins on that day, or the operator's day would start at another time;
+    InvalidInput for rules that need what the books do not keep.
     """
+    _refuse_what_it_asks(tariff)
     versions = [version for version in store.list_tariffs(tx) if version.operator_id == tariff.operator_id]
     digest = digest_of(tariff.source)
     for version in versions:
@@ -86,6 +88,18 @@ def import_tariff(tx: Tx, tariff: Tariff) -> bool:
         raise TariffConflict
     store.mark_days_of_operator(tx, tariff, at)
     return True
+
+
+def _refuse_what_it_asks(tariff: Tariff) -> None:
+    """A rule that is not given what it needs would be priced as if there were nothing to give."""
+    if tariff.asks:
+        problems = tuple(
+            Problem(f"tariff.toml: {name}", "the books do not keep it", "Leave out the rules that need it")
+            for name in sorted(tariff.asks)
+        )
+        raise InvalidInput(
+            "This tariff cannot be put in force here yet; it can be checked.", problems=problems
+        )
 
 
 def list_tariffs(tx: Tx) -> list[TariffVersion]:
