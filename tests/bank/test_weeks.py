@@ -1,6 +1,7 @@
 """Weeks with a misbehaving bank: its books hold what the league instructed, exactly once, and every break is shown."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -174,3 +175,30 @@ def test_payments_and_files_keep_to_the_banks_limits(ctx: Context) -> None:
     assert max(one.amount_minor for one in told) == 4_000_000
     assert max(one.piece for one in told) >= 1
     assert all(file.control_sum_minor <= 9_000_000 for file in files) and len(files) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [21, 24])
+def test_banks_with_whom_almost_nothing_goes_right(ctx: Context, seed: int) -> None:
+    """Seed 21 once paid twice: an earlier question was taken for the confirmation of a rejection."""
+
+    def conduct(number: int) -> Conduct:
+        return Conduct(
+            seed=number,
+            percent=dict.fromkeys(Mishap, 9.0),
+            lost_receipts=35.0,
+            lost_files=25.0,
+            repeated=40.0,
+            late=40.0,
+            down=25.0,
+        )
+
+    west = replace(WEST, form="pacs.008.001.08")
+    conducts = {"east-bank": conduct(seed), "west-bank": conduct(seed + 100)}
+    weeks = Weeks(ctx, [EAST, west], conducts, date(2028, 3, 20), 9, seed=seed, kills=0.02, rests=30)
+
+    weeks.run()
+
+    assert_all_money_moved_once(weeks)
+    with ctx.tx() as tx:
+        assert settlement.open_breaks(tx) == []

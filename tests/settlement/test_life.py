@@ -99,9 +99,22 @@ def test_nothing_is_paid_anew_before_the_bank_was_asked_and_said_no(
     steps: set[Step], said: list[Said]
 ) -> None:
     if may_be_paid_anew(steps, said):
-        asked = max(one.at for one in said if one.answer is Answer.ASKED)
-        after = {one.answer for one in said if one.at >= asked}
-        assert Answer.REJECTED in after and Answer.ACCEPTED not in after
+        first = min(one.at for one in said if one.answer is Answer.REJECTED)
+        asked = min(one.at for one in said if one.answer is Answer.ASKED and one.at >= first)
+        last = max(one.at for one in said if one.answer is Answer.ASKED)
+        assert any(one.answer is Answer.REJECTED and one.at >= asked for one in said)
+        assert not any(one.answer is Answer.ACCEPTED and one.at >= last for one in said)
+
+
+def test_a_rejection_that_is_younger_than_an_earlier_question_answers_nothing() -> None:
+    """What a run of the simulator found: silence was asked after, and then a rejection overtook an acceptance."""
+    early = [Said(Answer.ASKED, at(1)), Said(Answer.REJECTED, at(2), heard=at(5))]
+    asked = [*early, Said(Answer.ASKED, at(6))]
+
+    assert state_of(SENT, early) is State.REJECTED and not may_be_paid_anew(SENT, early)
+    assert not may_be_paid_anew(SENT, asked)
+    assert may_be_paid_anew(SENT, [*asked, Said(Answer.REJECTED, at(7), heard=at(8))])
+    assert not may_be_paid_anew(SENT, [*asked, Said(Answer.ACCEPTED, at(7), heard=at(8))])
 
 
 # what was done, what was said, whether it is booked | what a person reads

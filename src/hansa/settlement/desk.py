@@ -32,7 +32,17 @@ from hansa.settlement.iso20022 import (
     read_account,
     short,
 )
-from hansa.settlement.life import FINAL, Answer, Said, State, Step, contradicts, may_be_paid_anew, state_of
+from hansa.settlement.life import (
+    FINAL,
+    Answer,
+    Said,
+    State,
+    Step,
+    asked_after_rejection,
+    contradicts,
+    may_be_paid_anew,
+    state_of,
+)
 from hansa.settlement.model import (
     BadStatement,
     DayNotClosed,
@@ -648,7 +658,7 @@ def _is_overdue(
     now: datetime,
 ) -> bool:
     """Whether more should have been heard. What is accepted has time until its day is over at the bank."""
-    if payment.state is State.REJECTED and not any(fact.answer is Answer.ASKED for fact in said):
+    if payment.state is State.REJECTED and asked_after_rejection(_heard(said)) is None:
         return True
     last = max(
         [fact.at for fact in steps if fact.step in (Step.SENT, Step.ACKNOWLEDGED)]
@@ -665,6 +675,10 @@ def _is_overdue(
     return True
 
 
+def _heard(facts: Sequence[PaymentFact]) -> list[Said]:
+    return [Said(fact.answer, fact.said_at, fact.at) for fact in facts]
+
+
 def _payments(tx: Tx, told: Sequence[Instruction]) -> list[Payment]:
     ids = [one.end_to_end_id for one in told]
     steps = desk_store.steps(tx, sorted({one.message_id for one in told}))
@@ -675,7 +689,7 @@ def _payments(tx: Tx, told: Sequence[Instruction]) -> list[Payment]:
     for one in told:
         name = one.end_to_end_id
         done = {fact.step for fact in steps[one.message_id]}
-        heard = [Said(fact.answer, fact.said_at) for fact in said[name]]
+        heard = _heard(said[name])
         moved = {"booked": name in booked, "returned": name in returned}
         found.append(
             Payment(

@@ -49,10 +49,16 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An answer, or a question of ours, and the instant at which it was made."""
+    """An answer, or a question of ours, and the instant at which it was made. heard: when we had it; None: at once."""
 
     answer: Answer
     at: datetime
+    heard: datetime | None = None
+
+    @property
+    def heard_at(self) -> datetime:
+        """When we had it."""
+        return self.heard or self.at
 
 
 FINAL = frozenset({State.BOOKED, State.RETURNED, State.REJECTED})
@@ -100,15 +106,25 @@ def may_be_paid_anew(
 ) -> bool:
     """Whether the money surely stays where it is, so that another payment may take this one's place.
 
-    It has come back; or the bank turned the whole file away; or it rejected the payment and, asked once more, says so
-    still. A rejection that was not asked after is not enough: it may have crossed an acceptance on the way.
+    It has come back; or the bank turned the whole file away; or it rejected the payment, was asked once we had heard
+    so, and says so still. A rejection that was not asked after is not enough: it may have crossed an acceptance on the
+    way, and one that happens to be younger than some earlier question answers nothing.
     """
     state = state_of(steps, said, booked=booked, returned=returned)
     if state is not State.REJECTED:
         return state is State.RETURNED
-    asked = [one.at for one in said if one.answer is Answer.ASKED]
+    asked = asked_after_rejection(said)
     return Step.REFUSED in steps or any(
-        one.answer is Answer.REJECTED and asked and one.at >= max(asked) for one in said
+        one.answer is Answer.REJECTED and asked is not None and one.at >= asked for one in said
+    )
+
+
+def asked_after_rejection(said: Collection[Said]) -> datetime | None:
+    """When we first asked after we had heard that the payment is rejected; None while we have not."""
+    heard = min((one.heard_at for one in said if one.answer is Answer.REJECTED), default=None)
+    return min(
+        (one.at for one in said if one.answer is Answer.ASKED and heard is not None and one.at >= heard),
+        default=None,
     )
 
 
