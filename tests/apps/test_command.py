@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hansa import fares
+
 HANSA = [sys.executable, "-c", "from hansa.apps.command import main; main()"]
 
 
@@ -66,6 +68,18 @@ def test_a_tariff_with_problems_names_file_and_field(tmp_path: Path) -> None:
     assert told.returncode == 1
     assert "tariff.toml" in told.stderr
     assert "currency" in told.stderr
+
+
+def test_a_tariff_with_a_gap_names_a_pair_of_stops(tmp_path: Path) -> None:
+    text = (fares.tariff_folder("beijing-subway") / "tariff.toml").read_text()
+    head, _, tail = text.partition("[basis.beyond]")
+    (tmp_path / "tariff.toml").write_text(head + tail[tail.index("\n[") :])
+
+    told = hansa("tariff", "check", str(tmp_path))
+
+    assert told.returncode == 1
+    assert "error" in told.stdout and "tariff.toml" in told.stdout and "errors" in told.stdout
+    assert hansa("tariff", "check", str(fares.tariff_folder("beijing-subway"))).returncode == 0
 
 
 def test_fresh_leaves_a_folder_alone_that_holds_no_demonstration(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hansa import __version__, clearing, ledger, rides, settlement, trust
+from hansa import __version__, clearing, ledger, settlement, trust
 from hansa.apps.atlas_commands import atlas_app
 from hansa.apps.bank.command import bank_app
 from hansa.apps.bank.links import Exchanging
@@ -27,6 +27,7 @@ from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.open import opened
+from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
 from hansa.apps.witness_command import witness
 from hansa.apps.witnessing import Witnessing, log_signer
@@ -46,7 +47,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-tariff_app = typer.Typer(no_args_is_help=True, help="Tariffs as data: check and import.")
 ledger_app = typer.Typer(no_args_is_help=True, help="The books: trial balance and proof.")
 clearing_app = typer.Typer(no_args_is_help=True, help="Business days: close one, read its positions.")
 settlement_app = typer.Typer(no_args_is_help=True, help="Bank files out, statements in.")
@@ -155,29 +155,6 @@ def work(home: Home = DEFAULT_HOME) -> None:
         for told in (signal.SIGINT, signal.SIGTERM):
             signal.signal(told, lambda _number, _frame: stop.set())
         stop.wait()
-
-
-@tariff_app.command("check")
-def tariff_check(
-    folder: Annotated[Path, typer.Argument(help="Folder with tariff.toml and its tables.")],
-) -> None:
-    """Read a tariff and report every problem with file, line, field and remedy."""
-    tariff = rides.read_tariff(folder)
-    out.print(
-        f"{tariff.operator_id}: a tariff in {tariff.currency} from {tariff.valid_from}. No problem found."
-    )
-
-
-@tariff_app.command("import")
-def tariff_import(
-    folder: Annotated[Path, typer.Argument(help="Folder with tariff.toml and its tables.")],
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Import a tariff version. Versions already priced by stay as they are."""
-    tariff = rides.read_tariff(folder)
-    with opened(home, join=True) as ctx, ctx.tx() as tx:
-        rides.import_tariff(tx, tariff)
-    out.print(f"{tariff.operator_id}: tariff from {tariff.valid_from} imported.")
 
 
 @ledger_app.command("trial-balance")
