@@ -831,35 +831,11 @@ def _take_notice(ctx: Context, bank_id: str, form: str, document: bytes, signatu
         before = _was_taken(tx, bank_id, notice.message_id, document)
         if before:
             return Taken(notice.message_id, form, True, "", 0)
-        if before is False:
-            _keep(
-                tx,
-                ctx,
-                bank_id,
-                notice.message_id,
-                form,
-                notice.account,
-                document,
-                signature,
-                _DIFFERS,
-                taken=False,
-            )
-            return Taken(notice.message_id, form, False, _DIFFERS, 0)
-        foreign = _foreign(tx, bank_id, notice.account, notice.entries)
-        if foreign:
-            _keep(
-                tx,
-                ctx,
-                bank_id,
-                notice.message_id,
-                form,
-                notice.account,
-                document,
-                signature,
-                foreign,
-                taken=False,
-            )
-            return Taken(notice.message_id, form, False, foreign, 0)
+        wrong = _DIFFERS if before is False else _foreign(tx, bank_id, notice.account, notice.entries)
+        if wrong:
+            kept = (notice.message_id, form, notice.account, document, signature)
+            _keep(tx, ctx, bank_id, *kept, wrong, taken=False)
+            return Taken(notice.message_id, form, False, wrong, 0)
         ids = sorted({entry.end_to_end_id for entry in notice.entries})
         told = {one.end_to_end_id: one for one in desk_store.payments_by_id(tx, ids)}
         facts: list[PaymentFact] = []
