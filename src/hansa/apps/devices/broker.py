@@ -8,6 +8,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ MESSAGE_MAX = 2 * 1024 * 1024
 
 _WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CRL_ANEW = timedelta(days=1)
+STARTS_WITHIN_S = 5.0
 RENEW_WITHIN = timedelta(days=30)
 """Certificates of the league's own programs are made anew so long before their end."""
 
@@ -254,9 +256,16 @@ class BrokerFolder:
             return subprocess.Popen(self.command(), stdout=told, stderr=told)
 
     def reload(self) -> bool:
-        """Have a running broker read who may speak (SIGHUP); gives whether one runs here."""
+        """Have a running broker read who may speak (SIGHUP); gives whether one runs here.
+
+        One that is just starting has written its number before it listens to signals, and a signal would end it.
+        """
         with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
-            os.kill(int((self.path / "mosquitto.pid").read_text(encoding="ascii").strip()), signal.SIGHUP)
+            process = int((self.path / "mosquitto.pid").read_text(encoding="ascii").strip())
+            until = time.monotonic() + STARTS_WITHIN_S
+            while not _catches_hang_up(process) and time.monotonic() < until:
+                time.sleep(0.05)
+            os.kill(process, signal.SIGHUP)
             return True
         return False
 
@@ -288,6 +297,16 @@ def acl_text(access: Access, desks: Iterable[str]) -> str:
     ]
     parts += [f"\nuser {device_id}\ntopic deny #\n" for device_id in access.shut_out]
     return "".join(parts)
+
+
+def _catches_hang_up(process: int) -> bool:
+    """Whether a process has a handler for SIGHUP, where the system tells (proc(5), SigCgt)."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return caught is None or bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
 def find_mosquitto() -> str:
