@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check fmt bench torture fuzz chromium mosquitto clean wipe
+.PHONY: help setup demo test cover quick check fmt bench torture fuzz chromium mosquitto clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -17,7 +17,10 @@ setup: .venv/.ready node_modules/.ready ## install what Hansa needs into this fo
 demo: setup mosquitto ## run the demo league for one business day and show it (ARGS="--riders 2000 --once")
 	@$(BIN)/hansa demo $(ARGS)
 
-test: setup chromium mosquitto ## run all tests, with coverage (ARGS="tests/ledger -k chain")
+test: setup chromium mosquitto ## run all tests (ARGS="tests/ledger -k chain")
+	@$(BIN)/pytest $(ARGS)
+
+cover: setup chromium mosquitto ## run all tests and tell which lines none of them reaches (half as long again)
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 quick: setup ## run the tests of the developer's loop: all but the slow and the browser's
