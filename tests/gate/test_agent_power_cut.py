@@ -23,7 +23,7 @@ WRITES = "write,pwrite64,pwritev,writev,fsync,fdatasync,ftruncate,unlink,rename,
 CODES = 4
 
 STRIDE = int(os.environ.get("HANSA_CUT_STRIDE", "10"))
-"""Each so many-th write is tried, to spare the clock; HANSA_CUT_STRIDE=1 tries them all, in about a quarter of an hour."""
+"""Each so many-th write is tried, to spare the clock; HANSA_CUT_STRIDE=1 tries all, in about a quarter of an hour."""
 
 
 @pytest.fixture
