@@ -1,11 +1,7 @@
-"""The doors that risk reads by and acts through, where the other rooms have them.
+"""The doors of other rooms that risk reads by and acts through."""
 
-A room that does not give a door yet has nothing to tell and does nothing; then no case says that something was done.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -15,15 +11,11 @@ from hansa.risk.feed import Broken, Mark
 from hansa.risk.model import Revoked, Seen, Turned
 from hansa.store import Tx
 
-LEVELS = {"clear": 0, "step_up": 1, "block": 2}
-"""How much is asked of an account, by what a rule does."""
+ASKED: dict[identity.Level, int] = {"clear": 0, "step_up": 1, "blocked": 2}
+"""How much each standing asks of an account."""
 
-STANDINGS = {"step_up": "step_up", "block": "blocked"}
-"""Identity's own word for it."""
-
-
-def _door(room: object, name: str) -> Callable[..., Any] | None:
-    return cast("Callable[..., Any] | None", getattr(room, name, None))
+STANDINGS: dict[str, identity.Level] = {"step_up": "step_up", "block": "blocked"}
+"""The standing that a rule's word for what it does stands for."""
 
 
 class LeagueFeed:
@@ -31,26 +23,17 @@ class LeagueFeed:
 
     def taps(self, tx: Tx, after: Mark, limit: int) -> tuple[Sequence[tuple[UUID, Seen]], Mark]:
         """Accepted codes, in the order of their receipt."""
-        watch = _door(rides, "watch_taps")
-        if watch is None:
-            return (), after
-        found, mark = watch(tx, _mark(after, "WatchMark"), limit)
+        found, mark = rides.watch_taps(tx, _mark(after), limit)
         return seen(tx, found), msgspec.to_builtins(mark)
 
     def refused(self, tx: Tx, after: Mark, limit: int) -> tuple[Sequence[tuple[UUID, Turned]], Mark]:
         """Refused codes of known accounts, in the order of their receipt."""
-        watch = _door(rides, "watch_refused_codes")
-        if watch is None:
-            return (), after
-        found, mark = watch(tx, _mark(after, "WatchMark"), limit)
+        found, mark = rides.watch_refused_codes(tx, _mark(after), limit)
         return turned(tx, found), msgspec.to_builtins(mark)
 
     def broken(self, tx: Tx, after: Mark, limit: int) -> tuple[Sequence[Broken], Mark]:
         """Chains that rides found broken."""
-        watch = _door(rides, "watch_chain_breaks")
-        if watch is None:
-            return (), after
-        found, mark = watch(tx, _mark(after, "WatchMark"), limit)
+        found, mark = rides.watch_chain_breaks(tx, _mark(after), limit)
         return [broken(one) for one in found], msgspec.to_builtins(mark)
 
     def revoked(self, tx: Tx, ctis: Sequence[bytes]) -> Mapping[str, Revoked]:
@@ -61,39 +44,31 @@ class LeagueFeed:
 class LeagueHands:
     """What may be done to an account, through the doors of rides and identity."""
 
-    def rotate(self, tx: Tx, account_id: UUID, *, at: datetime, reason: str) -> int | None:
+    def rotate(self, tx: Tx, account_id: UUID, *, at: datetime, reason: str) -> int:
         """End the account's live tokens; gives how many."""
-        end = _door(rides, "end_tokens")
-        return None if end is None else int(end(tx, account_id=account_id, at=at, reason=reason))
+        return rides.end_tokens(tx, account_id=account_id, at=at, reason=reason)
 
     def raise_standing(
         self, tx: Tx, account_id: UUID, *, level: str, reason: str, at: datetime, case_id: UUID
-    ) -> bool | None:
-        """Ask more of the account, unless as much is asked already."""
-        standing, put = _door(identity, "standing_of"), _door(identity, "set_standing")
-        if standing is None or put is None:
-            return None
-        account = identity.AccountId(account_id)
+    ) -> bool:
+        """Ask more of the account, unless as much is asked already; what it was given before ends with that."""
+        account, wanted = identity.AccountId(account_id), STANDINGS[level]
         if identity.find_account(tx, account) is None:
             return False
-        now = {"clear": 0, "step_up": 1, "blocked": 2}[str(standing(tx, account).level)]
-        if now >= LEVELS[level]:
+        if ASKED[identity.standing_of(tx, account).level] >= ASKED[wanted]:
             return False
-        put(tx, account, level=STANDINGS[level], reason=reason, at=at, case_id=case_id)
-        end = _door(rides, "end_tokens")
-        if end is not None:  # what was given to a trusted account does not outlive the trust
-            end(tx, account_id=account_id, at=at, reason=f"standing: {STANDINGS[level]}")
+        identity.set_standing(tx, account, level=wanted, reason=reason, at=at, case_id=case_id)
+        rides.end_tokens(tx, account_id=account_id, at=at, reason=f"standing: {wanted}")
         return True
 
     def clear_standing(self, tx: Tx, account_id: UUID, *, reason: str, at: datetime, case_id: UUID) -> bool:
         """Take back what this case asked."""
-        standing, put = _door(identity, "standing_of"), _door(identity, "set_standing")
         account = identity.AccountId(account_id)
-        if standing is None or put is None or identity.find_account(tx, account) is None:
+        if identity.find_account(tx, account) is None:
             return False
-        if standing(tx, account).case_id != case_id:
+        if identity.standing_of(tx, account).case_id != case_id:
             return False
-        put(tx, account, level="clear", reason=reason, at=at)
+        identity.set_standing(tx, account, level="clear", reason=reason, at=at)
         return True
 
 
@@ -101,13 +76,12 @@ LEAGUE_FEED = LeagueFeed()
 LEAGUE_HANDS = LeagueHands()
 
 
-def _mark(stored: Mark, name: str) -> object:
-    """A mark as its room knows it, from the JSON that was kept."""
-    kind = getattr(rides, name, None)
-    return stored if stored is None or kind is None else msgspec.convert(stored, kind)
+def _mark(stored: Mark) -> rides.WatchMark | None:
+    """A mark as rides knows it, from the JSON that was kept."""
+    return None if stored is None else msgspec.convert(stored, rides.WatchMark)
 
 
-def seen(tx: Tx, taps: Sequence[Any]) -> list[tuple[UUID, Seen]]:
+def seen(tx: Tx, taps: Sequence[rides.WatchedTap]) -> list[tuple[UUID, Seen]]:
     """Taps as rides tells of them, as risk sees them."""
     gates = trust.find_gates(tx, {tap.gate_id for tap in taps})
     return [
@@ -134,12 +108,12 @@ def seen(tx: Tx, taps: Sequence[Any]) -> list[tuple[UUID, Seen]]:
     ]
 
 
-def broken(one: Any) -> Broken:
+def broken(one: rides.WatchedBreak) -> Broken:
     """A broken chain as rides tells of it, as risk sees it."""
     return Broken(one.gate_id, one.operator_id, one.sequence, one.at, {"fault": one.fault})
 
 
-def turned(tx: Tx, codes: Sequence[Any]) -> list[tuple[UUID, Turned]]:
+def turned(tx: Tx, codes: Sequence[rides.WatchedRefusal]) -> list[tuple[UUID, Turned]]:
     """Refused codes as rides tells of them, as risk sees them; only those of accounts that are known."""
     gates = trust.find_gates(tx, {code.gate_id for code in codes})
     return [
