@@ -17,7 +17,8 @@ from litestar.types import ASGIApp, HTTPScope, Message
 from hansa import ledger, trust
 from hansa.apps.web import create_app
 from hansa.apps.web.app import BODY_MAX, SECURITY_HEADERS
-from hansa.apps.web.hot import KEY_LASTS_S, PATH, HotTransfers, KnownKeys, _Answers
+from hansa.apps.web.hot import PATH, HotTransfers, _Answers
+from hansa.apps.web.short_way import KEY_LASTS_S, KnownKeys
 from hansa.kernel import InvalidInput
 from hansa.ledger import ResultCode
 from hansa.ledger.batch import RESULT_NUMBERS, RESULTS, read_results, write_results

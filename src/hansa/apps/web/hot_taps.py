@@ -11,23 +11,11 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
-from litestar import Response
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope
 
-from hansa.apps.web.hot import (
-    RETRY_AFTER_S,
-    KnownKeys,
-    NotOurs,
-    again,
-    bearer,
-    headers_of,
-    request_of,
-    whole_body,
-)
-from hansa.apps.web.problems import on_hansa_error, on_unexpected
+from hansa.apps.web.short_way import NotOurs, ShortWay, bearer
 from hansa.apps.web.site import Site
 from hansa.kernel import HansaError
 from hansa.rides.columns import PlainBatch, read_columns, take_in
@@ -57,11 +45,12 @@ class _Waiting:
     kept: "asyncio.Future[int | None]"
 
 
-class HotTaps:
-    """The application with the short way in front of it.
+class HotTaps(ShortWay):
+    """The application with the short way in front of it. waiting_max: taps that may wait for their answers."""
 
-    app: answers all else. body_max: bytes of a body, as the application takes them. headers: sent with every answer.
-    """
+    path = PATH
+    kinds = frozenset({b"application/json"})
+    busy = TapsBusy
 
     def __init__(
         self,
@@ -72,51 +61,22 @@ class HotTaps:
         headers: Mapping[str, str],
         waiting_max: int = WAITING_MAX,
     ) -> None:
-        self.keys = KnownKeys(site.ctx)
-        self._app = app
-        self._site = site
-        self._body_max = body_max
-        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        super().__init__(app, site, body_max=body_max, headers=headers)
         self._waiting_max = waiting_max
         self._waiting: deque[_Waiting] = deque()
         self._count = 0
         self._under_way = 0
         self._threads = ThreadPoolExecutor(UNDER_WAY_MAX, thread_name_prefix="hansa-taps")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == "http"
-            and scope["path"] == PATH
-            and scope["method"] == "POST"
-            and not scope["query_string"]
-        ):
-            await self._serve(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        kind, authorization, length = headers_of(scope)
-        if kind != b"application/json" or length > self._body_max:
-            await self._app(scope, receive, send)
-            return
-        body, is_whole = await whole_body(receive, self._body_max)
-        if body is None:
-            return  # whoever sent it has gone
-        try:
-            if not is_whole:
-                raise NotOurs
-            answer = await self._take(authorization, body)
-        except NotOurs:
-            await self._app(scope, again(body, receive, is_whole=is_whole), send)
-        except HansaError as error:
-            refusal = on_hansa_error(request_of(scope), error)
-            if isinstance(error, TapsBusy):
-                refusal.headers["retry-after"] = str(RETRY_AFTER_S)
-            await self._refuse(send, refusal)
-        except Exception as error:
-            await self._refuse(send, on_unexpected(request_of(scope), error))
-        else:
-            await self._send(send, 200, [(b"content-type", b"application/json")], answer)
+    async def answer(
+        self,
+        scope: HTTPScope,  # noqa: ARG002 - the key alone says who hands in
+        kind: bytes,
+        authorization: bytes | None,
+        body: bytes,
+    ) -> tuple[bytes, bytes]:
+        """The receipt of a plain batch. Errors: NotOurs for any other; TapsBusy; of the store."""
+        return await self._take(authorization, body), kind
 
     async def _take(self, authorization: bytes | None, body: bytes) -> bytes:
         """The answer to a plain batch of who may hand it in. Errors: NotOurs for any other; TapsBusy; of the store."""
@@ -182,13 +142,3 @@ class HotTaps:
             else:
                 one.kept.set_result(done.result()[place])
         self._set_off()
-
-    async def _refuse(self, send: Send, refusal: Response[Any]) -> None:
-        headers = [(name.encode(), str(value).encode()) for name, value in refusal.headers.items()]
-        headers.append((b"content-type", str(refusal.media_type).encode()))
-        await self._send(send, refusal.status_code or 500, headers, refusal.content)
-
-    async def _send(self, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers + self._headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
