@@ -1,8 +1,10 @@
 """The league's trust list from the command line, and by itself where its root's key is."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from typer.testing import CliRunner
@@ -52,6 +54,23 @@ def test_a_list_is_signed_by_itself_only_where_the_root_is(issuer: Context, tmp_
 
     with issuer.tx() as tx:
         assert read_trust_list(trust.signed_trust_list(tx), root.public_key()).version == 1
+
+
+def test_two_that_renew_at_once_sign_one_list(issuer: Context, tmp_path: Path) -> None:
+    root, at = trust.KeyFolder(tmp_path).league_root(), issuer.clock.now()
+    start = Barrier(4)
+
+    def renew(day: int) -> bool:
+        start.wait()
+        with issuer.tx() as tx:
+            return trust.renew_trust_list(tx, root, at=at + timedelta(days=day)) is not None
+
+    with ThreadPoolExecutor(4) as pool:
+        rounds = [sum(pool.map(renew, [day] * 4)) for day in range(5)]
+
+    assert rounds == [1] * 5
+    with issuer.tx() as tx:
+        assert read_trust_list(trust.signed_trust_list(tx), root.public_key()).version == 5
 
 
 def test_publish_and_show(issuer: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
