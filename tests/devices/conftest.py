@@ -112,20 +112,19 @@ class Box:
         """Send these bytes and wait for the answer."""
         inner: Any = self.link
         batch = os.urandom(8)
-        self.say(what, body, batch)
-        return inner._answered(batch)
+        return inner._answered(batch, self.say(what, body, batch))
 
-    def say(self, what: str, body: bytes, batch: bytes | None = None) -> None:
-        """Send these bytes on a topic of ours."""
-        self.say_on(up(self.device_id, what), body, batch)
+    def say(self, what: str, body: bytes, batch: bytes | None = None) -> int:
+        """Send these bytes on a topic of ours; gives the message's number."""
+        return self.say_on(up(self.device_id, what), body, batch)
 
-    def say_on(self, topic: str, body: bytes, batch: bytes | None = None) -> None:
-        """Send these bytes on this topic."""
+    def say_on(self, topic: str, body: bytes, batch: bytes | None = None) -> int:
+        """Send these bytes on this topic; gives the message's number."""
         inner: Any = self.link
         about = Properties(PacketTypes.PUBLISH)
         if batch is not None:
             about.CorrelationData = batch
-        inner._client.publish(topic, body, qos=1, properties=about)
+        return inner._client.publish(topic, body, qos=1, properties=about).mid
 
     def allowed(self, topic: str) -> bool:
         """Whether the broker takes a message on this topic from this box."""
@@ -175,8 +174,12 @@ class Broker:
     def stop(self, *, kill: bool = False) -> None:
         if self.process is not None:
             (self.process.kill if kill else self.process.terminate)()
-            self.process.wait(WAIT_S)
-            self.process = None
+            try:
+                self.process.wait(WAIT_S)
+            finally:
+                self.process.kill()
+                self.process.wait(WAIT_S)
+                self.process = None
 
     def _listens(self) -> bool:
         assert self.process is not None
@@ -310,10 +313,12 @@ def served(app: ASGIApp) -> Generator[str]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    wait_for(lambda: server.started, "the server has started")
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=15)
+    try:
+        wait_for(lambda: server.started, "the server has started")
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=15)
 
 
 @pytest.fixture
@@ -335,9 +340,11 @@ def broker(tmp_path: Path) -> Generator[Broker]:
     folder.desk_files(ca, "main", now)
     folder.write_access(ca, Access((), (), ()), now)
     broker = Broker(folder)
-    broker.start()
-    yield broker
-    broker.stop()
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -324,6 +325,39 @@ def test_without_a_desk_a_gate_is_told_at_once_that_nobody_listens(town: Town) -
 
     town.desk()
     assert box.link.hand_in(taps).recorded == 1
+
+
+def test_a_question_asked_while_the_broker_refuses_another_message_is_answered(town: Town) -> None:
+    """MQTT's client tells us of a refusal with its own lock held, and takes the same lock when we send."""
+    box = town.box("xianghu-in").up()
+    taps = town.taps(box.gate_id, 1)
+    inner: Any = box.link
+    told = inner._client.on_publish
+    refusing, asking = threading.Event(), threading.Event()
+    ends: list[LinkDown] = []
+
+    def slowly(*words: object) -> None:
+        refusing.set()
+        asking.wait(WAIT_S)
+        time.sleep(0.2)  # by now the question waits for the client's lock
+        told(*words)
+
+    def ask() -> None:
+        asking.set()
+        try:
+            box.link.hand_in(taps)
+        except LinkDown as error:
+            ends.append(error)
+
+    inner._client.on_publish = slowly
+    box.link.tell({"pending": 1})  # there is no desk, so the broker says that nobody listens
+    assert refusing.wait(WAIT_S)
+    question = threading.Thread(target=ask, daemon=True)
+    question.start()
+    question.join(WAIT_S)
+
+    assert not question.is_alive(), "the link and the client wait for each other"
+    assert [error.detail for error in ends] == ["The broker says: No matching subscribers"]
 
 
 def test_two_desks_share_the_taps_and_when_one_goes_the_other_has_all(town: Town) -> None:

@@ -44,6 +44,9 @@ BATCH_MAX = 1_000
 SEEN_S = 60
 """How long it is of use to hear of a neighbour's counter: a code opens for 50 seconds."""
 
+KEPT_MAX = 100
+"""Answers and refusals kept for who asked: there is one question at a time, and it is answered by the newest."""
+
 RECEIVE_MAX = 20
 RETRY_MIN_S, RETRY_MAX_S = 1, 60
 
@@ -124,10 +127,11 @@ class MqttLink:
     def __init__(self, config: MqttConfig, feed: Feed, *, firmware: str = "") -> None:
         self._config, self._feed, self._firmware = config, feed, firmware
         self._lock = Lock()
+        """Never held while we send: the client tells us of a refusal with a lock held that sending takes too."""
         self._receipts: dict[bytes, bytes] = {}
         """Answers that came, by the batch they are to."""
-        self._asked: dict[int, bytes] = {}
-        """What the broker has not confirmed yet: the batch by the number of its message."""
+        self._refused: dict[int, ReasonCode] = {}
+        """What the broker did not give to anybody since we last asked: why, by the number of the message."""
         self._state_mid = 0
         self._state_is_told = False
         self._came = Event()
@@ -259,9 +263,10 @@ class MqttLink:
         self._up.set()
 
     def _tell_state(self) -> None:
-        with self._lock:
-            told = self._client.publish(self._state_topic, self._state(online=True), qos=1, retain=True)
-            self._state_mid, self._state_is_told = told.mid, True
+        told = self._client.publish(self._state_topic, self._state(online=True), qos=1, retain=True)
+        with self._lock:  # the broker may have refused it by now
+            refused = self._refused.get(told.mid)
+            self._state_mid, self._state_is_told = told.mid, refused is None or not refused.is_failure
 
     def _published(
         self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, _properties: object
@@ -270,9 +275,9 @@ class MqttLink:
         if not reason.is_failure and reason.value != NOBODY_LISTENS:
             return
         with self._lock:
-            batch = self._asked.pop(mid, None)
-            if batch is not None:
-                self._receipts[batch] = _text({"error": f"The broker says: {reason}", "retry_after_s": 5})
+            if len(self._refused) >= KEPT_MAX:
+                del self._refused[next(iter(self._refused))]
+            self._refused[mid] = reason
             if mid == self._state_mid and reason.is_failure:
                 self._state_is_told = False
             self._came.set()
@@ -300,7 +305,7 @@ class MqttLink:
         elif topic == down(self._config.device_id, "acks"):
             batch = getattr(message.properties, "CorrelationData", None)
             with self._lock:
-                if isinstance(batch, bytes) and len(self._receipts) < 100:
+                if isinstance(batch, bytes) and len(self._receipts) < KEPT_MAX:
                     self._receipts[batch] = data
                 self._came.set()
         elif self._config.stop_id is not None and topic == station_topic(self._config.stop_id):
@@ -327,14 +332,12 @@ class MqttLink:
         about.CorrelationData = batch
         about.MessageExpiryInterval = max(1, int(self._config.answer_s * 6))
         with self._lock:
-            told = self._client.publish(
-                up(self._config.device_id, what), _text(body), qos=1, properties=about
-            )
-            self._asked = {told.mid: batch}
-        return self._answered(batch)
+            self._refused.clear()
+        told = self._client.publish(up(self._config.device_id, what), _text(body), qos=1, properties=about)
+        return self._answered(batch, told.mid)
 
-    def _answered(self, batch: bytes) -> bytes:
-        answer = self._receipt(batch)
+    def _answered(self, batch: bytes, mid: int) -> bytes:
+        answer = self._receipt(batch, mid)
         with suppress(ValueError):
             told = json.loads(answer)
             if isinstance(told, dict) and "error" in told:
@@ -345,7 +348,7 @@ class MqttLink:
                 raise BatchRefused(fault)
         return answer
 
-    def _receipt(self, batch: bytes) -> bytes:
+    def _receipt(self, batch: bytes, mid: int) -> bytes:
         deadline = steady_s() + self._config.answer_s
         while True:
             with self._lock:
@@ -354,6 +357,9 @@ class MqttLink:
                 if answer is not None:
                     self._receipts.clear()
                     return answer
+                refused = self._refused.get(mid)
+                if refused is not None:
+                    raise LinkDown(f"The broker says: {refused}", retry_after_s=5)
             left_s = deadline - steady_s()
             if left_s <= 0 or not self._came.wait(left_s):
                 raise LinkDown("The back office did not answer by the broker in time.")
