@@ -5,6 +5,7 @@ that led to it. Pure: it needs the kernel only, no database and no clock.
 """
 
 from hansa.fares.check import Finding, check_dates, check_tariff, refuse_unsound
+from hansa.fares.legs import Quote
 from hansa.fares.model import (
     RIDER_CLASSES,
     Around,
@@ -22,7 +23,7 @@ from hansa.fares.model import (
     StopFacts,
 )
 from hansa.fares.parts.ride import Unpriceable
-from hansa.fares.pricing import Pricer, Quote, price_day
+from hansa.fares.pricing import Pricer, price_day
 from hansa.fares.reading import read_source, read_tariff, tariff_folder
 from hansa.fares.tariff import Tariff, TariffSource, open_window, period_end, period_start
 from hansa.fares.wording import LANGUAGES

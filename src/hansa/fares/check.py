@@ -10,6 +10,7 @@ from itertools import pairwise
 from itertools import product as product_of
 from typing import Literal
 
+from hansa.fares.legs import question
 from hansa.fares.model import HasLines, Places
 from hansa.fares.parts.basis import Basis
 from hansa.fares.parts.caps import Cap
@@ -20,7 +21,7 @@ from hansa.fares.parts.hours import TimeBand
 from hansa.fares.parts.pairs import PairBasis
 from hansa.fares.parts.ride import Unpriceable
 from hansa.fares.parts.zones import ZoneBasis
-from hansa.fares.pricing import Pricer, question
+from hansa.fares.pricing import Pricer
 from hansa.fares.tariff import Tariff
 from hansa.kernel import InvalidInput, Problem
 

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from hansa.fares.covers import Cover, Covers
+from hansa.fares.legs import Leg
 from hansa.fares.model import Around, Counters, Fare, Journey, Payment, Step
 from hansa.fares.parts.links import Join, Transfer
 from hansa.fares.parts.reductions import Pass
 from hansa.fares.parts.ride import Facts, Unpriceable
 
 if TYPE_CHECKING:
-    from hansa.fares.pricing import Leg, Pricer
+    from hansa.fares.pricing import Pricer
 
 Each = TypeVar("Each")
 _RIDDEN = ("complete", "boarding")
@@ -32,7 +33,7 @@ class _Chain:
     """Journeys that are joined into one fare. paid: what they have been priced at so far. singles: each by itself."""
 
     journeys: list[Journey]
-    legs: "list[Leg]"
+    legs: list[Leg]
     paid: int
     singles: int
 
@@ -119,7 +120,7 @@ class Day:
         if self._companion and journey.rider_class != tariff.companions:
             journey = replace(journey, rider_class=tariff.companions)
         if journey.kind not in _RIDDEN and self.around is not None and self.around.habits:
-            usual = self.pricer.by_habit(journey, self.around.habits)
+            usual = self.pricer.missing.by_habit(journey, self.around.habits)
             if usual is not None:
                 journey, step = usual
                 steps.append(step)
@@ -161,8 +162,8 @@ class Day:
         return self._over_the_day(journey, leg, work, new_trip=new_trip)
 
     def _linked(
-        self, journey: Journey, leg: "Leg", work: _Working, steps: list[Step]
-    ) -> tuple[_Working, "Leg", bool]:
+        self, journey: Journey, leg: Leg, work: _Working, steps: list[Step]
+    ) -> tuple[_Working, Leg, bool]:
         """What comes of the rides before: a join, or a transfer. The last says whether a new trip begins."""
         tariff, pricer = self.tariff, self.pricer
         if journey.kind not in _RIDDEN:
@@ -190,7 +191,7 @@ class Day:
             self._remember(journey, leg, work.amount, transfer, joined=join is not None)
         return work, leg, not goes_on
 
-    def _over_the_day(self, journey: Journey, leg: "Leg", work: _Working, *, new_trip: bool) -> Fare:
+    def _over_the_day(self, journey: Journey, leg: Leg, work: _Working, *, new_trip: bool) -> Fare:
         """Tiers, caps and subsidy: what looks at sums."""
         tariff, own = self.tariff, not self._companion
         if tariff.tiers and own:
@@ -235,7 +236,7 @@ class Day:
 
     # -- joins ---------------------------------------------------------------------------------------------
 
-    def _join_of(self, journey: Journey, leg: "Leg") -> int | None:
+    def _join_of(self, journey: Journey, leg: Leg) -> int | None:
         """The place of the first join rule by which this journey goes on with those before it."""
         chain = self.chain
         if chain is None:
@@ -252,7 +253,7 @@ class Day:
                 return place
         return None
 
-    def _joined(self, place: int, journey: Journey, leg: "Leg", steps: list[Step]) -> tuple[_Working, "Leg"]:
+    def _joined(self, place: int, journey: Journey, leg: Leg, steps: list[Step]) -> tuple[_Working, Leg]:
         """The whole of the joined journeys, less what those before were priced at."""
         chain = self.chain
         assert chain is not None, "a join goes on with a chain"
@@ -279,13 +280,13 @@ class Day:
 
     # -- transfers -----------------------------------------------------------------------------------------
 
-    def _transfer_of(self, journey: Journey, leg: "Leg") -> int | None:
+    def _transfer_of(self, journey: Journey, leg: Leg) -> int | None:
         for place, rule in enumerate(self.tariff.transfers):
             if leg.after >> place & 1 and _takes(rule, self.windows[place], journey):
                 return place
         return None
 
-    def _take_transfer(self, place: int, journey: Journey, leg: "Leg", work: _Working) -> None:
+    def _take_transfer(self, place: int, journey: Journey, leg: Leg, work: _Working) -> None:
         rule, window = self.tariff.transfers[place], self.windows[place]
         assert window is not None, "a transfer has a window"
         amount, facts = work.amount, _told(rule, window, journey)
@@ -307,7 +308,7 @@ class Day:
         work.less(self._step("transfer", after - amount, facts, rule.clause))
 
     def _remember(
-        self, journey: Journey, leg: "Leg", amount: int, transfer: int | None, *, joined: bool
+        self, journey: Journey, leg: Leg, amount: int, transfer: int | None, *, joined: bool
     ) -> None:
         """Open windows, and move those on that this ride lies in."""
         for place, rule in enumerate(self.tariff.transfers):
@@ -337,7 +338,7 @@ class Day:
 
     # -- passes and fees -----------------------------------------------------------------------------------
 
-    def _take_pass(self, journey: Journey, leg: "Leg", work: _Working) -> None:
+    def _take_pass(self, journey: Journey, leg: Leg, work: _Working) -> None:
         if self.around is None or not self.around.passes or not work.amount:
             return
         day = self.tariff.service_day(self.pricer.local(journey.started_at))
@@ -355,7 +356,7 @@ class Day:
             )
             work.less(step)
 
-    def _by_pass(self, one: Pass, leg: "Leg", amount: int) -> int | None:
+    def _by_pass(self, one: Pass, leg: Leg, amount: int) -> int | None:
         """What is still paid with a pass, or None where it is not good for the ride."""
         zones = one.condition.zones
         touched = self.tariff.zone_names(leg.quote.zones)
@@ -368,7 +369,7 @@ class Day:
         rest = self.pricer.beyond(leg, (held[0], held[-1])) if held else None
         return None if rest is None else min(amount, rest)
 
-    def _add_fees(self, leg: "Leg", work: _Working) -> None:
+    def _add_fees(self, leg: Leg, work: _Working) -> None:
         for place, amount in leg.fees:
             fee = self.tariff.fees[place]
             if (fee.per == "trip" and place in self.trip_fees) or (
@@ -396,7 +397,7 @@ class Day:
 
     # -- sums ----------------------------------------------------------------------------------------------
 
-    def _take_tiers(self, leg: "Leg", work: _Working, *, new_trip: bool) -> None:
+    def _take_tiers(self, leg: Leg, work: _Working, *, new_trip: bool) -> None:
         for ladder in self.pricer.ladders:
             if not leg.tiers >> ladder.place & 1:
                 continue
@@ -424,7 +425,7 @@ class Day:
             if ladder.by_rides and new_trip:
                 self._count(work, ladder.name, 1)
 
-    def _take_caps(self, period: str, day_type: str, leg: "Leg", work: _Working) -> None:
+    def _take_caps(self, period: str, day_type: str, leg: Leg, work: _Working) -> None:
         """What is left to charge under the caps of this period, and a carnet."""
         pricer = self.pricer
         carnet = next((one for one in self.tariff.carnets if one.period == period), None)
@@ -484,7 +485,7 @@ class Day:
             sums.add([0 if cover else counters.opening_minor for cover in covers])
         return sums
 
-    def _take_subsidy(self, leg: "Leg", work: _Working) -> Payment | None:
+    def _take_subsidy(self, leg: Leg, work: _Working) -> Payment | None:
         rule = self.tariff.classes[leg.pays_as].subsidy
         if rule is None or not work.amount:
             return None

@@ -1,0 +1,83 @@
+"""A ride as a basis sees it: what it may ask, answered from the journey, the tariff and the network."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from hansa.fares.model import Journey
+from hansa.fares.parts.links import Join
+from hansa.fares.parts.price import Price, Rate
+from hansa.fares.parts.ride import Circumstances, Unpriceable
+
+if TYPE_CHECKING:
+    from hansa.fares.pricing import Pricer
+
+
+class Asked:
+    """A ride as a basis sees it."""
+
+    def __init__(
+        self,
+        pricer: "Pricer",
+        journey: Journey,
+        join: Join | None = None,
+        joined: Sequence[Journey] = (),
+        abouts: Sequence[Circumstances] = (),
+    ) -> None:
+        self.pricer, self.journey = pricer, journey
+        self.join, self.joined, self.abouts = join, joined, abouts
+        self.origin, self.destination = journey.origin, journey.destination
+        self.line_id = journey.line_id
+        self.named = False
+        self._about: Circumstances | None = None
+
+    def settle(self, about: Circumstances) -> None:
+        """Who rides, and when."""
+        self._about = about
+
+    @property
+    def about(self) -> Circumstances:
+        assert self._about is not None, "settled before it is priced"
+        return self._about
+
+    def ends(self) -> tuple[str, str]:
+        if self.origin is None or self.destination is None:
+            raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+        return self.origin, self.destination
+
+    def distance_m(self, measure: str) -> int:
+        if self.join is not None and (self.join.by == "distances" or measure == "given"):
+            return sum(self.pricer.ways.measured_m(measure, one) for one in self.joined)
+        return self.pricer.ways.measured_m(measure, self.journey)
+
+    def zones_of(self, stop: str) -> tuple[str, ...]:
+        return self.pricer.ways.zones_of(stop)
+
+    def zones_between(self) -> frozenset[str]:
+        if self.join is None or self.join.by == "ends":
+            return self.pricer.ways.zones_between(*self.ends())
+        found = frozenset[str]()
+        for place, one in enumerate(self.joined):
+            if one.origin is None or one.destination is None:
+                raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+            found |= self.pricer.ways.zones_between(one.origin, one.destination)
+            for stop in (
+                one.origin if place else None,
+                one.destination if one is not self.joined[-1] else None,
+            ):
+                zones = self.pricer.ways.zones_of(stop) if stop is not None else ()
+                found |= frozenset(zones) if len(zones) == 1 else frozenset()
+        return found
+
+    def pays(self, price: Price) -> int:
+        return self.pricer.pays(price, self.about, named=self.named)
+
+    def rate(self, rate: Rate) -> Fraction:
+        for column in self.pricer.column(self.about, named=self.named):
+            found = rate.find(self.about.band, column, self.about.medium)
+            if found is not None:
+                return found
+        raise Unpriceable(f"the tariff has no rate for {self.about.rider_class}")
+
+    def name_of(self, stop: str) -> str:
+        return self.pricer.ways.name(stop)

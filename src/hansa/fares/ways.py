@@ -1,0 +1,154 @@
+"""A network as fares ask about it: metres by each measure, stops ridden, zones touched."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import pairwise
+from math import asin, cos, radians, sin, sqrt
+
+from hansa.fares.model import HasLines, Journey, LineFacts, Located, Places
+from hansa.fares.parts.ride import Unpriceable
+from hansa.kernel import HansaError
+
+NOWHERE_M = 1 << 40
+"""Farther than anywhere: a stop that no line leads to."""
+
+_EARTH_RADIUS_M = 6_371_008.8
+"""Mean radius. Source: IUGG, GRS 80."""
+
+
+class Ways:
+    """The ways over one network. It remembers what it worked out."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self._inner: dict[str, list[int]] = {}
+
+    def name(self, stop: str) -> str:
+        """What a stop is called."""
+        facts = self.places.stops.get(stop)
+        return stop if facts is None else facts.name
+
+    # -- metres --------------------------------------------------------------------------------------------
+
+    def measured_m(self, measure: str, journey: Journey) -> int:
+        """Metres of one journey. Errors: Unpriceable."""
+        if measure == "minutes":
+            if journey.kind != "complete":
+                raise Unpriceable("the fare goes by minutes, and only one tap is known")
+            return -int((journey.started_at - journey.ended_at).total_seconds() // 60)
+        if measure == "given":
+            if journey.distance_m is None:
+                raise Unpriceable("the fare goes by metres that are given with the ride, and none are")
+            return journey.distance_m
+        if journey.origin is None or journey.destination is None:
+            raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+        if measure == "straight":
+            return self._straight_m(journey.origin, journey.destination)
+        if measure == "stops":
+            return self._stops_between(journey.line_id, journey.origin, journey.destination)
+        if measure == "line":
+            return self._along_m(journey.line_id, journey.origin, journey.destination)
+        return self.network_m(journey.origin, journey.destination)
+
+    def network_m(self, origin: str, destination: str) -> int:
+        """Shortest metres over the network. Errors: Unpriceable."""
+        for stop in (origin, destination):
+            if stop not in self.places.stops:
+                raise Unpriceable(f"{stop} is not on the network")
+        try:
+            return self.places.distance_m(origin, destination)
+        except (HansaError, LookupError) as error:
+            raise Unpriceable(f"no way from {origin} to {destination} over the network") from error
+
+    def _along_m(self, line_id: str | None, origin: str, destination: str) -> int:
+        lines = self.places.lines if isinstance(self.places, HasLines) else {}
+        line = lines.get(line_id or "")
+        if line is None:
+            raise Unpriceable(f"line {line_id or 'unknown'} is not on the network")
+        at: dict[str, int] = {}
+        metres = 0
+        for place, (stop, step_m) in enumerate(line.stops):
+            metres += step_m if place else 0
+            at.setdefault(stop, metres)
+        if origin not in at or destination not in at:
+            raise Unpriceable(f"line {line_id} does not call at {origin} and {destination}")
+        along = abs(at[origin] - at[destination])
+        return min(along, metres + line.stops[0][1] - along) if line.loop else along
+
+    def _stops_between(self, line_id: str | None, origin: str, destination: str) -> int:
+        """Stops ridden, the last one counted: along the line if it calls at both, else the fewest over the network."""
+        lines = self.places.lines if isinstance(self.places, HasLines) else {}
+        line = lines.get(line_id or "")
+        near = self._hops if line is None else _neighbours((line,))
+        if line is not None and not {origin, destination} <= near.keys():
+            near = self._hops
+        seen, here = {origin}, [origin]
+        for count in range(len(near) + 1):
+            if destination in here:
+                return count
+            reached = set[str]().union(*(near.get(one, set[str]()) for one in here))
+            here = sorted(reached - seen)
+            seen.update(here)
+        raise Unpriceable(f"no line leads from {origin} to {destination}")
+
+    @cached_property
+    def _hops(self) -> dict[str, set[str]]:
+        lines = self.places.lines if isinstance(self.places, HasLines) else {}
+        return _neighbours(lines.values())
+
+    def _straight_m(self, origin: str, destination: str) -> int:
+        """Over a sphere. Source: haversine formula."""
+        points: list[tuple[float, float]] = []
+        for stop in (origin, destination):
+            facts = self.places.stops.get(stop)
+            if not isinstance(facts, Located) or facts.lat is None or facts.lon is None:
+                raise Unpriceable(f"it is not known where {stop} lies")
+            points.append((radians(facts.lat), radians(facts.lon)))
+        (lat_a, lon_a), (lat_b, lon_b) = points
+        half = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin((lon_b - lon_a) / 2) ** 2
+        return round(2 * _EARTH_RADIUS_M * asin(sqrt(min(1.0, half))))
+
+    def zones_of(self, stop: str) -> tuple[str, ...]:
+        """The zones of a stop; several on a boundary. Errors: Unpriceable."""
+        if stop not in self.places.stops:
+            raise Unpriceable(f"{stop} is not on the network")
+        zone = self.places.zone_of(stop)
+        return tuple(zone.split("/")) if zone else ()
+
+    def zones_between(self, origin: str, destination: str) -> frozenset[str]:
+        """Zones of the stops on a shortest way; boundary stops are left open to either side."""
+        whole = self.network_m(origin, destination)
+        ways = zip(
+            self._inner_distances(origin), self._inner_distances(destination), self._inner_stops, strict=True
+        )
+        return frozenset(zone for there, back, (_, zone) in ways if there + back == whole)
+
+    def _inner_distances(self, stop: str) -> list[int]:
+        """Metres from a stop to each stop that is in one zone only; kept, since every pair asks for them."""
+        distances = self._inner.get(stop)
+        if distances is None:
+            distances = [self.reach_m(stop, other) for other, _ in self._inner_stops]
+            self._inner[stop] = distances
+        return distances
+
+    def reach_m(self, origin: str, destination: str) -> int:
+        try:
+            return self.places.distance_m(origin, destination)
+        except (HansaError, LookupError):
+            return NOWHERE_M
+
+    @cached_property
+    def _inner_stops(self) -> tuple[tuple[str, str], ...]:
+        stops = ((stop, self.places.zone_of(stop)) for stop in self.places.stops)
+        return tuple((stop, zone) for stop, zone in stops if zone and "/" not in zone)
+
+
+def _neighbours(lines: Iterable[LineFacts]) -> dict[str, set[str]]:
+    """The stops next to each stop."""
+    near: dict[str, set[str]] = {}
+    for line in lines:
+        stops = [stop for stop, _ in line.stops]
+        for one, other in (*pairwise(stops), *([(stops[-1], stops[0])] if line.loop else [])):
+            near.setdefault(one, set()).add(other)
+            near.setdefault(other, set()).add(one)
+    return near
