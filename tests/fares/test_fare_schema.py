@@ -4,6 +4,7 @@ import datetime
 import json
 import re
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hansa.fares import read_source, read_tariff, tariff_folder
 from hansa.fares.schema import TABLES, reference, schema
 from hansa.fares.tables import Table
 from hansa.fares.tariff import TariffSource
+from hansa.kernel import InvalidInput
 
 DOCS = Path(__file__).parents[2] / "docs" / "tariffs"
 OWN = (
@@ -68,7 +70,8 @@ def test_the_words_are_those_the_readers_know(monkeypatch: pytest.MonkeyPatch) -
     for kind, basis in BASES.items():
         words = f'[basis]\nkind = "{kind.split()[0]}"\n{basis}'
         text = "\n".join([HEAD, 'default_band = "day"\n', CLASSES, SUBSIDY, words, END, HABIT, every])
-        read_source(TariffSource(text, {"fares.csv": "origin,destination,adult\na,b,100\n"}))
+        with nullcontext() if kind != "gtfs-v2" else pytest.raises(InvalidInput, match="problems"):
+            read_source(TariffSource(text, {"fares.csv": "origin,destination,adult\na,b,100\n"}))
 
     for path, table in PATHS.items():
         words = {word.name for word in TABLES[table]}
@@ -77,7 +80,7 @@ def test_the_words_are_those_the_readers_know(monkeypatch: pytest.MonkeyPatch) -
         if table == "fare":
             words -= {word.name for word in TABLES["basis"]} - {"fare", "kind"}
         assert known[path] == words, path
-    assert set(PATHS.values()) | {"classes", "line", "transfers"} == set(TABLES)
+    assert set(PATHS.values()) | {"classes", "line", "transfers", "categories", "medium"} == set(TABLES)
 
 
 def test_the_pages_are_made_from_the_words() -> None:
@@ -193,6 +196,7 @@ add = "0.10"
     "zone-sets": '[[basis.set]]\nzones = ["A"]\nfare = "1.00"\n',
     "zone-count": '[[basis.count]]\nzones = 1\nfare = "1.00"\n',
     "pairs": 'file = "fares.csv"\namounts = "minor"\n',
+    "gtfs-v2": 'apart_minutes = 120\n[basis.categories]\nchild = "half"\n[basis.medium]\n',
 }
 EVERY = {
     "band": '[[band]]\nname = "rush"\ndays = ["mon"]\nfrom = "07:00"\nto = "09:00"\n',

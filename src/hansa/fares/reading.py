@@ -12,6 +12,7 @@ from hansa.fares.parts.basis import Basis, FareRule, read_basis, read_fare_rule
 from hansa.fares.parts.caps import read_caps, read_carnets
 from hansa.fares.parts.classes import read_classes
 from hansa.fares.parts.extras import read_fee, read_override
+from hansa.fares.parts.feed import beside_feed
 from hansa.fares.parts.hours import read_bands
 from hansa.fares.parts.links import read_join, read_plain_transfers, read_transfer
 from hansa.fares.parts.missing import read_incomplete
@@ -172,6 +173,8 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
         minimum_balance=top.price("minimum_balance", required=False, adult_only=True),
     )
     top.done()
+    for beside in beside_feed(tariff):
+        top.wrong(*beside)
     if reading.problems:
         raise InvalidInput(
             "The tariff has problems; nothing of it was taken.", problems=tuple(reading.problems)

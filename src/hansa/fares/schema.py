@@ -13,6 +13,7 @@ from hansa.fares.model import RIDER_CLASSES
 from hansa.fares.parts.basis import KINDS, SINGLE_KINDS
 from hansa.fares.parts.condition import TAPS
 from hansa.fares.parts.distance import MEASURES
+from hansa.fares.parts.feed import UNKNOWN_EXITS
 from hansa.fares.tables import DAY_TYPES, WORD
 
 Node = dict[str, Any]
@@ -70,6 +71,15 @@ _WALKS = Word("at", "pairs", "pairs of stops, out at one and in at the other, ei
 _SAME_LINE = _choice(
     "same_line", ("allowed", "not_next", "never"), "whether a line may be ridden again", "allowed"
 )
+_FEED = (
+    _whole(
+        "apart_minutes", 1, 1_440, "`gtfs-v2`: a ride so long after the one before begins another journey"
+    ),
+    Word("categories", "table", "`gtfs-v2`: the feed's rider category of each class", of="categories"),
+    Word("fare_media", "texts", "`gtfs-v2`: the feed's media with which rides may be paid", "any"),
+    Word("medium", "table", "`gtfs-v2`: the same for each medium of this tariff", of="medium"),
+    _choice("exit_unknown", UNKNOWN_EXITS, "`gtfs-v2`: a boarding whose fare hangs on the exit", "held"),
+)
 _BASIS = (
     _choice("kind", KINDS, "which basis", None),
     Word("fare", "price", "`flat`: the fare"),
@@ -108,6 +118,7 @@ _BASIS = (
     Word("prefix", "text", "`pairs`: put before every stop id"),
     Word("symmetric", "flag", "`pairs`: one row serves both ways", "true"),
     _choice("by", ("stop", "zone"), "`pairs`: what the table names", "stop"),
+    *_FEED,
 )
 
 _UP_TO = (
@@ -173,8 +184,10 @@ TABLES: dict[str, tuple[Word, ...]] = {
     "either": tuple(
         _choice("kind", SINGLE_KINDS, "which basis", None) if word.name == "kind" else word
         for word in _BASIS
-        if word.name != "either"
+        if word.name != "either" and word not in _FEED
     ),
+    "categories": (Word("*", "text", "a class of this tariff", "the feed's default"),),
+    "medium": (Word("*", "texts", "a medium of this tariff"),),
     "distance band": (
         *_UP_TO,
         Word("fare", "price", "the fare", None),

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from hansa.fares.parts.condition import Condition, read_condition
 from hansa.fares.parts.distance import DistanceBasis, RateBasis, read_distance, read_rate
+from hansa.fares.parts.feed import KIND as FEED
+from hansa.fares.parts.feed import FeedBasis, read_feed
 from hansa.fares.parts.flat import FlatBasis, LineBasis, read_flat, read_lines
 from hansa.fares.parts.pairs import PairBasis, read_pairs
 from hansa.fares.parts.price import FREE
@@ -22,7 +24,7 @@ Single = (
     FlatBasis | LineBasis | DistanceBasis | RateBasis | ZoneBasis | ZoneSetBasis | ZoneCountBasis | PairBasis
 )
 SINGLE_KINDS = ("flat", "lines", "distance", "rate", "zones", "zone-sets", "zone-count", "pairs")
-KINDS = (*SINGLE_KINDS, "cheapest")
+KINDS = (*SINGLE_KINDS, "cheapest", FEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,14 @@ class CheapestBasis:
         return best[1]
 
 
-Basis = Single | CheapestBasis
+Basis = Single | CheapestBasis | FeedBasis
 
 
 def read_basis(table: Table, classes: frozenset[str] = frozenset()) -> Basis:
     """The basis that a table's ``kind`` names. classes: it prices these only; the fields stay open for others."""
     kind = table.choice("kind", KINDS)
+    if kind == FEED:
+        return read_feed(table)
     if kind != "cheapest":
         return _single(table, kind, classes)
     choices: list[Single] = []

@@ -1,6 +1,7 @@
 """A fare's steps in plain words. The books keep the rule and its figures; the words are made when read."""
 
 from hansa.fares.wording import en, zh
+from hansa.fares.wording.feed import FEED
 from hansa.fares.wording.said import Facts, Said, money
 
 _WORDS = {"en": en.WORDS, "zh": zh.WORDS}
@@ -11,7 +12,8 @@ RULES = frozenset(en.WORDS)
 
 def say(rule: str, amount: int, currency: str, facts: Facts, language: str = "en") -> str:
     """One step as a sentence with its figures. An unknown rule is said by its name, another language in English."""
-    words = _WORDS.get(language.split("-")[0].lower(), en.WORDS).get(rule)
+    known = language.split("-")[0].lower()
+    words = _WORDS.get(known, en.WORDS).get(rule) or FEED.get(known, FEED["en"]).get(rule)
     if words is None:
         return f"{rule}: {money(amount, currency)}"
     return words(Said(facts, money(amount, currency), currency))
