@@ -10,6 +10,7 @@ import signal
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import FrameType
 import psycopg
 import pytest
 
+import limits
 from disks import SmallDisk, small_disks
 from hansa.apps.rooms import SQL_FOLDERS
 from hansa.kernel import FixedClock, HansaError
@@ -38,10 +40,15 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A polite kill ends the run as Ctrl-C does, so that the server is stopped and its folder removed."""
+    """A polite kill ends the run as Ctrl-C does, so that the server is stopped and its folder removed.
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    Where it stood is told: who ends a run from outside does so because it hangs.
+    """
+    config.pluginmanager.register(limits, "limits")
+
+    def end(_signal: int, frame: FrameType | None) -> None:
+        here = "".join(traceback.format_stack(frame))
+        raise KeyboardInterrupt(f"told to end.\n{limits.other_stacks()}\nThe main thread:\n{here}")
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)
