@@ -69,7 +69,9 @@ def test_the_words_are_those_the_readers_know(monkeypatch: pytest.MonkeyPatch) -
     every = "\n".join(EVERY.values())
     for kind, basis in BASES.items():
         words = f'[basis]\nkind = "{kind.split()[0]}"\n{basis}'
-        text = "\n".join([HEAD, 'default_band = "day"\n', CLASSES, SUBSIDY, words, END, HABIT, every])
+        text = "\n".join(
+            [HEAD, 'default_band = "day"\n', CLASSES, SUBSIDY, words, END, HABIT, PAIRING, every]
+        )
         with nullcontext() if kind != "gtfs-v2" else pytest.raises(InvalidInput, match="problems"):
             read_source(TariffSource(text, {"fares.csv": "origin,destination,adult\na,b,100\n"}))
 
@@ -163,6 +165,7 @@ subsidy = { payer = "x", percent = 5 }
 rounding = { step = "0.05", mode = "up" }
 """
 HABIT = "habit = { percent = 80, rides = 5 }\n"
+PAIRING = "[pairing]\nstated = { per_month = 3 }\n"
 BASES = {
     "flat": 'fare = "2.00"\n',
     "lines": '[basis.line]\n"1" = "2.00"\n',
@@ -238,6 +241,8 @@ PATHS = {
     "basis.set": "set",
     "basis.count": "count",
     "journey": "journey",
+    "pairing": "pairing",
+    "pairing.stated": "stated",
     "incomplete": "incomplete",
     "incomplete.habit": "habit",
     "band": "band",

@@ -22,6 +22,7 @@ from hansa.fares.model import (
     Step,
     StopFacts,
 )
+from hansa.fares.parts.pairing import PLAIN, PairingRules, StatedRules
 from hansa.fares.parts.ride import Unpriceable
 from hansa.fares.pricing import Pricer, price_day
 from hansa.fares.reading import read_source, read_tariff, tariff_folder
@@ -30,6 +31,7 @@ from hansa.fares.wording import LANGUAGES
 
 __all__ = [
     "LANGUAGES",
+    "PLAIN",
     "RIDER_CLASSES",
     "Around",
     "Counters",
@@ -39,11 +41,13 @@ __all__ = [
     "Journey",
     "JourneyId",
     "Kind",
+    "PairingRules",
     "Payment",
     "Places",
     "Pricer",
     "Quote",
     "RiderClass",
+    "StatedRules",
     "Status",
     "Step",
     "StopFacts",

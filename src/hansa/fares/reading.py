@@ -16,6 +16,7 @@ from hansa.fares.parts.feed import beside_feed
 from hansa.fares.parts.hours import read_bands
 from hansa.fares.parts.links import read_join, read_plain_transfers, read_transfer
 from hansa.fares.parts.missing import read_incomplete
+from hansa.fares.parts.pairing import read_pairing
 from hansa.fares.parts.price import Rounding
 from hansa.fares.parts.reductions import read_discount, read_pass, read_tiers
 from hansa.fares.parts.zones import ZoneBasis
@@ -139,6 +140,8 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
             remedy = f"Known: {', '.join(sorted(named)) or '-'}"
             top.wrong(f"join[{place}].fare", f"{join.fare!r} is no [[fare]] of this tariff", remedy)
     caps = read_caps(top.tables("cap"), _ordered(basis, fares))
+    all_transfers = transfers if plain is None else (plain,)
+    pairing = read_pairing(top.table("pairing", required=False), journey, journey_max, joins, all_transfers)
     tariff = Tariff(
         operator_id=operator_id,
         city_id=city_id,
@@ -162,7 +165,7 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
         overrides=tuple(read_override(item) for item in top.tables("override")),
         fees=tuple(read_fee(item) for item in top.tables("fee")),
         joins=joins,
-        transfers=transfers if plain is None else (plain,),
+        transfers=all_transfers,
         discounts=tuple(read_discount(item) for item in top.tables("discount")),
         passes=tuple(read_pass(item) for item in top.tables("pass")),
         tiers=read_tiers(top.tables("tier")),
@@ -171,6 +174,7 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
         companions=_companions(top),
         media=reading.media,
         minimum_balance=top.price("minimum_balance", required=False, adult_only=True),
+        pairing=pairing,
     )
     top.done()
     for beside in beside_feed(tariff):

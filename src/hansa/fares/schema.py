@@ -147,6 +147,7 @@ TABLES: dict[str, tuple[Word, ...]] = {
         _ROUNDING,
         Word("basis", "table", "what rides cost that no `[[fare]]` speaks of", None, of="basis"),
         Word("journey", "table", "what a journey is", None, of="journey"),
+        Word("pairing", "table", "which taps make one journey, beyond entry and exit", of="pairing"),
         Word("incomplete", "table", "a missing tap", None, of="incomplete"),
         Word("band", "tables", "hours with prices of their own", of="band"),
         Word("fare", "tables", "rules for some rides, in order; the first that holds", of="fare"),
@@ -222,6 +223,39 @@ TABLES: dict[str, tuple[Word, ...]] = {
     "journey": (
         _whole("max_minutes", 1, 1_440, "an exit later than this does not answer its entry", None),
         Word("same_stop", "price", "leaving where one entered", "as the basis says"),
+    ),
+    "pairing": (
+        _whole("double_seconds", 0, 300, "taps at one side of one place within this are one", "0"),
+        _whole(
+            "vehicle_change_minutes",
+            0,
+            1_440,
+            "boarding the same line again at another reader within this is the same ride",
+            "0",
+        ),
+        _whole(
+            "reentry_minutes",
+            0,
+            1_440,
+            "coming back in where one left, within this, goes on with the journey",
+            "0",
+        ),
+        _whole(
+            "same_stop_minutes",
+            0,
+            1_440,
+            "leaving where one entered after more than this is an incomplete journey",
+            "any time",
+        ),
+        Word("tap_off", "words", "products with a tap on the vehicle when boarding and when leaving"),
+        Word("interchange_stops", "words", "where a `board` tap of no line proves the way and is no ride"),
+        _whole("late_minutes", 1, 1_440, "a tap that reaches us later than this is noted", "60"),
+        Word("stated", "table", "missing ends that riders state", of="stated"),
+    ),
+    "stated": (
+        _whole("per_month", 0, 100, "how many a rider may state in a calendar month", None),
+        _whole("within_days", 1, 366, "how long after the journey", "14"),
+        _whole("speed_max_kmh", 5, 1_000, "nobody travels faster over the network", "150"),
     ),
     "incomplete": (
         Word("fare", "price or highest", "a price, or the highest fare from the known stop", None),

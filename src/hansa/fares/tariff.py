@@ -17,6 +17,7 @@ from hansa.fares.parts.flat import FlatBasis, LineBasis
 from hansa.fares.parts.hours import TimeBand
 from hansa.fares.parts.links import Join, Transfer
 from hansa.fares.parts.missing import Incomplete
+from hansa.fares.parts.pairing import PLAIN, PairingRules
 from hansa.fares.parts.pairs import PairBasis
 from hansa.fares.parts.price import ANY_TIME, Price, Rate, Rounding, RoundingMode
 from hansa.fares.parts.reductions import Discount, Pass, Tier
@@ -45,6 +46,7 @@ __all__ = [
     "LineBasis",
     "Override",
     "PairBasis",
+    "PairingRules",
     "Pass",
     "Price",
     "Rate",
@@ -86,6 +88,7 @@ class Tariff:
     journey_max: longest time from entry to exit. same_stop: price of leaving where one entered; None leaves it to
     the basis. default_band: the time band outside all others. holidays: local dates. companions: the class whose fares
     those pay who ride along on another's token. minimum_balance: what a wallet must hold to enter, by class.
+    pairing: what makes taps one journey.
     """
 
     operator_id: str
@@ -119,6 +122,7 @@ class Tariff:
     companions: str = "adult"
     media: tuple[str, ...] = ()
     minimum_balance: Price | None = None
+    pairing: PairingRules = PLAIN
 
     @property
     def classes(self) -> Mapping[str, ClassRule]:
