@@ -203,6 +203,7 @@ add = "0.10"
 }
 EVERY = {
     "band": '[[band]]\nname = "rush"\ndays = ["mon"]\nfrom = "07:00"\nto = "09:00"\n',
+    "season": '[[season]]\nname = "summer"\nfrom = "06-15"\nuntil = "09-15"\ndates = [2026-12-24]\n',
     "fare": '[[fare]]\nname = "x"\nproducts = ["bus"]\nkind = "flat"\nfare = "1.00"\n',
     "override": '[[override]]\nname = "x"\nstops = ["a"]\nfare = "1.00"\n',
     "fee": '[[fee]]\nname = "x"\namount = "1.00"\nmost = { period = "week", amount = "5.00" }\n',
@@ -246,6 +247,7 @@ PATHS = {
     "incomplete": "incomplete",
     "incomplete.habit": "habit",
     "band": "band",
+    "season": "season",
     "fare": "fare",
     "override": "override",
     "fee": "fee",

@@ -282,9 +282,8 @@ class _Check:
 
 
 def _overlap(one: TimeBand, other: TimeBand) -> bool:
-    apart = one.products and other.products and one.products.isdisjoint(other.products)
     return bool(
-        not apart
+        one.condition.meets(other.condition)
         and not one.unless_into
         and not other.unless_into
         and one.days & other.days
@@ -308,6 +307,7 @@ def _within(one: Cap, other: Cap) -> bool:
 
 def _conditions(tariff: Tariff) -> Iterable[tuple[Condition, str]]:
     for part in (
+        tariff.time_bands,
         tariff.fares,
         tariff.fees,
         tariff.joins,
@@ -318,10 +318,11 @@ def _conditions(tariff: Tariff) -> Iterable[tuple[Condition, str]]:
         tariff.carnets,
     ):
         for one in part:
-            yield one.condition, one.clause
+            for part in one.condition.parts:
+                yield part, one.clause
     for transfer in tariff.transfers:
-        yield transfer.before, transfer.clause
-        yield transfer.after, transfer.clause
+        for part in (*transfer.before.parts, *transfer.after.parts):
+            yield part, transfer.clause
 
 
 def _pairs(stops: Sequence[str]) -> Iterator[tuple[str, str]]:

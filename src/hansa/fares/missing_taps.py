@@ -70,7 +70,7 @@ class MissingTaps:
         try:
             if rule.price is not None:
                 about = replace(
-                    about, band=self.pricer.band(about.product, about.times, frozenset(), frozenset())
+                    about, band=self.pricer.band(replace(about, from_zones=frozenset(), to_zones=frozenset()))
                 )
                 amount, steps = self.pricer.for_class(
                     rule.price, about, "incomplete", facts, rule.clause, named=False

@@ -61,13 +61,15 @@ class Pricer:
         self._joined: dict[tuple[object, ...], Leg | str] = {}
         self._covers: dict[tuple[str, str], tuple[tuple[Cap, ...], ...]] = {}
         self._shares: dict[tuple[int, int, Rounding | None], int] = {}
-        hours = [condition.hours for condition in _conditions(tariff) if condition.hours is not None]
+        parts = [part for condition in _conditions(tariff) for part in condition.parts]
+        hours = [part.hours for part in parts if part.hours is not None]
         self._timed = bool(tariff.time_bands or hours)
         taps = {band.tap for band in tariff.time_bands} | {one.tap for one in hours}
         self._by_minutes = any(
             _counts_minutes(basis) for basis in (tariff.basis, *(r.basis for r in tariff.fares))
         )
         self._by_ride = any(one.any_ride for one in tariff.discounts)
+        self._seasonal = bool(tariff.seasons)
         self._by_exit, self.by_first = "exit" in taps, "first" in taps
         edges = {one.starts for one in (*tariff.time_bands, *hours)} | {
             one.ends for one in (*tariff.time_bands, *hours)
@@ -240,7 +242,9 @@ class Pricer:
         return self.tariff.day_type(local), bisect_right(self._edges, local.time())
 
     def whens(self, journey: Journey, first_at: datetime | None) -> tuple[object, ...]:
-        lasts = (journey.ended_at - journey.started_at,) if self._by_minutes else ()
+        lasts: tuple[object, ...] = (journey.ended_at - journey.started_at,) if self._by_minutes else ()
+        if self._seasonal:
+            lasts = (*lasts, self._seasons_at(journey.started_at))
         if not self._timed:
             return lasts
         return (
@@ -262,19 +266,22 @@ class Pricer:
             times[tap] = day_type, self._edges[slot - 1] if slot else time(0)
         return times
 
-    def band(
-        self,
-        product: str,
-        times: Mapping[str, tuple[str, time]],
-        from_zones: frozenset[str],
-        to_zones: frozenset[str],
-    ) -> str:
+    def _seasons_at(self, at: datetime) -> frozenset[str]:
+        return self.tariff.seasons_on(self.tariff.service_day(self.local(at)))
+
+    def band(self, about: Circumstances) -> str:
+        """The time band that a ride falls into."""
         for band in self.tariff.time_bands:
-            at = times.get(band.tap)
-            if at is None or not band.hold(*at) or (band.products and product not in band.products):
+            at = about.times.get(band.tap)
+            if at is None or not band.hold(*at) or not band.condition.holds(about):
                 continue
             into = band.unless_into
-            if into and from_zones and into.isdisjoint(from_zones) and not into.isdisjoint(to_zones):
+            if (
+                into
+                and about.from_zones
+                and into.isdisjoint(about.from_zones)
+                and not into.isdisjoint(about.to_zones)
+            ):
                 continue
             return band.name
         return self.tariff.default_band
@@ -336,7 +343,7 @@ class Pricer:
             after=_bits(one.after.holds(about) for one in tariff.transfers),
             joins=_bits(one.condition.holds(about) for one in tariff.joins),
             joins_at=joins_at,
-            passes=_bits(_holds_but_zones(one.condition, about) for one in tariff.passes),
+            passes=_bits(one.condition.but_zones.holds(about) for one in tariff.passes),
             tiers=_bits(one.condition.holds(about) for one in tariff.tiers),
             basis=basis,
             named=named,
@@ -350,7 +357,7 @@ class Pricer:
     def circumstances(self, journey: Journey, times: Mapping[str, tuple[str, time]]) -> Circumstances:
         from_zones, to_zones = self._zones_at(journey.origin), self._zones_at(journey.destination)
         touched = from_zones | to_zones if from_zones and to_zones else None
-        return Circumstances(
+        about = Circumstances(
             product=journey.product,
             line_id=journey.line_id,
             operator_id=journey.operator_id,
@@ -358,12 +365,14 @@ class Pricer:
             destination=journey.destination,
             rider_class=self._pays_as(journey.rider_class),
             medium=journey.medium,
-            band=self.band(journey.product, times, from_zones, to_zones),
+            band=self.tariff.default_band,
             from_zones=from_zones,
             to_zones=to_zones,
             zones=touched,
             times=times,
+            seasons=self._seasons_at(journey.started_at) if self._seasonal else frozenset(),
         )
+        return replace(about, band=self.band(about)) if self.tariff.time_bands else about
 
     def _zones_at(self, stop: str | None) -> frozenset[str]:
         if stop is None or stop not in self.places.stops:
@@ -560,7 +569,7 @@ class Pricer:
         for cap in cover:
             if cap.products and leg.about.product not in cap.products:
                 continue
-            if not _holds_but_zones(cap.condition, leg.about):
+            if not cap.condition.but_zones.holds(leg.about):
                 continue
             names = self.tariff.zone_names(leg.quote.zones)
             inside = self._cap_zones(cap)
@@ -619,6 +628,7 @@ class Pricer:
 
 def _conditions(tariff: Tariff) -> Iterable[Condition]:
     for part in (
+        tariff.time_bands,
         tariff.fares,
         tariff.fees,
         tariff.joins,
@@ -639,12 +649,6 @@ def _counts_minutes(basis: Basis) -> bool:
     if isinstance(basis, CheapestBasis):
         return any(_counts_minutes(one) for one in basis.choices)
     return isinstance(basis, DistanceBasis | RateBasis) and basis.measure == "minutes"
-
-
-def _holds_but_zones(condition: Condition, about: Circumstances) -> bool:
-    return condition.always or (
-        replace(condition, zones=frozenset()) if condition.zones else condition
-    ).holds(about)
 
 
 def _bits(flags: Iterable[bool]) -> int:

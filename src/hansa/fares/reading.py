@@ -19,6 +19,7 @@ from hansa.fares.parts.missing import read_incomplete
 from hansa.fares.parts.pairing import read_pairing
 from hansa.fares.parts.price import Rounding
 from hansa.fares.parts.reductions import read_discount, read_pass, read_tiers
+from hansa.fares.parts.seasons import read_seasons
 from hansa.fares.parts.zones import ZoneBasis
 from hansa.fares.tables import WORD, Reading, Table
 from hansa.fares.tariff import Tariff, TariffSource
@@ -114,9 +115,11 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
         top.wrong("valid_to", "is before valid_from", "Write a later day, or leave it out")
     tz = _tz(top)
     day_starts = top.clock("day_starts")
+    reading.media = top.words("media")
+    seasons = read_seasons(top)
     time_bands, default_band = read_bands(top)
     holidays = top.days("holidays")
-    reading.media = top.words("media")
+    by_service_day = top.choice("day_types_by", ("calendar", "service"), required=False) == "service"
     people = read_classes(top.table("classes"))
     _one_meaning(top)
     rounding = top.rounding() or Rounding()
@@ -161,6 +164,8 @@ def _tariff(raw: dict[str, Any], source: TariffSource, file: str) -> Tariff:
         time_bands=time_bands,
         default_band=default_band,
         holidays=holidays,
+        seasons=seasons,
+        day_types_by="service" if by_service_day else "calendar",
         fares=fares,
         overrides=tuple(read_override(item) for item in top.tables("override")),
         fees=tuple(read_fee(item) for item in top.tables("fee")),

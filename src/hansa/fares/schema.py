@@ -57,11 +57,14 @@ _CONDITION = (
     Word("classes", "texts", "classes of this tariff"),
     Word("media", "texts", "media of this tariff"),
     Word("bands", "texts", "time bands of this tariff"),
+    Word("seasons", "texts", "seasons of this tariff, on the service day of the first tap"),
     Word("days", "day_types", "day types", "every day"),
     Word("from", "clock", "from this time of day", "00:00"),
     Word("to", "clock", "to this time of day, itself not in", "24:00"),
     _choice("tap", TAPS, "whose time counts: entry, exit, or the first tap of the trip", "entry"),
+    Word("unless", "table", "rides that are left out, in the same words", of="condition"),
 )
+_UNTIMED = tuple(word for word in _CONDITION if word.name not in ("days", "from", "to", "tap"))
 _MEASURE = _choice(
     "measure", MEASURES, "what counts: metres in four ways, stops, or minutes from tap to tap", "network"
 )
@@ -140,6 +143,8 @@ TABLES: dict[str, tuple[Word, ...]] = {
         Word("day_starts", "clock", "when a service day begins", None),
         Word("default_band", "word", "the time band outside all others; needed where there are bands"),
         Word("holidays", "days", "days that are `holiday` and no weekday"),
+        Word("season", "tables", "parts of the year, and days that are named", of="season"),
+        _choice("day_types_by", ("calendar", "service"), "which day a ride at 02:00 is of", "calendar"),
         Word("media", "words", "how fares can be paid, where it matters"),
         Word("companions", "word", "the class that those pay as who ride along", "adult"),
         Word("minimum_balance", "price", "what a wallet must hold to enter"),
@@ -273,7 +278,13 @@ TABLES: dict[str, tuple[Word, ...]] = {
         Word("to", "clock", "ends, itself not in", None),
         Word("unless_into", "words", "not for rides from outside these zones into them"),
         _choice("tap", TAPS, "whose time counts", "entry"),
-        Word("products", "words", "for these products only", "all"),
+        *(word for word in _UNTIMED if word.name not in ("zones", "classes", "bands")),
+    ),
+    "season": (
+        Word("name", "word", "what conditions call it; may stand several times", None),
+        Word("from", "month_day", "its first day, every year"),
+        Word("until", "month_day", "its last day, itself in; a season may go over the new year"),
+        Word("dates", "days", "or single days"),
     ),
     "fare": (
         Word("name", "text", "what it is called", None),
@@ -376,7 +387,7 @@ TABLES: dict[str, tuple[Word, ...]] = {
         _whole("from_rides", 1, 100_000, "or after so many trips"),
         _whole("percent", 0, 100, "what later rides cost", None),
         Word("name", "text", "the ladder it belongs to; needed where it is for some rides only"),
-        *(word for word in _CONDITION if word.name not in ("days", "from", "to", "tap")),
+        *_UNTIMED,
     ),
     "cap": (
         Word("period", "text", "`day`, `week` from Monday, `month`, or `7 days` from the first ride", None),
@@ -385,7 +396,7 @@ TABLES: dict[str, tuple[Word, ...]] = {
         Word("zones", "text or texts", "a span of the order, `1-3`, or a list of zones", "everywhere"),
         Word("products", "words", "of these products", "all"),
         Word("days", "day_types", "a daily cap on these day types", "every day"),
-        *(word for word in _CONDITION if word.name not in ("zones", "products", "days", "from", "to", "tap")),
+        *(word for word in _UNTIMED if word.name not in ("zones", "products")),
         Word("extend", "flag", "rides that leave its zones pay the zones beyond", "false"),
         Word("currency", "text", "the tariff's; another is refused"),
     ),
@@ -416,6 +427,10 @@ _VALUES: dict[str, tuple[str, Node]] = {
     "flag": ("true or false", {"type": "boolean"}),
     "day": ("day, bare", {"type": "string", "format": "date"}),
     "days": ("list of days", {"type": "array", "items": {"type": "string", "format": "date"}}),
+    "month_day": (
+        "day of the year",
+        {"type": "string", "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"},
+    ),
     "clock": ("time of day", {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"}),
     "day_types": ("list of day types", {"type": "array", "minItems": 1, "items": {"enum": list(DAY_TYPES)}}),
     "amount": ("amount", {"type": "string", "pattern": "^[0-9]{1,12}(\\.[0-9]{1,4})?$"}),
@@ -508,7 +523,20 @@ _TITLES = {
     "basis": "`[basis]`, and the same words in a `[[fare]]`",
     "condition": "Conditions: `before`, `after`, and among the fields of rules",
 }
-_MANY = {"band", "fare", "override", "fee", "discount", "join", "transfer", "pass", "tier", "cap", "carnet"}
+_MANY = {
+    "band",
+    "season",
+    "fare",
+    "override",
+    "fee",
+    "discount",
+    "join",
+    "transfer",
+    "pass",
+    "tier",
+    "cap",
+    "carnet",
+}
 
 
 def reference() -> str:

@@ -63,7 +63,8 @@ class Lines:
 class Reading:
     """What reading a tariff knows by now, and every fault found so far.
 
-    classes, media, bands: the names the tariff has. own: classes that need an amount of their own in every price.
+    classes, media, bands, seasons: the names the tariff has. own: classes that need an amount of their own in every
+        price.
     """
 
     def __init__(self, toml: str, tables: Mapping[str, str], file: str) -> None:
@@ -77,6 +78,7 @@ class Reading:
         self.default_band = ANY_TIME
         self.classes: tuple[str, ...] = ()
         self.media: tuple[str, ...] = ()
+        self.seasons: tuple[str, ...] = ()
         self.own: frozenset[str] = frozenset({"adult"})
 
     def wrong(self, where: str, what: str, remedy: str) -> None:

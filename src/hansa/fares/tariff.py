@@ -22,6 +22,7 @@ from hansa.fares.parts.pairs import PairBasis
 from hansa.fares.parts.price import ANY_TIME, Price, Rate, Rounding, RoundingMode
 from hansa.fares.parts.reductions import Discount, Pass, Tier
 from hansa.fares.parts.ride import ANYWHERE
+from hansa.fares.parts.seasons import Season
 from hansa.fares.parts.zones import ZoneBasis, ZoneCountBasis, ZoneSetBasis
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "RateBasis",
     "Rounding",
     "RoundingMode",
+    "Season",
     "Subsidy",
     "Tariff",
     "TariffSource",
@@ -67,6 +69,8 @@ __all__ = [
     "period_start",
 ]
 
+
+DayOf = Literal["calendar", "service"]
 
 PLAIN_ROUNDING = Rounding()
 """To the minor unit, half to even."""
@@ -86,7 +90,8 @@ class Tariff:
 
     fares: rules for some rides, in order, each with a basis of its own; ``basis`` prices what none of them speaks of.
     journey_max: longest time from entry to exit. same_stop: price of leaving where one entered; None leaves it to
-    the basis. default_band: the time band outside all others. holidays: local dates. companions: the class whose fares
+    the basis. default_band: the time band outside all others. holidays: local dates. day_types_by: whether
+    a ride at 02:00 is of the ``calendar`` day or of the ``service`` day before. companions: the class whose fares
     those pay who ride along on another's token. minimum_balance: what a wallet must hold to enter, by class.
     pairing: what makes taps one journey.
     """
@@ -109,6 +114,8 @@ class Tariff:
     time_bands: tuple[TimeBand, ...] = ()
     default_band: str = ANY_TIME
     holidays: frozenset[date] = frozenset()
+    seasons: tuple[Season, ...] = ()
+    day_types_by: DayOf = "calendar"
     fares: tuple[FareRule, ...] = ()
     overrides: tuple[Override, ...] = ()
     fees: tuple[Fee, ...] = ()
@@ -186,8 +193,11 @@ class Tariff:
             self.caps,
             self.carnets,
         )
-        conditions = [one.condition for part in parts for one in part]
+        conditions = [one.condition for part in parts for one in part] + [
+            one.condition for one in self.time_bands
+        ]
         conditions += [side for one in self.transfers for side in (one.before, one.after)]
+        conditions = [part for one in conditions for part in one.parts]
         subsidies = [rule.subsidy for rule in self.classes.values() if rule.subsidy is not None]
         asked = {
             "counts": bool(self.counted),
@@ -206,8 +216,14 @@ class Tariff:
         return frozenset(name for name, needed in asked.items() if needed)
 
     def day_type(self, local: datetime) -> str:
-        """``mon`` to ``sun``, or ``holiday``."""
-        return "holiday" if local.date() in self.holidays else _WEEKDAYS[local.weekday()]
+        """``mon`` to ``sun``, or ``holiday``, of a local time."""
+        return self.service_day_type(
+            self.service_day(local) if self.day_types_by == "service" else local.date()
+        )
+
+    def seasons_on(self, day: date) -> frozenset[str]:
+        """The seasons that hold on a service day."""
+        return frozenset(season.name for season in self.seasons if season.holds(day))
 
     @cached_property
     def zone_order(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Conditions: the rides that a rule of the tariff speaks of. What is left out holds for every ride."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time
 from functools import cached_property
 
@@ -30,7 +30,8 @@ class Hours:
 class Condition:
     """All that is named must hold; of the names in one set any will do.
 
-    stops: either end. zones: all zones that are touched lie among these.
+    stops: either end. zones: all zones that are touched lie among these. seasons: of the service day of its first tap.
+    unless: rides that this one speaks of are left out.
     """
 
     products: frozenset[str] = frozenset()
@@ -45,7 +46,9 @@ class Condition:
     classes: frozenset[str] = frozenset()
     media: frozenset[str] = frozenset()
     bands: frozenset[str] = frozenset()
+    seasons: frozenset[str] = frozenset()
     hours: Hours | None = None
+    unless: "Condition | None" = None
 
     @cached_property
     def always(self) -> bool:
@@ -68,7 +71,11 @@ class Condition:
             and (not self.zones or (ride.zones is not None and ride.zones <= self.zones))
             and (not self.classes or ride.rider_class in self.classes)
             and (not self.media or ride.medium in self.media)
+            and (not self.seasons or not self.seasons.isdisjoint(ride.seasons))
         ):
+            return False
+        left_out = self.unless is not None and not (places_only and self.unless.timed)
+        if left_out and self.unless is not None and self.unless.holds(ride):
             return False
         if places_only:
             return True
@@ -79,6 +86,32 @@ class Condition:
         at = ride.times.get(self.hours.tap)
         return at is not None and self.hours.hold(*at)
 
+    def meets(self, other: "Condition") -> bool:
+        """Whether some ride could be one of both, as far as the names of each set tell."""
+        for name in _SETS:
+            mine: frozenset[str] = getattr(self, name)
+            theirs: frozenset[str] = getattr(other, name)
+            if mine and theirs and mine.isdisjoint(theirs):
+                return False
+        return not any(
+            one.unless is not None and one.unless.covers(two) for one, two in ((self, other), (other, self))
+        )
+
+    @property
+    def timed(self) -> bool:
+        """Whether it hangs on the time of day."""
+        return bool(self.bands or self.hours is not None)
+
+    @property
+    def parts(self) -> tuple["Condition", ...]:
+        """Itself, and what it leaves out."""
+        return (self,) if self.unless is None else (self, self.unless)
+
+    @cached_property
+    def but_zones(self) -> "Condition":
+        """The same, wherever it goes."""
+        return replace(self, zones=frozenset()) if self.zones else self
+
     def covers(self, other: "Condition") -> bool:
         """Whether every ride the other speaks of is one of these, as far as the names tell."""
         for name in _SETS:
@@ -86,6 +119,8 @@ class Condition:
             theirs: frozenset[str] = getattr(other, name)
             if mine and not (theirs and theirs <= mine):
                 return False
+        if self.unless is not None and self.unless != other.unless:
+            return False
         return self.hours is None or self.hours == other.hours
 
 
@@ -102,6 +137,7 @@ _SETS = (
     "classes",
     "media",
     "bands",
+    "seasons",
 )
 
 
@@ -131,8 +167,21 @@ def read_condition(item: Table, *, leave: frozenset[str] = frozenset()) -> Condi
         classes=names("classes", reading.classes, "rider class"),
         media=names("media", reading.media, "medium"),
         bands=names("bands", tuple(sorted(reading.bands)), "time band"),
+        seasons=names("seasons", tuple(reading.seasons), "season"),
         hours=_hours(item, leave),
+        unless=_unless(item, leave),
     )
+
+
+def _unless(item: Table, leave: frozenset[str]) -> Condition | None:
+    if "unless" in leave or "unless" not in item:
+        return None
+    inner = item.table("unless")
+    condition = read_condition(inner, leave=(leave & {"bands", "classes"}) | {"unless"})
+    if inner.present and condition.always:
+        inner.wrong("", "leaves out every ride", "Say which rides it is not for, or leave it out")
+    inner.done()
+    return condition
 
 
 def _hours(item: Table, leave: frozenset[str]) -> Hours | None:

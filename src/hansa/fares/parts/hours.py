@@ -1,21 +1,21 @@
 """Time bands: hours with prices of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 
-from hansa.fares.parts.condition import TAPS
+from hansa.fares.parts.condition import TAPS, Condition, read_condition
 from hansa.fares.parts.price import ANY_TIME
 from hansa.fares.tables import Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TimeBand:
     """Hours with a price of their own, by local wall time.
 
     days: ``mon`` to ``sun``; a holiday is none of them but ``holiday``. unless_into: a journey that begins outside
         these zones and ends in one of them is not in this band. tap: whose time counts: ``entry``, ``exit``, or the
         ``first`` of a trip of joined rides and transfers.
-        products: the band is of these only; empty is of all.
+    condition: the band is of these rides only.
     """
 
     name: str
@@ -24,12 +24,16 @@ class TimeBand:
     ends: time
     unless_into: frozenset[str] = frozenset()
     tap: str = "entry"
-    products: frozenset[str] = frozenset()
+    condition: Condition = field(default_factory=Condition)
     clause: str = ""
 
     def hold(self, day_type: str, clock: time) -> bool:
         """Whether a tap at this time is in the band."""
         return day_type in self.days and self.starts <= clock and (clock < self.ends or self.ends == time.max)
+
+
+_OWN = frozenset({"days", "from", "to", "tap", "bands", "zones", "classes"})
+"""What a band says by itself, or what hangs on it."""
 
 
 def read_bands(top: Table) -> tuple[tuple[TimeBand, ...], str]:
@@ -41,8 +45,9 @@ def read_bands(top: Table) -> tuple[tuple[TimeBand, ...], str]:
         if starts >= ends:
             item.wrong("to", "is not after from", "Split a band at midnight into two")
         tap = item.choice("tap", TAPS, required=False, default="entry")
-        into, products = frozenset(item.words("unless_into")), frozenset(item.words("products"))
-        bands.append(TimeBand(name, days, starts, ends, into, tap, products, item.clause))
+        into = frozenset(item.words("unless_into"))
+        condition = read_condition(item, leave=_OWN)
+        bands.append(TimeBand(name, days, starts, ends, into, tap, condition, item.clause))
         item.done()
     default = top.word("default_band", required=bool(bands))
     top.reading.bands = frozenset({band.name for band in bands} | ({default} if default else set()))

@@ -73,6 +73,7 @@ class Circumstances:
     """Where, when and by whom: what conditions look at.
 
     zones: all that the ride touches; None where it has none. from_zones, to_zones: those of its ends.
+    seasons: that hold on the service day of the first tap.
     times: (day type, wall time) at ``entry``, at ``exit``, and at the ``first`` tap of the trip.
     """
 
@@ -88,3 +89,4 @@ class Circumstances:
     to_zones: frozenset[str]
     zones: frozenset[str] | None
     times: Mapping[str, tuple[str, time]]
+    seasons: frozenset[str] = frozenset()
