@@ -54,6 +54,7 @@ from hansa.atlas.model import (
     great_circle_m,
     network_of,
 )
+from hansa.atlas.paths import Stretch, stretches
 from hansa.atlas.report import Group, Notice, Report, ReportPage, Severity
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "Service",
     "Severity",
     "Stop",
+    "Stretch",
     "Timeframe",
     "TransferRule",
     "UnknownCity",
@@ -112,4 +114,5 @@ __all__ = [
     "read_city_facts",
     "read_fares_v2",
     "read_gtfs",
+    "stretches",
 ]

@@ -5,7 +5,7 @@ that led to it. Pure: it needs the kernel only, no database and no clock.
 """
 
 from hansa.fares.check import Finding, check_dates, check_tariff, refuse_unsound
-from hansa.fares.legs import Quote
+from hansa.fares.legs import Leg, Quote
 from hansa.fares.model import (
     RIDER_CLASSES,
     Around,
@@ -22,8 +22,9 @@ from hansa.fares.model import (
     Step,
     StopFacts,
 )
+from hansa.fares.parts.feed import FeedBasis
 from hansa.fares.parts.pairing import PLAIN, PairingRules, StatedRules
-from hansa.fares.parts.ride import Unpriceable
+from hansa.fares.parts.ride import Circumstances, Unpriceable
 from hansa.fares.pricing import Pricer, price_day
 from hansa.fares.reading import read_source, read_tariff, tariff_folder
 from hansa.fares.tariff import Tariff, TariffSource, open_window, period_end, period_start
@@ -34,13 +35,16 @@ __all__ = [
     "PLAIN",
     "RIDER_CLASSES",
     "Around",
+    "Circumstances",
     "Counters",
     "Fare",
+    "FeedBasis",
     "Finding",
     "HeldPass",
     "Journey",
     "JourneyId",
     "Kind",
+    "Leg",
     "PairingRules",
     "Payment",
     "Places",

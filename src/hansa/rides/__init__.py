@@ -47,7 +47,7 @@ from hansa.rides.actions import (
     set_opening_spend,
 )
 from hansa.rides.chains import GAP_FILLS, ChainCounts, check_chains
-from hansa.rides.gtfs_fares import tariff_from_fares_v1
+from hansa.rides.gtfs_fares import refuse_unknown_names, tariff_from_fares_v1, tariff_from_fares_v2
 from hansa.rides.model import (
     TAPS_MAX,
     Action,
@@ -191,11 +191,13 @@ __all__ = [
     "record_refusals",
     "record_refused_codes",
     "record_taps",
+    "refuse_unknown_names",
     "register_tokens",
     "retry_taps",
     "set_opening_spend",
     "tariff_folder",
     "tariff_from_fares_v1",
+    "tariff_from_fares_v2",
     "watch_chain_breaks",
     "watch_refused_codes",
     "watch_taps",

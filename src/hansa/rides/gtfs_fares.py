@@ -1,15 +1,19 @@
-"""A tariff from a GTFS feed: its Fares v1 become the table of pairs, the operator's rules come from its folder."""
+"""A tariff from a GTFS feed: its Fares v1 become the table of pairs, its Fares v2 are priced by as they are.
+
+The operator's other rules come from its folder.
+"""
 
 import csv
 import io
+import json
 import re
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Protocol
 
-from hansa.atlas import FaresV1
-from hansa.fares import RIDER_CLASSES, Tariff, TariffSource, read_source, tariff_folder
+from hansa.atlas import FaresV1, FaresV2
+from hansa.fares import RIDER_CLASSES, FeedBasis, Tariff, TariffSource, read_source, tariff_folder
 from hansa.kernel import InvalidInput, Money, Problem
 
 
@@ -20,6 +24,10 @@ class CityFacts(Protocol):
     def city_id(self) -> str: ...
     @property
     def tz(self) -> str: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def day_starts(self) -> time: ...
 
 
 def tariff_from_fares_v1(
@@ -56,12 +64,91 @@ def tariff_from_fares_v1(
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["origin", "destination", "adult"])
     writer.writerows([*pair, priced[pair].minor] for pair in sorted(priced))
-    toml = _plain(operator_id, city, currencies.pop()) if rules is None and city is not None else None
+    toml = None
+    if rules is None and city is not None:
+        toml = (
+            _head("its Fares v1, which say adult prices only.", operator_id, city, currencies.pop()) + _PAIRS
+        )
     if toml is None or _comes_with_hansa(operator_id):
         toml = ((rules or tariff_folder(operator_id)) / "tariff.toml").read_text(encoding="utf-8")
     if valid_from is not None:
         toml = re.sub(r"(?m)^valid_from\s*=.*$", f"valid_from = {valid_from}", toml, count=1)
     return read_source(TariffSource(toml, {"fares.csv": table.getvalue()}))
+
+
+def tariff_from_fares_v2(
+    fares: FaresV2,
+    *,
+    operator_id: str,
+    city: CityFacts,
+    rules: Path | None = None,
+    valid_from: date | None = None,
+    categories: Mapping[str, str] | None = None,
+    media: Sequence[str] = (),
+    apart_minutes: int = 120,
+) -> Tariff:
+    """The tariff of a feed with Fares v2: the basis ``gtfs-v2``, by which rides are priced from the feed itself.
+
+    rules: a folder whose ``tariff.toml`` has that basis, with caps, passes and what else the feed cannot say; without
+    one every class pays as its category, a ride after ``apart_minutes`` begins another journey, a missing tap is the
+    highest fare. categories: rider_category_id by class. media: the fare_media_ids that count; none is any.
+    valid_from: the first service day it is in force, in the place of the one that the rules name.
+    Errors: InvalidInput when the feed has no Fares v2, when the rules have another basis, for a category or medium that
+    the feed does not have, or as read_tariff.
+    """
+    toml = (rules / "tariff.toml").read_text(encoding="utf-8") if rules is not None else None
+    if toml is None:
+        feed = _FEED.format(
+            apart=apart_minutes,
+            media=f"fare_media = {_list(media)}\n" if media else "",
+            categories="".join(f"{name} = {_text(one)}\n" for name, one in (categories or {}).items()),
+        )
+        toml = _head("Fares v2, priced by the feed itself.", operator_id, city, city.currency) + feed
+    if valid_from is not None:
+        toml = re.sub(r"(?m)^valid_from\s*=.*$", f"valid_from = {valid_from}", toml, count=1)
+    tariff = read_source(TariffSource(toml, {}))
+    if not isinstance(tariff.basis, FeedBasis):
+        problem = Problem("tariff.toml, field basis.kind", "is another", 'Write kind = "gtfs-v2"')
+        raise InvalidInput("These rules do not price by the feed.", problems=(problem,))
+    refuse_unknown_names(tariff, fares)
+    return tariff
+
+
+def refuse_unknown_names(tariff: Tariff, fares: FaresV2) -> None:
+    """Errors: InvalidInput when a tariff by the feed names what the feed does not have, or can price nobody by it."""
+    basis = tariff.basis
+    if not isinstance(basis, FeedBasis):
+        return
+    where = f"tariff.toml, {basis.clause}"
+    problems: list[Problem] = []
+    if not fares:
+        problems.append(Problem("fare_leg_rules.txt", "the feed has no Fares v2", "Import a feed that has"))
+    known = {one.rider_category_id for one in fares.rider_categories}
+    for name, category in basis.categories.items():
+        if category not in known:
+            what = f"the feed has no rider category {category!r} for {name}"
+            problems.append(Problem(where, what, f"Known: {', '.join(sorted(known)) or '-'}"))
+    known = {one.fare_media_id for one in fares.media}
+    for medium in sorted(basis.media.union(*basis.by_medium.values()) - known):
+        what = f"the feed has no fare medium {medium!r}"
+        problems.append(Problem(where, what, f"Known: {', '.join(sorted(known)) or '-'}"))
+    currencies = {product.price.currency for product in fares.products}
+    if fares and tariff.currency not in currencies:
+        what = f"no product is sold in {tariff.currency}"
+        problems.append(Problem("fare_products.txt, field currency", what, "Name the currency of the feed"))
+    if problems:
+        raise InvalidInput(
+            "The tariff does not fit the feed; nothing of it was taken.", problems=tuple(problems)
+        )
+
+
+def _text(value: str) -> str:
+    """A text as TOML has it; JSON's form of it is one of TOML's."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _list(values: Sequence[str]) -> str:
+    return f"[{', '.join(map(_text, values))}]"
 
 
 def _prices(fares: FaresV1, zones: Sequence[str], line_id: str | None) -> dict[tuple[str, str], Money]:
@@ -116,9 +203,9 @@ def _comes_with_hansa(operator_id: str) -> bool:
         return False
 
 
-def _plain(operator_id: str, city: CityFacts, currency: str) -> str:
+def _head(what: str, operator_id: str, city: CityFacts, currency: str) -> str:
     classes = "\n".join(f"[classes.{rider_class}]\npercent = 100" for rider_class in RIDER_CLASSES)
-    return f"""# From a GTFS feed's Fares v1, which says adult prices only.
+    return f"""# From a GTFS feed: {what}
 format = 1
 operator = "{operator_id}"
 city = "{city.city_id}"
@@ -126,10 +213,13 @@ name = "Fares from GTFS"
 currency = "{currency}"
 valid_from = 2000-01-01
 tz = "{city.tz}"
-day_starts = "03:00"
+day_starts = "{city.day_starts:%H:%M}"
 
 {classes}
+"""
 
+
+_PAIRS = """
 [basis]
 kind = "pairs"
 file = "fares.csv"
@@ -137,6 +227,21 @@ by = "zone"
 amounts = "minor"
 symmetric = false
 
+[journey]
+max_minutes = 240
+
+[incomplete]
+fare = "highest"
+counts = true
+"""
+
+_FEED = """
+[basis]
+kind = "gtfs-v2"
+apart_minutes = {apart}
+{media}
+[basis.categories]
+{categories}
 [journey]
 max_minutes = 240
 

@@ -7,9 +7,10 @@ the neighbouring day holds it, that day is rated again too.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,6 +31,7 @@ from hansa.fares import (
 )
 from hansa.kernel import fact_id, service_day, service_day_bounds
 from hansa.rides import store
+from hansa.rides.faresv2 import pricer_of
 from hansa.rides.model import RateCounts
 from hansa.rides.pairing import pair_taps
 from hansa.rides.store import CounterAsk, DayKey, DayTaps, KeptJourney, NewCharge, RatedJourney, TariffVersion
@@ -113,7 +115,8 @@ class Tariffs:
         pricer = self._pricers.get((version.digest, day))
         if pricer is None:
             network = atlas.get_network(self._tx, version.city_id, day=day)
-            pricer = _PRICERS.get(self.read(version), version.digest, network)
+            feed = partial(atlas.get_fares_v2, self._tx, version.city_id, version=network.version)
+            pricer = _PRICERS.get(self.read(version), version.digest, network, feed)
             self._pricers[version.digest, day] = pricer
         return pricer
 
@@ -145,14 +148,20 @@ class _Pricers:
         default_factory=dict[tuple[bytes, str, int], tuple[atlas.Network, Pricer]]
     )
 
-    def get(self, tariff: Tariff, digest: bytes, network: atlas.Network) -> Pricer:
+    def get(
+        self,
+        tariff: Tariff,
+        digest: bytes,
+        network: atlas.Network,
+        feed: Callable[[], atlas.FaresV2 | None],
+    ) -> Pricer:
         with self.lock:
             name = digest, network.city.city_id, network.version
             found = self.known.get(name)
             if found is None or found[0] is not network:
                 if len(self.known) >= 100:
                     self.known.clear()
-                found = network, Pricer(tariff, network)
+                found = network, pricer_of(tariff, network, feed)
                 self.known[name] = found
             return found[1]
 

@@ -7,12 +7,14 @@ feed, and the amount. Pure: no database, no clock. docs/gtfs.md says how the tex
 
 from hansa.rides.faresv2.book import FareBook
 from hansa.rides.faresv2.model import FareUnknown, Journey, Leg, Priced, Rider, SeveralCurrencies, Step
+from hansa.rides.faresv2.pricer import FeedPricer, pricer_of
 from hansa.rides.faresv2.pricing import price, price_by_medium
 from hansa.rides.faresv2.wording import told
 
 __all__ = [
     "FareBook",
     "FareUnknown",
+    "FeedPricer",
     "Journey",
     "Leg",
     "Priced",
@@ -21,5 +23,6 @@ __all__ = [
     "Step",
     "price",
     "price_by_medium",
+    "pricer_of",
     "told",
 ]

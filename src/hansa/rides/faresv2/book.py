@@ -44,7 +44,10 @@ class Option:
 
 
 class FareBook:
-    """A feed's Fares v2 with its indexes; it never changes, and is worth keeping."""
+    """A feed's Fares v2 with its indexes; it never changes, and is worth keeping.
+
+    edges_s: seconds of the day at which some timeframe begins or ends.
+    """
 
     def __init__(self, fares: FaresV2) -> None:
         self.fares = fares
@@ -66,6 +69,9 @@ class FareBook:
         for transfer in fares.transfer_rules:
             key = (transfer.from_leg_group_id, transfer.to_leg_group_id)
             self._transfers.setdefault(key, []).append(transfer)
+        self.edges_s = sorted(
+            {edge for frame in fares.timeframes for edge in (frame.start_s, frame.end_s)} - {0, 86_400}
+        )
         self._defaults = frozenset(c.rider_category_id for c in fares.rider_categories if c.is_default)
 
     # -- legs -----------------------------------------------------------------------------------------------
