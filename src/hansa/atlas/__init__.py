@@ -32,6 +32,7 @@ from hansa.atlas.faresv2 import (
     TransferRule,
 )
 from hansa.atlas.feed import gtfs_zip
+from hansa.atlas.finding import find_stops, get_stop
 from hansa.atlas.gtfs import check_gtfs, read_fares_v2, read_gtfs
 from hansa.atlas.model import (
     Call,
@@ -96,9 +97,11 @@ __all__ = [
     "check_gtfs",
     "cities_home",
     "city_folder",
+    "find_stops",
     "get_city",
     "get_fares_v2",
     "get_network",
+    "get_stop",
     "great_circle_m",
     "gtfs_zip",
     "import_city",

@@ -7,6 +7,7 @@ one error that is told to a caller. Nothing flows in or out; only the standard l
 from hansa.kernel.errors import HansaError, InvalidInput, Problem
 from hansa.kernel.ids import fact_id, hex_id, new_id
 from hansa.kernel.instants import Clock, FixedClock, SystemClock, in_utc, service_day, service_day_bounds
+from hansa.kernel.languages import accepted_languages, choose_language
 from hansa.kernel.money import (
     CURRENCY_EXPONENTS,
     CurrencyMismatch,
@@ -30,7 +31,9 @@ __all__ = [
     "Problem",
     "SystemClock",
     "UnknownCurrency",
+    "accepted_languages",
     "bucket_of",
+    "choose_language",
     "fact_id",
     "hex_id",
     "in_utc",

@@ -1,0 +1,313 @@
+"""HTTP for journeys: a rider, an issuer, an operator or the league asks what was ridden, what it cost, and why."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from hansa import atlas, trust
+from hansa.fares import JourneyId
+from hansa.kernel import InvalidInput, Money, Problem
+from hansa.rides import actions
+from hansa.rides.answering import (
+    AskedLanguage,
+    StepView,
+    Wanted,
+    in_language,
+    language_of,
+    view_steps,
+)
+from hansa.rides.corrections import corrections, fares_by_revision
+from hansa.rides.corrections_model import Correction
+from hansa.rides.model import JourneyDetail, JourneyRecord, UnknownJourney
+from hansa.rides.progress import CapProgress, cap_progress
+from hansa.store import Context, Tx
+
+Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
+
+
+class JourneyView(msgspec.Struct, frozen=True):
+    """A journey with its fare. status: ``held`` when the tariff has no answer yet; nothing is charged then.
+
+    companion: 0 when the token's holder rode, 1 to 15 for who rode along on the holder's account.
+    language: of the steps' words.
+    """
+
+    journey_id: UUID
+    account_id: UUID
+    issuer_id: str
+    operator_id: str
+    city_id: str
+    service_day: date
+    kind: str
+    product: str
+    rider_class: str
+    started_at: datetime
+    ended_at: datetime
+    origin: str | None
+    destination: str | None
+    line_id: str | None
+    status: str
+    fare: Money
+    steps: list[StepView]
+    tariff_valid_from: date
+    companion: int
+    language: str
+
+
+class JourneyPage(msgspec.Struct, frozen=True):
+    """Some journeys, latest first; ``next`` asks for those before them, null at the end."""
+
+    journeys: list[JourneyView]
+    next: str | None
+
+
+class TapView(msgspec.Struct, frozen=True):
+    """A tap of a journey."""
+
+    tap_id: UUID
+    gate_id: str
+    sequence: int
+    action: str
+    stop_id: str | None
+    tapped_at: datetime
+    list_version: int
+    chain: str
+    companion: int
+
+
+class ReasonView(msgspec.Struct, frozen=True):
+    """Why a fare was put right. cause: ``late_tap``, ``tariff``, or ``day``: something else of the day or its period.
+
+    tap_id, tapped_at, received_at: of the tap that came in late, else null.
+    """
+
+    cause: str
+    text: str
+    tap_id: UUID | None
+    tapped_at: datetime | None
+    received_at: datetime | None
+
+
+class ChargeView(msgspec.Struct, frozen=True):
+    """A posting of a journey; revision 0 is the first fare, later ones correct it.
+
+    fare_before, fare_after: what the journey cost before and with it. reason: of a correction, else null.
+    """
+
+    charge_id: UUID
+    revision: int
+    status: str
+    amount: Money
+    wallet_amount: Money | None
+    on_risk: bool
+    transfer_ids: list[UUID]
+    made_at: datetime
+    posted_at: datetime | None
+    fare_before: Money
+    fare_after: Money
+    reason: ReasonView | None
+
+
+class CapView(msgspec.Struct, frozen=True):
+    """A cap that the journey counts towards, and what was spent inside it up to and including the journey.
+
+    period: ``day``, ``week`` or ``month``. clause: where the tariff says so.
+    """
+
+    period: str
+    label: str
+    spent: Money
+    most: Money
+    clause: str
+
+
+class JourneyDetailView(msgspec.Struct, frozen=True):
+    """A journey down to its taps and up to its postings."""
+
+    journey: JourneyView
+    taps: list[TapView]
+    charges: list[ChargeView]
+    caps: list[CapView]
+
+
+@get(
+    "/v1/journeys",
+    sync_to_thread=True,
+    tags=["Rides"],
+    opt={"who": ("key", "session"), "refuses": (trust.NotAllowed, InvalidInput)},
+)
+def list_journeys(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    account: FromQuery[UUID | None] = None,
+    after: Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")] = "",
+    limit: Limit = 50,
+    language: AskedLanguage = "",
+    wanted: Wanted = "",
+) -> Response[JourneyPage]:
+    """A rider's journeys, latest first: your own when signed in, or with `league:read` those of the `account` named.
+
+    `trust.not_allowed` for a key that names no `account` or may not read it.
+    """
+    account_id = _account_of(caller, account)
+    cursor = _read_cursor(after) if after else None
+    said = language_of(language, wanted)
+    with ctx.tx() as tx:
+        found = actions.journeys(tx, account_id, after=cursor, limit=limit + 1)
+    page = found[:limit]
+    more = f"{page[-1].started_at.isoformat()}~{page[-1].journey_id}" if len(found) > limit else None
+    return in_language(JourneyPage([_journey(one, said) for one in page], more), said)
+
+
+@get(
+    "/v1/journeys/{journey_id:uuid}",
+    sync_to_thread=True,
+    tags=["Rides"],
+    opt={"who": ("key", "session"), "refuses": (UnknownJourney,)},
+)
+def get_journey(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    journey_id: FromPath[UUID],
+    language: AskedLanguage = "",
+    wanted: Wanted = "",
+) -> Response[JourneyDetailView]:
+    """A journey down to its taps and up to its postings: for its rider, issuer and operator, and the league.
+
+    `rides.unknown_journey` for everyone else too.
+    """
+    if caller.kind == "anonymous":
+        raise trust.NotSignedIn
+    said = language_of(language, wanted)
+    with ctx.tx() as tx:
+        detail = actions.journey(tx, JourneyId(journey_id))
+        record = detail.journey
+        mine = (
+            caller.may("league:read")
+            or caller.account_id == str(record.account_id)
+            or (caller.kind != "gate" and caller.member_id in (record.issuer_id, record.operator_id))
+        )
+        if not mine:
+            raise UnknownJourney(f"There is no journey {journey_id}.")
+        partition = ctx.directory.partition_of(record.account_id)
+        reasons = {
+            one.revision: _reason(tx, record, one, said)
+            for one in corrections(tx, detail, partition=partition)
+        }
+        caps = cap_progress(tx, record)
+    return in_language(_detail(detail, reasons, caps, said), said)
+
+
+ROUTES = [list_journeys, get_journey]
+
+
+def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:
+    if caller.kind == "anonymous":
+        raise trust.NotSignedIn
+    if account is not None and caller.may("league:read"):
+        return account
+    if caller.account_id is None or (account is not None and str(account) != caller.account_id):
+        raise trust.NotAllowed("You may look at your own journeys only.")
+    return UUID(caller.account_id)
+
+
+def _read_cursor(text: str) -> tuple[datetime, UUID]:
+    try:
+        started_at, _, journey_id = text.partition("~")
+        at = datetime.fromisoformat(started_at)
+        if at.tzinfo is None:
+            raise ValueError("no offset")
+        return at, UUID(journey_id)
+    except ValueError as error:
+        problem = Problem("after", "is not the next of a page", "Send it back as it came")
+        raise InvalidInput("The cursor cannot be read.", problems=(problem,)) from error
+
+
+def _journey(one: JourneyRecord, language: str) -> JourneyView:
+    return JourneyView(
+        journey_id=one.journey_id,
+        account_id=one.account_id,
+        issuer_id=one.issuer_id,
+        operator_id=one.operator_id,
+        city_id=one.city_id,
+        service_day=one.service_day,
+        kind=one.kind,
+        product=one.product,
+        rider_class=one.rider_class,
+        started_at=one.started_at,
+        ended_at=one.ended_at,
+        origin=one.origin,
+        destination=one.destination,
+        line_id=one.line_id,
+        status=one.status,
+        fare=one.fare,
+        steps=view_steps(one.steps, language),
+        tariff_valid_from=one.tariff_valid_from,
+        companion=one.companion,
+        language=language,
+    )
+
+
+def _detail(
+    detail: JourneyDetail, reasons: dict[int, ReasonView], caps: list[CapProgress], language: str
+) -> JourneyDetailView:
+    fares = fares_by_revision(detail.charges)
+    return JourneyDetailView(
+        _journey(detail.journey, language),
+        [
+            TapView(
+                tap.tap_id,
+                tap.gate_id,
+                tap.sequence,
+                tap.action,
+                tap.stop_id,
+                tap.tapped_at,
+                tap.list_version,
+                tap.chain.hex(),
+                tap.companion,
+            )
+            for tap in detail.taps
+        ],
+        [
+            ChargeView(
+                one.charge_id,
+                one.revision,
+                one.status,
+                one.amount,
+                one.wallet_amount,
+                one.on_risk,
+                list(one.transfer_ids),
+                one.made_at,
+                one.posted_at,
+                fare - one.amount,
+                fare,
+                reasons.get(one.revision),
+            )
+            for one, fare in zip(detail.charges, fares, strict=True)
+        ],
+        [CapView(one.period, one.label, one.spent, one.most, one.clause) for one in caps],
+    )
+
+
+def _reason(tx: Tx, record: JourneyRecord, one: Correction, language: str) -> ReasonView:
+    city = atlas.get_city(tx, record.city_id)
+    zone, tap = ZoneInfo(city.tz), one.tap
+    place = ""
+    if tap is not None and tap.stop_id is not None:
+        stop = atlas.get_network(tx, record.city_id).stops.get(tap.stop_id)
+        place = stop.name if stop is not None else tap.stop_id
+    text = one.said(
+        language,
+        place=place,
+        clock=lambda at: at.astimezone(zone).strftime("%H:%M"),
+        moment=lambda at: at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+    )
+    if tap is None:
+        return ReasonView(one.cause, text, None, None, None)
+    return ReasonView(one.cause, text, tap.tap_id, tap.tapped_at, tap.received_at)

@@ -1,0 +1,144 @@
+"""Why a fare was put right, and how far caps have been reached, as the books tell it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.testing import TestClient
+
+from hansa import rides, trust
+from hansa.rides.journey_routes import ROUTES
+from hansa.store import Context
+from rides.riding import League, account_of, local, tariff_of
+
+LONDON = "london-tfl"
+BANK, OXFORD, HEATHROW = (
+    "london/bank-and-monument",
+    "london/oxford-circus",
+    "london/heathrow-terminals-2-and-3",
+)
+RIDER = trust.Caller("person", "person", frozenset({"wallet"}), account_id=str(account_of(1)))
+
+
+@pytest.fixture
+def league(ctx: Context) -> League:
+    set_clock(ctx, datetime(2026, 11, 17, 12, tzinfo=UTC))
+    return League(ctx, LONDON)
+
+
+@pytest.fixture
+def client(ctx: Context) -> Iterator[TestClient[Litestar]]:
+    dependencies = {
+        "ctx": Provide(lambda: ctx, sync_to_thread=False),
+        "caller": Provide(lambda: RIDER, sync_to_thread=False),
+    }
+    with TestClient(Litestar(ROUTES, dependencies=dependencies)) as client:
+        yield client
+
+
+def set_clock(ctx: Context, at: datetime) -> None:
+    ctx.clock.at = at  # type: ignore[attr-defined]
+
+
+def told(client: TestClient[Litestar], tap: rides.Tap, **params: str) -> dict[str, Any]:
+    answer = client.get(f"/v1/journeys/{tap.tap_id}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_late_exit_corrects_the_fare_and_is_named_as_the_reason(
+    ctx: Context, league: League, client: TestClient[Litestar]
+) -> None:
+    cti = league.rider(1, issuer="london-card", currency="GBP")
+    entry, exits = league.ride(LONDON, BANK, OXFORD, local(tariff_of(LONDON), "08:15"), cti)
+    league.hand_in([entry])
+    rides.rate(ctx)  # priced at 12:00: too late for an exit to come, so the maximum fare
+    set_clock(ctx, datetime(2026, 11, 17, 20, 30, tzinfo=UTC))
+    league.hand_in([exits])
+    rides.rate(ctx)
+
+    seen = told(client, entry)
+    chinese = told(client, entry, language="zh")
+
+    first, second = seen["charges"]
+    assert (first["fare_before"]["minor"], first["fare_after"]["minor"], first["reason"]) == (0, 940, None)
+    assert (second["fare_before"]["minor"], second["fare_after"]["minor"]) == (940, 290)
+    assert second["reason"]["cause"] == "late_tap" and second["reason"]["tap_id"] == str(exits.tap_id)
+    assert second["reason"]["text"] == (
+        "First £9.40, then £2.90, because a tap out of 08:45 at Oxford Circus came in late, on 2026-11-17 20:30"
+    )
+    assert chinese["charges"][1]["reason"]["text"].startswith("先收 £9.40，后改为 £2.90：08:45 Oxford Circus")
+    assert (
+        seen["journey"]["fare"]["minor"]
+        == 290
+        == sum(one["amount"]["minor"] for one in seen["journey"]["steps"])
+    )
+
+
+def test_a_late_ride_of_the_morning_is_the_reason_for_a_change_in_the_afternoon(
+    ctx: Context, league: League, client: TestClient[Litestar]
+) -> None:
+    cti = league.rider(1, issuer="london-card", currency="GBP")
+    tariff = tariff_of(LONDON)
+    days = [league.ride(LONDON, BANK, OXFORD, local(tariff, f"{hour}:00"), cti) for hour in (7, 8, 10, 11)]
+    league.hand_in([tap for ride in days[1:] for tap in ride])
+    rides.rate(ctx)
+    set_clock(ctx, ctx.clock.now() + timedelta(hours=3))
+    league.hand_in(days[0])
+    rides.rate(ctx)
+
+    last = told(client, days[3][0])
+    first = told(client, days[0][0])
+
+    assert [one["fare_after"]["minor"] for one in last["charges"]] == [280, 30]
+    assert last["charges"][1]["reason"]["cause"] == "late_tap"
+    assert "07:" in last["charges"][1]["reason"]["text"]
+    caps = {(one["period"], one["label"]): one for one in last["caps"]}
+    daily = next(one for (period, label), one in caps.items() if period == "day" and "1" in label)
+    assert (daily["spent"]["minor"], daily["most"]["minor"]) == (890, 890)
+    assert first["caps"][0]["spent"]["minor"] == 290 and first["charges"][0]["reason"] is None
+
+
+def test_caps_by_zones_count_only_the_rides_inside_them(
+    ctx: Context, league: League, client: TestClient[Litestar]
+) -> None:
+    cti = league.rider(1, issuer="london-card", currency="GBP")
+    tariff = tariff_of(LONDON)
+    central = league.ride(LONDON, BANK, OXFORD, local(tariff, "07:00"), cti)
+    far = league.ride(LONDON, OXFORD, HEATHROW, local(tariff, "10:00"), cti)
+    league.hand_in([*central, *far])
+    rides.rate(ctx)
+
+    wide = [one for one in told(client, far[0])["caps"] if one["period"] == "day"]
+    narrow = [one for one in told(client, central[0])["caps"] if one["period"] == "day"]
+
+    assert [(one["spent"]["minor"], one["most"]["minor"]) for one in wide] == [(290 + 380, 1630)]
+    assert [one["spent"]["minor"] for one in narrow] == [290] * 5
+
+
+def test_words_come_in_the_language_that_is_asked_for_and_else_in_english(
+    ctx: Context, league: League, client: TestClient[Litestar]
+) -> None:
+    cti = league.rider(1, issuer="london-card", currency="GBP")
+    ride = league.ride(LONDON, BANK, OXFORD, local(tariff_of(LONDON), "08:15"), cti)
+    league.hand_in(ride)
+    rides.rate(ctx)
+
+    for params, header, language in (
+        ({}, "", "en"),
+        ({}, "zh-Hans-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ({"language": "zh"}, "en", "zh"),
+        ({"language": "fr"}, "zh", "en"),
+        ({"language": "en"}, "zh", "en"),
+    ):
+        answer = client.get("/v1/journeys", params=params, headers={"accept-language": header})
+        (journey,) = answer.json()["journeys"]
+
+        assert answer.headers["content-language"] == journey["language"] == language
+        assert answer.headers["vary"] == "Accept-Language"
+        assert ("区" in journey["steps"][1]["text"]) == (language == "zh")
+        assert journey["steps"][1]["clause"].startswith("basis line ")
+        assert journey["steps"][1]["line"] == int(journey["steps"][1]["clause"].rpartition(" ")[2])
