@@ -426,10 +426,10 @@ def test_an_entry_that_another_entry_follows_is_not_under_way(league: League) ->
     assert [len(charges) for charges in charges_of(league)] == [1, 1]
 
 
-def test_a_tariff_that_needs_what_the_books_do_not_keep_is_refused(league: League) -> None:
+def test_a_tariff_whose_subsidy_nobody_of_the_league_pays_is_refused(league: League) -> None:
     text = tariff_of(LONDON).source.toml.replace("valid_from = ", "valid_from = 2031-01-01 #", 1)
-    rule = '\n[[carnet]]\nname = "Ten"\nrides = 10\nfare = "20.00"\nperiod = "month"\n'
-    tariff = read_source(TariffSource(text + rule, {}))
+    text += '\n[classes.senior.subsidy]\npayer = "atlantis"\npercent = 50\n'
+    tariff = read_source(TariffSource(text, dict(tariff_of(LONDON).source.tables)))
     with league.ctx.tx() as tx:
         before = rides.list_tariffs(tx)
 
@@ -438,6 +438,5 @@ def test_a_tariff_that_needs_what_the_books_do_not_keep_is_refused(league: Leagu
 
         assert rides.list_tariffs(tx) == before
     assert [problem.where for problem in refusal.value.problems] == [
-        "tariff.toml: carnet",
-        "tariff.toml: counts",
+        "tariff.toml: classes.senior.subsidy.payer"
     ]

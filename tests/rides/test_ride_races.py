@@ -114,7 +114,7 @@ def test_a_rater_killed_in_mid_chunk_leaves_nothing_half_done(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(rating.store, step, die)
+        patch.setattr(rating.rating_store, step, die)
         with pytest.raises(Killed):
             rides.rate(league.ctx)
     after_the_kill = (league.books("journeys"), league.books("charges"), league.books("dirty_days"))

@@ -257,10 +257,12 @@ def _decide_lines(tx: Tx, day: date, marks: Mapping[int, Watermark]) -> list[Pos
     for account in accounts:
         if account.partition not in marks:
             continue
-        count = gross = 0
+        count = gross = subsidies = 0
         for entry in _postings(tx, account.account_id, marks[account.partition]):
             count += 1
             gross += entry.credit_minor
+            if entry.booked.transfer.code == ledger.TransferCode.SUBSIDY:
+                subsidies += entry.credit_minor
         assert gross == standing[account.account_id], (account, gross, standing[account.account_id])
         if count:
             lines.append(
@@ -269,6 +271,7 @@ def _decide_lines(tx: Tx, day: date, marks: Mapping[int, Watermark]) -> list[Pos
                     agreement_of(agreements, account.issuer_id, account.operator_id, day),
                     items=count,
                     gross=gross,
+                    subsidies=subsidies,
                     debtor=clears_as[account.issuer_id],
                     creditor=clears_as[account.operator_id],
                 )

@@ -240,9 +240,13 @@ def line_of(
     gross: int,
     debtor: MemberId,
     creditor: MemberId,
+    subsidies: int = 0,
 ) -> PositionLine:
-    """A position as the day decides it: the gross, shared out by agreement."""
-    shares = share_out(gross, agreement)
+    """A position as the day decides it: the gross, shared out by agreement.
+
+    subsidies: the part of the gross that bears no fee; it is the operator's as a whole.
+    """
+    shares = share_out(gross - subsidies, agreement)
     return PositionLine(
         issuer_id=account.issuer_id,
         operator_id=account.operator_id,
@@ -252,7 +256,7 @@ def line_of(
         gross=gross,
         issuer_fee_bp=agreement.issuer_fee_bp,
         league_fee_bp=agreement.league_fee_bp,
-        operator_share=shares.operator_share,
+        operator_share=shares.operator_share + subsidies,
         issuer_fee=shares.issuer_fee,
         league_fee=shares.league_fee,
         debtor_id=debtor,

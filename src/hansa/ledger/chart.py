@@ -32,6 +32,7 @@ class AccountCode(IntEnum):
     EXCHANGE = 70
     SETTLEMENT = 80
     OPENING = 90
+    SUBSIDY = 100
 
 
 class TransferCode(IntEnum):
@@ -50,6 +51,7 @@ class TransferCode(IntEnum):
     REFUND = 11
     PAYMENT = 12
     OPENING = 13
+    SUBSIDY = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ CHART: dict[AccountCode, ChartLine] = {
         "Settlement", "either", _FREE, "money in transit at the league's bank; zero when a day is settled"
     ),
     AccountCode.OPENING: ChartLine("Opening", "either", _FREE, "what stood elsewhere before the books began"),
+    AccountCode.SUBSIDY: ChartLine("Subsidy", "debit", _FREE, "what a member has paid of riders' fares"),
 }
 """Every kind of account, by code."""
 

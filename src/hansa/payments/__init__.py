@@ -17,6 +17,7 @@ from hansa.payments.actions import (
     open_wallets,
     rate,
     set_rates,
+    subsidise,
     top_up,
 )
 from hansa.payments.model import (
@@ -29,6 +30,7 @@ from hansa.payments.model import (
     NoRate,
     RateDiffers,
     Step,
+    Subsidy,
     TopUp,
     TopUpDiffers,
     UnknownPayee,
@@ -38,6 +40,7 @@ from hansa.payments.model import (
     no_step,
     quote,
     risk_account,
+    subsidy_account,
     top_up_transfer,
     wallet_id,
 )
@@ -52,6 +55,7 @@ __all__ = [
     "NoRate",
     "RateDiffers",
     "Step",
+    "Subsidy",
     "TopUp",
     "TopUpDiffers",
     "UnknownPayee",
@@ -72,6 +76,8 @@ __all__ = [
     "rate",
     "risk_account",
     "set_rates",
+    "subsidise",
+    "subsidy_account",
     "top_up",
     "top_up_transfer",
     "wallet_id",

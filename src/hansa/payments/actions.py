@@ -25,6 +25,7 @@ from hansa.payments.model import (
     Plan,
     RateDiffers,
     Step,
+    Subsidy,
     TopUp,
     TopUpDiffers,
     UnknownPayee,
@@ -34,6 +35,8 @@ from hansa.payments.model import (
     no_step,
     plan,
     risk_account,
+    subsidy_account,
+    subsidy_transfer,
     top_up_transfer,
     wallet_id,
 )
@@ -160,6 +163,27 @@ def charge(ctx: Context, charges: Sequence[Charge], *, step: Step = no_step) -> 
         _charged(*(outcomes.get(item.charge_id) or (rows[item.charge_id], _legs(rows[item.charge_id]))))
         for item in charges
     ]
+
+
+def subsidise(ctx: Context, subsidies: Sequence[Subsidy]) -> list[ledger.TransferId]:
+    """Have members pay parts of fares, or give them back; the transfers, in the order given.
+
+    Safe to repeat by ``subsidy_id``: the transfer's id is worked out from it, and nothing can refuse it, since what a
+    member pays is settled by clearing. Errors: UnknownPayee, before anything is posted.
+    """
+    if not subsidies:
+        return []
+    with ctx.tx() as tx:
+        _check_payees(tx, {one.payee for one in subsidies})
+    transfers = [subsidy_transfer(one) for one in subsidies]
+    for start in range(0, len(transfers), ledger.BATCH_MAX):
+        batch = transfers[start : start + ledger.BATCH_MAX]
+        codes = _post_chains(ctx, [(one,) for one in batch])
+        if any(code in _NOT_OPEN for code in codes):
+            _open_subsidy_accounts(ctx, {(one.payer_id, one.amount.currency) for one in subsidies})
+            codes = _post_chains(ctx, [(one,) for one in batch])
+        assert all(code is ledger.ResultCode.CREATED for code in codes), codes
+    return [one.transfer_id for one in transfers]
 
 
 def finish(ctx: Context, limit: int = 100_000) -> int:
@@ -429,6 +453,24 @@ def _open_member_accounts(ctx: Context, pairs: Iterable[tuple[str, str]]) -> Non
             for member, currency in pairs
             for partition in sorted(set(ctx.directory.partitions))
             for account_of, code in kinds
+        ],
+    )
+
+
+def _open_subsidy_accounts(ctx: Context, pairs: Iterable[tuple[str, str]]) -> None:
+    ledger.open_accounts(
+        ctx,
+        [
+            ledger.Account(
+                account_id=subsidy_account(member, currency, partition),
+                currency=currency,
+                code=ledger.AccountCode.SUBSIDY,
+                holder=member,
+                partition=partition,
+                path=ledger.account_path(ledger.AccountCode.SUBSIDY, member),
+            )
+            for member, currency in sorted(pairs)
+            for partition in sorted(set(ctx.directory.partitions))
         ],
     )
 

@@ -113,6 +113,22 @@ class Charged:
     transfer_ids: tuple[ledger.TransferId, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subsidy:
+    """What a member pays of a fare, or is given back of it (below zero).
+
+    amount: in the payee's currency, not zero. reference: what it is for, such as a journey. partition: the payee's.
+    """
+
+    subsidy_id: UUID
+    payer_id: str
+    amount: Money
+    payee: ledger.AccountId
+    at: datetime
+    reference: UUID
+    partition: int
+
+
 class MovementKind(StrEnum):
     """What changed a wallet."""
 
@@ -174,6 +190,29 @@ def risk_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.Ac
 def exchange_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
     """Where an issuer turns a wallet's currency into a payee's: one account for each of its currencies."""
     return ledger.AccountId(fact_id(None, "exchange", issuer_id, currency, partition))
+
+
+@lru_cache(maxsize=4096)
+def subsidy_account(payer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """What a member has paid of riders' fares."""
+    return ledger.AccountId(fact_id(None, "subsidy", payer_id, currency, partition))
+
+
+def subsidy_transfer(subsidy: Subsidy) -> ledger.Transfer:
+    """The transfer of a subsidy: from what the member pays to the payee, or back."""
+    purse = subsidy_account(subsidy.payer_id, subsidy.amount.currency, subsidy.partition)
+    paid = subsidy.amount.minor > 0
+    return ledger.Transfer(
+        transfer_id=ledger.TransferId(fact_id(subsidy.at, subsidy.subsidy_id, "subsidy")),
+        debit=purse if paid else subsidy.payee,
+        credit=subsidy.payee if paid else purse,
+        amount=abs(subsidy.amount.minor),
+        currency=subsidy.amount.currency,
+        code=ledger.TransferCode.SUBSIDY,
+        partition=subsidy.partition,
+        event_at=subsidy.at,
+        reference=subsidy.reference,
+    )
 
 
 def quote(amount: Money, currency: str, rate: Fraction) -> Money:

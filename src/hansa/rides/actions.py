@@ -1,6 +1,7 @@
 """What can be done in rides: hand in taps, have days rated, have charges posted, look into a journey."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from hansa.kernel import (
     fact_id,
     service_day_bounds,
 )
-from hansa.rides import store, tokens_store
+from hansa.rides import charges_store, looking_back, store, tokens_store
 from hansa.rides.chains import note_two_taps
 from hansa.rides.model import (
     REFUSED_CODES_MAX,
@@ -23,6 +24,7 @@ from hansa.rides.model import (
     CityFlow,
     Flow,
     FlowSlot,
+    HeldReason,
     JourneyDetail,
     JourneyRecord,
     OpeningSpend,
@@ -41,6 +43,7 @@ from hansa.rides.model import (
     tap_digest,
 )
 from hansa.rides.rating import Tariffs, digest_of
+from hansa.rides.rating_store import NewCharge
 from hansa.rides.store import DayKey, KnownTap, TariffVersion
 from hansa.rides.waiting import end_waiting, keep_waiting, take_waiting
 from hansa.store import Context, Tx
@@ -65,9 +68,9 @@ def import_tariff(tx: Tx, tariff: Tariff) -> bool:
 
     Days that it speaks for and that have taps are rated again.
     Errors: TariffConflict when another text begins on that day, or the operator's day would start at another time;
-    InvalidInput for rules that need what the books do not keep.
+    InvalidInput for rules that need what the books do not keep, and for a subsidy whose payer is no member.
     """
-    _refuse_what_it_asks(tariff)
+    _refuse_what_it_asks(tx, tariff)
     versions = [version for version in store.list_tariffs(tx) if version.operator_id == tariff.operator_id]
     digest = digest_of(tariff.source)
     for version in versions:
@@ -84,21 +87,32 @@ def import_tariff(tx: Tx, tariff: Tariff) -> bool:
                 "Time zone, day start and currency of an operator are the same in all its tariffs."
             )
     at = _now(tx)
-    if not store.insert_tariff(tx, tariff, digest, at):
+    if not store.insert_tariff(tx, tariff, digest, looking_back.Look.of(tariff).partners, at):
         raise TariffConflict
     store.mark_days_of_operator(tx, tariff, at)
     return True
 
 
-def _refuse_what_it_asks(tariff: Tariff) -> None:
+def _refuse_what_it_asks(tx: Tx, tariff: Tariff) -> None:
     """A rule that is not given what it needs would be priced as if there were nothing to give."""
-    if tariff.asks:
-        problems = tuple(
-            Problem(f"tariff.toml: {name}", "the books do not keep it", "Leave out the rules that need it")
-            for name in sorted(tariff.asks)
-        )
+    problems = [
+        Problem(f"tariff.toml: {name}", "the books do not keep it", "Leave out the rules that need it")
+        for name in sorted(tariff.asks - looking_back.KEPT)
+    ]
+    payers = {
+        rule.subsidy.payer: f"classes.{name}.subsidy.payer"
+        for name, rule in tariff.classes.items()
+        if rule.subsidy is not None
+    }
+    members = {one.member_id for one in trust.list_members(tx)} if payers else set[str]()
+    problems += [
+        Problem(f"tariff.toml: {field}", f"{payer!r} is no member of the league", "Name a member that pays")
+        for payer, field in sorted(payers.items())
+        if payer not in members
+    ]
+    if problems:
         raise InvalidInput(
-            "This tariff cannot be put in force here yet; it can be checked.", problems=problems
+            "This tariff cannot be put in force here yet; it can be checked.", problems=tuple(problems)
         )
 
 
@@ -421,11 +435,11 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
     """
     counts = PostCounts()
     opened: set[tuple[str, str, str]] = set()
-    last: store.NewCharge | None = None
+    last: NewCharge | None = None
     while counts.charges + counts.waiting < limit:
         with ctx.tx() as tx:
             most = min(CHARGES_MAX, limit - counts.charges - counts.waiting)
-            intents = store.load_intents(tx, most, after=last)
+            intents = charges_store.load_intents(tx, most, after=last)
         if not intents:
             break
         last = intents[-1]
@@ -435,7 +449,7 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
             opened |= positions
         charged = {one.charge_id: one for one in _send(ctx, [_charge(one) for one in intents])}
         posted = [
-            store.PostedCharge(
+            charges_store.PostedCharge(
                 one.partition,
                 one.journey_id,
                 one.revision,
@@ -447,13 +461,49 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
             if one.charge_id in charged
         ]
         with ctx.tx() as tx:
-            store.mark_posted(tx, posted, ctx.clock.now())
+            charges_store.mark_posted(tx, posted, ctx.clock.now())
         counts = PostCounts(
             counts.charges + len(posted),
             counts.on_risk + sum(one.on_risk for one in posted),
             counts.waiting + len(intents) - len(posted),
         )
-    return counts
+    return replace(counts, subsidies=_post_subsidies(ctx, limit, opened))
+
+
+def _post_subsidies(ctx: Context, limit: int, opened: set[tuple[str, str, str]]) -> int:
+    """Have members pay their parts of fares; gives how many. opened: positions that are open already."""
+    count = 0
+    while count < limit:
+        with ctx.tx() as tx:
+            intents = charges_store.load_subsidy_intents(tx, min(CHARGES_MAX, limit - count))
+        if not intents:
+            break
+        positions = {(one.payer_id, one.operator_id, one.currency) for one in intents}
+        if positions - opened:
+            clearing.open_positions(ctx, sorted(positions - opened))
+            opened |= positions
+        transfers = payments.subsidise(
+            ctx,
+            [
+                payments.Subsidy(
+                    subsidy_id=one.subsidy_id,
+                    payer_id=one.payer_id,
+                    amount=Money(one.amount_minor, one.currency),
+                    payee=clearing.position_account(
+                        one.payer_id, one.operator_id, one.currency, one.partition
+                    ),
+                    at=one.event_at,
+                    reference=one.journey_id,
+                    partition=one.partition,
+                )
+                for one in intents
+            ],
+        )
+        with ctx.tx() as tx:
+            posted = list(zip(intents, transfers, strict=True))
+            charges_store.mark_subsidies_posted(tx, posted, ctx.clock.now())
+        count += len(intents)
+    return count
 
 
 def _send(ctx: Context, charges: Sequence[payments.Charge]) -> list[payments.Charged]:
@@ -469,7 +519,7 @@ def _send(ctx: Context, charges: Sequence[payments.Charge]) -> list[payments.Cha
         return [*_send(ctx, charges[:half]), *_send(ctx, charges[half:])]
 
 
-def _charge(intent: store.NewCharge) -> payments.Charge:
+def _charge(intent: NewCharge) -> payments.Charge:
     first = intent.revision == 0
     return payments.Charge(
         charge_id=intent.charge_id,
@@ -510,7 +560,32 @@ def journey(tx: Tx, journey_id: JourneyId) -> JourneyDetail:
     one = found[0]
     taps = store.get_taps(tx, one.partition, one.taps)
     charges = store.get_charges(tx, one.partition, journey_id)
-    return JourneyDetail(one.record, tuple(taps), tuple(charges))
+    subsidies = store.get_subsidies(tx, one.partition, journey_id)
+    return JourneyDetail(one.record, tuple(taps), tuple(charges), tuple(subsidies))
+
+
+def list_held(tx: Tx, operator_id: str, day: date | None = None, *, limit: int = 200) -> list[HeldReason]:
+    """Why an operator's rides wait for a price, by service day, latest first; of one day where one is named."""
+    return store.list_held(tx, operator_id, day, limit)
+
+
+def rate_again(
+    tx: Tx,
+    operator_id: str,
+    first_day: date,
+    last_day: date,
+    *,
+    only_held: bool = False,
+    afresh: bool = True,
+) -> int:
+    """Have an operator's service days rated again on purpose; gives how many (of all its riders).
+
+    afresh: over the network that holds on each day by now; else a day keeps the network it was priced over, as it does
+    whenever a tap comes late. only_held: only days with a ride that waits for a price.
+    """
+    return store.rate_again(
+        tx, operator_id, first_day, last_day, _now(tx), only_held=only_held, afresh=afresh
+    )
 
 
 def fares_by_city(tx: Tx, day: date) -> list[CityFares]:
@@ -523,8 +598,8 @@ def fares_by_city(tx: Tx, day: date) -> list[CityFares]:
 
 
 def posted_total(tx: Tx) -> dict[str, int]:
-    """All charges ever posted, by currency: what position accounts have taken in from rides, to the cent."""
-    return store.posted_by_currency(tx)
+    """All charges and subsidies ever posted, by currency: what positions have taken in from rides, to the cent."""
+    return charges_store.posted_by_currency(tx)
 
 
 def flow(tx: Tx, day: date) -> Flow:

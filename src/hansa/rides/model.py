@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import ClassVar, Literal, Protocol, cast
 from uuid import UUID
 
-from hansa.fares import JourneyId, Kind, RiderClass, Status, Step
+from hansa.fares import JourneyId, Kind, Payment, RiderClass, Status, Step
 from hansa.kernel import HansaError, Money
 
 Action = Literal["entry", "exit", "board"]
@@ -214,6 +214,7 @@ class RateCounts:
     journeys: int = 0
     held: int = 0
     charges: int = 0
+    subsidies: int = 0
 
     def __add__(self, other: "RateCounts") -> "RateCounts":
         return RateCounts(
@@ -222,6 +223,7 @@ class RateCounts:
             self.journeys + other.journeys,
             self.held + other.held,
             self.charges + other.charges,
+            self.subsidies + other.subsidies,
         )
 
 
@@ -230,11 +232,13 @@ class PostCounts:
     """What one run of posting did.
 
     on_risk: charges the issuer carries because the wallet was short. waiting: charges that payments would not take.
+    subsidies: parts of fares that members paid.
     """
 
     charges: int = 0
     on_risk: int = 0
     waiting: int = 0
+    subsidies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +260,42 @@ class ChargeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SubsidyRecord:
+    """One posting of the part of a fare that a member pays; a later revision corrects it.
+
+    status: ``intent`` until the ledger has it, then ``posted``. amount: below zero where it is given back.
+    """
+
+    subsidy_id: UUID
+    revision: int
+    payer_id: str
+    status: str
+    amount: Money
+    transfer_id: UUID | None
+    made_at: datetime
+    posted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldReason:
+    """Rides of a service day that wait for a price for one reason. journeys: the first of them, three at most."""
+
+    service_day: date
+    why: str
+    count: int
+    first_at: datetime
+    journeys: tuple[JourneyId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JourneyRecord:
-    """A journey as the books hold it, with its fare and the reason for it."""
+    """A journey as the books hold it, with its fare and the reason for it.
+
+    fare: what the rider pays. subsidy: what a member pays on top of it. notes: what pairing decided, beside the steps.
+    trip_id: the first journey of the trip it goes on with by a join or a transfer, maybe with a partner operator; None
+    where it begins one. network_version: of the city's network that it was priced over. medium, distance_m: where the
+    tariff asks for them.
+    """
 
     journey_id: JourneyId
     account_id: UUID
@@ -279,6 +317,12 @@ class JourneyRecord:
     zones: str
     tariff_valid_from: date
     companion: int = 0
+    subsidy: Payment | None = None
+    notes: tuple[Step, ...] = ()
+    trip_id: JourneyId | None = None
+    network_version: int | None = None
+    medium: str = ""
+    distance_m: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +332,7 @@ class JourneyDetail:
     journey: JourneyRecord
     taps: tuple[Tap, ...]
     charges: tuple[ChargeRecord, ...]
+    subsidies: tuple[SubsidyRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

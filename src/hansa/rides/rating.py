@@ -1,14 +1,15 @@
 """Days are worked out from their taps, and what changed is written: journeys, fares, and charges for the ledger.
 
 One transaction rates a chunk of days in one partition. A key is one account's service day with one operator; it is
-always rated whole, so it does not matter how its taps arrived. Where the tariff looks back over a week or month, a
-change has the later days of that period rated again; where a journey near the edge of a day turns out otherwise than
-the neighbouring day holds it, that day is rated again too.
+always rated whole, so it does not matter how its taps arrived. What other days build on it is rated again when it
+changes: later days that look back over sums or habits, a partner operator's days whose transfers its rides open, and a
+neighbouring day that holds a journey near the edge otherwise than it comes out here. Each ride hangs only on rides that
+began before it, so after each round of this at least the next ride of the account is final, and it comes to an end.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from threading import Lock
@@ -17,6 +18,7 @@ from uuid import UUID
 
 from hansa import atlas
 from hansa.fares import (
+    Around,
     Counters,
     Fare,
     Journey,
@@ -25,16 +27,25 @@ from hansa.fares import (
     Step,
     Tariff,
     TariffSource,
-    period_end,
-    period_start,
     read_source,
 )
-from hansa.kernel import fact_id, service_day, service_day_bounds
-from hansa.rides import store
+from hansa.kernel import HansaError, fact_id, service_day, service_day_bounds
+from hansa.rides import looking_back, rating_store, store
 from hansa.rides.faresv2 import pricer_of
+from hansa.rides.looking_back import HABIT_DAYS, LOOK_AHEAD, Asked, Look, last_day_that_looks
 from hansa.rides.model import RateCounts
 from hansa.rides.pairing import pair_taps
-from hansa.rides.store import CounterAsk, DayKey, DayTaps, KeptJourney, NewCharge, RatedJourney, TariffVersion
+from hansa.rides.rating_store import (
+    DayTaps,
+    KeptJourney,
+    LaterDays,
+    NewCharge,
+    NewSubsidy,
+    Payer,
+    RatedJourney,
+)
+from hansa.rides.store import DayKey, TariffVersion
+from hansa.rides.trips import trips_of
 from hansa.store import Context, Tx
 
 CHUNK = 4_000
@@ -59,7 +70,22 @@ class Tariffs:
             self._versions.setdefault(version.operator_id, []).append(version)
         self._bounds: dict[tuple[str, date], tuple[datetime, datetime]] = {}
         self._recent: dict[str, tuple[date, datetime, datetime]] = {}
-        self._pricers: dict[tuple[bytes, date], Pricer] = {}
+        self._pricers: dict[tuple[bytes, date, int | None], Pricer] = {}
+        self._later: dict[tuple[str, date], date] = {}
+        self._habits: dict[tuple[str, date], bool] = {}
+        self._watchers = {
+            partner: sorted(
+                operator_id
+                for operator_id, versions in self._versions.items()
+                if any(partner in version.partners for version in versions)
+            )
+            for partner in {
+                one
+                for versions in self._versions.values()
+                for version in versions
+                for one in version.partners
+            }
+        }
 
     def knows(self, operator_id: str) -> bool:
         """Whether this operator has any tariff."""
@@ -107,17 +133,58 @@ class Tariffs:
         """The tariff itself."""
         return read_version(self._tx, version)
 
-    def pricer(self, version: TariffVersion, day: date) -> Pricer:
-        """A pricer for this version over the city's network as it holds on a service day.
+    def look(self, version: TariffVersion) -> Look:
+        """What this version looks at beyond the rides of a day."""
+        look = _LOOKS.get(version.digest)
+        if look is None:
+            look = _LOOKS[version.digest] = Look.of(self.read(version))
+        return look
+
+    def last_day_that_looks(self, operator_id: str, day: date) -> date:
+        """The last later day that may build on the sums of a service day; the day itself where none does."""
+        last = self._later.get((operator_id, day))
+        if last is None:
+            last = self._later[operator_id, day] = last_day_that_looks(
+                [(until, self.look(version)) for version, until in self._after(operator_id, day, LOOK_AHEAD)],
+                day,
+            )
+        return last
+
+    def makes_habits(self, operator_id: str, day: date) -> bool:
+        """Whether later days may take the rider's usual way from the rides of a service day."""
+        found = self._habits.get((operator_id, day))
+        if found is None:
+            later = self._after(operator_id, day, timedelta(days=HABIT_DAYS))
+            found = self._habits[operator_id, day] = any(self.look(version).habits for version, _ in later)
+        return found
+
+    def watchers(self, operator_id: str) -> Sequence[str]:
+        """The operators with a tariff in which this one's rides open windows."""
+        return self._watchers.get(operator_id, ())
+
+    def _after(self, operator_id: str, day: date, within: timedelta) -> list[tuple[TariffVersion, date]]:
+        """The versions that speak for days soon after a day, each with the last day it may speak for."""
+        return [
+            (version, version.valid_to or date.max)
+            for version in self._versions.get(operator_id, [])
+            if version.valid_from <= day + within and (version.valid_to is None or version.valid_to > day)
+        ]
+
+    def pricer(self, version: TariffVersion, day: date, network_version: int | None = None) -> Pricer:
+        """A pricer for this version over the city's network as it holds on a service day, or at a version of it.
 
         Errors: atlas.UnknownCity when it has none on that day.
         """
-        pricer = self._pricers.get((version.digest, day))
+        name = version.digest, day, network_version
+        pricer = self._pricers.get(name)
         if pricer is None:
-            network = atlas.get_network(self._tx, version.city_id, day=day)
+            if network_version is None:
+                network = atlas.get_network(self._tx, version.city_id, day=day)
+            else:
+                network = atlas.get_network(self._tx, version.city_id, version=network_version)
             feed = partial(atlas.get_fares_v2, self._tx, version.city_id, version=network.version)
             pricer = _PRICERS.get(self.read(version), version.digest, network, feed)
-            self._pricers[version.digest, day] = pricer
+            self._pricers[name] = pricer
         return pricer
 
 
@@ -135,6 +202,7 @@ def read_version(tx: Tx, version: TariffVersion) -> Tariff:
     return tariff
 
 
+_LOOKS: dict[bytes, Look] = {}
 _PARSE = Lock()
 _PARSED: dict[bytes, Tariff] = {}
 
@@ -173,7 +241,7 @@ def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
     """Rate up to ``limit`` days that wait for it. Safe to run again, to kill, and beside itself."""
     counts = RateCounts()
     with ctx.tx() as tx:
-        partitions = store.dirty_partitions(tx, ctx.clock.now())
+        partitions = rating_store.dirty_partitions(tx, ctx.clock.now())
     for partition in partitions:
         while counts.days < limit:
             done = _rate_chunk(ctx, partition, min(CHUNK, limit - counts.days))
@@ -185,8 +253,8 @@ def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
 
 def _rate_chunk(ctx: Context, partition: int, limit: int) -> RateCounts:
     with ctx.tx() as tx:
-        store.lock_rater(tx, partition)
-        keys = store.take_days(tx, partition, limit, ctx.clock.now())
+        rating_store.lock_rater(tx, partition)
+        keys = rating_store.take_days(tx, partition, limit, ctx.clock.now())
         if not keys:
             return RateCounts()
         return _Chunk(tx, partition, keys, ctx.clock.now()).run()
@@ -201,37 +269,82 @@ class _Edge(NamedTuple):
     found: set[tuple[JourneyId, UUID | None]]
 
 
+@dataclass(slots=True)
+class _Day:
+    """One day while it is rated.
+
+    kept: what the books hold. network_version: over which it is priced; None is the one that holds on the day.
+    """
+
+    key: DayKey
+    version: TariffVersion | None
+    taps: DayTaps
+    kept: list[KeptJourney]
+    network_version: int | None
+    journeys: list[Journey] = field(default_factory=list[Journey])
+    notes: Mapping[JourneyId, list[Any]] = field(default_factory=dict[JourneyId, list[Any]])
+    counters: Counters = field(default_factory=Counters)
+    around: Around | None = None
+    opened: date | None = None
+    why_not: str = ""
+    priced_over: int | None = None
+    turned_out: list[datetime] = field(default_factory=list[datetime])
+
+
 class _Chunk:
     """Some days of one partition while they are rated."""
 
-    def __init__(self, tx: Tx, partition: int, keys: Sequence[DayKey], at: datetime) -> None:
-        self.tx, self.partition, self.keys, self.at = tx, partition, keys, at
+    def __init__(self, tx: Tx, partition: int, keys: Mapping[DayKey, bool], at: datetime) -> None:
+        self.tx, self.partition, self.at = tx, partition, at
+        self.keys, self.afresh = list(keys), keys
         self.tariffs = Tariffs(tx)
-        self.versions = [self.tariffs.version_on(key.operator_id, key.service_day) for key in keys]
         self.added: list[RatedJourney] = []
         self.updated: list[RatedJourney] = []
         self.withdrawn: list[tuple[UUID, int]] = []
         self.charges: list[NewCharge] = []
-        self.changed: list[tuple[UUID, str, date, date]] = []
+        self.subsidies: list[NewSubsidy] = []
+        self.changed: set[LaterDays] = set()
         self.edges: list[_Edge] = []
         self.postponed: dict[DayKey, datetime] = {}
         self.journeys = self.held = self.taps = 0
 
     def run(self) -> RateCounts:
         """Load, work out, write."""
-        taps = store.load_taps(self.tx, self.partition, self.keys, [self._reach(key) for key in self.keys])
-        kept = store.load_journeys(self.tx, self.partition, self.keys)
-        counters = self._counters()
-        for n, key in enumerate(self.keys):
-            self._rate(key, self.versions[n], taps[n], kept[n], counters.get(n) or Counters())
-        store.add_journeys(self.tx, self.added, self.at)
-        store.update_journeys(self.tx, self.updated, self.at)
-        store.withdraw_journeys(self.tx, self.partition, self.withdrawn, self.at)
-        store.add_charges(self.tx, self.charges, self.at)
-        store.mark_later_days(self.tx, self.partition, self.changed, self.at)
+        days = self._load()
+        for day in days:
+            self._pair(day)
+        self._look_around(days)
+        for day in days:
+            self._rate(day)
+        rating_store.add_journeys(self.tx, self.added, self.at)
+        rating_store.update_journeys(self.tx, self.updated, self.at)
+        rating_store.withdraw_journeys(self.tx, self.partition, self.withdrawn, self.at)
+        rating_store.add_charges(self.tx, self.charges, self.at)
+        rating_store.add_subsidies(self.tx, self.subsidies, self.at)
+        rating_store.mark_later_days(self.tx, self.partition, self.changed, self.at)
         self._mark_neighbours()
         store.postpone_days(self.tx, self.postponed.items())
-        return RateCounts(len(self.keys), self.taps, self.journeys, self.held, len(self.charges))
+        return RateCounts(
+            len(days), self.taps, self.journeys, self.held, len(self.charges), len(self.subsidies)
+        )
+
+    # -- what a day is worked out from ---------------------------------------------------------------------
+
+    def _load(self) -> list[_Day]:
+        taps = rating_store.load_taps(
+            self.tx, self.partition, self.keys, [self._reach(key) for key in self.keys]
+        )
+        kept = rating_store.load_journeys(self.tx, self.partition, self.keys)
+        return [
+            _Day(
+                key,
+                self.tariffs.version_on(key.operator_id, key.service_day),
+                taps[n],
+                kept[n],
+                None if self.afresh[key] else _network_of(kept[n]),
+            )
+            for n, key in enumerate(self.keys)
+        ]
 
     def _reach(self, key: DayKey) -> tuple[datetime, datetime]:
         """The day, the neighbours' journeys that may touch it, and what pairing needs around those."""
@@ -239,90 +352,26 @@ class _Chunk:
         reach = 3 * self.tariffs.journey_max(key.operator_id)
         return starts_at - reach, ends_at + reach
 
-    def _counters(self) -> dict[int, Counters]:
-        """What earlier days used up, for those keys whose tariff looks back."""
-        asks: list[CounterAsk] = []
-        periods: dict[int, str | None] = {}
-        for n, (key, version) in enumerate(zip(self.keys, self.versions, strict=True)):
-            tariff = None if version is None else self.tariffs.read(version)
-            if tariff is None or not (tariff.tiers or tariff.period):
-                continue
-            month_starts = period_start(key.service_day, "month")
-            starts = period_start(key.service_day, tariff.period) if tariff.period else key.service_day
-            if not tariff.tiers:
-                month_starts = key.service_day
-            asks.append(CounterAsk(n, key.account_id, key.operator_id, month_starts, starts, key.service_day))
-            periods[n] = tariff.period
-        if not asks:
-            return {}
-        month: dict[int, int] = {}
-        period: dict[int, dict[tuple[str, str], int]] = {}
-        opening: dict[int, int] = {}
-        for n, product, zones, tier, counted in store.load_counters(self.tx, self.partition, asks):
-            month[n] = month.get(n, 0) + tier
-            period.setdefault(n, {})[product, zones] = counted
-        spends = [
-            (
-                ask.n,
-                ask.account_id,
-                ask.operator_id,
-                period_start(ask.service_day, "month"),
-                period_start(ask.service_day, "week"),
-            )
-            for ask in asks
-        ]
-        for n, name, minor in store.load_opening(self.tx, spends):
-            if name == "month":
-                month[n] = month.get(n, 0) + minor
-            if name == periods[n]:
-                opening[n] = opening.get(n, 0) + minor
-        return {
-            ask.n: Counters(month.get(ask.n, 0), period.get(ask.n, {}), opening.get(ask.n, 0)) for ask in asks
-        }
-
-    def _rate(
-        self,
-        key: DayKey,
-        version: TariffVersion | None,
-        taps: DayTaps,
-        kept: Sequence[KeptJourney],
-        counters: Counters,
-    ) -> None:
+    def _pair(self, day: _Day) -> None:
+        """The day's journeys, and how the neighbours' nearest come out from here."""
+        key, version = day.key, day.version
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
         longest = self.tariffs.journey_max(key.operator_id) if version is None else version.journey_max
-        around = self._arrived(key, pair_taps(taps.touches, journey_max=longest), taps, kept, longest)
-        journeys = [journey for journey in around if starts_at <= journey.started_at < ends_at]
-        if len(journeys) < len(around):
+        around = self._arrived(day, pair_taps(day.taps.touches, journey_max=longest), longest)
+        day.journeys = [journey for journey in around if starts_at <= journey.started_at < ends_at]
+        if len(day.journeys) < len(around):
             self._look_over_the_edge(key, around, starts_at - longest, ends_at + longest)
-        fares = self._fares(key, version, journeys, counters)
-        before = {one.journey_id: one for one in kept}
-        for journey, fare in zip(journeys, fares, strict=True):
-            self._compare(key, version, journey, fare, taps, before.pop(journey.journey_id, None))
-        for gone in before.values():
-            if gone.status != "withdrawn":
-                self._withdraw(key, gone)
-        self.journeys += len(journeys)
-        self.taps += sum(1 if journey.last_tap is None else 2 for journey in journeys)
-        self.held += sum(fare.status == "held" for fare in fares)
-        self._mark_later(key, version, fares, kept)
 
-    def _arrived(
-        self,
-        key: DayKey,
-        around: Sequence[Journey],
-        taps: DayTaps,
-        kept: Sequence[KeptJourney],
-        longest: timedelta,
-    ) -> list[Journey]:
+    def _arrived(self, day: _Day, around: Sequence[Journey], longest: timedelta) -> list[Journey]:
         """The journeys without those under way: nobody is charged the maximum fare while the exit can still come.
 
         Under way is an entry that is its rider's last tap on this token and younger than the longest journey; the day
         is rated again when that time is up. What was priced before stays priced.
         """
         last_taps = {
-            (tap.cti, tap.companion): tap for tap in sorted(taps.touches, key=lambda tap: tap.tapped_at)
+            (tap.cti, tap.companion): tap for tap in sorted(day.taps.touches, key=lambda tap: tap.tapped_at)
         }
-        priced = {one.journey_id for one in kept if one.status != "withdrawn"}
+        priced = {one.journey_id for one in day.kept if one.status != "withdrawn"}
         arrived: list[Journey] = []
         for journey in around:
             up_at = journey.started_at + longest
@@ -334,72 +383,170 @@ class _Chunk:
             ):
                 arrived.append(journey)
             else:
-                self.postponed[key] = min(up_at, self.postponed.get(key, up_at))
+                self.postponed[day.key] = min(up_at, self.postponed.get(day.key, up_at))
         return arrived
 
-    def _fares(
-        self, key: DayKey, version: TariffVersion | None, journeys: Sequence[Journey], counters: Counters
-    ) -> list[Fare]:
-        if not journeys:
+    def _look_around(self, days: Sequence[_Day]) -> None:
+        """Give each day what its tariff looks at beyond it; of a tariff that looks at nothing nothing is asked."""
+        asked: list[Asked] = []
+        for n, day in enumerate(days):
+            look = None if day.version is None else self.tariffs.look(day.version)
+            if look is not None and day.journeys and look.beyond:
+                bounds = self.tariffs.bounds(day.key.operator_id, day.key.service_day)
+                currency = self.tariffs.latest(day.key.operator_id).currency
+                asked.append(Asked(n, day.key, look, *bounds, currency, day.journeys))
+        if not asked:
+            return
+        given = looking_back.load_counters(self.tx, self.partition, asked)
+        rounds = looking_back.load_around(self.tx, self.partition, asked)
+        for one in asked:
+            day = days[one.n]
+            day.counters = given.counters.get(one.n, day.counters)
+            day.opened = given.opened.get(one.n)
+            day.around = rounds.around.get(one.n)
+            day.why_not = rounds.why_not.get(one.n, "")
+
+    # -- what comes out ------------------------------------------------------------------------------------
+
+    def _rate(self, day: _Day) -> None:
+        fares = self._fares(day)
+        window = day.opened or day.key.service_day
+        prefix = "" if day.version is None else self.tariffs.look(day.version).prefix
+        trips = trips_of(day.journeys, fares, () if day.around is None else day.around.others)
+        before = {one.journey_id: one for one in day.kept}
+        for journey, fare, trip_id in zip(day.journeys, fares, trips, strict=True):
+            counts = bool(prefix) and any(name.startswith(prefix) for name in fare.counts)
+            kept = before.pop(journey.journey_id, None)
+            self._compare(day, journey, fare, kept, window if counts else None, trip_id)
+        for gone in before.values():
+            if gone.status != "withdrawn":
+                self._withdraw(day, gone)
+        self.journeys += len(day.journeys)
+        self.taps += sum(1 if journey.last_tap is None else 2 for journey in day.journeys)
+        self.held += sum(fare.status == "held" for fare in fares)
+        self._mark_later(day, fares, window, prefix)
+
+    def _fares(self, day: _Day) -> list[Fare]:
+        if not day.journeys:
             return []
-        why = f"no tariff is in force on {key.service_day}"
+        version, why = day.version, f"no tariff is in force on {day.key.service_day}"
         if version is not None:
             try:
-                return self.tariffs.pricer(version, key.service_day).price_day(journeys, counters)
+                pricer = self.tariffs.pricer(version, day.key.service_day, day.network_version)
             except atlas.UnknownCity as error:
                 why = error.detail
-        currency = self.tariffs.latest(key.operator_id).currency
+            else:
+                places = pricer.places
+                day.priced_over = places.version if isinstance(places, atlas.Network) else None
+                look = self.tariffs.look(version)
+                if look.tells:
+                    day.journeys = self._tell(day, look, pricer)
+                why = day.why_not
+                if not why:
+                    return pricer.price_day(day.journeys, day.counters, day.around)
+        currency = self.tariffs.latest(day.key.operator_id).currency
         step = Step("held", 0, currency, {"why": why})
-        return [Fare(journey.journey_id, 0, currency, (step,), status="held") for journey in journeys]
+        return [Fare(journey.journey_id, 0, currency, (step,), status="held") for journey in day.journeys]
+
+    def _tell(self, day: _Day, look: Look, pricer: Pricer) -> list[Journey]:
+        """The journeys with what the tariff wants to be told of each: whose line, how paid, how far."""
+        network = pricer.places
+        told: list[Journey] = []
+        for journey in day.journeys:
+            more: dict[str, Any] = {}
+            if look.operators:
+                lines = network.lines if isinstance(network, atlas.Network) else {}
+                line = lines.get(journey.line_id or "")
+                more["operator_id"] = day.key.operator_id if line is None else line.operator_id
+            if look.media and not journey.medium:
+                more["medium"] = look.media[0]
+            if look.distance and journey.distance_m is None:
+                more["distance_m"] = _metres(pricer, journey)
+            told.append(replace(journey, **more))
+        return told
 
     def _compare(
         self,
-        key: DayKey,
-        version: TariffVersion | None,
+        day: _Day,
         journey: Journey,
         fare: Fare,
-        taps: DayTaps,
         kept: KeptJourney | None,
+        window: date | None,
+        trip_id: UUID | None,
     ) -> None:
         """Write a journey only where it differs, and charge only the difference."""
+        key = day.key
         steps = [[step.rule, step.amount, dict(step.facts)] for step in fare.steps]
-        valid_from = date.min if version is None else version.valid_from
+        notes = day.notes.get(journey.journey_id, [])
+        valid_from = date.min if day.version is None else day.version.valid_from
         revision = charged = 0
-        payer = taps.payers[journey.cti]
+        payer = day.taps.payers[journey.cti]
+        subsidy = ("", 0) if fare.subsidy is None else (fare.subsidy.payer, fare.subsidy.amount_minor)
+        paid = ("", 0)
         if kept is not None:
-            same = (
+            paid = (kept.subsidy_payer or "", kept.subsidy_minor)
+            same_ride = (
                 kept.kind == journey.kind
                 and kept.status == fare.status
                 and kept.fare_minor == kept.charged_minor == fare.amount_minor
                 and kept.last_tap == journey.last_tap
                 and kept.destination == journey.destination
+                and paid == subsidy
+            )
+            if (
+                same_ride
                 and kept.zones == fare.zones
                 and kept.counted_minor == fare.counted_minor
                 and kept.tier_minor == fare.tier_minor
                 and kept.tariff_from == valid_from
                 and kept.steps == steps
-            )
-            if same:
+                and kept.counts == fare.counts
+                and kept.window_from == window
+                and kept.notes == notes
+                and kept.trip_id == trip_id
+                and kept.network_version == day.priced_over
+                and kept.medium == journey.medium
+                and kept.distance_m == journey.distance_m
+            ):
                 return
+            if not same_ride:
+                day.turned_out.append(journey.started_at)
             revision, charged = kept.revision, kept.charged_minor
-            payer = store.Payer(kept.issuer_id, kept.wallet_currency)
-        delta = fare.amount_minor - charged
-        if delta:
-            event_at = journey.ended_at if revision == 0 else self.at
-            self._charge(key, journey.journey_id, revision, delta, fare.currency, event_at, payer)
-            revision += 1
+            payer = Payer(kept.issuer_id, kept.wallet_currency)
+        else:
+            day.turned_out.append(journey.started_at)
+        event_at = journey.ended_at if revision == 0 else self.at
+        moved = self._charge(
+            key, journey.journey_id, revision, fare.amount_minor - charged, fare.currency, event_at, payer
+        )
+        moved |= self._subsidise(key, journey.journey_id, revision, paid, subsidy, fare.currency, event_at)
         written = self.added if kept is None else self.updated
-        written.append(RatedJourney(key, journey, fare, payer, steps, valid_from, revision))
+        written.append(
+            RatedJourney(
+                key,
+                journey,
+                fare,
+                payer,
+                steps,
+                valid_from,
+                revision + moved,
+                notes,
+                window,
+                trip_id,
+                day.priced_over,
+            )
+        )
 
-    def _withdraw(self, key: DayKey, gone: KeptJourney) -> None:
+    def _withdraw(self, day: _Day, gone: KeptJourney) -> None:
         """A journey that another took the place of: its charges are given back."""
-        revision = gone.revision
-        if gone.charged_minor:
-            currency = self.tariffs.latest(key.operator_id).currency
-            payer = store.Payer(gone.issuer_id, gone.wallet_currency)
-            self._charge(key, gone.journey_id, revision, -gone.charged_minor, currency, self.at, payer)
-            revision += 1
-        self.withdrawn.append((gone.journey_id, revision))
+        key, revision = day.key, gone.revision
+        currency = self.tariffs.latest(key.operator_id).currency
+        payer = Payer(gone.issuer_id, gone.wallet_currency)
+        moved = self._charge(key, gone.journey_id, revision, -gone.charged_minor, currency, self.at, payer)
+        paid = (gone.subsidy_payer or "", gone.subsidy_minor)
+        moved |= self._subsidise(key, gone.journey_id, revision, paid, ("", 0), currency, self.at)
+        self.withdrawn.append((gone.journey_id, revision + moved))
+        day.turned_out.append(gone.started_at)
 
     def _charge(
         self,
@@ -409,8 +556,11 @@ class _Chunk:
         amount_minor: int,
         currency: str,
         event_at: datetime,
-        payer: store.Payer,
-    ) -> None:
+        payer: Payer,
+    ) -> bool:
+        """Charge the rider what the fare came to more (or less); gives whether it did."""
+        if not amount_minor:
+            return False
         self.charges.append(
             NewCharge(
                 partition=key.partition,
@@ -427,6 +577,39 @@ class _Chunk:
                 service_day=key.service_day,
             )
         )
+        return True
+
+    def _subsidise(
+        self,
+        key: DayKey,
+        journey_id: UUID,
+        revision: int,
+        paid: tuple[str, int],
+        pays: tuple[str, int],
+        currency: str,
+        event_at: datetime,
+    ) -> bool:
+        """Have a member pay its part of the fare, or the difference; one that pays no more is given back all."""
+        parts = [(pays[0], pays[1] - paid[1])] if paid[0] == pays[0] else [(paid[0], -paid[1]), pays]
+        moves = [(payer_id, minor) for payer_id, minor in parts if minor]
+        for payer_id, minor in moves:
+            self.subsidies.append(
+                NewSubsidy(
+                    partition=key.partition,
+                    journey_id=journey_id,
+                    revision=revision,
+                    payer_id=payer_id,
+                    subsidy_id=fact_id(event_at, "rides.subsidy", journey_id, revision, payer_id),
+                    operator_id=key.operator_id,
+                    amount_minor=minor,
+                    currency=currency,
+                    event_at=event_at,
+                    service_day=key.service_day,
+                )
+            )
+        return bool(moves)
+
+    # -- what else is rated again --------------------------------------------------------------------------
 
     def _look_over_the_edge(
         self, key: DayKey, around: Sequence[Journey], first: datetime, last: datetime
@@ -445,32 +628,64 @@ class _Chunk:
         if not self.edges:
             return
         asks = [(one.key.account_id, one.key.operator_id, one.low, one.high) for one in self.edges]
-        held = store.load_edges(self.tx, self.partition, asks)
+        held = rating_store.load_edges(self.tx, self.partition, asks)
         wrong = [edge.key for edge, there in zip(self.edges, held, strict=True) if edge.found != there]
         store.mark_days(self.tx, wrong, self.at)
 
-    def _mark_later(
-        self, key: DayKey, version: TariffVersion | None, fares: Sequence[Fare], kept: Sequence[KeptJourney]
-    ) -> None:
-        """Later days of the week or month build on this one's sums; where these changed, they are rated again."""
-        if version is None:
-            return
-        tariff = self.tariffs.read(version)
-        if not (tariff.tiers or tariff.period):
-            return
-        if _sums(fares) == _sums(one for one in kept if one.status == "priced"):
-            return
-        last = key.service_day
-        if tariff.period:
-            last = max(last, period_end(key.service_day, tariff.period))
-        if tariff.tiers:
-            last = max(last, period_end(key.service_day, "month"))
-        self.changed.append((key.account_id, key.operator_id, key.service_day, last))
+    def _mark_later(self, day: _Day, fares: Sequence[Fare], window: date, prefix: str) -> None:
+        """Days that build on this one are rated again where what they build on changed."""
+        key = day.key
+        who = key.account_id, key.operator_id
+        priced = [one for one in day.kept if one.status == "priced"]
+        last = self.tariffs.last_day_that_looks(key.operator_id, key.service_day)
+        if last > key.service_day:
+            windows = {one.window_from for one in priced if one.window_from is not None}
+            rolls = bool(prefix) and any(name.startswith(prefix) for fare in fares for name in fare.counts)
+            if _sums(fares) != _sums(priced) or windows != ({window} if rolls else set[date]()):
+                self.changed.add(LaterDays(*who, key.service_day, last))
+        if self.tariffs.makes_habits(key.operator_id, key.service_day):
+            kept = {_ends(one) for one in day.kept if one.status != "withdrawn" and one.kind == "complete"}
+            now = {_ends(one) for one in day.journeys if one.kind == "complete"}
+            if kept != now:
+                until = key.service_day + timedelta(days=HABIT_DAYS)
+                self.changed.add(LaterDays(*who, key.service_day, until, only_incomplete=True))
+        for watcher in self.tariffs.watchers(key.operator_id):
+            for theirs in {self.tariffs.day_of(watcher, at) for at in day.turned_out}:
+                before = theirs - timedelta(days=1)
+                self.changed.add(LaterDays(key.account_id, watcher, before, theirs))
 
 
-def _sums(parts: Any) -> dict[str, tuple[int, int]]:
-    sums: dict[str, tuple[int, int]] = {}
+def _network_of(kept: Iterable[KeptJourney]) -> int | None:
+    """The network that a day is priced over already: a new version does not change what was priced."""
+    versions = [
+        one.network_version for one in kept if one.status == "priced" and one.network_version is not None
+    ]
+    return max(versions, default=None)
+
+
+def _metres(pricer: Pricer, journey: Journey) -> int | None:
+    """Shortest metres over the network, where both ends are known and a way leads there."""
+    if journey.origin is None or journey.destination is None or journey.kind != "complete":
+        return None
+    try:
+        return pricer.places.distance_m(journey.origin, journey.destination)
+    except (HansaError, LookupError):
+        return None
+
+
+def _ends(one: Journey | KeptJourney) -> tuple[UUID, str | None, str | None]:
+    return one.journey_id, one.origin, one.destination
+
+
+def _sums(parts: Iterable[Fare | KeptJourney]) -> dict[str, int]:
+    """What later days are given of a day: plain sums by zones, counters, and the single rides of carnets."""
+    sums: dict[str, int] = {}
     for part in parts:
-        counted, tier = sums.get(part.zones, (0, 0))
-        sums[part.zones] = counted + part.counted_minor, tier + part.tier_minor
-    return {zones: both for zones, both in sums.items() if both != (0, 0)}
+        named = {f"counted {part.zones}": part.counted_minor, "tier": part.tier_minor}
+        for name, minor in part.counts.items():
+            named[f"count {name}"] = minor
+            if ":carnet " in name:
+                named[f"ride {minor} {name}"] = 1
+        for name, minor in named.items():
+            sums[name] = sums.get(name, 0) + minor
+    return {name: minor for name, minor in sums.items() if minor}

@@ -6,19 +6,27 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from hansa.fares import Fare, Journey, JourneyId, Step, Tariff, TariffSource
+from hansa.fares import JourneyId, Payment, Step, Tariff, TariffSource
 from hansa.kernel import Money
-from hansa.rides.model import ChargeRecord, JourneyRecord, OpeningSpend, RefusedCode, Tap, TapLike, Touch
+from hansa.rides.model import (
+    ChargeRecord,
+    HeldReason,
+    JourneyRecord,
+    OpeningSpend,
+    RefusedCode,
+    SubsidyRecord,
+    Tap,
+    TapLike,
+)
 from hansa.store import Tx
 
 # -- tariffs ------------------------------------------------------------------------------------------------
 
 LIST_TARIFFS = """
-select operator_id, valid_from, valid_to, city_id, name, currency, tz, day_starts, journey_max, digest
+select operator_id, valid_from, valid_to, city_id, name, currency, tz, day_starts, journey_max, digest, partners
 from rides.tariffs
 order by operator_id, valid_from
 """
@@ -27,8 +35,8 @@ GET_TARIFF_SOURCE = "select toml, tables from rides.tariffs where operator_id = 
 
 INSERT_TARIFF = """
 insert into rides.tariffs (operator_id, valid_from, valid_to, city_id, name, currency, tz, day_starts, journey_max,
-    toml, tables, digest, imported_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    toml, tables, digest, imported_at, partners)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict do nothing
 """
 
@@ -50,7 +58,7 @@ on conflict (partition, account_id, operator_id, service_day)
 
 @dataclass(frozen=True, slots=True)
 class TariffVersion:
-    """What is known of a stored tariff without reading it."""
+    """What is known of a stored tariff without reading it. partners: operators whose rides open its windows."""
 
     operator_id: str
     valid_from: date
@@ -62,6 +70,7 @@ class TariffVersion:
     day_starts: time
     journey_max: timedelta
     digest: bytes
+    partners: list[str]
 
 
 def list_tariffs(tx: Tx) -> list[TariffVersion]:
@@ -76,7 +85,7 @@ def get_tariff_source(tx: Tx, operator_id: str, valid_from: date) -> TariffSourc
     return TariffSource(row[0], row[1])
 
 
-def insert_tariff(tx: Tx, tariff: Tariff, digest: bytes, at: datetime) -> bool:
+def insert_tariff(tx: Tx, tariff: Tariff, digest: bytes, partners: Iterable[str], at: datetime) -> bool:
     """Keep a tariff; False when one of this operator begins on that day already."""
     row = (
         tariff.operator_id,
@@ -92,6 +101,7 @@ def insert_tariff(tx: Tx, tariff: Tariff, digest: bytes, at: datetime) -> bool:
         Jsonb(dict(tariff.source.tables)),
         digest,
         at,
+        sorted(partners),
     )
     return tx.execute(INSERT_TARIFF, row).rowcount == 1
 
@@ -237,424 +247,6 @@ def postpone_days(tx: Tx, days: Iterable[tuple[DayKey, datetime]]) -> None:
         tx.execute(POSTPONE_DAYS, [list(column) for column in zip(*rows, strict=True)])
 
 
-# -- rating -------------------------------------------------------------------------------------------------
-
-DIRTY_PARTITIONS = "select distinct partition from rides.dirty_days where due_at <= %s"
-
-ADD_RATER = "insert into rides.raters (partition) values (%s) on conflict do nothing"
-
-LOCK_RATER = "select 1 from rides.raters where partition = %s for no key update"
-
-TAKE_DAYS = """
-select partition, account_id, operator_id, service_day
-from rides.dirty_days
-where partition = %s and due_at <= %s
-order by account_id, operator_id, service_day
-limit %s
-for no key update
-"""
-
-DROP_DAYS = """
-delete from rides.dirty_days d
-using unnest(%s::smallint[], %s::uuid[], %s::text[], %s::date[]) as k (partition, account_id, operator_id, service_day)
-where d.partition = k.partition and d.account_id = k.account_id and d.operator_id = k.operator_id
-    and d.service_day = k.service_day
-"""
-
-LOAD_TAPS = """
-select k.n, t.tap_id, t.gate_id, t.sequence, t.action, t.stop_id, t.line_id, t.product, t.tapped_at, t.cti,
-    case when t.companion = 0 then o.rider_class else 'adult' end, t.companion, o.issuer_id, o.wallet_currency
-from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
-    as k (account_id, operator_id, starts_at, ends_at, n)
-join rides.taps t on t.partition = %s and t.account_id = k.account_id and t.operator_id = k.operator_id
-    and t.tapped_at >= k.starts_at and t.tapped_at < k.ends_at
-join rides.tokens o on o.cti = t.cti
-"""
-
-LOAD_JOURNEYS = """
-select k.n, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
-    j.tier_minor, j.tariff_from, j.steps, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency
-from unnest(%s::uuid[], %s::text[], %s::date[]) with ordinality as k (account_id, operator_id, service_day, n)
-join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
-    and j.service_day = k.service_day
-"""
-
-LOAD_COUNTERS = """
-select k.n, j.product, j.zones, coalesce(sum(j.tier_minor) filter (where j.service_day >= k.month_starts), 0),
-    coalesce(sum(j.counted_minor) filter (where j.service_day >= k.period_starts), 0)
-from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::date[], %s::date[])
-    as k (n, account_id, operator_id, month_starts, period_starts, service_day)
-join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
-    and j.service_day >= least(k.month_starts, k.period_starts) and j.service_day < k.service_day
-    and j.status = 'priced'
-group by k.n, j.product, j.zones
-"""
-
-LOAD_OPENING = """
-select k.n, s.period, sum(s.minor)
-from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::date[])
-    as k (n, account_id, operator_id, month_starts, week_starts)
-join rides.opening_spend s on s.account_id = k.account_id and s.operator_id = k.operator_id
-    and ((s.period = 'month' and s.start_day = k.month_starts) or (s.period = 'week' and s.start_day = k.week_starts))
-group by k.n, s.period
-"""
-
-COPY_JOURNEYS = """
-copy rides.journeys (partition, journey_id, account_id, operator_id, service_day, kind, product, rider_class, issuer_id,
-    wallet_currency, started_at, ended_at, origin, destination, line_id, first_tap, last_tap, status, fare_minor,
-    currency, steps, zones, counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at, companion)
-from stdin
-"""
-
-UPDATE_JOURNEYS = """
-update rides.journeys j
-set kind = k.kind, ended_at = k.ended_at, destination = k.destination, last_tap = k.last_tap, status = k.status,
-    fare_minor = k.fare_minor, steps = k.steps, zones = k.zones, counted_minor = k.counted_minor,
-    tier_minor = k.tier_minor, tariff_from = k.tariff_from, charged_minor = k.fare_minor, revision = k.revision,
-    rated_at = %s
-from unnest(%s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::text[], %s::bigint[],
-    %s::jsonb[], %s::text[], %s::bigint[], %s::bigint[], %s::date[], %s::integer[])
-    as k (partition, journey_id, kind, ended_at, destination, last_tap, status, fare_minor, steps, zones, counted_minor,
-        tier_minor, tariff_from, revision)
-where j.partition = k.partition and j.journey_id = k.journey_id
-"""
-
-WITHDRAW_JOURNEYS = """
-update rides.journeys j
-set status = 'withdrawn', fare_minor = 0, charged_minor = 0, counted_minor = 0, tier_minor = 0, steps = '[]',
-    revision = k.revision, rated_at = %s
-from unnest(%s::uuid[], %s::integer[]) as k (journey_id, revision)
-where j.partition = %s and j.journey_id = k.journey_id
-"""
-
-COPY_CHARGES = """
-copy rides.charges (partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency,
-    amount_minor, currency, event_at, service_day, status, on_risk, made_at)
-from stdin
-"""
-
-MARK_LATER_DAYS = """
-insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
-select distinct j.partition, j.account_id, j.operator_id, j.service_day, %s::timestamptz
-from unnest(%s::uuid[], %s::text[], %s::date[], %s::date[])
-    as k (account_id, operator_id, service_day, last_day)
-join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
-    and j.service_day > k.service_day and j.service_day <= k.last_day and j.status <> 'withdrawn'
-order by j.partition, j.account_id, j.operator_id, j.service_day
-on conflict (partition, account_id, operator_id, service_day)
-    do update set due_at = least(dirty_days.due_at, excluded.due_at)
-"""
-
-
-LOAD_EDGES = """
-select k.n, j.journey_id, j.last_tap
-from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
-    as k (account_id, operator_id, starts_at, ends_at, n)
-join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
-    and j.started_at >= k.starts_at and j.started_at < k.ends_at and j.status <> 'withdrawn'
-"""
-
-
-class KeptJourney(NamedTuple):
-    """What the books hold of a journey that is being worked out again."""
-
-    journey_id: UUID
-    kind: str
-    destination: str | None
-    last_tap: UUID | None
-    status: str
-    fare_minor: int
-    zones: str
-    counted_minor: int
-    tier_minor: int
-    tariff_from: date
-    steps: list[Any]
-    charged_minor: int
-    revision: int
-    issuer_id: str
-    wallet_currency: str
-
-
-class Payer(NamedTuple):
-    """Who pays for a token: the issuer, in the wallet's currency."""
-
-    issuer_id: str
-    wallet_currency: str
-
-
-@dataclass(slots=True)
-class DayTaps:
-    """The taps around one day, and who pays for their tokens."""
-
-    touches: list[Touch] = field(default_factory=list[Touch])
-    payers: dict[bytes, Payer] = field(default_factory=dict[bytes, Payer])
-
-
-class RatedJourney(NamedTuple):
-    """A journey with its fare, ready to be written. revision: charges made for it, this one included."""
-
-    key: DayKey
-    journey: Journey
-    fare: Fare
-    payer: Payer
-    steps: list[Any]
-    tariff_from: date
-    revision: int
-
-
-class NewCharge(NamedTuple):
-    """What is to be sent to the ledger for a journey."""
-
-    partition: int
-    journey_id: UUID
-    revision: int
-    charge_id: UUID
-    account_id: UUID
-    issuer_id: str
-    operator_id: str
-    wallet_currency: str
-    amount_minor: int
-    currency: str
-    event_at: datetime
-    service_day: date
-
-
-def dirty_partitions(tx: Tx, now: datetime) -> list[int]:
-    """Partitions in which days are due to be rated."""
-    return sorted(row[0] for row in tx.execute(DIRTY_PARTITIONS, (now,)))
-
-
-def lock_rater(tx: Tx, partition: int) -> None:
-    """Be the one rater of this partition until the transaction ends."""
-    tx.execute(ADD_RATER, (partition,))
-    tx.execute(LOCK_RATER, (partition,))
-
-
-def take_days(tx: Tx, partition: int, limit: int, now: datetime) -> list[DayKey]:
-    """Days due to be rated, at most one of each account and operator: the earliest, since later ones build on it."""
-    taken: dict[tuple[UUID, str], DayKey] = {}
-    for row in tx.execute(TAKE_DAYS, (partition, now, limit)):
-        taken.setdefault((row[1], row[2]), DayKey(*row))
-    if taken:
-        tx.execute(DROP_DAYS, [list(column) for column in zip(*taken.values(), strict=True)])
-    return list(taken.values())
-
-
-def load_taps(
-    tx: Tx, partition: int, keys: Sequence[DayKey], spans: Sequence[tuple[datetime, datetime]]
-) -> list[DayTaps]:
-    """The taps of each key within its span of time."""
-    days = [DayTaps() for _ in keys]
-    values = (
-        [key.account_id for key in keys],
-        [key.operator_id for key in keys],
-        [span[0] for span in spans],
-        [span[1] for span in spans],
-        partition,
-    )
-    for row in tx.execute(LOAD_TAPS, values, binary=True):
-        day = days[row[0] - 1]
-        cti = row[9]
-        day.touches.append(Touch(*row[1:12]))
-        if cti not in day.payers:
-            day.payers[cti] = Payer(row[12], row[13])
-    return days
-
-
-def load_journeys(tx: Tx, partition: int, keys: Sequence[DayKey]) -> list[list[KeptJourney]]:
-    """The journeys already kept for each key, withdrawn ones too."""
-    kept: list[list[KeptJourney]] = [[] for _ in keys]
-    values = (
-        [key.account_id for key in keys],
-        [key.operator_id for key in keys],
-        [key.service_day for key in keys],
-        partition,
-    )
-    for row in tx.execute(LOAD_JOURNEYS, values):
-        kept[row[0] - 1].append(KeptJourney(*row[1:]))
-    return kept
-
-
-def load_edges(
-    tx: Tx, partition: int, asks: Sequence[tuple[UUID, str, datetime, datetime]]
-) -> list[set[tuple[UUID, UUID | None]]]:
-    """The (journey, last tap) that start in each span. asks: account, operator, from, to."""
-    held: list[set[tuple[UUID, UUID | None]]] = [set() for _ in asks]
-    columns = [list(column) for column in zip(*asks, strict=True)]
-    for n, journey_id, last_tap in tx.execute(LOAD_EDGES, (*columns, partition)):
-        held[n - 1].add((journey_id, last_tap))
-    return held
-
-
-class CounterAsk(NamedTuple):
-    """Which earlier days count for a key: from the first of the month, and of the week or month of its caps."""
-
-    n: int
-    account_id: UUID
-    operator_id: str
-    month_starts: date
-    period_starts: date
-    service_day: date
-
-
-def load_counters(tx: Tx, partition: int, asks: Sequence[CounterAsk]) -> list[tuple[int, str, str, int, int]]:
-    """(n, product, zones, towards tiers, towards caps) of earlier days."""
-    columns = [list(column) for column in zip(*asks, strict=True)]
-    return [
-        (n, product, zones, int(tier), int(counted))
-        for n, product, zones, tier, counted in tx.execute(LOAD_COUNTERS, (*columns, partition))
-    ]
-
-
-def load_opening(tx: Tx, asks: Sequence[tuple[int, UUID, str, date, date]]) -> list[tuple[int, str, int]]:
-    """(n, period, minor) spent before Hansa kept the books. asks: n, account, operator, month and week start."""
-    columns = [list(column) for column in zip(*asks, strict=True)]
-    return [(n, period, int(minor)) for n, period, minor in tx.execute(LOAD_OPENING, columns)]
-
-
-def add_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
-    """Write journeys that the books do not hold yet. The rater is alone in its partition, so none is there by now."""
-    if not rated:
-        return
-    encode = msgspec.json.encode
-    with tx.cursor() as cursor, cursor.copy(COPY_JOURNEYS) as copy:
-        write = copy.write_row
-        for key, journey, fare, payer, steps, tariff_from, revision in rated:
-            write(
-                (
-                    key.partition,
-                    journey.journey_id,
-                    key.account_id,
-                    key.operator_id,
-                    key.service_day,
-                    journey.kind,
-                    journey.product,
-                    journey.rider_class,
-                    payer.issuer_id,
-                    payer.wallet_currency,
-                    journey.started_at,
-                    journey.ended_at,
-                    journey.origin,
-                    journey.destination,
-                    journey.line_id,
-                    journey.first_tap,
-                    journey.last_tap,
-                    fare.status,
-                    fare.amount_minor,
-                    fare.currency,
-                    encode(steps).decode(),
-                    fare.zones,
-                    fare.counted_minor,
-                    fare.tier_minor,
-                    tariff_from,
-                    fare.amount_minor,
-                    revision,
-                    at,
-                    journey.companion,
-                )
-            )
-
-
-def update_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None:
-    """Write journeys over what the books hold of them."""
-    if not rated:
-        return
-    rows = [
-        (
-            key.partition,
-            journey.journey_id,
-            journey.kind,
-            journey.ended_at,
-            journey.destination,
-            journey.last_tap,
-            fare.status,
-            fare.amount_minor,
-            msgspec.json.encode(steps).decode(),
-            fare.zones,
-            fare.counted_minor,
-            fare.tier_minor,
-            tariff_from,
-            revision,
-        )
-        for key, journey, fare, _, steps, tariff_from, revision in rated
-    ]
-    tx.execute(UPDATE_JOURNEYS, (at, *(list(column) for column in zip(*rows, strict=True))))
-
-
-def withdraw_journeys(tx: Tx, partition: int, journeys: Sequence[tuple[UUID, int]], at: datetime) -> None:
-    """Take back journeys that turned out not to be ones. journeys: id, and charges made for it."""
-    if journeys:
-        ids, revisions = [one for one, _ in journeys], [revision for _, revision in journeys]
-        tx.execute(WITHDRAW_JOURNEYS, (at, ids, revisions, partition))
-
-
-def add_charges(tx: Tx, charges: Sequence[NewCharge], at: datetime) -> None:
-    """Note what is to be sent to the ledger."""
-    if charges:
-        with tx.cursor() as cursor, cursor.copy(COPY_CHARGES) as copy:
-            for charge in charges:
-                copy.write_row((*charge, "intent", False, at))
-
-
-def mark_later_days(
-    tx: Tx, partition: int, changed: Sequence[tuple[UUID, str, date, date]], at: datetime
-) -> None:
-    """Have later days rated again that build on changed ones. changed: account, operator, day, last day of period."""
-    if changed:
-        columns = [list(column) for column in zip(*changed, strict=True)]
-        tx.execute(MARK_LATER_DAYS, (at, *columns, partition))
-
-
-# -- charges ------------------------------------------------------------------------------------------------
-
-LOAD_INTENTS = """
-select partition, journey_id, revision, charge_id, account_id, issuer_id, operator_id, wallet_currency, amount_minor,
-    currency, event_at, service_day
-from rides.charges
-where status = 'intent'
-    and (%(at)s::timestamptz is null or (event_at, journey_id, revision) > (%(at)s, %(journey_id)s, %(revision)s))
-order by event_at, journey_id, revision
-limit %(limit)s
-"""
-
-MARK_POSTED = """
-update rides.charges c
-set status = 'posted', wallet_minor = k.wallet_minor, on_risk = k.on_risk,
-    transfer_ids = string_to_array(k.transfer_ids, ' ')::uuid[], posted_at = %s
-from unnest(%s::smallint[], %s::uuid[], %s::integer[], %s::bigint[], %s::boolean[], %s::text[])
-    as k (partition, journey_id, revision, wallet_minor, on_risk, transfer_ids)
-where c.partition = k.partition and c.journey_id = k.journey_id and c.revision = k.revision and c.status = 'intent'
-"""
-
-
-class PostedCharge(NamedTuple):
-    """What became of a charge."""
-
-    partition: int
-    journey_id: UUID
-    revision: int
-    wallet_minor: int
-    on_risk: bool
-    transfer_ids: str
-
-
-def load_intents(tx: Tx, limit: int, *, after: NewCharge | None = None) -> list[NewCharge]:
-    """Charges that the ledger may not have yet, in the order in which the rides ended, those after one."""
-    values = {
-        "at": after.event_at if after else None,
-        "journey_id": after.journey_id if after else None,
-        "revision": after.revision if after else None,
-        "limit": limit,
-    }
-    return [NewCharge(*row) for row in tx.execute(LOAD_INTENTS, values)]
-
-
-def mark_posted(tx: Tx, posted: Sequence[PostedCharge], at: datetime) -> None:
-    """Note what the ledger has."""
-    if posted:
-        tx.execute(MARK_POSTED, (at, *(list(column) for column in zip(*posted, strict=True))))
-
-
 # -- reading ------------------------------------------------------------------------------------------------
 
 # Partitions are few and named in raters, so each is asked by its key.
@@ -663,7 +255,7 @@ select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
     (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
     j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
     j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.companion,
-    j.partition
+    j.partition, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium, j.distance_m
 from rides.raters r
 join rides.journeys j on j.partition = r.partition and j.journey_id = any(%s)
 """
@@ -673,7 +265,7 @@ select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
     (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
     j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
     j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.companion,
-    j.partition
+    j.partition, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium, j.distance_m
 from rides.raters r
 join rides.journeys j on j.partition = r.partition and j.account_id = %(account_id)s
 where (%(after_at)s::timestamptz is null or (j.started_at, j.journey_id) < (%(after_at)s, %(after_id)s))
@@ -696,6 +288,36 @@ select charge_id, revision, status, amount_minor, currency, wallet_minor, wallet
 from rides.charges
 where partition = %s and journey_id = %s
 order by revision
+"""
+
+
+GET_SUBSIDIES = """
+select subsidy_id, revision, payer_id, status, amount_minor, currency, transfer_id, made_at, posted_at
+from rides.subsidies
+where partition = %s and journey_id = %s
+order by revision, amount_minor, payer_id
+"""
+
+# How many rides wait for a price, day by day, and why.
+LIST_HELD = """
+select service_day, coalesce(steps -> -1 -> 2 ->> 'why', ''), count(*), min(started_at),
+    (array_agg(journey_id order by started_at, journey_id))[1:3]
+from rides.journeys
+where operator_id = %(operator_id)s and status = 'held' and (%(day)s::date is null or service_day = %(day)s::date)
+group by 1, 2
+order by 1 desc, 3 desc, 2
+limit %(limit)s
+"""
+
+RATE_AGAIN = """
+insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at, afresh)
+select distinct partition, account_id, operator_id, service_day, %(at)s::timestamptz, %(afresh)s
+from rides.journeys
+where operator_id = %(operator_id)s and service_day between %(first_day)s and %(last_day)s and status <> 'withdrawn'
+    and (not %(only_held)s or status = 'held')
+order by partition, account_id, operator_id, service_day
+on conflict (partition, account_id, operator_id, service_day)
+    do update set due_at = least(dirty_days.due_at, excluded.due_at), afresh = dirty_days.afresh or excluded.afresh
 """
 
 
@@ -749,6 +371,38 @@ def get_charges(tx: Tx, partition: int, journey_id: UUID) -> list[ChargeRecord]:
     ]
 
 
+def get_subsidies(tx: Tx, partition: int, journey_id: UUID) -> list[SubsidyRecord]:
+    """What members pay of a journey, first to last."""
+    return [
+        SubsidyRecord(row[0], row[1], row[2], row[3], Money(row[4], row[5]), row[6], row[7], row[8])
+        for row in tx.execute(GET_SUBSIDIES, (partition, journey_id))
+    ]
+
+
+def list_held(tx: Tx, operator_id: str, day: date | None, limit: int) -> list[HeldReason]:
+    """An operator's rides without a price by day and reason, latest day first, most frequent reason first."""
+    values = {"operator_id": operator_id, "day": day, "limit": limit}
+    return [
+        HeldReason(row[0], row[1], row[2], row[3], tuple(JourneyId(one) for one in row[4]))
+        for row in tx.execute(LIST_HELD, values)
+    ]
+
+
+def rate_again(
+    tx: Tx, operator_id: str, first_day: date, last_day: date, at: datetime, *, only_held: bool, afresh: bool
+) -> int:
+    """Have an operator's days with journeys rated again; gives how many."""
+    values = {
+        "operator_id": operator_id,
+        "first_day": first_day,
+        "last_day": last_day,
+        "at": at,
+        "only_held": only_held,
+        "afresh": afresh,
+    }
+    return tx.execute(RATE_AGAIN, values).rowcount
+
+
 def _found(row: tuple[Any, ...]) -> FoundJourney:
     currency = row[16]
     record = JourneyRecord(
@@ -772,6 +426,12 @@ def _found(row: tuple[Any, ...]) -> FoundJourney:
         zones=row[18],
         tariff_valid_from=row[19],
         companion=row[22],
+        subsidy=None if row[24] is None else Payment(row[24], row[25]),
+        notes=tuple(Step(rule, amount, currency, facts) for rule, amount, facts in row[26]),
+        trip_id=None if row[27] is None else JourneyId(row[27]),
+        network_version=row[28],
+        medium=row[29],
+        distance_m=row[30],
     )
     return FoundJourney(record, row[23], tuple(tap for tap in row[20:22] if tap is not None))
 
@@ -947,13 +607,3 @@ def fares_by_operator(tx: Tx, day: date) -> list[tuple[str, str, int, int, int, 
         (row[0], row[1], row[2], row[3], row[4], row[5], int(row[6]))
         for row in tx.execute(FARES_BY_OPERATOR, (day,))
     ]
-
-
-POSTED_BY_CURRENCY = """
-select currency, sum(amount_minor) from rides.charges where status = 'posted' group by currency order by currency
-"""
-
-
-def posted_by_currency(tx: Tx) -> dict[str, int]:
-    """All charges ever posted, in minor units."""
-    return {row[0]: int(row[1]) for row in tx.execute(POSTED_BY_CURRENCY)}
