@@ -1,0 +1,611 @@
+"""Two tariffs over the same past journeys: what each would have brought in, and who would have paid more or less.
+
+Pure but for ``compare_tariffs``, which reads. Riders stream by one after the other, each with all journeys of the span
+in order; what is kept of them are sums, so memory hangs on the size of the tariff and its network, not on the number of
+journeys. Nothing is written.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from heapq import heappush, heappushpop
+from itertools import groupby, islice
+from typing import ClassVar, Literal, NamedTuple
+
+from hansa import atlas
+from hansa.fares import (
+    Counters,
+    Fare,
+    Journey,
+    Pricer,
+    Step,
+    Tariff,
+    open_window,
+    period_start,
+)
+from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.rides import comparing_store
+from hansa.rides.comparing_store import PastRide
+from hansa.rides.rating import digest_of
+from hansa.store import Tx
+
+DAYS_MAX = 62
+"""Service days in one comparison."""
+
+JOURNEYS_MAX = 500_000
+"""Journeys in one comparison, unless more are asked for."""
+
+RIDERS_AT_ONCE = 500
+"""Riders held in memory with all their journeys of the span."""
+
+FOUND_MAX = 10
+"""Riders who lose most, and who gain most, that are told."""
+
+REASONS_MAX = 20
+"""Reasons of one side for which it has no fare, that are told."""
+
+Side = Literal["before", "after"]
+SIDES: tuple[Side, Side] = ("before", "after")
+
+
+class TooManyJourneys(HansaError):
+    """More journeys than are compared at once. Choose fewer days."""
+
+    code: ClassVar[str] = "rides.too_many_journeys"
+    status: ClassVar[int] = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Journeys of one class, line, product or hour, and what they bring in, whoever pays, in minor units."""
+
+    name: str
+    journeys: int
+    before_minor: int
+    after_minor: int
+
+    @property
+    def change_minor(self) -> int:
+        """What the second tariff brings in more."""
+        return self.after_minor - self.before_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Riders whose journeys cost more (or less, below zero) by ``over_minor`` to ``up_to_minor``, in minor units.
+
+    The edge nearer to zero is left out, the farther one taken in; the bin of nobody's change is 0 to 0.
+    """
+
+    over_minor: int
+    up_to_minor: int
+    riders: int
+
+
+@dataclass(frozen=True, slots=True)
+class TypicalRider:
+    """A rider by the trip they made most, and nothing else of them: no name, no id, no time.
+
+    times: how many of their journeys were that trip. before_minor, after_minor: all their journeys over the span.
+    """
+
+    rider_class: str
+    product: str
+    line_id: str | None
+    origin: str | None
+    destination: str | None
+    times: int
+    journeys: int
+    before_minor: int
+    after_minor: int
+
+    @property
+    def change_minor(self) -> int:
+        """What they would pay more."""
+        return self.after_minor - self.before_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Journeys for which one side has no fare, by its reason, with the ends of one of them."""
+
+    side: Side
+    why: str
+    journeys: int
+    origin: str | None
+    destination: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One side of a comparison: the tariff and what it needs that the books do not keep."""
+
+    name: str
+    valid_from: date
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What two tariffs make of the same journeys. Amounts are minor units of ``currency``.
+
+    before_minor, after_minor: fares whoever pays them; subsidies are the part that others than the rider pay.
+    books_minor: what the books hold for these journeys; books_differ: journeys to which the first tariff gives another
+    fare than the books hold. better, same, worse: riders by what they themselves pay over the span, over the journeys
+    that both tariffs have a fare for. unpriced_before, unpriced_after: journeys the one has no fare for.
+    """
+
+    operator_id: str
+    city_id: str
+    currency: str
+    first_day: date
+    last_day: date
+    before: Compared
+    after: Compared
+    journeys: int
+    riders: int
+    before_minor: int
+    after_minor: int
+    subsidy_before_minor: int
+    subsidy_after_minor: int
+    books_minor: int
+    books_differ: int
+    by_class: tuple[Row, ...]
+    by_line: tuple[Row, ...]
+    by_product: tuple[Row, ...]
+    by_hour: tuple[Row, ...]
+    better: int
+    same: int
+    worse: int
+    bins: tuple[Bin, ...]
+    losers: tuple[TypicalRider, ...]
+    winners: tuple[TypicalRider, ...]
+    unpriced_before: int
+    unpriced_after: int
+    unpriced: tuple[Unpriced, ...]
+
+    @property
+    def change_minor(self) -> int:
+        """What the second tariff brings in more."""
+        return self.after_minor - self.before_minor
+
+
+# -- what earlier days used up ------------------------------------------------------------------------------
+
+
+class Running:
+    """One rider's sums under one tariff, day after day, as ``Counters`` want them.
+
+    opening: (period, first day) -> minor units spent before the books began.
+    """
+
+    def __init__(self, tariff: Tariff, opening: Mapping[tuple[str, date], int]) -> None:
+        self.tariff, self.opening = tariff, opening
+        self._days: list[_Sums] = []
+
+    def counters(self, day: date) -> Counters:
+        """What the days before this one used up."""
+        tariff = self.tariff
+        if not (tariff.tiers or tariff.long_periods or tariff.counted):
+            return Counters()
+        month = period_start(day, "month")
+        starts = period_start(day, tariff.period) if tariff.period else day
+        spent = 0
+        counted: dict[tuple[str, str], int] = {}
+        counts: dict[str, int] = {}
+        carnet: dict[str, list[int]] = {}
+        before = [one for one in self._days if one.day < day]
+        windows = {name: self._first_day(name, day) for name in tariff.counted}
+        for one in before:
+            if one.day >= month:
+                spent += one.tier_minor
+            if one.day >= starts:
+                for key, amount in one.counted.items():
+                    counted[key] = counted.get(key, 0) + amount
+            for key, amounts in one.counts.items():
+                first = windows.get(key.partition(":")[0])
+                if first is None or one.day < first:
+                    continue
+                counts[key] = counts.get(key, 0) + sum(amounts)
+                if ":carnet " in key:
+                    carnet.setdefault(key, []).extend(amounts)
+        opening = self.opening.get((tariff.period or "", starts), 0)
+        return Counters(
+            month_minor=spent + self.opening.get(("month", month), 0),
+            period_minor=counted,
+            opening_minor=opening,
+            counts=counts,
+            carnet={name: tuple(amounts) for name, amounts in carnet.items()},
+        )
+
+    def _first_day(self, name: str, day: date) -> date | None:
+        """From which day on a period's counters count; None when a new window begins with this day."""
+        if name == "week" or name == "month":
+            return period_start(day, name)
+        grown = {one.day: 1 for one in self._days if any(key.startswith(f"{name}:") for key in one.counts)}
+        return open_window(grown, int(name.removesuffix("d")), day)
+
+    def add(self, day: date, parts: Iterable["Part"]) -> None:
+        """Remember what a day used up."""
+        sums = _Sums(day)
+        for part in parts:
+            sums.tier_minor += part.tier_minor
+            if part.counted_minor:
+                key = part.product, part.zones
+                sums.counted[key] = sums.counted.get(key, 0) + part.counted_minor
+            for name, amount in part.counts.items():
+                sums.counts.setdefault(name, []).append(amount)
+        if sums.tier_minor or sums.counted or sums.counts:
+            self._days.append(sums)
+
+
+class Part(NamedTuple):
+    """What one fare counts towards longer periods."""
+
+    product: str
+    zones: str
+    counted_minor: int
+    tier_minor: int
+    counts: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Sums:
+    day: date
+    tier_minor: int = 0
+    counted: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    counts: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+
+
+# -- the comparison -----------------------------------------------------------------------------------------
+
+Pricers = Callable[[Side, date], Pricer | None]
+"""Gives the pricer of a side on a service day; None where there is no network on that day."""
+
+
+class Comparing:
+    """Adds up riders, one after the other; ``result`` tells the sums.
+
+    from_day: journeys before it are there only for what they used up of longer periods.
+    """
+
+    def __init__(
+        self, tariffs: tuple[Tariff, Tariff], pricers: Pricers, *, from_day: date, until_day: date
+    ) -> None:
+        self.tariffs, self.pricers = tariffs, pricers
+        self.from_day, self.until_day = from_day, until_day
+        self.journeys = self.riders = self.books_minor = self.books_differ = 0
+        self.sums = [0, 0]
+        self.subsidies = [0, 0]
+        self.unpriced = [0, 0]
+        self.rows: dict[str, dict[str, list[int]]] = {
+            name: {} for name in ("class", "line", "product", "hour")
+        }
+        self.people: dict[str, int] = {"better": 0, "same": 0, "worse": 0}
+        self.bins: Counter[tuple[int, int]] = Counter()
+        self.reasons: dict[tuple[Side, str], list[int | str | None]] = {}
+        self.losers = _Most()
+        self.winners = _Most()
+
+    def rider(self, rides: Sequence[PastRide], opening: Mapping[tuple[str, date], int]) -> None:
+        """One rider's journeys in order of service day and time.
+
+        opening: (period, first day) -> minor units spent before the books began.
+        """
+        running = [Running(tariff, opening) for tariff in self.tariffs]
+        trips: Counter[tuple[str, str, str | None, str | None, str | None]] = Counter()
+        paid, ridden = [0, 0], 0
+        for day, of_day in groupby(rides, key=lambda one: one.service_day):
+            todays = list(of_day)
+            if day < self.from_day:
+                earlier = [
+                    _part_of_books(one) for one in todays if one.status == "priced" and _own(one.journey)
+                ]
+                for sums in running:
+                    sums.add(day, earlier)
+                continue
+            journeys = [one.journey for one in todays]
+            fares: list[list[Fare]] = []
+            for side, name in enumerate(SIDES):
+                priced = self._price(name, day, journeys, running[side].counters(day))
+                running[side].add(
+                    day,
+                    [
+                        _part(journey, fare)
+                        for journey, fare in zip(journeys, priced, strict=True)
+                        if fare.status == "priced" and _own(journey)
+                    ],
+                )
+                fares.append(priced)
+            for past, before, after in zip(todays, *fares, strict=True):
+                self._journey(past, before, after)
+                ridden += 1
+                if before.status == after.status == "priced":
+                    paid[0] += before.amount_minor
+                    paid[1] += after.amount_minor
+                    one = past.journey
+                    trips[one.rider_class, one.product, one.line_id, one.origin, one.destination] += 1
+        if ridden:
+            self._rider(trips, paid, ridden)
+
+    def _price(self, side: Side, day: date, journeys: Sequence[Journey], counters: Counters) -> list[Fare]:
+        pricer = self.pricers(side, day)
+        if pricer is not None:
+            return pricer.price_day(journeys, counters)
+        currency = self.tariffs[0].currency
+        step = Step("held", 0, currency, {"why": f"the city has no network on {day}"})
+        return [Fare(one.journey_id, 0, currency, (step,), status="held") for one in journeys]
+
+    def _journey(self, past: PastRide, before: Fare, after: Fare) -> None:
+        journey = past.journey
+        self.journeys += 1
+        both = _whole(before), _whole(after)
+        for side, fare in enumerate((before, after)):
+            self.sums[side] += both[side]
+            if fare.status == "held":
+                self._unpriced(SIDES[side], journey, fare)
+            elif fare.subsidy is not None:
+                self.subsidies[side] += fare.subsidy.amount_minor
+        charged = past.whole_minor if past.status == "priced" else None
+        self.books_minor += charged or 0
+        if charged != (both[0] if before.status == "priced" else None):
+            self.books_differ += 1
+        hour = journey.started_at.astimezone(self.tariffs[0].zone_info).hour
+        for kind, name in (
+            ("class", journey.rider_class),
+            ("line", journey.line_id or ""),
+            ("product", journey.product),
+            ("hour", f"{hour:02d}"),
+        ):
+            row = self.rows[kind].setdefault(name, [0, 0, 0])
+            row[0] += 1
+            row[1] += both[0]
+            row[2] += both[1]
+
+    def _unpriced(self, side: Side, journey: Journey, fare: Fare) -> None:
+        self.unpriced[SIDES.index(side)] += 1
+        why = str(fare.steps[-1].facts.get("why", "")) if fare.steps else ""
+        known = self.reasons.get((side, why))
+        if known is None:
+            if sum(name == side for name, _ in self.reasons) >= REASONS_MAX:
+                return
+            known = self.reasons[side, why] = [0, journey.origin, journey.destination]
+        known[0] = int(known[0] or 0) + 1
+
+    def _rider(
+        self,
+        trips: Counter[tuple[str, str, str | None, str | None, str | None]],
+        paid: Sequence[int],
+        ridden: int,
+    ) -> None:
+        self.riders += 1
+        change = paid[1] - paid[0]
+        self.people["worse" if change > 0 else "better" if change < 0 else "same"] += 1
+        self.bins[bin_of(change)] += 1
+        if not change:
+            return
+        trip, times = min(trips.items(), key=lambda one: (-one[1], _text(one[0])))
+        rider = TypicalRider(*trip, times, ridden, paid[0], paid[1])
+        (self.losers if change > 0 else self.winners).see(rider)
+
+    def result(self) -> Comparison:
+        """The sums so far."""
+        before, after = self.tariffs
+        told = sorted(self.reasons.items(), key=lambda one: (-int(one[1][0] or 0), one[0]))
+        return Comparison(
+            operator_id=before.operator_id,
+            city_id=before.city_id,
+            currency=before.currency,
+            first_day=self.from_day,
+            last_day=self.until_day,
+            before=Compared(before.name, before.valid_from, digest_of(before.source)),
+            after=Compared(after.name, after.valid_from, digest_of(after.source)),
+            journeys=self.journeys,
+            riders=self.riders,
+            before_minor=self.sums[0],
+            after_minor=self.sums[1],
+            subsidy_before_minor=self.subsidies[0],
+            subsidy_after_minor=self.subsidies[1],
+            books_minor=self.books_minor,
+            books_differ=self.books_differ,
+            by_class=self._rows("class"),
+            by_line=self._rows("line"),
+            by_product=self._rows("product"),
+            by_hour=self._rows("hour"),
+            better=self.people["better"],
+            same=self.people["same"],
+            worse=self.people["worse"],
+            bins=tuple(Bin(*edges, riders) for edges, riders in sorted(self.bins.items())),
+            losers=self.losers.told(),
+            winners=self.winners.told(),
+            unpriced_before=self.unpriced[0],
+            unpriced_after=self.unpriced[1],
+            unpriced=tuple(
+                Unpriced(side, why, int(count or 0), _place(origin), _place(destination))
+                for (side, why), (count, origin, destination) in told
+            ),
+        )
+
+    def _rows(self, kind: str) -> tuple[Row, ...]:
+        starts = self.tariffs[0].day_starts.hour
+
+        def order(name: str) -> tuple[int, str]:
+            return ((int(name) - starts) % 24, name) if kind == "hour" else (0, name)
+
+        return tuple(Row(name, *self.rows[kind][name]) for name in sorted(self.rows[kind], key=order))
+
+
+class _Most:
+    """The riders with the largest change, of all that were seen; of equal ones, by their trip."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, _Backwards, TypicalRider]] = []
+        self._key = 0
+
+    def see(self, rider: TypicalRider) -> None:
+        one = abs(rider.change_minor), _Backwards(_text_of(rider)), rider
+        if len(self._heap) < FOUND_MAX:
+            heappush(self._heap, one)
+        elif one[:2] > self._heap[0][:2]:
+            heappushpop(self._heap, one)
+
+    def told(self) -> tuple[TypicalRider, ...]:
+        return tuple(one[2] for one in sorted(self._heap, key=lambda one: (-one[0], one[1].text)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Backwards:
+    """A text that sorts the other way round, so that a heap of the largest keeps the first of equal ones."""
+
+    text: str
+
+    def __lt__(self, other: "_Backwards") -> bool:
+        return self.text > other.text
+
+
+def bin_of(change_minor: int) -> tuple[int, int]:
+    """The bin of a change, (over, up to): edges are 1, 2, 5, 10, 20, 50, ... minor units, to both sides of zero."""
+    if change_minor == 0:
+        return 0, 0
+    low, power = 0, 1
+    while True:
+        for times in (1, 2, 5):
+            edge = times * power
+            if abs(change_minor) <= edge:
+                return (low, edge) if change_minor > 0 else (-edge, -low)
+            low = edge
+        power *= 10
+
+
+def _whole(fare: Fare) -> int:
+    return fare.whole_minor if fare.status == "priced" else 0
+
+
+def _own(journey: Journey) -> bool:
+    """Whether it counts for longer periods: a companion's does not, since their number names nobody the day after."""
+    return not journey.companion
+
+
+def _part(journey: Journey, fare: Fare) -> Part:
+    return Part(journey.product, fare.zones, fare.counted_minor, fare.tier_minor, fare.counts)
+
+
+def _part_of_books(past: PastRide) -> Part:
+    return Part(past.journey.product, past.zones, past.counted_minor, past.tier_minor, past.counts)
+
+
+def _text(trip: Iterable[str | None]) -> str:
+    return "\t".join(one or "" for one in trip)
+
+
+def _text_of(rider: TypicalRider) -> str:
+    ends = rider.rider_class, rider.product, rider.line_id, rider.origin, rider.destination
+    return f"{_text(ends)}\t{rider.times:09d}\t{rider.journeys:09d}\t{rider.before_minor:012d}"
+
+
+def _place(told: int | str | None) -> str | None:
+    return told if isinstance(told, str) else None
+
+
+# -- reading ------------------------------------------------------------------------------------------------
+
+
+def compare_tariffs(
+    tx: Tx,
+    before: Tariff,
+    after: Tariff,
+    *,
+    first_day: date,
+    last_day: date,
+    journeys_max: int = JOURNEYS_MAX,
+) -> Comparison:
+    """What two tariffs of one operator make of the journeys that the books hold for these service days, inclusive.
+
+    Both are priced over the network that held on each day. What was ridden earlier in the same week or month counts as
+    it was charged. Only reads.
+    Errors: InvalidInput when the two are of different operators, cities, currencies or days, or the span is no span or
+    longer than 62 days; TooManyJourneys.
+    """
+    _refuse_what_cannot_be_compared(before, after, first_day, last_day)
+    count = comparing_store.count_journeys(tx, before.operator_id, first_day, last_day)
+    if count > journeys_max:
+        raise TooManyJourneys(
+            f"{count:,} journeys lie in these days, and {journeys_max:,} are compared at once. Choose fewer days."
+        )
+    pricers = _Networks(tx, before, after)
+    comparing = Comparing((before, after), pricers, from_day=first_day, until_day=last_day)
+    from_day = min(_looks_back_to(tariff, first_day) for tariff in (before, after))
+    rides = comparing_store.past_rides(tx, before.operator_id, from_day, last_day)
+    riders = _by_rider(rides)
+    while some := list(islice(riders, RIDERS_AT_ONCE)):
+        accounts = [one[0].account_id for one in some]
+        opening = comparing_store.openings(tx, before.operator_id, accounts)
+        for one in some:
+            comparing.rider(one, opening.get(one[0].account_id, {}))
+    return comparing.result()
+
+
+def _by_rider(rides: Iterator[PastRide]) -> Iterator[list[PastRide]]:
+    for _, of_rider in groupby(rides, key=lambda one: one.account_id):
+        yield list(of_rider)
+
+
+class _Networks:
+    """Pricers by side and service day, over the network that held on it."""
+
+    def __init__(self, tx: Tx, before: Tariff, after: Tariff) -> None:
+        self.tx, self.tariffs = tx, {"before": before, "after": after}
+        self.by_day: dict[tuple[Side, date], Pricer | None] = {}
+        self.by_network: dict[tuple[Side, int], Pricer] = {}
+
+    def __call__(self, side: Side, day: date) -> Pricer | None:
+        if (side, day) not in self.by_day:
+            self.by_day[side, day] = self._pricer(side, day)
+        return self.by_day[side, day]
+
+    def _pricer(self, side: Side, day: date) -> Pricer | None:
+        tariff = self.tariffs[side]
+        try:
+            network = atlas.get_network(self.tx, tariff.city_id, day=day)
+        except atlas.UnknownCity:
+            return None
+        name = side, network.version
+        if name not in self.by_network:
+            self.by_network[name] = Pricer(tariff, network)
+        return self.by_network[name]
+
+
+def _looks_back_to(tariff: Tariff, day: date) -> date:
+    """The first day that a service day's counters may hang on."""
+    found = [day]
+    if tariff.tiers:
+        found.append(period_start(day, "month"))
+    for period in (*tariff.long_periods, *tariff.counted):
+        if period in ("week", "month"):
+            found.append(period_start(day, "week" if period == "week" else "month"))
+        else:
+            length = int(period.removesuffix("d").removesuffix(" days"))
+            found.append(day - timedelta(days=2 * length))
+    return min(found)
+
+
+def _refuse_what_cannot_be_compared(before: Tariff, after: Tariff, first_day: date, last_day: date) -> None:
+    problems: list[Problem] = []
+    for name, one, other in (
+        ("operator", before.operator_id, after.operator_id),
+        ("city", before.city_id, after.city_id),
+        ("currency", before.currency, after.currency),
+        ("tz", before.tz, after.tz),
+        ("day_starts", before.day_starts, after.day_starts),
+    ):
+        if one != other:
+            what = f"is {one} in the first tariff and {other} in the second"
+            problems.append(Problem(name, what, "Compare two tariffs of one operator"))
+    if last_day < first_day:
+        problems.append(Problem("last_day", f"{last_day} is before {first_day}", "Name a later day"))
+    elif (last_day - first_day).days >= DAYS_MAX:
+        days = (last_day - first_day).days + 1
+        problems.append(Problem("last_day", f"the span has {days} days", f"Name at most {DAYS_MAX}"))
+    if problems:
+        raise InvalidInput("These cannot be compared.", problems=tuple(problems))

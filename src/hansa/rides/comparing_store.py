@@ -1,0 +1,88 @@
+"""The SQL of comparing tariffs: past journeys as a stream, rider by rider. Only reads."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from hansa.fares import Journey, JourneyId
+from hansa.store import Tx
+
+ROWS_AT_ONCE = 5_000
+"""Journeys fetched in one go."""
+
+COUNT_JOURNEYS = """
+select count(*) from rides.journeys
+where operator_id = %s and service_day between %s and %s and status <> 'withdrawn'
+"""
+
+PAST_RIDES = """
+select account_id, service_day, journey_id, kind, product, rider_class, started_at, ended_at, origin, destination,
+    line_id, first_tap, last_tap, companion, status, fare_minor, zones, counted_minor, tier_minor
+from rides.journeys
+where operator_id = %s and service_day between %s and %s and status <> 'withdrawn'
+order by account_id, service_day, started_at, journey_id
+"""
+
+OPENINGS = """
+select account_id, period, start_day, minor from rides.opening_spend
+where operator_id = %s and account_id = any(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRide:
+    """A journey of the books, as much of it as comparing needs.
+
+    whole_minor: its fare there, whoever pays. counted_minor, tier_minor, counts: as of ``fares.Fare``.
+    """
+
+    account_id: UUID
+    service_day: date
+    journey: Journey
+    status: str
+    whole_minor: int
+    zones: str
+    counted_minor: int
+    tier_minor: int
+    counts: Mapping[str, int]
+
+
+def count_journeys(tx: Tx, operator_id: str, first_day: date, last_day: date) -> int:
+    """How many journeys of an operator lie in these days."""
+    row = tx.execute(COUNT_JOURNEYS, (operator_id, first_day, last_day)).fetchone()
+    assert row is not None, "a count has a row"
+    return int(row[0])
+
+
+def past_rides(tx: Tx, operator_id: str, first_day: date, last_day: date) -> Iterator[PastRide]:
+    """The journeys of these days, rider by rider, each in order of day and time; fetched some at a time."""
+    with tx.cursor(name="past_rides") as cursor:
+        cursor.itersize = ROWS_AT_ONCE
+        for row in cursor.execute(PAST_RIDES, (operator_id, first_day, last_day)):
+            journey = Journey(
+                journey_id=JourneyId(row[2]),
+                kind=row[3],
+                product=row[4],
+                rider_class=row[5],
+                cti=b"",
+                started_at=row[6],
+                ended_at=row[7],
+                origin=row[8],
+                destination=row[9],
+                line_id=row[10],
+                first_tap=row[11],
+                last_tap=row[12],
+                companion=row[13],
+            )
+            yield PastRide(
+                row[0], row[1], journey, row[14], int(row[15]), row[16], int(row[17]), int(row[18]), {}
+            )
+
+
+def openings(tx: Tx, operator_id: str, accounts: Sequence[UUID]) -> dict[UUID, dict[tuple[str, date], int]]:
+    """By account: (period, first day) -> minor units spent before the books began."""
+    found: dict[UUID, dict[tuple[str, date], int]] = {}
+    for account_id, period, start_day, minor in tx.execute(OPENINGS, (operator_id, list(accounts))):
+        found.setdefault(account_id, {})[period, start_day] = int(minor)
+    return found
