@@ -1,96 +1,33 @@
 """Fares v2 of the Massachusetts Bay Transportation Authority, autumn 2024: fares worked out by hand from its rows.
 
-The published rows are used as they are. Beside them stand what the extract leaves out: the stops by their ids, two
-calendars, and a timeframe that 185 of its rules refer to. Skipped where the published files are not at hand.
+The published rows are used as they are; ``rides.mbta`` tells what stands beside them. Skipped where the published
+files are not at hand.
 """
 
 import csv
-import shutil
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
-from hansa import atlas
-from hansa.kernel import InvalidInput
-from hansa.rides.faresv2 import FareBook, FareUnknown, Leg, Rider, price, price_by_medium
+from hansa import atlas, clearing, ledger, rides, trust
+from hansa.kernel import InvalidInput, fact_id
+from hansa.rides import Tap
+from hansa.rides.faresv2 import FareBook, FareUnknown, Rider, price, price_by_medium
+from hansa.store import Context
 from published import published
-
-BOSTON = ZoneInfo("America/New_York")
-CITY = atlas.City("boston", "Boston", "Boston", "US", "America/New_York", "USD", time(3), "By line and zone.")
-FREE_DAY = "2024-11-26"
-
-# Stops by what they are called here; those in an area are the first stop that is in this area alone.
-AREAS = {
-    "blue": "area_bl",
-    "blue airport": "area_bl_airport",
-    "south station": "area_red_south_station",
-    "green b outer": "area_green_b_west_of_kenmore",
-    "government center": "area_gl_govt_ctr",
-    "ashmont": "area_m_ashmont_mattapan",
-    "354 downtown": "area_route_354_downtown",
-    "354 outside": "area_route_354_outside_downtown",
-    "426 downtown": "area_route_426_downtown",
-    "logan": "area_sl_logan_terminal",
-    "sl south station": "area_sl_south_station",
-    "sl courthouse": "area_sl_courthouse",
-    "sl way": "area_sl_silver_line_way",
-    "sl airport": "area_sl_airport",
-    "chelsea": "area_sl3_north_of_airport",
-    "cr 1a": "area_commuter_rail_zone_1a",
-    "cr south station": "area_ss_commuter_rail_zone_1a",
-    "fairmount": "area_fairmount_line_zone_1a",
-    "buzzards": "area_cf_zone_buzzards",
-    "hyannis": "area_cf_zone_hyannis",
-} | {f"cr {zone}": f"area_commuter_rail_zone_{zone}" for zone in range(1, 11)}
-PLAIN = ("somewhere", "elsewhere")
-"""Two stops that are in no area."""
+from rides.mbta import CITY, FREE_DAY, feed_of, ride
+from rides.riding import League
 
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> tuple[FareBook, dict[str, str]]:
     folder = tmp_path_factory.mktemp("mbta")
-    for file in published("mbta_faresv2").glob("*.txt"):
-        shutil.copyfile(file, folder / file.name)
-    with (folder / "stop_areas.txt").open(newline="", encoding="utf-8") as stream:
-        pairs = [(row["stop_id"], row["area_id"]) for row in csv.DictReader(stream)]
-    areas: dict[str, set[str]] = {}
-    for stop_id, area_id in pairs:
-        areas.setdefault(stop_id, set()).add(area_id)
-    where = {name: name for name in PLAIN}
-    for name, area in AREAS.items():
-        where[name] = next(stop_id for stop_id, found in areas.items() if found == {area})
-    stops = [*areas, *PLAIN]
-    lines = "".join(f"{stop_id},{stop_id},42.36,-71.06\n" for stop_id in stops)
-    (folder / "stops.txt").write_text(f"stop_id,stop_name,stop_lat,stop_lon\n{lines}")
-    week = "monday,tuesday,wednesday,thursday,friday,saturday,sunday"
-    (folder / "calendar.txt").write_text(
-        f"service_id,{week},start_date,end_date\nfare_regular,1,1,1,1,1,1,1,20240920,20241214\n"
-    )
-    free = FREE_DAY.replace("-", "")
-    (folder / "calendar_dates.txt").write_text(
-        f"service_id,date,exception_type\nfare_regular,{free},2\nfare_free,{free},1\n"
-    )
-    with (folder / "timeframes.txt").open("a") as stream:
-        stream.write("timeframe_systemwide_free,,,fare_free\n")
-    (folder / "trips.txt").write_text("route_id,service_id,trip_id\nRed,fare_regular,t\n")
-    (folder / "stop_times.txt").write_text(
-        "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n"
-        "t,8:00:00,8:00:00,somewhere,1\nt,8:10:00,8:10:00,elsewhere,2\n"
-    )
+    where = feed_of(folder)
     read = atlas.read_gtfs(folder, city=CITY, operator_id="mbta")
     return FareBook(read.fares_v2), where
-
-
-def ride(where: dict[str, str], told: str, day: str = "2024-11-12") -> list[Leg]:
-    """Legs from lines as ``08:00 Red somewhere > south station``; each takes ten minutes."""
-    legs: list[Leg] = []
-    for one in told.split(" | "):
-        clock, route, rest = one.split(" ", 2)
-        start, end = rest.split(" > ")
-        at = datetime.fromisoformat(f"{day} {clock}").replace(tzinfo=BOSTON)
-        legs.append(Leg(route, where[start], where[end], at, at + timedelta(minutes=10)))
-    return legs
 
 
 def test_all_rows_are_read(feed: tuple[FareBook, dict[str, str]]) -> None:
@@ -412,3 +349,80 @@ def test_a_rider_without_any_lawful_medium_is_held(feed: tuple[FareBook, dict[st
         price(book, ride(where, "08:00 Red somewhere > elsewhere"), Rider(media=frozenset({"cash"})))
 
     assert "medium" in held.value.problems[0].what
+
+
+# -- in the books -------------------------------------------------------------------------------------------
+
+RIDDEN = [*((told, cents) for told, cents, _ in SINGLE), *((told, cents) for told, cents, _ in CHANGES)]
+
+
+def test_boston_rides_from_taps_to_the_ledger(ctx: Context, tmp_path: Path) -> None:
+    """Each line of the tables above is a rider who taps on and off; each ride costs what its row says, in the ledger.
+
+    A row that says 2.40 + 0 is two rides of these amounts. Beside the tables: three rides without a fare are held.
+    """
+    ctx.clock.at = datetime(2024, 11, 14, 14, tzinfo=UTC)  # type: ignore[attr-defined]
+    told = [*RIDDEN, *((one, None) for one, _ in UNPRICED)]
+    where = feed_of(tmp_path, [one for one, _ in told])
+    league = League(ctx)
+    atlas.import_gtfs(ctx, tmp_path, city=CITY, operator_id="mbta", valid_from=date(2024, 9, 20))
+    tariff = rides.tariff_from_fares_v2(
+        atlas.read_fares_v2(tmp_path),
+        operator_id="mbta",
+        city=CITY,
+        valid_from=date(2024, 9, 20),
+        apart_minutes=300,
+    )
+    own = trust.MemberId("boston")
+    taps: list[Tap] = []
+    gates: dict[str, trust.GateRecord] = {}
+    for number, (one, _) in enumerate(told):
+        cti = fact_id(None, "cti", number, 0).bytes[:8]
+        for leg in ride(where, one):
+            line = f"boston/{leg.route_id}"
+            for action, stop, at in (
+                ("entry", leg.from_stop_id, leg.departs_at), ("exit", leg.to_stop_id, leg.arrives_at),
+            ):  # fmt: skip
+                assert action in ("entry", "exit")
+                place = f"boston/{stop}"
+                gate_id = league.gates["mbta", f"{line} {place}", action] = f"{line} {place} {action}"
+                gates[gate_id] = trust.GateRecord(
+                    gate_id, trust.MemberId("mbta"), "boston", place, line, action, "bus"
+                )
+                tap = league.tap("mbta", f"{line} {place}", action, at.astimezone(UTC), cti)
+                taps.append(replace(tap, stop_id=place))
+    with ctx.tx() as tx:
+        for member_id, role in (("boston", "city"), ("mbta", "operator")):
+            assert role in ("city", "operator")
+            trust.add_members(
+                tx,
+                [
+                    trust.Member(
+                        trust.MemberId(member_id), member_id, role, "boston", own, f"bank-{member_id}"
+                    )
+                ],
+            )
+        rides.import_tariff(tx, tariff)
+        trust.add_gates(tx, list(gates.values()))
+    for number in range(len(told)):
+        league.rider(number, currency="USD")
+        league.open_money(number, 100_000, currency="USD")
+
+    receipt = league.hand_in(taps)
+    rides.rate(ctx)
+    rides.post_charges(ctx)
+
+    assert not receipt.refused
+    for number, (one, cents) in enumerate(told):
+        charged = league.charged(number)
+        assert sum(charged) == (cents or 0), one
+        with ctx.tx() as tx:
+            found = rides.journeys(tx, fact_id(None, "rider of the tests", number))
+        assert {journey.status for journey in found} == {"held" if cents is None else "priced"}, one
+    for number, (one, _, why) in enumerate(CHANGES, len(SINGLE)):
+        amounts = re.findall(r"\d+\.\d\d|\b0\b", why.partition(":")[0])
+        if " + " in why:
+            assert league.charged(number) == [round(float(amount) * 100) for amount in amounts], one
+    with ctx.tx() as tx:
+        balance = ledger.balance(tx, clearing.position_account("beijing-card", "mbta", "USD"))
+    assert balance.credits_posted - balance.debits_posted == sum(cents for _, cents in RIDDEN)
