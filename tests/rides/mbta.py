@@ -74,10 +74,11 @@ def feed_of(folder: Path, rides: Iterable[str] = ()) -> dict[str, str]:
     )
     with (folder / "timeframes.txt").open("a") as stream:
         stream.write("timeframe_systemwide_free,,,fare_free\n")
-    calls = {"Red": dict.fromkeys(PLAIN)}
+    calls: dict[str, dict[str, None]] = {}
+    calls["Red"] = {"somewhere": None, "elsewhere": None}
     for told in rides:
         for leg in ride(where, told):
-            calls.setdefault(leg.route_id, {}).update(dict.fromkeys((leg.from_stop_id, leg.to_stop_id)))
+            calls.setdefault(leg.route_id, {}).update({leg.from_stop_id: None, leg.to_stop_id: None})
     trips = "".join(f"{route},fare_regular,{route}\n" for route in calls)
     (folder / "trips.txt").write_text(f"route_id,service_id,trip_id\n{trips}")
     times = "".join(

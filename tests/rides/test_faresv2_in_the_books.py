@@ -17,7 +17,7 @@ from hansa.kernel import InvalidInput, fact_id
 from hansa.rides import Tap, faresv2
 from hansa.store import Context
 from rides.feed_town import CITY, OPERATOR, feed_of, open_town, tariff_of, town_of
-from rides.riding import League
+from rides.riding import League, account_of
 
 TUESDAY, SATURDAY = date(2026, 11, 17), date(2026, 11, 21)
 
@@ -324,6 +324,9 @@ def test_from_taps_to_charges_by_the_feed(books: Books) -> None:
     assert league.charged(1) == [200, 30, 250]
     assert (posted.charges, posted.waiting) == (3, 0)
     with league.ctx.tx() as tx:
+        found = rides.journeys(tx, account_of(1))[::-1]
+        assert [one.trip_id for one in found] == [None, found[0].journey_id, found[0].journey_id]
+        assert {one.network_version for one in found} == {books.network.version}
         balance = ledger.balance(tx, clearing.position_account("beijing-card", OPERATOR, "EUR"))
     assert balance.credits_posted - balance.debits_posted == 480
 

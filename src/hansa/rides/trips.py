@@ -5,8 +5,8 @@ from uuid import UUID
 
 from hansa.fares import Fare, Journey
 
-_GOES_ON = frozenset({"join", "transfer"})
-"""The steps by which a ride goes on with one before it."""
+_GOES_ON = frozenset({"join", "transfer", "feed_join", "feed_transfer"})
+"""The steps by which a ride goes on with one before it; of a feed's those that do not lie inside one ride."""
 
 
 def trips_of(
@@ -16,7 +16,7 @@ def trips_of(
 
     others: rides with partner operators, by which a trip may have begun. Riders are told apart by companion.
     """
-    if not any(step.rule in _GOES_ON for fare in fares for step in fare.steps):
+    if not any(map(_goes_on, fares)):
         return [None] * len(journeys)
     rides = sorted(
         [*((one, place) for place, one in enumerate(journeys)), *((one, -1) for one in others)],
@@ -25,10 +25,14 @@ def trips_of(
     trips: list[UUID | None] = [None] * len(journeys)
     open_trips: dict[int, UUID] = {}
     for journey, place in rides:
-        goes_on = place >= 0 and any(step.rule in _GOES_ON for step in fares[place].steps)
+        goes_on = place >= 0 and _goes_on(fares[place])
         first = open_trips.get(journey.companion) if goes_on else None
         if first is not None:
             trips[place] = first
         else:
             open_trips[journey.companion] = journey.journey_id
     return trips
+
+
+def _goes_on(fare: Fare) -> bool:
+    return any(step.rule in _GOES_ON and "inside" not in step.facts for step in fare.steps)

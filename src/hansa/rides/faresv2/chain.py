@@ -73,12 +73,16 @@ class Chain:
 
 def _steps(priced: Priced, first: int, currency: str) -> Iterable[fares.Step]:
     """The steps of the legs from one on; of those that began before it, the whole."""
-    return [_step(step, currency) for step in priced.steps if step.legs[1] >= first]
+    return [_step(step, first, currency) for step in priced.steps if step.legs[1] >= first]
 
 
-def _step(step: FeedStep, currency: str) -> fares.Step:
+def _step(step: FeedStep, first: int, currency: str) -> fares.Step:
+    """inside, of its facts: that a join or a transfer lies between legs of this one ride."""
     details = dict(step.details)
     facts: dict[str, str | int] = {"clause": step.row, "field": step.clause}
+    begins = step.legs[0]
+    if (step.rule == "transfer" and begins > first) or (step.rule == "join" and begins >= first):
+        facts["inside"] = 1
     product = details.get("fare_product_name") or details.get("fare_product_id")
     if product:
         facts["product"] = product
