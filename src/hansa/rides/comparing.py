@@ -7,7 +7,7 @@ journeys. Nothing is written.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from heapq import heappush, heappushpop
 from itertools import groupby, islice
@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from hansa import atlas
 from hansa.fares import (
+    Around,
     Counters,
     Fare,
     Journey,
@@ -24,10 +25,12 @@ from hansa.fares import (
     open_window,
     period_start,
 )
-from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.kernel import HansaError, InvalidInput, Problem, service_day_bounds
 from hansa.rides import comparing_store
 from hansa.rides.comparing_store import PastRide
-from hansa.rides.rating import digest_of
+from hansa.rides.looking_back import Asked, Look, load_around
+from hansa.rides.tariffs import digest_of
+from hansa.rides.store import DayKey
 from hansa.store import Tx
 
 DAYS_MAX = 62
@@ -288,11 +291,17 @@ class Comparing:
         self.losers = _Most()
         self.winners = _Most()
 
-    def rider(self, rides: Sequence[PastRide], opening: Mapping[tuple[str, date], int]) -> None:
+    def rider(
+        self,
+        rides: Sequence[PastRide],
+        opening: Mapping[tuple[str, date], int],
+        around: Mapping[tuple[Side, date], Around] | None = None,
+    ) -> None:
         """One rider's journeys in order of service day and time.
 
-        opening: (period, first day) -> minor units spent before the books began.
+        opening: (period, first day) -> minor units spent before the books began. around: what else is known of a day.
         """
+        around = around or {}
         running = [Running(tariff, opening) for tariff in self.tariffs]
         trips: Counter[tuple[str, str, str | None, str | None, str | None]] = Counter()
         paid, ridden = [0, 0], 0
@@ -308,7 +317,8 @@ class Comparing:
             journeys = [one.journey for one in todays]
             fares: list[list[Fare]] = []
             for side, name in enumerate(SIDES):
-                priced = self._price(name, day, journeys, running[side].counters(day))
+                counters = running[side].counters(day)
+                priced = self._price(name, day, journeys, counters, around.get((name, day)))
                 running[side].add(
                     day,
                     [
@@ -329,10 +339,12 @@ class Comparing:
         if ridden:
             self._rider(trips, paid, ridden)
 
-    def _price(self, side: Side, day: date, journeys: Sequence[Journey], counters: Counters) -> list[Fare]:
+    def _price(
+        self, side: Side, day: date, journeys: Sequence[Journey], counters: Counters, around: Around | None
+    ) -> list[Fare]:
         pricer = self.pricers(side, day)
         if pricer is not None:
-            return pricer.price_day(journeys, counters)
+            return pricer.price_day(_told(journeys, pricer), counters, around)
         currency = self.tariffs[0].currency
         step = Step("held", 0, currency, {"why": f"the city has no network on {day}"})
         return [Fare(one.journey_id, 0, currency, (step,), status="held") for one in journeys]
@@ -482,6 +494,21 @@ def _whole(fare: Fare) -> int:
     return fare.whole_minor if fare.status == "priced" else 0
 
 
+def _told(journeys: Sequence[Journey], pricer: Pricer) -> Sequence[Journey]:
+    """The journeys with what the tariff wants to be told of each: whose line it was, and how it was paid."""
+    look = Look.of(pricer.tariff)
+    if not (look.operators or look.media):
+        return journeys
+    lines = pricer.places.lines if isinstance(pricer.places, atlas.Network) else {}
+    told: list[Journey] = []
+    for journey in journeys:
+        line = lines.get(journey.line_id or "")
+        operator_id = pricer.tariff.operator_id if line is None else line.operator_id
+        medium = journey.medium or (look.media[0] if look.media else "")
+        told.append(replace(journey, operator_id=operator_id if look.operators else "", medium=medium))
+    return told
+
+
 def _own(journey: Journey) -> bool:
     """Whether it counts for longer periods: a companion's does not, since their number names nobody the day after."""
     return not journey.companion
@@ -541,9 +568,41 @@ def compare_tariffs(
     while some := list(islice(riders, RIDERS_AT_ONCE)):
         accounts = [one[0].account_id for one in some]
         opening = comparing_store.openings(tx, before.operator_id, accounts)
-        for one in some:
-            comparing.rider(one, opening.get(one[0].account_id, {}))
+        around = _around(tx, (before, after), some, first_day)
+        for place, one in enumerate(some):
+            comparing.rider(one, opening.get(one[0].account_id, {}), around.get(place))
     return comparing.result()
+
+
+def _around(
+    tx: Tx, tariffs: tuple[Tariff, Tariff], riders: Sequence[Sequence[PastRide]], first_day: date
+) -> dict[int, dict[tuple[Side, date], Around]]:
+    """What each side looks at beside the journeys, by place of the rider and by side and day."""
+    found: dict[int, dict[tuple[Side, date], Around]] = {}
+    for side, tariff in zip(SIDES, tariffs, strict=True):
+        look = Look.of(tariff)
+        if not look.beyond:
+            continue
+        asked: dict[int, list[Asked]] = {}
+        places: dict[int, tuple[int, date]] = {}
+        for place, rides in enumerate(riders):
+            for day, of_day in groupby(rides, key=lambda one: one.service_day):
+                if day < first_day:
+                    continue
+                todays = list(of_day)
+                key = DayKey(todays[0].partition, todays[0].account_id, tariff.operator_id, day)
+                bounds = service_day_bounds(day, tariff.tz, tariff.day_starts)
+                journeys = [one.journey for one in todays]
+                n = len(places)
+                places[n] = place, day
+                asked.setdefault(key.partition, []).append(
+                    Asked(n, key, look, *bounds, tariff.currency, journeys)
+                )
+        for partition, some in asked.items():
+            for n, around in load_around(tx, partition, some).around.items():
+                place, day = places[n]
+                found.setdefault(place, {})[side, day] = around
+    return found
 
 
 def _by_rider(rides: Iterator[PastRide]) -> Iterator[list[PastRide]]:

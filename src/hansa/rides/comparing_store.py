@@ -18,7 +18,8 @@ where operator_id = %s and service_day between %s and %s and status <> 'withdraw
 
 PAST_RIDES = """
 select account_id, service_day, journey_id, kind, product, rider_class, started_at, ended_at, origin, destination,
-    line_id, first_tap, last_tap, companion, status, fare_minor, zones, counted_minor, tier_minor
+    line_id, first_tap, last_tap, companion, status, fare_minor + subsidy_minor, zones, counted_minor, tier_minor,
+    medium, distance_m, counts, partition
 from rides.journeys
 where operator_id = %s and service_day between %s and %s and status <> 'withdrawn'
 order by account_id, service_day, started_at, journey_id
@@ -34,7 +35,8 @@ where operator_id = %s and account_id = any(%s)
 class PastRide:
     """A journey of the books, as much of it as comparing needs.
 
-    whole_minor: its fare there, whoever pays. counted_minor, tier_minor, counts: as of ``fares.Fare``.
+    partition: of the account. whole_minor: its fare there, whoever pays. counted_minor, tier_minor, counts: as of a
+    ``fares.Fare``.
     """
 
     account_id: UUID
@@ -46,6 +48,7 @@ class PastRide:
     counted_minor: int
     tier_minor: int
     counts: Mapping[str, int]
+    partition: int = 0
 
 
 def count_journeys(tx: Tx, operator_id: str, first_day: date, last_day: date) -> int:
@@ -74,9 +77,20 @@ def past_rides(tx: Tx, operator_id: str, first_day: date, last_day: date) -> Ite
                 first_tap=row[11],
                 last_tap=row[12],
                 companion=row[13],
+                medium=row[19],
+                distance_m=row[20],
             )
             yield PastRide(
-                row[0], row[1], journey, row[14], int(row[15]), row[16], int(row[17]), int(row[18]), {}
+                account_id=row[0],
+                service_day=row[1],
+                journey=journey,
+                status=row[14],
+                whole_minor=int(row[15]),
+                zones=row[16],
+                counted_minor=int(row[17]),
+                tier_minor=int(row[18]),
+                counts=row[21],
+                partition=row[22],
             )
 
 

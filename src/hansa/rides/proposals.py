@@ -17,9 +17,10 @@ from hansa.kernel import HansaError, InvalidInput, Problem, service_day, service
 from hansa.rides import proposals_store as kept
 from hansa.rides import store
 from hansa.rides.actions import import_tariff
+from hansa.rides.looking_back import KEPT
 from hansa.rides.model import TariffConflict
 from hansa.rides.proposals_store import DaysAgain, ProposalFact, ProposalRow
-from hansa.rides.rating import digest_of
+from hansa.rides.tariffs import digest_of
 from hansa.store import Tx
 
 ProposalState = Literal["draft", "proposed", "scheduled", "in_force", "past", "withdrawn", "superseded"]
@@ -357,6 +358,15 @@ def _beside_others(tx: Tx, tariff: Tariff) -> list[Finding]:
         if theirs and mine not in theirs:
             what = f"is {mine}, and all tariffs of {tariff.operator_id} have {min(theirs)}"
             found.append(_finding(tariff.source, field, what, "Keep what the others have"))
+    for name in sorted(tariff.asks - KEPT):
+        what = f"it needs {name}, which the books do not keep"
+        found.append(_finding(tariff.source, name, what, "Leave out the rules that need it"))
+    members = {one.member_id for one in trust.list_members(tx)}
+    for name, rule in tariff.classes.items():
+        if rule.subsidy is not None and rule.subsidy.payer not in members:
+            field = f"classes.{name}.subsidy.payer"
+            what = f"{rule.subsidy.payer!r} is no member of the league"
+            found.append(_finding(tariff.source, field, what, "Name a member that pays"))
     digest = digest_of(tariff.source)
     for one in versions:
         if one.valid_from == tariff.valid_from and one.digest != digest:
