@@ -36,17 +36,31 @@ from hansa.rides.actions import (
     import_tariff,
     journey,
     journeys,
+    list_held,
     list_tariffs,
     post_charges,
     posted_total,
     quote,
+    rate_again,
     record_refusals,
     record_refused_codes,
     record_taps,
     retry_taps,
     set_opening_spend,
 )
+from hansa.rides.answering import name_of, note_with_names
+from hansa.rides.asking import (
+    Alternatives,
+    Answer,
+    CapReached,
+    HourlyFare,
+    Question,
+    WhatIfRide,
+    alternatives,
+    ask,
+)
 from hansa.rides.chains import GAP_FILLS, ChainCounts, check_chains
+from hansa.rides.clauses import Excerpt, clause_lines, line_of, table_row
 from hansa.rides.comparing import (
     Bin,
     Compared,
@@ -57,6 +71,8 @@ from hansa.rides.comparing import (
     Unpriced,
     compare_tariffs,
 )
+from hansa.rides.corrections import corrections
+from hansa.rides.corrections_model import Correction, LateTap
 from hansa.rides.gtfs_fares import refuse_unknown_names, tariff_from_fares_v1, tariff_from_fares_v2
 from hansa.rides.model import (
     TAPS_MAX,
@@ -66,6 +82,7 @@ from hansa.rides.model import (
     CityFlow,
     Flow,
     FlowSlot,
+    HeldReason,
     JourneyDetail,
     JourneyRecord,
     OpeningSpend,
@@ -75,6 +92,7 @@ from hansa.rides.model import (
     RefusedCode,
     RefusedCodesReceipt,
     RefusedTap,
+    SubsidyRecord,
     Tap,
     TapBatchTooLarge,
     TapLike,
@@ -87,6 +105,7 @@ from hansa.rides.model import (
     UnknownTariff,
 )
 from hansa.rides.pairing import pair_taps
+from hansa.rides.progress import CapProgress, cap_progress
 from hansa.rides.proposals import (
     Checked,
     DaysAgain,
@@ -108,8 +127,9 @@ from hansa.rides.proposals import (
     submit_tariff,
     withdraw_tariff,
 )
-from hansa.rides.rating import digest_of, rate
+from hansa.rides.rating import rate
 from hansa.rides.store import TariffVersion
+from hansa.rides.tariffs import digest_of
 from hansa.rides.token_policy import (
     BadTokenPolicy,
     TokenPolicy,
@@ -145,8 +165,12 @@ __all__ = [
     "RIDER_CLASSES",
     "TAPS_MAX",
     "Action",
+    "Alternatives",
+    "Answer",
     "BadTokenPolicy",
     "Bin",
+    "CapProgress",
+    "CapReached",
     "ChainCounts",
     "ChargeRecord",
     "Checked",
@@ -154,18 +178,23 @@ __all__ = [
     "CityFlow",
     "Compared",
     "Comparison",
+    "Correction",
     "Counters",
     "DaysAgain",
+    "Excerpt",
     "Fare",
     "Flow",
     "FlowSlot",
     "Given",
     "GivenToken",
+    "HeldReason",
+    "HourlyFare",
     "Journey",
     "JourneyDetail",
     "JourneyId",
     "JourneyRecord",
     "Kind",
+    "LateTap",
     "NoIssuerKey",
     "OpeningSpend",
     "Places",
@@ -176,6 +205,7 @@ __all__ = [
     "ProposalConflict",
     "ProposalFact",
     "ProposalState",
+    "Question",
     "Quote",
     "RateCounts",
     "Refusals",
@@ -187,6 +217,7 @@ __all__ = [
     "SamePerson",
     "StartsInThePast",
     "Step",
+    "SubsidyRecord",
     "Tap",
     "TapBatchTooLarge",
     "TapLike",
@@ -212,11 +243,17 @@ __all__ = [
     "WatchedBreak",
     "WatchedRefusal",
     "WatchedTap",
+    "WhatIfRide",
+    "alternatives",
     "approve_tariff",
+    "ask",
     "begin_watching_anew",
+    "cap_progress",
     "check_chains",
     "check_source",
+    "clause_lines",
     "compare_tariffs",
+    "corrections",
     "days_to_rate_again",
     "digest_of",
     "end_phone",
@@ -231,8 +268,12 @@ __all__ = [
     "import_tariff",
     "journey",
     "journeys",
+    "line_of",
+    "list_held",
     "list_proposals",
     "list_tariffs",
+    "name_of",
+    "note_with_names",
     "own_token_policy",
     "pair_taps",
     "post_charges",
@@ -242,6 +283,7 @@ __all__ = [
     "propose_tariff",
     "quote",
     "rate",
+    "rate_again",
     "read_source",
     "read_tariff",
     "read_token_policy",
@@ -253,6 +295,7 @@ __all__ = [
     "retry_taps",
     "set_opening_spend",
     "submit_tariff",
+    "table_row",
     "tariff_folder",
     "tariff_from_fares_v1",
     "tariff_from_fares_v2",

@@ -42,9 +42,9 @@ from hansa.rides.model import (
     UnknownTariff,
     tap_digest,
 )
-from hansa.rides.rating import Tariffs, digest_of
 from hansa.rides.rating_store import NewCharge
 from hansa.rides.store import DayKey, KnownTap, TariffVersion
+from hansa.rides.tariffs import Tariffs, digest_of
 from hansa.rides.waiting import end_waiting, keep_waiting, take_waiting
 from hansa.store import Context, Tx
 

@@ -10,8 +10,8 @@ from hansa import atlas
 from hansa.fares import Counters, Fare, Journey, JourneyId, Pricer, Tariff
 from hansa.kernel import InvalidInput, Problem
 from hansa.rides.model import UnknownTariff
-from hansa.rides.rating import Tariffs
 from hansa.rides.store import TariffVersion
+from hansa.rides.tariffs import Tariffs
 from hansa.store import Tx
 
 SAMPLE = timedelta(minutes=15)

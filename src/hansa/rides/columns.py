@@ -25,7 +25,7 @@ from hansa import trust
 from hansa.kernel import Directory
 from hansa.rides.actions import AHEAD_MAX, BEFORE_ALL, EXPIRED_MAX, stands_at, stops_to_name
 from hansa.rides.model import TAPS_MAX
-from hansa.rides.rating import Tariffs
+from hansa.rides.tariffs import Tariffs
 from hansa.store import Context, StoreBusy, Tx
 
 Int64 = npt.NDArray[np.int64]

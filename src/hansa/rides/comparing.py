@@ -29,8 +29,8 @@ from hansa.kernel import HansaError, InvalidInput, Problem, service_day_bounds
 from hansa.rides import comparing_store
 from hansa.rides.comparing_store import PastRide
 from hansa.rides.looking_back import Asked, Look, load_around
-from hansa.rides.tariffs import digest_of
 from hansa.rides.store import DayKey
+from hansa.rides.tariffs import digest_of
 from hansa.store import Tx
 
 DAYS_MAX = 62
@@ -591,12 +591,13 @@ def _around(
                     continue
                 todays = list(of_day)
                 key = DayKey(todays[0].partition, todays[0].account_id, tariff.operator_id, day)
+                before_at, _ = service_day_bounds(day - timedelta(days=1), tariff.tz, tariff.day_starts)
                 bounds = service_day_bounds(day, tariff.tz, tariff.day_starts)
                 journeys = [one.journey for one in todays]
                 n = len(places)
                 places[n] = place, day
                 asked.setdefault(key.partition, []).append(
-                    Asked(n, key, look, *bounds, tariff.currency, journeys)
+                    Asked(n, key, look, before_at, *bounds, tariff.currency, journeys)
                 )
         for partition, some in asked.items():
             for n, around in load_around(tx, partition, some).around.items():

@@ -8,7 +8,7 @@ from hansa.kernel import Money
 from hansa.rides import corrections_store
 from hansa.rides.corrections_model import Correction, LateTap
 from hansa.rides.model import ChargeRecord, JourneyDetail
-from hansa.rides.rating import Tariffs
+from hansa.rides.tariffs import Tariffs
 from hansa.store import Tx
 
 

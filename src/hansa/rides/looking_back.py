@@ -17,7 +17,7 @@ from hansa import identity, payments
 from hansa.fares import Around, Counters, HeldPass, Journey, JourneyId, Tariff, period_end, period_start
 from hansa.kernel import Money
 from hansa.rides import looking_back_store as store
-from hansa.rides.looking_back_store import CountAsk, CounterAsk, PartnerRide
+from hansa.rides.looking_back_store import CountAsk, CounterAsk, KeptRide
 from hansa.rides.store import DayKey
 from hansa.store import Tx
 
@@ -32,6 +32,7 @@ KEPT = frozenset(
         "residence",
         "passes",
         "habits",
+        "earlier",
         "others",
         "distance_m",
         "medium",
@@ -46,7 +47,8 @@ class Look:
     """What a tariff looks at beyond the rides of its day.
 
     period: of its plain caps. counted: the periods of its counters, ``week``, ``month``, ``7d``. partners: operators
-    whose rides open windows. by_paid: it matters what those cost. media: how fares can be paid; what a ride code pays
+    whose rides open windows. by_paid: it matters what those cost. earlier: the rider's rides of the day before open
+    windows too. media: how fares can be paid; what a ride code pays
     as stands first.
     """
 
@@ -56,6 +58,7 @@ class Look:
     residence: bool
     passes: bool
     habits: bool
+    earlier: bool
     partners: frozenset[str]
     by_paid: bool
     media: tuple[str, ...]
@@ -74,6 +77,7 @@ class Look:
             residence="residence" in asks,
             passes="passes" in asks,
             habits="habits" in asks,
+            earlier="earlier" in asks,
             partners=partners - {tariff.operator_id},
             by_paid=any(
                 (rule.difference or rule.chain_max is not None)
@@ -101,10 +105,14 @@ class Look:
         return f"{self.rolling_days}d:" if self.rolling_days else ""
 
     @cached_property
+    def around(self) -> bool:
+        """Whether it looks at what is known beside the journeys of its day and sums of earlier ones."""
+        return self.residence or self.passes or self.habits or self.earlier or bool(self.partners)
+
+    @cached_property
     def beyond(self) -> bool:
         """Whether it looks at anything beyond the rides of its day."""
-        around = self.residence or self.passes or self.habits or bool(self.partners)
-        return self.sums or bool(self.counted) or around
+        return self.sums or bool(self.counted) or self.around
 
     @cached_property
     def tells(self) -> bool:
@@ -117,11 +125,15 @@ LOOK_AHEAD = timedelta(days=98)
 
 
 class Asked(NamedTuple):
-    """A key that looks beyond its day, with the journeys of the day. n: its place among the keys."""
+    """A key that looks beyond its day, with the journeys of the day.
+
+    n: its place among the keys. before_at: when the service day before began.
+    """
 
     n: int
     key: DayKey
     look: Look
+    before_at: datetime
     starts_at: datetime
     ends_at: datetime
     currency: str
@@ -258,6 +270,7 @@ def load_around(tx: Tx, partition: int, asked: Sequence[Asked]) -> Rounds:
     passes = _passes(tx, partition, [one for one in asked if one.look.passes])
     habits = _habits(tx, partition, [one for one in asked if one.look.habits])
     others = _others(tx, partition, [one for one in asked if one.look.partners])
+    earlier = _earlier(tx, partition, [one for one in asked if one.look.earlier])
     rates: dict[tuple[date, str, str], Fraction | None] = {}
     around: dict[int, Around] = {}
     why_not: dict[int, str] = {}
@@ -279,6 +292,7 @@ def load_around(tx: Tx, partition: int, asked: Sequence[Asked]) -> Rounds:
             residence=residences.get(one.n, ""),
             paid=paid,
             habits=habits.get(one.n, {}),
+            earlier=tuple(earlier.get(one.n, ())),
         )
         if known != _NOTHING:
             around[one.n] = known
@@ -289,7 +303,7 @@ _NOTHING = Around()
 
 
 def _in_currency(
-    tx: Tx, rates: dict[tuple[date, str, str], Fraction | None], ride: PartnerRide, one: Asked
+    tx: Tx, rates: dict[tuple[date, str, str], Fraction | None], ride: KeptRide, one: Asked
 ) -> int | None:
     """What a partner's ride cost in this tariff's currency at the rate of the day; None without a rate."""
     if ride.currency == one.currency:
@@ -343,7 +357,7 @@ def _habits(tx: Tx, partition: int, asked: Sequence[Asked]) -> Mapping[int, Mapp
     return found
 
 
-def _others(tx: Tx, partition: int, asked: Sequence[Asked]) -> dict[int, list[PartnerRide]]:
+def _others(tx: Tx, partition: int, asked: Sequence[Asked]) -> dict[int, list[KeptRide]]:
     asks = [
         (one.n, one.key.account_id, partner, one.key.service_day, one.starts_at, one.ends_at)
         for one in asked
@@ -351,7 +365,29 @@ def _others(tx: Tx, partition: int, asked: Sequence[Asked]) -> dict[int, list[Pa
     ]
     if not asks:
         return {}
-    found = store.load_partner_rides(tx, partition, asks)
-    for rides in found.values():
-        rides.sort(key=lambda ride: (ride.journey.started_at, ride.journey.journey_id.bytes))
-    return found
+    return {n: sorted(rides, key=_in_time) for n, rides in store.load_rides(tx, partition, asks).items()}
+
+
+def _earlier(tx: Tx, partition: int, asked: Sequence[Asked]) -> dict[int, list[Journey]]:
+    """By key, the holder's own rides of the service day before; who rode along is nobody from one day to the next."""
+    if not asked:
+        return {}
+    asks = [
+        (
+            one.n,
+            one.key.account_id,
+            one.key.operator_id,
+            one.key.service_day,
+            one.before_at,
+            one.starts_at,
+        )
+        for one in asked
+    ]
+    return {
+        n: [ride.journey for ride in sorted(rides, key=_in_time) if not ride.journey.companion]
+        for n, rides in store.load_rides(tx, partition, asks).items()
+    }
+
+
+def _in_time(ride: KeptRide) -> tuple[datetime, bytes]:
+    return ride.journey.started_at, ride.journey.journey_id.bytes

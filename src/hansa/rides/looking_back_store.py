@@ -76,7 +76,7 @@ join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.
 group by 1, 2, 3
 """
 
-LOAD_PARTNER_RIDES = """
+LOAD_RIDES = """
 select k.n, j.journey_id, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination,
     j.line_id, j.first_tap, j.last_tap, j.companion, j.operator_id, j.medium, j.distance_m,
     j.fare_minor + j.subsidy_minor, j.currency
@@ -165,22 +165,22 @@ def load_habits(
     return tx.execute(LOAD_HABITS, (*columns, partition, days)).fetchall()
 
 
-class PartnerRide(NamedTuple):
-    """A ride with another operator, and what it cost by now, whoever paid."""
+class KeptRide(NamedTuple):
+    """A ride of the account beside those of a day, and what it cost by now, whoever paid."""
 
     journey: Journey
     whole_minor: int
     currency: str
 
 
-def load_partner_rides(
+def load_rides(
     tx: Tx, partition: int, asks: Sequence[tuple[int, UUID, str, date, datetime, datetime]]
-) -> dict[int, list[PartnerRide]]:
-    """By n, the rides that began between two instants. asks: n, account, partner, day, from, to."""
+) -> dict[int, list[KeptRide]]:
+    """By n, the rides that began between two instants. asks: n, account, operator, day, from, to."""
     columns = [list(column) for column in zip(*asks, strict=True)]
-    found: dict[int, list[PartnerRide]] = {}
-    for row in tx.execute(LOAD_PARTNER_RIDES, (*columns, partition)):
-        found.setdefault(row[0], []).append(PartnerRide(_journey(row), row[16], row[17]))
+    found: dict[int, list[KeptRide]] = {}
+    for row in tx.execute(LOAD_RIDES, (*columns, partition)):
+        found.setdefault(row[0], []).append(KeptRide(_journey(row), row[16], row[17]))
     return found
 
 

@@ -10,7 +10,7 @@ from hansa.fares.tariff import Cap
 from hansa.kernel import Money
 from hansa.rides import store
 from hansa.rides.model import JourneyRecord
-from hansa.rides.rating import Tariffs
+from hansa.rides.tariffs import Tariffs
 from hansa.store import Tx
 
 LOOKED_AT_MAX = 1_000

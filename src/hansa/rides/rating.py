@@ -7,12 +7,9 @@ neighbouring day that holds a journey near the edge otherwise than it comes out 
 began before it, so after each round of this at least the next ride of the account is final, and it comes to an end.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import partial
-from threading import Lock
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,14 +22,10 @@ from hansa.fares import (
     JourneyId,
     Pricer,
     Step,
-    Tariff,
-    TariffSource,
-    read_source,
 )
-from hansa.kernel import HansaError, fact_id, service_day, service_day_bounds
+from hansa.kernel import HansaError, fact_id
 from hansa.rides import looking_back, rating_store, store
-from hansa.rides.faresv2 import pricer_of
-from hansa.rides.looking_back import HABIT_DAYS, LOOK_AHEAD, Asked, Look, last_day_that_looks
+from hansa.rides.looking_back import HABIT_DAYS, Asked, Look
 from hansa.rides.model import RateCounts
 from hansa.rides.pairing import pair_taps
 from hansa.rides.rating_store import (
@@ -45,196 +38,12 @@ from hansa.rides.rating_store import (
     RatedJourney,
 )
 from hansa.rides.store import DayKey, TariffVersion
+from hansa.rides.tariffs import Tariffs
 from hansa.rides.trips import trips_of
 from hansa.store import Context, Tx
 
 CHUNK = 4_000
 """Days in one transaction: some ten thousand rows, half a second."""
-
-
-def digest_of(source: TariffSource) -> bytes:
-    """What tells one tariff text from another."""
-    digest = hashlib.sha256(source.toml.encode())
-    for name in sorted(source.tables):
-        digest.update(name.encode() + b"\0" + source.tables[name].encode())
-    return digest.digest()
-
-
-class Tariffs:
-    """The tariffs in the books, as one transaction sees them."""
-
-    def __init__(self, tx: Tx) -> None:
-        self._tx = tx
-        self._versions: dict[str, list[TariffVersion]] = {}
-        for version in store.list_tariffs(tx):
-            self._versions.setdefault(version.operator_id, []).append(version)
-        self._bounds: dict[tuple[str, date], tuple[datetime, datetime]] = {}
-        self._recent: dict[str, tuple[date, datetime, datetime]] = {}
-        self._pricers: dict[tuple[bytes, date, int | None], Pricer] = {}
-        self._later: dict[tuple[str, date], date] = {}
-        self._habits: dict[tuple[str, date], bool] = {}
-        self._watchers = {
-            partner: sorted(
-                operator_id
-                for operator_id, versions in self._versions.items()
-                if any(partner in version.partners for version in versions)
-            )
-            for partner in {
-                one
-                for versions in self._versions.values()
-                for version in versions
-                for one in version.partners
-            }
-        }
-
-    def knows(self, operator_id: str) -> bool:
-        """Whether this operator has any tariff."""
-        return operator_id in self._versions
-
-    def latest(self, operator_id: str) -> TariffVersion:
-        """The operator's latest version; time zone and day start are the same in all."""
-        return self._versions[operator_id][-1]
-
-    def all_latest(self) -> list[TariffVersion]:
-        """The latest version of each operator."""
-        return [versions[-1] for versions in self._versions.values()]
-
-    def version_on(self, operator_id: str, day: date) -> TariffVersion | None:
-        """The version in force on a service day."""
-        for version in reversed(self._versions.get(operator_id, [])):
-            if version.valid_from <= day and (version.valid_to is None or day <= version.valid_to):
-                return version
-        return None
-
-    def bounds(self, operator_id: str, day: date) -> tuple[datetime, datetime]:
-        """The instants between which the operator's service day lies."""
-        known = self._bounds.get((operator_id, day))
-        if known is None:
-            version = self.latest(operator_id)
-            known = service_day_bounds(day, version.tz, version.day_starts)
-            self._bounds[operator_id, day] = known
-        return known
-
-    def journey_max(self, operator_id: str) -> timedelta:
-        """The longest journey of any version: how far apart two taps may be and still belong together."""
-        return max(version.journey_max for version in self._versions[operator_id])
-
-    def day_of(self, operator_id: str, instant: datetime) -> date:
-        """The operator's service day in which an instant lies."""
-        known = self._recent.get(operator_id)
-        if known is not None and known[1] <= instant < known[2]:
-            return known[0]
-        version = self.latest(operator_id)
-        day = service_day(instant, version.tz, version.day_starts)
-        self._recent[operator_id] = day, *self.bounds(operator_id, day)
-        return day
-
-    def read(self, version: TariffVersion) -> Tariff:
-        """The tariff itself."""
-        return read_version(self._tx, version)
-
-    def look(self, version: TariffVersion) -> Look:
-        """What this version looks at beyond the rides of a day."""
-        look = _LOOKS.get(version.digest)
-        if look is None:
-            look = _LOOKS[version.digest] = Look.of(self.read(version))
-        return look
-
-    def last_day_that_looks(self, operator_id: str, day: date) -> date:
-        """The last later day that may build on the sums of a service day; the day itself where none does."""
-        last = self._later.get((operator_id, day))
-        if last is None:
-            last = self._later[operator_id, day] = last_day_that_looks(
-                [(until, self.look(version)) for version, until in self._after(operator_id, day, LOOK_AHEAD)],
-                day,
-            )
-        return last
-
-    def makes_habits(self, operator_id: str, day: date) -> bool:
-        """Whether later days may take the rider's usual way from the rides of a service day."""
-        found = self._habits.get((operator_id, day))
-        if found is None:
-            later = self._after(operator_id, day, timedelta(days=HABIT_DAYS))
-            found = self._habits[operator_id, day] = any(self.look(version).habits for version, _ in later)
-        return found
-
-    def watchers(self, operator_id: str) -> Sequence[str]:
-        """The operators with a tariff in which this one's rides open windows."""
-        return self._watchers.get(operator_id, ())
-
-    def _after(self, operator_id: str, day: date, within: timedelta) -> list[tuple[TariffVersion, date]]:
-        """The versions that speak for days soon after a day, each with the last day it may speak for."""
-        return [
-            (version, version.valid_to or date.max)
-            for version in self._versions.get(operator_id, [])
-            if version.valid_from <= day + within and (version.valid_to is None or version.valid_to > day)
-        ]
-
-    def pricer(self, version: TariffVersion, day: date, network_version: int | None = None) -> Pricer:
-        """A pricer for this version over the city's network as it holds on a service day, or at a version of it.
-
-        Errors: atlas.UnknownCity when it has none on that day.
-        """
-        name = version.digest, day, network_version
-        pricer = self._pricers.get(name)
-        if pricer is None:
-            if network_version is None:
-                network = atlas.get_network(self._tx, version.city_id, day=day)
-            else:
-                network = atlas.get_network(self._tx, version.city_id, version=network_version)
-            feed = partial(atlas.get_fares_v2, self._tx, version.city_id, version=network.version)
-            pricer = _PRICERS.get(self.read(version), version.digest, network, feed)
-            self._pricers[name] = pricer
-        return pricer
-
-
-def read_version(tx: Tx, version: TariffVersion) -> Tariff:
-    """A stored tariff, read once for as long as it is among the last hundred used."""
-    with _PARSE:
-        known = _PARSED.get(version.digest)
-    if known is not None:
-        return known
-    tariff = read_source(store.get_tariff_source(tx, version.operator_id, version.valid_from))
-    with _PARSE:
-        if len(_PARSED) >= 100:
-            _PARSED.pop(next(iter(_PARSED)))
-        _PARSED[version.digest] = tariff
-    return tariff
-
-
-_LOOKS: dict[bytes, Look] = {}
-_PARSE = Lock()
-_PARSED: dict[bytes, Tariff] = {}
-
-
-@dataclass(slots=True)
-class _Pricers:
-    """Pricers by tariff and network: what they worked out once is true for as long as both stand."""
-
-    lock: Lock = field(default_factory=Lock)
-    known: dict[tuple[bytes, str, int], tuple[atlas.Network, Pricer]] = field(
-        default_factory=dict[tuple[bytes, str, int], tuple[atlas.Network, Pricer]]
-    )
-
-    def get(
-        self,
-        tariff: Tariff,
-        digest: bytes,
-        network: atlas.Network,
-        feed: Callable[[], atlas.FaresV2 | None],
-    ) -> Pricer:
-        with self.lock:
-            name = digest, network.city.city_id, network.version
-            found = self.known.get(name)
-            if found is None or found[0] is not network:
-                if len(self.known) >= 100:
-                    self.known.clear()
-                found = network, pricer_of(tariff, network, feed)
-                self.known[name] = found
-            return found[1]
-
-
-_PRICERS = _Pricers()
 
 
 def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
@@ -392,9 +201,11 @@ class _Chunk:
         for n, day in enumerate(days):
             look = None if day.version is None else self.tariffs.look(day.version)
             if look is not None and day.journeys and look.beyond:
-                bounds = self.tariffs.bounds(day.key.operator_id, day.key.service_day)
-                currency = self.tariffs.latest(day.key.operator_id).currency
-                asked.append(Asked(n, day.key, look, *bounds, currency, day.journeys))
+                operator_id, service_day = day.key.operator_id, day.key.service_day
+                before_at, _ = self.tariffs.bounds(operator_id, service_day - timedelta(days=1))
+                bounds = self.tariffs.bounds(operator_id, service_day)
+                currency = self.tariffs.latest(operator_id).currency
+                asked.append(Asked(n, day.key, look, before_at, *bounds, currency, day.journeys))
         if not asked:
             return
         given = looking_back.load_counters(self.tx, self.partition, asked)
@@ -440,30 +251,16 @@ class _Chunk:
                 day.priced_over = places.version if isinstance(places, atlas.Network) else None
                 look = self.tariffs.look(version)
                 if look.tells:
-                    day.journeys = self._tell(day, look, pricer)
+                    day.journeys = _told(day.journeys, day.key.operator_id, look, pricer)
+                    if day.around is not None and day.around.earlier:
+                        earlier = _told(day.around.earlier, day.key.operator_id, look, pricer)
+                        day.around = replace(day.around, earlier=tuple(earlier))
                 why = day.why_not
                 if not why:
                     return pricer.price_day(day.journeys, day.counters, day.around)
         currency = self.tariffs.latest(day.key.operator_id).currency
         step = Step("held", 0, currency, {"why": why})
         return [Fare(journey.journey_id, 0, currency, (step,), status="held") for journey in day.journeys]
-
-    def _tell(self, day: _Day, look: Look, pricer: Pricer) -> list[Journey]:
-        """The journeys with what the tariff wants to be told of each: whose line, how paid, how far."""
-        network = pricer.places
-        told: list[Journey] = []
-        for journey in day.journeys:
-            more: dict[str, Any] = {}
-            if look.operators:
-                lines = network.lines if isinstance(network, atlas.Network) else {}
-                line = lines.get(journey.line_id or "")
-                more["operator_id"] = day.key.operator_id if line is None else line.operator_id
-            if look.media and not journey.medium:
-                more["medium"] = look.media[0]
-            if look.distance and journey.distance_m is None:
-                more["distance_m"] = _metres(pricer, journey)
-            told.append(replace(journey, **more))
-        return told
 
     def _compare(
         self,
@@ -649,6 +446,9 @@ class _Chunk:
             if kept != now:
                 until = key.service_day + timedelta(days=HABIT_DAYS)
                 self.changed.add(LaterDays(*who, key.service_day, until, only_incomplete=True))
+        tomorrow = key.service_day + timedelta(days=1)
+        if day.turned_out and self.tariffs.goes_on(key.operator_id, tomorrow):
+            self.changed.add(LaterDays(*who, key.service_day, tomorrow))
         for watcher in self.tariffs.watchers(key.operator_id):
             for theirs in {self.tariffs.day_of(watcher, at) for at in day.turned_out}:
                 before = theirs - timedelta(days=1)
@@ -661,6 +461,24 @@ def _network_of(kept: Iterable[KeptJourney]) -> int | None:
         one.network_version for one in kept if one.status == "priced" and one.network_version is not None
     ]
     return max(versions, default=None)
+
+
+def _told(journeys: Iterable[Journey], operator_id: str, look: Look, pricer: Pricer) -> list[Journey]:
+    """The journeys with what the tariff wants to be told of each: whose line, how paid, how far."""
+    network = pricer.places
+    lines = network.lines if isinstance(network, atlas.Network) else {}
+    told: list[Journey] = []
+    for journey in journeys:
+        more: dict[str, Any] = {}
+        if look.operators:
+            line = lines.get(journey.line_id or "")
+            more["operator_id"] = operator_id if line is None else line.operator_id
+        if look.media and not journey.medium:
+            more["medium"] = look.media[0]
+        if look.distance and journey.distance_m is None:
+            more["distance_m"] = _metres(pricer, journey)
+        told.append(replace(journey, **more))
+    return told
 
 
 def _metres(pricer: Pricer, journey: Journey) -> int | None:
