@@ -1,13 +1,16 @@
 """A ride as a basis sees it: what it may ask, answered from the journey, the tariff and the network."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from hansa.fares.model import Journey
 from hansa.fares.parts.links import Join
+from hansa.fares.parts.metres import MetresTable
 from hansa.fares.parts.price import Price, Rate
 from hansa.fares.parts.ride import Circumstances, Unpriceable
+from hansa.fares.ways import Ways
 
 if TYPE_CHECKING:
     from hansa.fares.pricing import Pricer
@@ -45,10 +48,13 @@ class Asked:
             raise Unpriceable("the tap names no stop, and the fare depends on the stops")
         return self.origin, self.destination
 
-    def distance_m(self, measure: str) -> int:
+    def distance_m(self, measure: str, table: MetresTable | None = None) -> int:
+        ways = self.pricer.ways
+        if self.join is not None and self.join.by == "farthest":
+            return farthest_apart(ways, self.joined, measure, table)[0]
         if self.join is not None and (self.join.by == "distances" or measure == "given"):
-            return sum(self.pricer.ways.measured_m(measure, one) for one in self.joined)
-        return self.pricer.ways.measured_m(measure, self.journey)
+            return sum(ways.measured_m(measure, one, table) for one in self.joined)
+        return ways.measured_m(measure, self.journey, table)
 
     def zones_of(self, stop: str) -> tuple[str, ...]:
         return self.pricer.ways.zones_of(stop)
@@ -81,3 +87,21 @@ class Asked:
 
     def name_of(self, stop: str) -> str:
         return self.pricer.ways.name(stop)
+
+
+def farthest_apart(
+    ways: Ways, journeys: Sequence[Journey], measure: str, table: MetresTable | None = None
+) -> tuple[int, int]:
+    """Of joined rides, the most metres from any stop of entry to any of exit; and which ride's entry that is.
+
+    Errors: Unpriceable, also where metres come with the rides and so tell nothing of any other pair of stops.
+    """
+    if measure in ("given", "minutes"):
+        raise Unpriceable(f"the farthest of joined rides cannot be told by {measure}")
+    far = [
+        (ways.measured_m(measure, replace(one, destination=other.destination), table), place)
+        for place, one in enumerate(journeys)
+        for other in journeys
+    ]
+    most = max(metres for metres, _ in far)
+    return next(one for one in far if one[0] == most)

@@ -8,14 +8,15 @@ Who rides along is a rider of their own for as long as a day lasts: with transfe
 one day to the next a companion's number names nobody, so nothing is carried over: no tiers, no longer caps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from hansa.fares.covers import Cover, Covers
 from hansa.fares.legs import Leg
 from hansa.fares.model import Around, Counters, Fare, Journey, Payment, Step
+from hansa.fares.parts.caps import hours_of
 from hansa.fares.parts.links import Join, Transfer
 from hansa.fares.parts.reductions import Pass
 from hansa.fares.parts.ride import Facts, Unpriceable
@@ -30,12 +31,19 @@ _NO_COUNTS: Mapping[str, int] = {}
 
 @dataclass(slots=True)
 class _Chain:
-    """Journeys that are joined into one fare. paid: what they have been priced at so far. singles: each by itself."""
+    """Journeys that are joined into one fare.
+
+    paid: what they have been priced at so far. singles: each by itself. transfer: what takes off from the whole, where
+    the first of them is a transfer; charged: what is left of it so far. kept: it began on an earlier day.
+    """
 
     journeys: list[Journey]
     legs: list[Leg]
     paid: int
     singles: int
+    transfer: "_Taken | None" = None
+    charged: int = 0
+    kept: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +59,17 @@ class _Window:
     count: int = 0
     dearest: int = 0
     paid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A transfer that was given: the rule, how many and how much the window held before it, and its figures."""
+
+    rule: Transfer
+    count: int
+    dearest: int
+    paid: int
+    facts: Mapping[str, str | int]
 
 
 @dataclass(slots=True)
@@ -94,6 +113,7 @@ class Day:
         self.trip_fees: set[int] = set()
         self.day_fees: set[int] = set()
         self._covers: dict[tuple[str, str], Covers] = {}
+        self._hours: dict[str, datetime] = {}
         self._companion = companion
         self._dated = bool(tariff.passes or any(cap.days for cap in tariff.caps))
         self._first_steps: tuple[Step, ...] = ()
@@ -102,6 +122,32 @@ class Day:
             self._first_steps = (Step("companion", 0, tariff.currency, facts),)
 
     # -- one journey ---------------------------------------------------------------------------------------
+
+    def go_on_from(self, earlier: Sequence[Journey]) -> None:
+        """The rider's own rides of the days before: they are not priced, but open windows and may be joined to."""
+        day: date | None = None
+        for journey in earlier:
+            on = self.tariff.service_day(self.pricer.local(journey.started_at))
+            if day is not None and on != day:
+                self._begin_day()
+            day = on
+            try:
+                leg = self.pricer.leg(journey)
+                quote = leg.quote
+                work = _Working(quote.amount, [], quote.free_of_tiers, quote.free_of_caps, quote.zones)
+                _, leg, _ = self._linked(journey, leg, work, [])
+                self.trip_fees |= {place for place, _ in leg.fees}
+            except Unpriceable:
+                self.chain = None
+        self._begin_day()
+
+    def _begin_day(self) -> None:
+        """Over the edge of a service day go only the rules that say so."""
+        for place, rule in enumerate(self.tariff.transfers):
+            if not rule.across_days:
+                self.windows[place] = None
+        if self.chain is not None:
+            self.chain.kept = True
 
     def see(self, journey: Journey) -> None:
         """A ride with a partner operator: it opens windows and costs nothing here."""
@@ -187,6 +233,8 @@ class Day:
             self.trip_from, self.trip_fees = journey.started_at, set()
         if transfer is not None:
             self._take_transfer(transfer, journey, leg, work)
+        if self.chain is not None and join is None:
+            self.chain.charged = work.amount
         if tariff.transfers:
             self._remember(journey, leg, work.amount, transfer, joined=join is not None)
         return work, leg, not goes_on
@@ -201,6 +249,8 @@ class Day:
             day_type = ""
             if self._dated:
                 day_type = tariff.service_day_type(tariff.service_day(self.pricer.local(journey.started_at)))
+            for period in tariff.hour_periods:
+                self._take_hours(period, journey, leg, work)
             self._take_caps("day", day_type, leg, work)
             counted = work.amount - work.free_of_caps
             if own:
@@ -243,7 +293,7 @@ class Day:
             return None
         last = chain.legs[-1]
         for place, join in enumerate(self.tariff.joins):
-            if not leg.joins >> place & 1:
+            if not leg.joins >> place & 1 or (chain.kept and not join.across_days):
                 continue
             if join.before is None:
                 fits = bool(last.joins_at >> place & 1)
@@ -258,23 +308,30 @@ class Day:
         chain = self.chain
         assert chain is not None, "a join goes on with a chain"
         join = self.tariff.joins[place]
-        whole = self.pricer.joined(
-            place, [*chain.journeys, journey], [one.about for one in (*chain.legs, leg)]
-        )
+        journeys, abouts = [*chain.journeys, journey], [one.about for one in (*chain.legs, leg)]
+        each = join.hour == "each"
+        whole = self.pricer.joined(place, journeys, abouts, journey if each else None)
         quote = whole.quote
+        facts: Facts = {"name": join.name, "rides": len(journeys)}
+        if each:  # what those before come to at this hour is not what they were priced at
+            before = self.pricer.joined(place, journeys[:-1], abouts[:-1], journey).quote.amount
+            facts["before_minor"] = before
+        else:
+            before = facts["paid_minor"] = chain.paid
         chain.singles += leg.quote.amount
-        adds = max(0, min(quote.amount, chain.singles) - chain.paid)
-        facts: Facts = {"name": join.name, "rides": len(chain.journeys) + 1, "paid_minor": chain.paid}
-        step = self._step("join", adds - quote.amount, facts, join.clause)
-        chain.journeys.append(journey)
-        chain.legs.append(leg)
+        adds = max(0, min(chain.paid + quote.amount - before, chain.singles) - chain.paid)
+        steps = [*steps, *quote.steps, self._step("join", adds - quote.amount, facts, join.clause)]
+        chain.journeys, chain.legs, chain.kept = journeys, [*chain.legs, leg], False
         chain.paid += adds
+        taken = chain.transfer
+        if taken is not None:  # it takes off from the one fare that they are
+            after = max(0, self._after_transfer(taken, chain.paid, leg)[0] - chain.charged)
+            if after < adds:
+                steps.append(self._step("transfer", after - adds, taken.facts, taken.rule.clause))
+                adds = after
+        chain.charged += adds
         work = _Working(
-            adds,
-            [*steps, *quote.steps, step],
-            min(quote.free_of_tiers, adds),
-            min(quote.free_of_caps, adds),
-            quote.zones,
+            adds, steps, min(quote.free_of_tiers, adds), min(quote.free_of_caps, adds), quote.zones
         )
         return work, replace(whole, fees=leg.fees, before=leg.before, after=leg.after)
 
@@ -289,23 +346,27 @@ class Day:
     def _take_transfer(self, place: int, journey: Journey, leg: Leg, work: _Working) -> None:
         rule, window = self.tariff.transfers[place], self.windows[place]
         assert window is not None, "a transfer has a window"
-        amount, facts = work.amount, _told(rule, window, journey)
+        taken = _Taken(rule, window.count, window.dearest, window.paid, _told(rule, window, journey))
+        after, facts = self._after_transfer(taken, work.amount, leg)
+        taken = replace(taken, facts={**taken.facts, **facts})
+        work.less(self._step("transfer", after - work.amount, taken.facts, rule.clause))
+        if self.chain is not None:
+            self.chain.transfer = taken
+
+    def _after_transfer(self, taken: _Taken, amount: int, leg: Leg) -> tuple[int, Facts]:
+        """What is left of an amount, and the figures that say so."""
+        rule = taken.rule
         if rule.less is not None:
-            after = amount - min(amount, self.pricer.of_class(rule.less, leg.pays_as))
-        elif rule.difference:
-            after = max(0, amount - window.dearest)
-            facts["dearest_minor"] = window.dearest
-        elif rule.chain_max is not None:
+            return amount - min(amount, self.pricer.of_class(rule.less, leg.pays_as)), {}
+        if rule.difference:
+            return max(0, amount - taken.dearest), {"dearest_minor": taken.dearest}
+        if rule.chain_max is not None:
             most = self.pricer.of_class(rule.chain_max, leg.pays_as)
-            after = min(amount, max(0, most - window.paid))
-            facts["most_minor"] = most
-        elif rule.fares:
-            after = min(amount, self.pricer.of_class(_nth(rule.fares, window.count), leg.pays_as))
-        else:
-            percent = _nth(rule.percent, window.count)
-            after = self.pricer.share(amount, percent)
-            facts["percent"] = percent
-        work.less(self._step("transfer", after - amount, facts, rule.clause))
+            return min(amount, max(0, most - taken.paid)), {"most_minor": most}
+        if rule.fares:
+            return min(amount, self.pricer.of_class(_nth(rule.fares, taken.count), leg.pays_as)), {}
+        percent = _nth(rule.percent, taken.count)
+        return self.pricer.share(amount, percent), {"percent": percent}
 
     def _remember(
         self, journey: Journey, leg: Leg, amount: int, transfer: int | None, *, joined: bool
@@ -425,8 +486,24 @@ class Day:
             if ladder.by_rides and new_trip:
                 self._count(work, ladder.name, 1)
 
-    def _take_caps(self, period: str, day_type: str, leg: Leg, work: _Working) -> None:
-        """What is left to charge under the caps of this period, and a carnet."""
+    def _take_hours(self, period: str, journey: Journey, leg: Leg, work: _Working) -> None:
+        """What is left to charge under the caps of so many hours; the first ride that one of them holds begins them."""
+        hours = timedelta(hours=hours_of(period))
+        opened = self._hours.get(period)
+        if opened is None and not self._companion:
+            opened = last_window(self.counters.counts, period)
+            self._hours |= {} if opened is None else {period: opened}
+        if opened is None or journey.started_at >= opened + hours:
+            held = self.pricer.covered(leg, period, "")
+            if all(cap is None for cap, _ in held):
+                return
+            opened = self._hours[period] = journey.started_at
+            for key in [key for key in self._covers if key[0] == period]:
+                del self._covers[key]
+        self._take_caps(period, "", leg, work, window=window_key(period, opened))
+
+    def _take_caps(self, period: str, day_type: str, leg: Leg, work: _Working, window: str = "") -> None:
+        """What is left to charge under the caps of this period, and a carnet. window: of so many hours, its name."""
         pricer = self.pricer
         carnet = next((one for one in self.tariff.carnets if one.period == period), None)
         covers = pricer.covers(period, day_type)
@@ -435,16 +512,18 @@ class Day:
         who = leg.pays_as
         sums = self._covers.get((period, who))
         if sums is None:
-            sums = self._covers[period, who] = self._opened(period, covers, who)
+            sums = self._covers[period, who] = self._opened(period, covers, who, window)
         amount = work.amount - work.free_of_caps
         held = pricer.covered(leg, period, day_type)
         eligible = carnet is not None and carnet.condition.holds(leg.about)
         costs = [amount if cap is None else 0 if rest is None else min(amount, rest) for cap, rest in held]
         charged, choice = sums.add(costs, eligible=eligible)
-        if period != "day":
-            if self.tariff.wide(period):
+        if period != "day" and not self._companion:
+            if window or self.tariff.wide(period):
                 for cover, cost in zip(covers, costs, strict=True):
-                    self._count(work, cover_key(period, cover), cost)
+                    self._count(work, cover_key(window or period, cover), cost)
+                if window:  # the ride that begins a window names it, even where it costs nothing
+                    work.counts.setdefault(cover_key(window, ()), 0)
             if eligible and carnet is not None:
                 self._count(work, f"{period}:carnet {carnet.name}", amount)
         if charged == amount:
@@ -463,13 +542,17 @@ class Day:
         work.steps.append(step)
         work.free_of_tiers = min(work.free_of_tiers, work.amount)
 
-    def _opened(self, period: str, covers: tuple[Cover, ...], who: str) -> Covers:
+    def _opened(self, period: str, covers: tuple[Cover, ...], who: str, window: str) -> Covers:
         """The sums of a period as earlier days left them."""
         tariff, counters = self.tariff, self.counters
         carnet = next((one for one in tariff.carnets if one.period == period), None)
         price = (carnet.rides, carnet.amount(who)) if carnet is not None else None
         sums = Covers([sum(cap.amount(who) for cap in cover) for cover in covers], price)
         if period == "day":
+            return sums
+        if window:
+            found = counters.counts if not self._companion else _NO_COUNTS
+            sums.add([found.get(cover_key(window, cover), 0) for cover in covers])
             return sums
         if carnet is not None:
             for amount in counters.carnet.get(f"{period}:carnet {carnet.name}", ()):
@@ -501,6 +584,18 @@ class Day:
         work.steps.append(self._step("subsidy", -paid, facts, rule.clause))
         work.amount -= paid
         return Payment(rule.payer, paid)
+
+
+def window_key(period: str, opened: datetime) -> str:
+    """What the counters of a window of so many hours begin with: ``24h@2026-11-17T07:05:00+00:00``."""
+    return f"{hours_of(period)}h@{opened.astimezone(UTC).isoformat()}"
+
+
+def last_window(counts: Mapping[str, int], period: str) -> datetime | None:
+    """When the latest window of so many hours began, by the counters of the days before."""
+    begins = f"{hours_of(period)}h@"
+    found = [key[len(begins) :].split(":cover", 1)[0] for key in counts if key.startswith(begins)]
+    return max((datetime.fromisoformat(one) for one in found), default=None)
 
 
 def cover_key(period: str, cover: Cover) -> str:
@@ -540,7 +635,9 @@ def _takes(rule: Transfer, window: _Window | None, journey: Journey) -> bool:
         return False
     if not _line_may(rule.same_line, journey.line_id, window.lines):
         return False
-    if rule.other_product and journey.product == window.product:
+    if (rule.other_product and journey.product == window.product) or (
+        rule.same_product and journey.product != window.product
+    ):
         return False
     if rule.at and (window.stop, journey.origin) not in rule.at:
         return False

@@ -151,6 +151,8 @@ class Around:
     others: rides with partner operators, priced and charged elsewhere: here they open transfer windows and no more.
     paid: what those cost, in minor units of this tariff's currency, where a transfer pays only the difference.
     passes: what the rider holds. residence: city id where the rider lives, if the rider lets it be known.
+    earlier: the rider's own rides of the service day before, priced there: here they open windows and are joined to,
+        where a rule holds across days (``Tariff.looks_back``).
     habits: by known stop, how often the rider's earlier journeys from (or to) it had which other end.
     """
 
@@ -159,6 +161,7 @@ class Around:
     residence: str = ""
     paid: Mapping[JourneyId, int] = field(default_factory=dict[JourneyId, int])
     habits: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    earlier: tuple[Journey, ...] = ()
 
 
 class StopFacts(Protocol):

@@ -12,7 +12,7 @@ from datetime import datetime, time
 from fractions import Fraction
 from itertools import pairwise
 
-from hansa.fares.asked import Asked
+from hansa.fares.asked import Asked, farthest_apart
 from hansa.fares.days import Day
 from hansa.fares.legs import Ladder, Leg, Quote, question
 from hansa.fares.missing_taps import MissingTaps
@@ -99,6 +99,8 @@ class Pricer:
             if day is None:
                 own = counters if not journey.companion else Counters()
                 day = days[journey.companion] = Day(self, own, around, companion=journey.companion)
+                if around is not None and around.earlier and not journey.companion:
+                    day.go_on_from(sorted(around.earlier, key=_by_time))
             if place < 0:
                 day.see(journey)
             else:
@@ -179,27 +181,35 @@ class Pricer:
             raise Unpriceable(leg)
         return leg
 
-    def joined(self, place: int, journeys: Sequence[Journey], abouts: Sequence[Circumstances]) -> Leg:
+    def joined(
+        self,
+        place: int,
+        journeys: Sequence[Journey],
+        abouts: Sequence[Circumstances],
+        under: Journey | None = None,
+    ) -> Leg:
         """Journeys priced as one, by the join rule at this place of the tariff.
 
-        abouts: of each by itself. Errors: Unpriceable.
+        abouts: of each by itself. under: the ride whose hour counts, where the rule does not say. Errors: Unpriceable.
         """
-        first, last = journeys[0], journeys[-1]
+        first, last, join = journeys[0], journeys[-1], self.tariff.joins[place]
+        by_each = self._by_ride or self._by_minutes or join.hour != "first"
         key = (
             place,
             *((one.origin, one.destination, one.line_id, one.product, one.distance_m) for one in journeys),
-            *((self.whens(one, None) for one in journeys) if self._by_ride or self._by_minutes else ()),
+            *((self.whens(one, None) for one in journeys) if by_each else ()),
             first.operator_id,
             first.medium,
             first.rider_class,
             *self.whens(replace(first, ended_at=last.ended_at), first.started_at),
+            *(self.whens(under, first.started_at) if under is not None else ()),
         )
         leg = self._joined.get(key)
         if leg is None:
             if len(self._joined) >= _REMEMBERED:
                 self._joined.clear()
             try:
-                leg = self._join(self.tariff.joins[place], journeys, abouts)
+                leg = self._join(join, journeys, abouts, under)
             except Unpriceable as reason:
                 leg = str(reason)
             self._joined[key] = leg
@@ -207,7 +217,9 @@ class Pricer:
             raise Unpriceable(leg)
         return leg
 
-    def _join(self, join: Join, journeys: Sequence[Journey], abouts: Sequence[Circumstances]) -> Leg:
+    def _join(
+        self, join: Join, journeys: Sequence[Journey], abouts: Sequence[Circumstances], under: Journey | None
+    ) -> Leg:
         first, last = journeys[0], journeys[-1]
         whole = replace(
             first,
@@ -216,7 +228,46 @@ class Pricer:
             destination=last.destination,
             last_tap=last.last_tap,
         )
-        times = self.times(whole, first.started_at)
+        best: Leg | None = None
+        for ride in [under] if under is not None else self._hours_of(join, whole, journeys):
+            leg = self._as_one(join, whole, journeys, abouts, self.times(ride, first.started_at))
+            less = best is not None and leg.quote.amount < best.quote.amount
+            if best is None or (less if join.hour == "cheapest" else leg.quote.amount > best.quote.amount):
+                best = leg
+        assert best is not None, "a join has an hour"
+        return best
+
+    def _hours_of(self, join: Join, whole: Journey, journeys: Sequence[Journey]) -> Sequence[Journey]:
+        """The rides under whose hours joined rides may be priced."""
+        last = journeys[-1]
+        match join.hour:
+            case "last":
+                return [last]
+            case "dearest" | "cheapest":
+                return journeys
+            case "farthest":
+                about = self.circumstances(whole, self.times(whole, None))
+                rules = [rule for rule in self.tariff.fares if rule.name == join.fare] or [
+                    rule
+                    for rule in self.tariff.fares
+                    if not rule.joined and rule.condition.holds(about, places_only=True)
+                ]
+                basis = rules[0].basis if rules else self.tariff.basis
+                if not isinstance(basis, DistanceBasis | RateBasis):
+                    return [whole]
+                return [journeys[farthest_apart(self.ways, journeys, basis.measure, basis.table)[1]]]
+            case _:
+                return [whole]
+
+    def _as_one(
+        self,
+        join: Join,
+        whole: Journey,
+        journeys: Sequence[Journey],
+        abouts: Sequence[Circumstances],
+        times: Mapping[str, tuple[str, time]],
+    ) -> Leg:
+        """Joined rides at these times: by the rule that the join names, else the dearest of those of its rides."""
         if join.fare:
             rule = next(rule for rule in self.tariff.fares if rule.name == join.fare)
             return self._work_out(Asked(self, whole, join, journeys, abouts), times, rule)
@@ -400,7 +451,7 @@ class Pricer:
         facts: Facts = {"from": self.ways.name(ride.origin), "to": self.ways.name(ride.destination)}
         if isinstance(basis, DistanceBasis | RateBasis):
             unit = basis.measure if basis.measure in ("stops", "minutes") else "distance_m"
-            facts[unit] = ride.distance_m(basis.measure)
+            facts[unit] = ride.distance_m(basis.measure, basis.table)
             if unit == "distance_m" and basis.measure != "network":
                 facts["measure"] = basis.measure
         return (self.step("ride", 0, facts),)
@@ -656,4 +707,8 @@ def _bits(flags: Iterable[bool]) -> int:
 
 
 def _in_time(ride: tuple[int, Journey]) -> tuple[datetime, bytes]:
-    return ride[1].started_at, ride[1].journey_id.bytes
+    return _by_time(ride[1])
+
+
+def _by_time(journey: Journey) -> tuple[datetime, bytes]:
+    return journey.started_at, journey.journey_id.bytes

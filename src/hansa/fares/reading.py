@@ -93,6 +93,9 @@ def _tables_named(text: str) -> list[str]:
     bases: list[object] = [raw.get("basis")]
     fares = raw.get("fare")
     bases += fares if isinstance(fares, list) else []
+    for basis in tuple(bases):
+        either = cast("dict[str, object]", basis).get("either") if isinstance(basis, dict) else None
+        bases += either if isinstance(either, list) else []
     names = [cast("dict[str, object]", basis).get("file") for basis in bases if isinstance(basis, dict)]
     return sorted({name for name in names if isinstance(name, str) and _CSV_NAME.fullmatch(name)})
 

@@ -14,6 +14,7 @@ from hansa.fares.parts.basis import KINDS, SINGLE_KINDS
 from hansa.fares.parts.condition import TAPS
 from hansa.fares.parts.distance import MEASURES
 from hansa.fares.parts.feed import UNKNOWN_EXITS
+from hansa.fares.parts.links import JOIN_HOURS, JOIN_WAYS
 from hansa.fares.tables import DAY_TYPES, WORD
 
 Node = dict[str, Any]
@@ -66,7 +67,7 @@ _CONDITION = (
 )
 _UNTIMED = tuple(word for word in _CONDITION if word.name not in ("days", "from", "to", "tap"))
 _MEASURE = _choice(
-    "measure", MEASURES, "what counts: metres in four ways, stops, or minutes from tap to tap", "network"
+    "measure", MEASURES, "what counts: metres in five ways, stops, or minutes from tap to tap", "network"
 )
 _THROUGH = Word("through", "flag", "zones passed on the shortest way count too", "true")
 _ROUNDING = Word("rounding", "table", "how a worked-out amount is rounded", of="rounding")
@@ -83,6 +84,7 @@ _FEED = (
     Word("medium", "table", "`gtfs-v2`: the same for each medium of this tariff", of="medium"),
     _choice("exit_unknown", UNKNOWN_EXITS, "`gtfs-v2`: a boarding whose fare hangs on the exit", "held"),
 )
+_ACROSS = Word("across_days", "flag", "it holds over the edge of a service day", "false")
 _BASIS = (
     _choice("kind", KINDS, "which basis", None),
     Word("fare", "price", "`flat`: the fare"),
@@ -116,10 +118,10 @@ _BASIS = (
     Word("count", "tables", "`zone-count`: for one zone, two zones, and so on", of="count"),
     Word("highest_stays", "flag", "`zone-count`: the last fare stands for any greater number", "false"),
     Word("either", "tables", "`cheapest`: the bases of which the cheapest counts", of="either"),
-    Word("file", "text", "`pairs`: the CSV file beside tariff.toml"),
+    Word("file", "text", '`pairs`, and `measure = "table"`: the CSV file beside tariff.toml'),
     _choice("amounts", ("minor", "major"), "`pairs`: cents, or 12.50"),
-    Word("prefix", "text", "`pairs`: put before every stop id"),
-    Word("symmetric", "flag", "`pairs`: one row serves both ways", "true"),
+    Word("prefix", "text", "the same: put before every stop id"),
+    Word("symmetric", "flag", "the same: one row serves both ways", "true"),
     _choice("by", ("stop", "zone"), "`pairs`: what the table names", "stop"),
     *_FEED,
 )
@@ -343,11 +345,18 @@ TABLES: dict[str, tuple[Word, ...]] = {
         Word("once", "words", "products that may be entered once only"),
         _choice(
             "priced_by",
-            ("ends", "zones", "distances"),
-            "from end to end, through all zones, or by all metres",
+            JOIN_WAYS,
+            "from end to end, through all zones, by all metres, or by the most from any entry to any exit",
             "ends",
         ),
+        _choice(
+            "hour",
+            JOIN_HOURS,
+            "under whose hour; by `each`, every ride adds under its own",
+            "first",
+        ),
         Word("fare", "text", "the `[[fare]]` that prices it", "the dearest of its rides' rules"),
+        _ACROSS,
     ),
     "transfers": (
         _choice("window_from", ("first_tap",), "of the ride that was paid", None),
@@ -372,6 +381,8 @@ TABLES: dict[str, tuple[Word, ...]] = {
         Word("after", "table", "the ride that costs less", "any", of="condition"),
         _SAME_LINE,
         Word("other_product", "flag", "not of the product just before", "false"),
+        Word("same_product", "flag", "of the product just before only", "false"),
+        _ACROSS,
         _WALKS,
     ),
     "condition": _CONDITION,
@@ -390,7 +401,12 @@ TABLES: dict[str, tuple[Word, ...]] = {
         *_UNTIMED,
     ),
     "cap": (
-        Word("period", "text", "`day`, `week` from Monday, `month`, or `7 days` from the first ride", None),
+        Word(
+            "period",
+            "text",
+            "`day`, `week` from Monday, `month`, `7 days` from the first ride, or `24 hours` from its tap",
+            None,
+        ),
         Word("amount", "price", "by class; a class that is not named has the adult's", None),
         Word("name", "text", "what it is called", "from period and scope"),
         Word("zones", "text or texts", "a span of the order, `1-3`, or a list of zones", "everywhere"),

@@ -8,7 +8,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from hansa.fares.parts.basis import Basis, CheapestBasis, FareRule
-from hansa.fares.parts.caps import Cap, Carnet
+from hansa.fares.parts.caps import Cap, Carnet, hours_of
 from hansa.fares.parts.classes import Classes, ClassRule, Subsidy
 from hansa.fares.parts.condition import Condition, Hours
 from hansa.fares.parts.distance import Beyond, DistanceBand, DistanceBasis, RateBasis
@@ -143,20 +143,29 @@ class Tariff:
 
     @cached_property
     def period(self) -> Literal["week", "month"] | None:
-        """The period of the caps longer than a day, if there are any."""
+        """The period whose plain sums earlier days hand on: of the weekly or the monthly caps; None where both are."""
+        if {"week", "month"} <= {cap.period for cap in self.caps}:
+            return None
         found = next((cap.period for cap in self.caps if cap.period in ("week", "month")), None)
         return "week" if found == "week" else "month" if found == "month" else None
 
     @cached_property
     def long_periods(self) -> tuple[str, ...]:
         """The periods longer than a day over which caps or carnets sum, in the order in which they are looked at."""
-        periods = {cap.period for cap in self.caps} | {carnet.period for carnet in self.carnets}
+        periods = {cap.period for cap in self.caps if not cap.hours} | {one.period for one in self.carnets}
         order = {"week": 0, "month": 1}
         return tuple(sorted(periods - {"day"}, key=lambda period: order.get(period, 2)))
 
     @cached_property
+    def hour_periods(self) -> tuple[str, ...]:
+        """The periods of so many hours over which caps sum, the shortest first: ``2 hours``, ``24 hours``."""
+        return tuple(sorted({cap.period for cap in self.caps if cap.hours}, key=hours_of))
+
+    @cached_property
     def _wide(self) -> frozenset[str]:
-        return frozenset(cap.period for cap in self.caps if not cap.plain)
+        wide = frozenset(cap.period for cap in self.caps if not cap.plain)
+        both = frozenset({"week", "month"})
+        return wide | both if both <= {cap.period for cap in self.caps} else wide
 
     def wide(self, period: str) -> bool:
         """Whether some cap of the period hangs on more than products and zones: then it has counters by cover."""
@@ -172,12 +181,26 @@ class Tariff:
         return frozenset(period.replace(" days", "d") for period in found)
 
     @cached_property
+    def looks_back(self) -> timedelta:
+        """How long after the last ride of a service day one of the next may still go on with it; zero for never."""
+        joins = [join.within for join in self.joins if join.across_days]
+        hour = timedelta(hours=1)
+        windows = [
+            one.window + (hour if one.window_from == "next_hour" else timedelta())
+            for one in self.transfers
+            if one.across_days
+        ]
+        return max([*joins, *windows], default=timedelta())
+
+    @cached_property
     def asks(self) -> frozenset[str]:
         """What pricing needs beyond stops, times, products, lines, and the month's and the period's plain sums.
 
-        ``counts``: ``Counters.counts`` over the periods in ``counted``. ``carnet``: ``Counters.carnet``.
+        ``counts``: ``Counters.counts`` over the periods in ``counted``. ``hours``: those that begin with ``24h@`` and
+        so on, which name their window themselves, of all days on which a window of ``hour_periods`` may have begun.
+        ``carnet``: ``Counters.carnet``.
         ``subsidy``: that ``Fare.subsidy`` is charged to its payer.
-        ``residence``, ``passes``, ``habits``, ``others``: of ``Around``.
+        ``residence``, ``passes``, ``habits``, ``others``, ``earlier``: of ``Around``.
         ``distance_m``, ``medium``, ``operator_id``: of each ``Journey``.
         Who cannot give all of it must refuse the tariff, since it would be priced as if there were none.
         """
@@ -201,11 +224,13 @@ class Tariff:
         subsidies = [rule.subsidy for rule in self.classes.values() if rule.subsidy is not None]
         asked = {
             "counts": bool(self.counted),
+            "hours": bool(self.hour_periods),
             "carnet": any(carnet.period != "day" for carnet in self.carnets),
             "subsidy": bool(subsidies),
             "residence": any(one.residents for one in subsidies),
             "passes": bool(self.passes),
             "habits": bool(self.incomplete.habit_percent),
+            "earlier": bool(self.looks_back),
             "others": any(one.before.operators - {self.operator_id} for one in self.transfers),
             "distance_m": any(
                 isinstance(b, DistanceBasis | RateBasis) and b.measure == "given" for b in bases

@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 
 from hansa.fares.model import HasLines, Journey, LineFacts, Located, Places
+from hansa.fares.parts.metres import MetresTable
 from hansa.fares.parts.ride import Unpriceable
 from hansa.kernel import HansaError
 
@@ -30,7 +31,7 @@ class Ways:
 
     # -- metres --------------------------------------------------------------------------------------------
 
-    def measured_m(self, measure: str, journey: Journey) -> int:
+    def measured_m(self, measure: str, journey: Journey, table: MetresTable | None = None) -> int:
         """Metres of one journey. Errors: Unpriceable."""
         if measure == "minutes":
             if journey.kind != "complete":
@@ -42,6 +43,8 @@ class Ways:
             return journey.distance_m
         if journey.origin is None or journey.destination is None:
             raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+        if table is not None:
+            return table.metres(journey.origin, journey.destination)
         if measure == "straight":
             return self._straight_m(journey.origin, journey.destination)
         if measure == "stops":

@@ -22,7 +22,8 @@ _SCOPE = frozenset({"zones", "products", "days", "from"})
 class Cap:
     """The most that journeys inside these zones (and of these products) cost in a period.
 
-    period: ``day``, ``week`` from Monday, ``month``, or so many ``days`` from the first ride of them.
+    period: ``day``, ``week`` from Monday, ``month``, so many ``days`` from the first ride of them, or so many ``hours``
+        from its first tap: a ticket of 24 hours that is given by itself.
     zones: (first, last) position in the zone order; None covers everything. zone_set: the same for zones without an
         order. price: by class; a class that is not named has the adult's cap. days: of a daily cap, the day types on
         which it holds; empty is all. extend: a ride that leaves its zones pays only the zones beyond.
@@ -58,7 +59,18 @@ class Cap:
     @property
     def plain(self) -> bool:
         """Whether zones and products say all about the rides it covers."""
-        return self.condition.always and not self.zone_set and not self.extend and not self.length
+        return (
+            self.condition.always
+            and not self.zone_set
+            and not self.extend
+            and not self.length
+            and not self.hours
+        )
+
+    @property
+    def hours(self) -> int:
+        """The length of its window in hours; 0 where it is not so counted."""
+        return hours_of(self.period)
 
 
 @dataclass(frozen=True)
@@ -81,11 +93,14 @@ class Carnet:
         return own if own is not None else self.price.find(ANY_TIME, "adult") or 0
 
 
+def hours_of(period: str) -> int:
+    """24 for ``24 hours``; 0 for any other period."""
+    return int(period.removesuffix(" hours")) if period.endswith(" hours") else 0
+
+
 def read_caps(items: list[Table], basis: Basis) -> tuple[Cap, ...]:
     """The ``[[cap]]`` tables."""
     caps = tuple(_cap(item, basis) for item in items)
-    if {"week", "month"} <= {cap.period for cap in caps}:
-        items[0].wrong("period", "there are weekly and monthly caps", "Keep one of the two")
     if len({cap.length for cap in caps if cap.length}) > 1:
         items[0].wrong("period", "there are caps over different numbers of days", "Keep one number of days")
     for period in {cap.period for cap in caps}:
@@ -109,8 +124,9 @@ def _day_types(caps: "Sequence[Cap]") -> list[str]:
 def _cap(item: Table, basis: Basis) -> Cap:
     period = item.text("period")
     rolling = re.fullmatch(r"([2-9]|[1-9]\d) days", period)
-    if period and period not in ("day", "week", "month") and rolling is None:
-        remedy = 'Write one of: day, week, month, or a number of days from the first ride: "7 days"'
+    by_hours = re.fullmatch(r"([1-9]|[1-9]\d|1\d\d) hours", period)
+    if period and period not in ("day", "week", "month") and rolling is None and by_hours is None:
+        remedy = 'Write one of: day, week, month, days from the first ride: "7 days", or hours: "24 hours"'
         item.wrong("period", f"{period!r} is none of the choices", remedy)
     span, zone_set = _zones(item, basis)
     products = frozenset(item.words("products"))

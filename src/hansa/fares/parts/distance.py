@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from hansa.fares.parts.metres import MetresTable, read_metres
 from hansa.fares.parts.price import ANY_TIME, FREE, Price, Rate, Rounding
 from hansa.fares.parts.ride import Facts, Found, Ride, Unpriceable
 from hansa.fares.tables import Table
 
-MEASURES = ("network", "line", "straight", "given", "stops", "minutes")
+MEASURES = ("network", "line", "straight", "given", "table", "stops", "minutes")
 _UNITS = {"stops": "stops", "minutes": "minutes"}
 _METRES_MAX = 10_000_000
 
@@ -36,7 +37,8 @@ class DistanceBasis:
     """By metres from stop to stop.
 
     measure: ``network`` shortest over the network, ``line`` along the line, ``straight`` as the crow flies, ``given``
-        with the leg; or not metres at all, but ``stops`` ridden or ``minutes`` from tap to tap.
+        with the leg, ``table`` as the operator publishes them; or not metres at all, but ``stops`` ridden or
+        ``minutes`` from tap to tap.
     grace_m: metres given free at each boundary. beyond: without it, or past its end, a longer ride has no fare.
     """
 
@@ -45,6 +47,7 @@ class DistanceBasis:
     beyond: tuple[Beyond, ...] = ()
     measure: str = "network"
     clause: str = ""
+    table: MetresTable | None = None
 
     @property
     def unit(self) -> str:
@@ -58,7 +61,7 @@ class DistanceBasis:
 
     def find(self, ride: Ride) -> Found:
         """The band the ride's metres fall into. Errors: Unpriceable beyond the last."""
-        distance_m = ride.distance_m(self.measure)
+        distance_m = ride.distance_m(self.measure, self.table)
         paid_m = distance_m - self.grace_m
         low = 0
         for band in self.bands:
@@ -119,10 +122,11 @@ class RateBasis:
     most: Price | None = None
     measure: str = "network"
     clause: str = ""
+    table: MetresTable | None = None
 
     def find(self, ride: Ride) -> Found:
         """Base and rate for this ride's metres. Errors: Unpriceable beyond the last stretch."""
-        distance_m = ride.distance_m(self.measure)
+        distance_m = ride.distance_m(self.measure, self.table)
         counted_m = -(-distance_m // self.every_m) * self.every_m
         if self.parts[-1].up_to_m is not None and counted_m > self.parts[-1].up_to_m:
             raise Unpriceable(f"{distance_m:,} m is beyond the last rate")
@@ -169,7 +173,8 @@ def read_distance(table: Table, classes: frozenset[str]) -> DistanceBasis:
         bands.append(DistanceBand(_METRES_MAX, FREE))
     beyond = _beyond(table, bands[-1].up_to_m, classes, up_to, every)
     grace_m = table.whole("grace_m", 0, 10_000, required=False)
-    return DistanceBasis(tuple(bands), grace_m, beyond, measure, table.clause)
+    metres = read_metres(table) if measure == "table" else None
+    return DistanceBasis(tuple(bands), grace_m, beyond, measure, table.clause, metres)
 
 
 def _words_for(measure: str) -> tuple[str, str]:
@@ -227,4 +232,5 @@ def read_rate(table: Table, classes: frozenset[str]) -> RateBasis:
         most=table.price("most", required=False, classes=classes),
         measure=measure,
         clause=table.clause,
+        table=read_metres(table) if measure == "table" else None,
     )

@@ -7,6 +7,8 @@ from hansa.fares.parts.condition import Condition, read_condition
 from hansa.fares.parts.price import FREE, Price
 from hansa.fares.tables import WORD, Table
 
+JOIN_WAYS = ("ends", "zones", "distances", "farthest")
+JOIN_HOURS = ("first", "last", "farthest", "dearest", "cheapest", "each")
 _MINUTES_MAX = 24 * 60
 
 
@@ -22,9 +24,12 @@ class Join:
     same_line: ``allowed``, ``not_next`` to the ride before, or ``never`` twice in all.
     once: products that may be entered only once (one entry to the rail network).
     by: ``ends``: as if ridden from the first stop to the last; ``zones``: also through where one changed;
-        ``distances``: by the sum of metres.
+        ``distances``: by the sum of metres; ``farthest``: by the most metres from any entry to any exit.
+    hour: under whose it is priced: that of the ``first`` ride, the ``last``, the entry of the ``farthest`` pair, the
+        ``dearest`` or ``cheapest`` of all, or ``each`` ride adds under its own.
     fare: the rule that prices it; otherwise the dearest of the rules that price its rides. Joined rides never cost more
         than each by itself.
+    across_days: it holds over the edge of a service day; otherwise the first ride of a day begins anew.
     """
 
     name: str
@@ -39,7 +44,9 @@ class Join:
     same_line: str = "allowed"
     once: frozenset[str] = frozenset()
     by: str = "ends"
+    hour: str = "first"
     fare: str = ""
+    across_days: bool = False
     clause: str = ""
 
 
@@ -54,7 +61,8 @@ class Transfer:
     fares: what they cost instead, at most their own fare. less: an amount off instead, by class.
     difference: only what it costs more than the dearest before it. chain_max: the most that the chain costs in all.
     same_line: as of ``Join``. other_product: not of the product just before.
-    count_max: how many transfers one paid ride gives; None is any.
+    count_max: how many transfers one paid ride gives; None is any. same_product: of the product just before only.
+    across_days: as of ``Join``.
     """
 
     window: timedelta
@@ -65,6 +73,7 @@ class Transfer:
     window_from: str = "first_tap"
     same_line: str = "allowed"
     other_product: bool = False
+    same_product: bool = False
     less: Price | None = None
     fares: tuple[Price, ...] = ()
     difference: bool = False
@@ -72,6 +81,7 @@ class Transfer:
     at: frozenset[tuple[str, str]] = frozenset()
     name: str = ""
     clause: str = ""
+    across_days: bool = False
 
 
 def read_join(item: Table) -> Join:
@@ -90,10 +100,14 @@ def read_join(item: Table) -> Join:
         before=_side(item, "before") if "before" in item else None,
         same_line=_same_line(item),
         once=frozenset(item.words("once")),
-        by=item.choice("priced_by", ("ends", "zones", "distances"), required=False, default="ends"),
+        by=item.choice("priced_by", JOIN_WAYS, required=False, default="ends"),
+        across_days=item.flag("across_days", default=False),
+        hour=item.choice("hour", JOIN_HOURS, required=False, default="first"),
         fare=item.text("fare", required=False),
         clause=item.clause,
     )
+    if join.hour == "farthest" and join.by != "farthest":
+        item.wrong("hour", "is that of the farthest, and the fare is not", 'Write priced_by = "farthest"')
     item.done()
     return join
 
@@ -112,6 +126,7 @@ def read_transfer(item: Table) -> Transfer:
         window_from=item.choice("window_from", ("first_tap", "next_hour", "last_tap", "exit")),
         same_line=_same_line(item),
         other_product=item.flag("other_product", default=False),
+        same_product=item.flag("same_product", default=False),
         less=item.price("less", adult_only=True) if "less" in item else None,
         fares=_prices(item) if "fare" in item else (),
         difference=item.flag("difference", default=False),
@@ -119,7 +134,10 @@ def read_transfer(item: Table) -> Transfer:
         at=_walks(item),
         name=item.text("name", required=False),
         clause=item.clause,
+        across_days=item.flag("across_days", default=False),
     )
+    if transfer.same_product and transfer.other_product:
+        item.wrong("same_product", "stands beside other_product", "Keep one of the two")
     item.done()
     return transfer
 

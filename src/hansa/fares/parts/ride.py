@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hansa.fares.parts.price import Price, Rate
+
+if TYPE_CHECKING:
+    from hansa.fares.parts.metres import MetresTable
 
 Facts = dict[str, str | int]
 
@@ -43,8 +46,8 @@ class Ride(Protocol):
         """Both stops."""
         ...
 
-    def distance_m(self, measure: str) -> int:
-        """Metres from stop to stop: over the network, along the line, straight, or as given."""
+    def distance_m(self, measure: str, table: "MetresTable | None" = None) -> int:
+        """Metres from stop to stop: over the network, along the line, straight, as given, or by a table."""
         ...
 
     def zones_of(self, stop: str) -> tuple[str, ...]:

@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 from hansa.fares.wording.said import Facts, Said, kilometres, money
 
-_MEASURES = {"line": "along the line", "straight": "in a straight line", "given": "as measured"}
+_MEASURES = {
+    "line": "along the line",
+    "straight": "in a straight line",
+    "given": "as measured",
+    "table": "by the operator's table",
+}
 _SINCE = {
     "next_hour": "the hour after the first tap",
     "first_tap": "the first tap",
@@ -111,6 +116,11 @@ def _transfer(said: Said) -> str:
 
 
 def _join(said: Said) -> str:
+    if "before_minor" in said.facts:
+        return (
+            f"{said.facts['name']}: {said.facts['rides']} rides are one fare; those before come to "
+            f"{said.money('before_minor')} at this hour: {said.paid}"
+        )
     return (
         f"{said.facts['name']}: {said.facts['rides']} rides are one fare, of which "
         f"{said.money('paid_minor')} is charged already: {said.paid}"

@@ -6,7 +6,7 @@ from hansa.fares.wording.said import Facts, Said, kilometres
 
 _BANDS = {"peak": "高峰", "off-peak": "非高峰"}
 _CLASSES = {"adult": "成人", "child": "儿童", "senior": "长者", "student": "学生"}
-_MEASURES = {"line": "沿线里程", "straight": "直线距离", "given": "实测里程"}
+_MEASURES = {"line": "沿线里程", "straight": "直线距离", "given": "实测里程", "table": "运营方公布里程"}
 _UNITS = {"stops": "站", "minutes": "分钟"}
 _SINCE = {
     "next_hour": "首次刷卡后的整点",
@@ -105,6 +105,11 @@ def _transfer(said: Said) -> str:
 
 
 def _join(said: Said) -> str:
+    if "before_minor" in said.facts:
+        return (
+            f"{said.facts['name']}：{said.facts['rides']} 程合并计价，按此时段前几程为 {said.money('before_minor')}："
+            f"{said.paid}"
+        )
     return f"{said.facts['name']}：{said.facts['rides']} 程合并计价，已付 {said.money('paid_minor')}：{said.paid}"
 
 
