@@ -10,6 +10,7 @@ began before it, so after each round of this at least the next ride of the accou
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,9 +26,10 @@ from hansa.fares import (
 )
 from hansa.kernel import HansaError, fact_id
 from hansa.rides import looking_back, rating_store, store
+from hansa.rides.evidence import Beside, load_beside
 from hansa.rides.looking_back import HABIT_DAYS, Asked, Look
 from hansa.rides.model import RateCounts
-from hansa.rides.pairing import pair_taps
+from hansa.rides.pairing import Evidence, Paired, pair
 from hansa.rides.rating_store import (
     DayTaps,
     KeptJourney,
@@ -88,6 +90,7 @@ class _Day:
     key: DayKey
     version: TariffVersion | None
     taps: DayTaps
+    beside: Beside
     kept: list[KeptJourney]
     network_version: int | None
     journeys: list[Journey] = field(default_factory=list[Journey])
@@ -98,6 +101,8 @@ class _Day:
     why_not: str = ""
     priced_over: int | None = None
     turned_out: list[datetime] = field(default_factory=list[datetime])
+    elsewhere: Mapping[UUID, KeptJourney] = field(default_factory=dict[UUID, KeptJourney])
+    came_from: list[date] = field(default_factory=list[date])
 
 
 class _Chunk:
@@ -122,6 +127,7 @@ class _Chunk:
         days = self._load()
         for day in days:
             self._pair(day)
+        self._look_elsewhere(days)
         self._look_around(days)
         for day in days:
             self._rate(day)
@@ -140,15 +146,20 @@ class _Chunk:
     # -- what a day is worked out from ---------------------------------------------------------------------
 
     def _load(self) -> list[_Day]:
-        taps = rating_store.load_taps(
-            self.tx, self.partition, self.keys, [self._reach(key) for key in self.keys]
-        )
+        spans = [self._reach(key) for key in self.keys]
+        taps = rating_store.load_taps(self.tx, self.partition, self.keys, spans)
+        beside = load_beside(self.tx, self.partition, self.keys, spans)
+        for n, one in beside.items():
+            for touch, *payer in one.touches:
+                taps[n].touches.append(touch)
+                taps[n].payers.setdefault(touch.cti, Payer(*payer))
         kept = rating_store.load_journeys(self.tx, self.partition, self.keys)
         return [
             _Day(
                 key,
                 self.tariffs.version_on(key.operator_id, key.service_day),
                 taps[n],
+                beside.get(n) or Beside(),
                 kept[n],
                 None if self.afresh[key] else _network_of(kept[n]),
             )
@@ -158,42 +169,94 @@ class _Chunk:
     def _reach(self, key: DayKey) -> tuple[datetime, datetime]:
         """The day, the neighbours' journeys that may touch it, and what pairing needs around those."""
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
-        reach = 3 * self.tariffs.journey_max(key.operator_id)
+        reach = self.tariffs.pairing_reach(key.operator_id, key.service_day)
         return starts_at - reach, ends_at + reach
 
     def _pair(self, day: _Day) -> None:
-        """The day's journeys, and how the neighbours' nearest come out from here."""
-        key, version = day.key, day.version
+        """The day's journeys, and how the neighbours' nearest come out from here, each by its own day's rules."""
+        key = day.key
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
-        longest = self.tariffs.journey_max(key.operator_id) if version is None else version.journey_max
-        around = self._arrived(day, pair_taps(day.taps.touches, journey_max=longest), longest)
-        day.journeys = [journey for journey in around if starts_at <= journey.started_at < ends_at]
-        if len(day.journeys) < len(around):
-            self._look_over_the_edge(key, around, starts_at - longest, ends_at + longest)
+        evidence = Evidence(day.beside.clocks, day.beside.stated, day.taps.received)
+        known: dict[tuple[object, ...], list[Paired]] = {}
+        for step in (0, -1, 1):
+            rules = self.tariffs.pairing(key.operator_id, key.service_day + timedelta(days=step))
+            around = known.get(rules.decides)
+            if around is None:
+                paired = pair(day.taps.touches, rules, evidence, name_of=partial(self._name_of, day))
+                around = known[rules.decides] = self._arrived(day, paired, rules.journey_max)
+            if step == 0:
+                own = [one for one in around if starts_at <= one.journey.started_at < ends_at]
+                day.journeys = [one.journey for one in own]
+                day.notes = {
+                    one.journey.journey_id: [[note.rule, 0, dict(note.facts)] for note in one.notes]
+                    for one in own
+                    if one.notes
+                }
+                if all(starts_at <= tap.tapped_at < ends_at for tap in day.taps.touches):
+                    return
+                continue
+            low, high = (
+                (starts_at - rules.journey_max, starts_at)
+                if step < 0
+                else (ends_at, ends_at + rules.journey_max)
+            )
+            found = {
+                (one.journey.journey_id, one.journey.last_tap)
+                for one in around
+                if low <= one.journey.started_at < high
+            }
+            neighbour = key._replace(service_day=key.service_day + timedelta(days=step))
+            self.edges.append(_Edge(neighbour, low, high, found))
 
-    def _arrived(self, day: _Day, around: Sequence[Journey], longest: timedelta) -> list[Journey]:
+    def _name_of(self, day: _Day, stop_id: str) -> str:
+        """What a stop is called on a day; by its id where no network tells."""
+        if day.version is None:
+            return stop_id
+        try:
+            pricer = self.tariffs.pricer(day.version, day.key.service_day, day.network_version)
+        except atlas.UnknownCity:
+            return stop_id
+        stop = pricer.places.stops.get(stop_id)
+        return stop_id if stop is None else stop.name
+
+    def _arrived(self, day: _Day, around: Sequence[Paired], longest: timedelta) -> list[Paired]:
         """The journeys without those under way: nobody is charged the maximum fare while the exit can still come.
 
         Under way is an entry that is its rider's last tap on this token and younger than the longest journey; the day
         is rated again when that time is up. What was priced before stays priced.
         """
         last_taps = {
-            (tap.cti, tap.companion): tap for tap in sorted(day.taps.touches, key=lambda tap: tap.tapped_at)
+            (tap.cti, tap.companion): tap.tap_id
+            for tap in sorted(day.taps.touches, key=lambda tap: tap.tapped_at)
         }
         priced = {one.journey_id for one in day.kept if one.status != "withdrawn"}
-        arrived: list[Journey] = []
-        for journey in around:
+        arrived: list[Paired] = []
+        for one in around:
+            journey = one.journey
             up_at = journey.started_at + longest
             if (
                 journey.kind != "no_exit"
+                or journey.last_tap is not None
                 or up_at <= self.at
                 or journey.journey_id in priced
-                or last_taps[journey.cti, journey.companion].tap_id != journey.first_tap
+                or last_taps[journey.cti, journey.companion] not in (journey.first_tap, *one.beside)
             ):
-                arrived.append(journey)
+                arrived.append(one)
             else:
                 self.postponed[day.key] = min(up_at, self.postponed.get(day.key, up_at))
         return arrived
+
+    def _look_elsewhere(self, days: Sequence[_Day]) -> None:
+        """Journeys that a corrected clock brought here from another day, with what was charged for them there."""
+        moved = [
+            journey.journey_id
+            for day in days
+            for journey in day.journeys
+            if day.beside.moved and journey.first_tap in day.beside.moved
+        ]
+        found = rating_store.load_elsewhere(self.tx, self.partition, moved)
+        for day in days if found else ():
+            day.elsewhere = found
 
     def _look_around(self, days: Sequence[_Day]) -> None:
         """Give each day what its tariff looks at beyond it; of a tariff that looks at nothing nothing is asked."""
@@ -227,7 +290,7 @@ class _Chunk:
         before = {one.journey_id: one for one in day.kept}
         for journey, fare, trip_id in zip(day.journeys, fares, trips, strict=True):
             counts = bool(prefix) and any(name.startswith(prefix) for name in fare.counts)
-            kept = before.pop(journey.journey_id, None)
+            kept = before.pop(journey.journey_id, None) or day.elsewhere.get(journey.journey_id)
             self._compare(day, journey, fare, kept, window if counts else None, trip_id)
         for gone in before.values():
             if gone.status != "withdrawn":
@@ -288,6 +351,9 @@ class _Chunk:
                 and kept.fare_minor == kept.charged_minor == fare.amount_minor
                 and kept.last_tap == journey.last_tap
                 and kept.destination == journey.destination
+                and kept.origin == journey.origin
+                and kept.started_at == journey.started_at
+                and kept.service_day == key.service_day
                 and paid == subsidy
             )
             if (
@@ -308,6 +374,8 @@ class _Chunk:
                 return
             if not same_ride:
                 day.turned_out.append(journey.started_at)
+            if kept.service_day != key.service_day:
+                day.came_from.append(kept.service_day)
             revision, charged = kept.revision, kept.charged_minor
             payer = Payer(kept.issuer_id, kept.wallet_currency)
         else:
@@ -408,18 +476,6 @@ class _Chunk:
 
     # -- what else is rated again --------------------------------------------------------------------------
 
-    def _look_over_the_edge(
-        self, key: DayKey, around: Sequence[Journey], first: datetime, last: datetime
-    ) -> None:
-        """Remember how the neighbours' nearest journeys come out from here, to compare with what they hold."""
-        starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
-        for day, low, high in (
-            (key.service_day - timedelta(days=1), first, starts_at),
-            (key.service_day + timedelta(days=1), ends_at, last),
-        ):
-            found = {(one.journey_id, one.last_tap) for one in around if low <= one.started_at < high}
-            self.edges.append(_Edge(key._replace(service_day=day), low, high, found))
-
     def _mark_neighbours(self) -> None:
         """Neighbouring days that hold another journey at the edge than came out here are rated again."""
         if not self.edges:
@@ -433,6 +489,9 @@ class _Chunk:
         """Days that build on this one are rated again where what they build on changed."""
         key = day.key
         who = key.account_id, key.operator_id
+        for left in day.came_from:
+            until = self.tariffs.last_day_that_looks(key.operator_id, left)
+            self.changed.add(LaterDays(*who, left, max(until, key.service_day)))
         priced = [one for one in day.kept if one.status == "priced"]
         last = self.tariffs.last_day_that_looks(key.operator_id, key.service_day)
         if last > key.service_day:

@@ -37,7 +37,8 @@ where d.partition = k.partition and d.account_id = k.account_id and d.operator_i
 
 LOAD_TAPS = """
 select k.n, t.tap_id, t.gate_id, t.sequence, t.action, t.stop_id, t.line_id, t.product, t.tapped_at, t.cti,
-    case when t.companion = 0 then o.rider_class else 'adult' end, t.companion, o.issuer_id, o.wallet_currency
+    case when t.companion = 0 then o.rider_class else 'adult' end, t.companion, o.issuer_id, o.wallet_currency,
+    case when t.received_at - t.tapped_at > interval '1 minute' then t.received_at end
 from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
     as k (account_id, operator_id, starts_at, ends_at, n)
 join rides.taps t on t.partition = %s and t.account_id = k.account_id and t.operator_id = k.operator_id
@@ -49,10 +50,20 @@ LOAD_JOURNEYS = """
 select k.n, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
     j.tier_minor, j.tariff_from, j.steps, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
     j.counts, j.window_from, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium,
-    j.distance_m, j.started_at
+    j.distance_m, j.started_at, j.service_day
 from unnest(%s::uuid[], %s::text[], %s::date[]) with ordinality as k (account_id, operator_id, service_day, n)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
     and j.service_day = k.service_day
+"""
+
+# Journeys by themselves, whichever day they stand under: a corrected clock takes a journey to another.
+LOAD_ELSEWHERE = """
+select 0, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
+    j.tier_minor, j.tariff_from, j.steps, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
+    j.counts, j.window_from, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium,
+    j.distance_m, j.started_at, j.service_day
+from rides.journeys j
+where j.partition = %s and j.journey_id = any(%s)
 """
 
 COPY_JOURNEYS = """
@@ -65,7 +76,8 @@ from stdin
 
 UPDATE_JOURNEYS = """
 update rides.journeys j
-set kind = k.kind, ended_at = k.ended_at, destination = k.destination, last_tap = k.last_tap, status = k.status,
+set service_day = k.service_day, started_at = k.started_at, origin = k.origin, kind = k.kind, ended_at = k.ended_at,
+    destination = k.destination, last_tap = k.last_tap, status = k.status,
     fare_minor = k.fare_minor, steps = k.steps, zones = k.zones, counted_minor = k.counted_minor,
     tier_minor = k.tier_minor, tariff_from = k.tariff_from, charged_minor = k.fare_minor, revision = k.revision,
     rated_at = %s, counts = k.counts, window_from = k.window_from, subsidy_payer = k.subsidy_payer,
@@ -73,10 +85,11 @@ set kind = k.kind, ended_at = k.ended_at, destination = k.destination, last_tap 
     medium = k.medium, distance_m = k.distance_m
 from unnest(%s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::text[], %s::bigint[],
     %s::jsonb[], %s::text[], %s::bigint[], %s::bigint[], %s::date[], %s::integer[], %s::jsonb[], %s::date[], %s::text[],
-    %s::bigint[], %s::jsonb[], %s::uuid[], %s::integer[], %s::text[], %s::integer[])
+    %s::bigint[], %s::jsonb[], %s::uuid[], %s::integer[], %s::text[], %s::integer[], %s::date[], %s::timestamptz[],
+    %s::text[])
     as k (partition, journey_id, kind, ended_at, destination, last_tap, status, fare_minor, steps, zones, counted_minor,
         tier_minor, tariff_from, revision, counts, window_from, subsidy_payer, subsidy_minor, notes, trip_id,
-        network_version, medium, distance_m)
+        network_version, medium, distance_m, service_day, started_at, origin)
 where j.partition = k.partition and j.journey_id = k.journey_id
 """
 
@@ -154,6 +167,7 @@ class KeptJourney(NamedTuple):
     medium: str
     distance_m: int | None
     started_at: datetime
+    service_day: date
 
 
 class Payer(NamedTuple):
@@ -165,10 +179,11 @@ class Payer(NamedTuple):
 
 @dataclass(slots=True)
 class DayTaps:
-    """The taps around one day, and who pays for their tokens."""
+    """The taps around one day, who pays for their tokens, and when those reached us that were not handed in at once."""
 
     touches: list[Touch] = field(default_factory=list[Touch])
     payers: dict[bytes, Payer] = field(default_factory=dict[bytes, Payer])
+    received: dict[UUID, datetime] = field(default_factory=dict[UUID, datetime])
 
 
 class RatedJourney(NamedTuple):
@@ -280,6 +295,8 @@ def load_taps(
         day.touches.append(Touch(*row[1:12]))
         if cti not in day.payers:
             day.payers[cti] = Payer(row[12], row[13])
+        if row[14] is not None:
+            day.received[row[1]] = row[14]
     return days
 
 
@@ -295,6 +312,13 @@ def load_journeys(tx: Tx, partition: int, keys: Sequence[DayKey]) -> list[list[K
     for row in tx.execute(LOAD_JOURNEYS, values):
         kept[row[0] - 1].append(KeptJourney(*row[1:]))
     return kept
+
+
+def load_elsewhere(tx: Tx, partition: int, ids: Sequence[UUID]) -> dict[UUID, KeptJourney]:
+    """Those of these journeys that there are, withdrawn ones too, whichever day they stand under."""
+    if not ids:
+        return {}
+    return {row[1]: KeptJourney(*row[1:]) for row in tx.execute(LOAD_ELSEWHERE, (partition, list(ids)))}
 
 
 def load_edges(
@@ -374,6 +398,7 @@ def update_journeys(tx: Tx, rated: Sequence[RatedJourney], at: datetime) -> None
             tariff_from,
             revision,
             *_beyond(one, msgspec.json.encode),
+            *(key.service_day, journey.started_at, journey.origin),
         )
         for one in rated
         for key, journey, fare, _, steps, tariff_from, revision in (one[:7],)

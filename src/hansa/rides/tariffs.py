@@ -2,17 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from threading import Lock
 
 from hansa import atlas
-from hansa.fares import Pricer, Tariff, TariffSource, read_source
+from hansa.fares import PLAIN, PairingRules, Pricer, Tariff, TariffSource, read_source
 from hansa.kernel import service_day, service_day_bounds
 from hansa.rides import store
 from hansa.rides.faresv2 import pricer_of
 from hansa.rides.looking_back import HABIT_DAYS, LOOK_AHEAD, Look, last_day_that_looks
+from hansa.rides.pairing import reach
 from hansa.rides.store import TariffVersion
 from hansa.store import Tx
 
@@ -80,9 +81,20 @@ class Tariffs:
             self._bounds[operator_id, day] = known
         return known
 
-    def journey_max(self, operator_id: str) -> timedelta:
-        """The longest journey of any version: how far apart two taps may be and still belong together."""
-        return max(version.journey_max for version in self._versions[operator_id])
+    def pairing(self, operator_id: str, day: date) -> PairingRules:
+        """Which taps of a service day make one journey. Without a tariff: entry and exit, as far apart as any lets."""
+        version = self.version_on(operator_id, day)
+        if version is not None:
+            return self.read(version).pairing
+        longest = max(version.journey_max for version in self._versions[operator_id])
+        return replace(PLAIN, journey_max=longest, currency=self.latest(operator_id).currency)
+
+    def pairing_reach(self, operator_id: str, day: date) -> timedelta:
+        """How far around a day its taps must be known: for its journeys, and those next to it that may touch it."""
+        days = (day - timedelta(days=1), day, day + timedelta(days=1))
+        rules = {one.decides: one for one in (self.pairing(operator_id, each) for each in days)}
+        longest = max(one.journey_max for one in rules.values())
+        return longest + max(reach(one) for one in rules.values())
 
     def day_of(self, operator_id: str, instant: datetime) -> date:
         """The operator's service day in which an instant lies."""

@@ -58,6 +58,14 @@ class PairingRules:
         """Whether entries and exits are all there is to look at."""
         return not (self.double or self.vehicle_change or self.reentry or self.tap_off or self.interchange)
 
+    @property
+    def decides(self) -> tuple[object, ...]:
+        """All that journeys hang on; the rest is told with them. Two versions that say the same pair the same."""
+        return (
+            *(self.journey_max, self.double, self.vehicle_change, self.reentry),
+            *(self.same_stop_max, self.tap_off, self.interchange),
+        )
+
 
 PLAIN = PairingRules()
 """Entry and exit, two hours."""
