@@ -165,7 +165,7 @@ WEEK = '[[cap]]\nperiod = "week"\namount = "9.00"\n'
         (
             '[[cap]]\nperiod = "day"\nextend = true\namount = "6.00"\n',
             "cap[0].extend",
-            "without zones in an order",
+            "without zones",
         ),
         (
             '[[cap]]\nperiod = "day"\nclasses = ["vip"]\namount = "6.00"\n',

@@ -579,6 +579,97 @@ def test_a_pass_makes_rides_free_or_cheaper_while_it_lasts() -> None:
     assert with_pass("Unknown", TUESDAY, TUESDAY) == [150, 220, 150]
 
 
+SETS = """
+[basis]
+kind = "zone-sets"
+through = false
+[[basis.set]]
+zones = ["1"]
+fare = "2.00"
+[[basis.set]]
+zones = ["2"]
+fare = "1.60"
+[[basis.set]]
+zones = ["2", "3"]
+fare = "2.10"
+[[basis.set]]
+zones = ["1", "2", "3"]
+fare = "3.50"
+"""
+COUNTS = """
+[basis]
+kind = "zone-count"
+through = false
+[[basis.count]]
+zones = 1
+fare = "1.50"
+[[basis.count]]
+zones = 2
+fare = "2.40"
+"""
+
+
+@pytest.mark.parametrize(("basis", "alone", "beyond"), [(SETS, 350, 210), (COUNTS, 240, 150)])
+def test_a_pass_and_a_cap_for_some_of_the_zones_that_a_ride_touches(
+    basis: str, alone: int, beyond: int
+) -> None:
+    """a in zone 1, d in zone 3: with zone 1 held, only what zone 3 costs is paid."""
+    rules = '[[pass]]\nname = "Zone 1"\nzones = ["1"]\nextend = true\n'
+    cap = '[[cap]]\nname = "Zone 1"\nperiod = "day"\nzones = ["1"]\nextend = true\namount = "2.00"\n'
+    held = Around(passes=(HeldPass("Zone 1", TUESDAY, TUESDAY),))
+    pricer = Pricer(tariff_with(rules, basis=basis), STREET)
+    rides = [ride(pricer.tariff, f"{hour}:00-{hour}:10 metro a>d", number=hour) for hour in (10, 11, 12)]
+
+    by_pass = pricer.price_day(rides, Counters(), held)
+    by_cap = Pricer(tariff_with(cap, basis=basis), STREET).price_day(rides, Counters())
+
+    assert [fare.amount_minor for fare in by_pass] == [beyond] * 3
+    assert sum(fare.amount_minor for fare in by_cap) == min(3 * alone, 200 + 3 * beyond)
+
+
+def test_a_pass_between_some_stops_is_good_for_its_part_of_a_longer_way() -> None:
+    basis = """
+[basis]
+kind = "distance"
+[[basis.band]]
+up_to_m = 3000
+fare = "1.00"
+[[basis.band]]
+up_to_m = 6000
+fare = "1.80"
+[[basis.band]]
+up_to_m = 10000
+fare = "2.60"
+"""
+    rules = '[[pass]]\nname = "a to c"\nwithin = ["a", "b", "c"]\nextend = {}\n'
+    held = Around(passes=(HeldPass("a to c", TUESDAY, TUESDAY),))
+    for extend, charged in (("true", [0, 180, 180, 100]), ("false", [0, 260, 180, 100])):
+        pricer = Pricer(tariff_with(rules.format(extend), basis=basis), STREET)
+        rides = [
+            ride(pricer.tariff, one)
+            for one in (
+                "08:00-08:10 metro a>c",
+                "09:00-09:10 metro a>d",  # from c on: 5,000 m
+                "10:00-10:10 metro d>c",
+                "11:00-11:10 metro d>d",  # neither end
+            )
+        ]
+
+        fares = pricer.price_day(rides, Counters(), held)
+
+        assert [fare.amount_minor for fare in fares] == charged
+
+
+def test_a_ticket_of_72_hours_from_its_first_use_over_days() -> None:
+    pricer = Pricer(tariff_with('[[pass]]\nname = "72 hours"\n'), STREET)
+    first = ride(pricer.tariff, "18:00 bus").started_at
+    held = HeldPass("72 hours", TUESDAY, TUESDAY + timedelta(3), first, first + timedelta(hours=72))
+
+    for days, clock, cents in ((0, "17:59", 200), (0, "18:00", 0), (3, "17:59", 0), (3, "18:00", 200)):
+        one = ride(pricer.tariff, f"{clock} bus", day=TUESDAY + timedelta(days))
+        assert pricer.price_day([one], Counters(), Around(passes=(held,)))[0].amount_minor == cents
+
+
 @pytest.mark.parametrize(
     ("ridden", "day", "opened"),
     [

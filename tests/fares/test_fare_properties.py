@@ -179,7 +179,8 @@ def _cost(pricer: Pricer, journey: Journey, chosen: tuple[Cap, ...]) -> int:
         if cap.covers(journey.product, span):
             return 0
         if cap.extend and cap.zones is not None and (not cap.products or journey.product in cap.products):
-            cost = min(cost, pricer.beyond(leg, cap.zones) or cost)
+            held = frozenset(pricer.tariff.zone_order[cap.zones[0] : cap.zones[1] + 1])
+            cost = min(cost, pricer.beyond(leg, held) or cost)
     return cost
 
 

@@ -238,6 +238,8 @@ class _Check:
         for override in tariff.overrides:
             yield override.clause, "stops", override.stops | frozenset(override.gateways)
             yield override.clause, "lines", override.lines
+        for one in tariff.passes:
+            yield one.clause, "stops", one.within
         for link in (*tariff.joins, *tariff.transfers):
             yield link.clause, "stops", frozenset(stop for pair in link.at for stop in pair)
         for basis, clause in self._bases():

@@ -403,11 +403,11 @@ class Day:
         if self.around is None or not self.around.passes or not work.amount:
             return
         day = self.tariff.service_day(self.pricer.local(journey.started_at))
-        held = {one.name for one in self.around.passes if one.from_day <= day <= one.until_day}
+        held = {one.name for one in self.around.passes if one.good(day, journey.started_at)}
         best: tuple[int, Pass] | None = None
         for place, one in enumerate(self.tariff.passes):
             if one.name in held and leg.passes >> place & 1:
-                after = self._by_pass(one, leg, work.amount)
+                after = self._by_pass(one, journey, leg, work.amount)
                 if after is not None and (best is None or after < best[0]):
                     best = after, one
         if best is not None and best[0] < work.amount:
@@ -417,18 +417,20 @@ class Day:
             )
             work.less(step)
 
-    def _by_pass(self, one: Pass, leg: Leg, amount: int) -> int | None:
+    def _by_pass(self, one: Pass, journey: Journey, leg: Leg, amount: int) -> int | None:
         """What is still paid with a pass, or None where it is not good for the ride."""
-        zones = one.condition.zones
+        zones, within = one.condition.zones, one.within
         touched = self.tariff.zone_names(leg.quote.zones)
-        if not zones or (touched is not None and touched <= zones):
+        inside = not zones or (touched is not None and touched <= zones)
+        if inside and (not within or {journey.origin, journey.destination} <= within):
             return self.pricer.share(amount, one.percent)
-        order = self.tariff.zone_order
-        if not one.extend or not order:
+        if not one.extend:
             return None
-        held = [place for place, zone in enumerate(order) if zone in zones]
-        rest = self.pricer.beyond(leg, (held[0], held[-1])) if held else None
-        return None if rest is None else min(amount, rest)
+        rests = [
+            self.pricer.beyond(leg, zones) if not inside else None,
+            self.pricer.rest_of_way(journey, within) if within else None,
+        ]
+        return min((min(amount, rest) for rest in rests if rest is not None), default=None)
 
     def _add_fees(self, leg: Leg, work: _Working) -> None:
         for place, amount in leg.fees:

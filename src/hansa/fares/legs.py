@@ -8,7 +8,7 @@ from hansa.fares.model import Journey, JourneyId, Step
 from hansa.fares.parts.caps import Cap
 from hansa.fares.parts.reductions import Tier
 from hansa.fares.parts.ride import Circumstances
-from hansa.fares.parts.zones import ZoneBasis
+from hansa.fares.parts.zones import ByZones
 from hansa.fares.tariff import Tariff
 
 
@@ -44,7 +44,7 @@ class Leg:
     joins_at: int = 0
     passes: int = 0
     tiers: int = 0
-    basis: ZoneBasis | None = None
+    basis: ByZones | None = None
     named: bool = False
     covered: dict[tuple[str, str], tuple[tuple[Cap | None, int | None], ...]] = field(
         default_factory=dict[tuple[str, str], tuple[tuple[Cap | None, int | None], ...]]

@@ -137,11 +137,23 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class HeldPass:
-    """A product that the rider has bought. until_day: inclusive."""
+    """A product that the rider has bought.
+
+    until_day: inclusive. from_at, until_at: of one that is good for so many hours from its first use: the instants
+    between which a ride must begin, the last not in.
+    """
 
     name: str
     from_day: date
     until_day: date
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+
+    def good(self, day: date, at: datetime) -> bool:
+        """Whether it is good for a ride of this service day that begins at this instant."""
+        if not self.from_day <= day <= self.until_day:
+            return False
+        return (self.from_at is None or self.from_at <= at) and (self.until_at is None or at < self.until_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from hansa.fares.parts.extras import Override
 from hansa.fares.parts.links import Join
 from hansa.fares.parts.price import ANY_TIME, Price, Rounding
 from hansa.fares.parts.ride import Circumstances, Facts, Unpriceable
-from hansa.fares.parts.zones import ZoneBasis
+from hansa.fares.parts.zones import ByZones
 from hansa.fares.tariff import Tariff
 from hansa.fares.ways import Ways
 
@@ -372,14 +372,14 @@ class Pricer:
         apart = quote.free_of_tiers if override is not None else 0
         quote, fees = self._with_fees(quote, about)
         quote = self._discounted(quote, about, apart, ride.abouts)
-        return self.ruled(quote, about, fees, basis if isinstance(basis, ZoneBasis) else None, named=named)
+        return self.ruled(quote, about, fees, basis if isinstance(basis, ByZones) else None, named=named)
 
     def ruled(
         self,
         quote: Quote,
         about: Circumstances,
         fees: tuple[tuple[int, int], ...] = (),
-        basis: ZoneBasis | None = None,
+        basis: ByZones | None = None,
         *,
         named: bool = False,
     ) -> Leg:
@@ -626,8 +626,8 @@ class Pricer:
             inside = self._cap_zones(cap)
             if inside is None or (names is not None and names <= inside):
                 return cap, None
-            if cap.extend and names is not None and cap.zones is not None:
-                rest = self.beyond(leg, cap.zones)
+            if cap.extend and names is not None:
+                rest = self.beyond(leg, inside)
                 if rest is not None and (best[1] is None or rest < best[1]):
                     best = cap, rest
         return best
@@ -637,19 +637,30 @@ class Pricer:
             return frozenset(self.tariff.zone_order[cap.zones[0] : cap.zones[1] + 1])
         return cap.zone_set or None
 
-    def beyond(self, leg: Leg, held: tuple[int, int]) -> int | None:
-        """What the zones outside a span cost by themselves; None where the ride touches none inside it."""
-        touched = self.tariff.zone_span(leg.quote.zones)
-        if touched is None or leg.basis is None or leg.basis.order != self.tariff.zone_order:
+    def beyond(self, leg: Leg, held: frozenset[str]) -> int | None:
+        """What the zones outside those held cost by themselves; None where the ride touches none inside them."""
+        touched = self.tariff.zone_names(leg.quote.zones)
+        if not touched or leg.basis is None or touched.isdisjoint(held):
             return None
-        if touched[1] < held[0] or touched[0] > held[1]:
+        sums = (
+            sum(self.for_class(one.price, leg.about, one.rule, {}, "", named=leg.named)[0] for one in way)
+            for way in leg.basis.beyond(touched, held)
+        )
+        return min(sums, default=None)
+
+    def rest_of_way(self, journey: Journey, held: frozenset[str]) -> int | None:
+        """What a ride costs from the best of the stops held to its end outside them; None where neither end is held."""
+        origin, destination = journey.origin, journey.destination
+        if origin is None or destination is None or (origin in held) == (destination in held):
             return None
-        rest = 0
-        for low, high in ((touched[0], held[0] - 1), (held[1] + 1, touched[1])):
-            if low <= high:
-                price = leg.basis.of_span((low, high)).price
-                rest += self.for_class(price, leg.about, "zones", {}, "", named=leg.named)[0]
-        return rest
+        amounts: list[int] = []
+        for stop in sorted(held):
+            ends = (stop, destination) if origin in held else (origin, stop)
+            try:
+                amounts.append(self.leg(replace(journey, origin=ends[0], destination=ends[1])).quote.amount)
+            except Unpriceable:
+                continue
+        return min(amounts, default=None)
 
     # -- small things --------------------------------------------------------------------------------------
 

@@ -390,7 +390,13 @@ TABLES: dict[str, tuple[Word, ...]] = {
         Word("name", "text", "the product", None),
         _whole("percent", 0, 99, "what is still paid", "0"),
         *_CONDITION,
-        Word("extend", "flag", "rides that leave its zones pay the zones beyond", "false"),
+        Word("within", "words", "both ends of the ride lie among these stops", "anywhere"),
+        Word(
+            "extend",
+            "flag",
+            "rides that leave it pay what is beyond, from the best of its stops",
+            "false",
+        ),
     ),
     "tier": (
         _choice("period", ("week", "month"), "counted over", None),

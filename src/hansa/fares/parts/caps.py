@@ -159,8 +159,8 @@ def _cap(item: Table, basis: Basis) -> Cap:
         extend=item.flag("extend", default=False),
         clause=item.clause,
     )
-    if cap.extend and span is None:
-        item.wrong("extend", "stands without zones in an order", "Name the zones of the cap, or leave it out")
+    if cap.extend and span is None and not zone_set:
+        item.wrong("extend", "stands without zones", "Name the zones of the cap, or leave it out")
     item.done()
     return cap
 

@@ -99,13 +99,15 @@ def read_tiers(items: list[Table]) -> tuple[Tier, ...]:
 class Pass:
     """A product the rider may hold, by which some rides cost less.
 
-    percent: what is still paid. extend: a ride that leaves its zones pays only the zones beyond.
+    percent: what is still paid. within: both ends of the ride lie among these stops. extend: a ride that leaves its
+    zones pays only the zones beyond, one that leaves its stops only the way from the best of them.
     """
 
     name: str
     percent: int = 0
     condition: Condition = field(default_factory=Condition)
     extend: bool = False
+    within: frozenset[str] = frozenset()
     clause: str = ""
 
 
@@ -116,7 +118,10 @@ def read_pass(item: Table) -> Pass:
         percent=item.whole("percent", 0, 99, required=False),
         condition=read_condition(item),
         extend=item.flag("extend", default=False),
+        within=frozenset(item.words("within")),
         clause=item.clause,
     )
+    if found.extend and not (found.within or found.condition.zones):
+        item.wrong("extend", "stands without zones or stops", "Name the zones or the stops it is good for")
     item.done()
     return found

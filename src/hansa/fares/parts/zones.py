@@ -44,8 +44,19 @@ class ZoneBasis:
             raise Unpriceable(_nowhere(ride, origin, destination))
         return self.of_span(best[1:])
 
+    def beyond(self, touched: frozenset[str], held: frozenset[str]) -> list[list[Found]]:
+        """What is paid for the zones outside those held: each stretch of them by itself."""
+        outside = [place for place, zone in enumerate(self.order) if zone in touched - held]
+        stretches: list[tuple[int, int]] = []
+        for place in outside:
+            if stretches and stretches[-1][1] == place - 1:
+                stretches[-1] = stretches[-1][0], place
+            else:
+                stretches.append((place, place))
+        return [[self.of_span(stretch) for stretch in stretches]]
+
     def of_span(self, span: tuple[int, int]) -> Found:
-        """The price of a span by itself: what is paid beyond a cap's zones."""
+        """The price of a span by itself."""
         label = self.label(span)
         return Found("zones", self.spans[span], {"zones": label}, label, self.clause)
 
@@ -67,6 +78,14 @@ class ZoneSetBasis:
     sets: tuple[ZoneSet, ...]
     through: bool = True
     clause: str = ""
+
+    def beyond(self, touched: frozenset[str], held: frozenset[str]) -> list[list[Found]]:
+        """What may be paid for the zones outside those held: any set that holds them."""
+        return [
+            [Found("zone_set", one.price, {"zones": one.name}, clause=one.clause)]
+            for one in self.sets
+            if touched - held <= one.zones
+        ]
 
     def find(self, ride: Ride) -> Found:
         """The cheapest set; of equal ones the smallest, then the first."""
@@ -95,6 +114,14 @@ class ZoneCountBasis:
     highest_stays: bool = False
     clause: str = ""
 
+    def beyond(self, touched: frozenset[str], held: frozenset[str]) -> list[list[Found]]:
+        """What is paid for the zones outside those held: as for so many zones."""
+        count = len(touched - held)
+        if count > len(self.prices) and not self.highest_stays:
+            return []
+        price = self.prices[min(count, len(self.prices)) - 1]
+        return [[Found("zone_count", price, {"count": count}, clause=self.clause)]]
+
     def find(self, ride: Ride) -> Found:
         """The price for the least number of zones that holds the ride."""
         touched = min(
@@ -105,6 +132,10 @@ class ZoneCountBasis:
             raise Unpriceable(f"the tariff has no fare for {count} zones")
         price = self.prices[min(count, len(self.prices)) - 1]
         return Found("zone_count", price, {"count": count}, "+".join(sorted(touched)), self.clause)
+
+
+ByZones = ZoneBasis | ZoneSetBasis | ZoneCountBasis
+"""Bases that tell what zones cost by themselves."""
 
 
 def touched_zones(ride: Ride, *, through: bool) -> list[frozenset[str]]:
