@@ -1,0 +1,246 @@
+"""Fares by the column say what the plain engine says, to the cent and to the word."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hansa.fares import RIDER_CLASSES, Counters, Pricer, Tariff, TariffSource, read_source
+from hansa.fares.columnar import KINDS, Columnar, Earlier, RideColumns, columnar_for
+from rides.riding import OPERATORS, TUESDAY, Street, local, network_of, pricer_of, tariff_of
+
+SEEDS = st.integers(0, 1_000_000)
+
+
+def random_days(
+    tariff: Tariff,
+    stops: Sequence[str],
+    seed: int,
+    *,
+    riders: int = 30,
+    products: Sequence[str] = ("metro", "bus"),
+    lines: Sequence[str] = ("1", "2", "3"),
+) -> RideColumns:
+    """Days of so many riders: up to nine rides, some close together, some without a tap, some on another's class."""
+    dice = np.random.default_rng(seed)
+    numbers = np.repeat(np.arange(riders), dice.integers(1, 10, riders))
+    count = len(numbers)
+    lasts = dice.integers(1, 55, count) * 60_000_000
+    waits = dice.choice([20, 240, 1_500, 4_000, 9_000], count) * 1_000_000 + dice.integers(
+        1, 60_000_000, count
+    )
+    began = int(local(tariff, "05:10").timestamp()) * 1_000_000 + dice.integers(0, 4, riders) * 3_600_000_000
+    started = np.zeros(count, np.int64)
+    for place in range(count):
+        fresh = not place or numbers[place] != numbers[place - 1]
+        before = int(began[numbers[place]]) if fresh else int(started[place - 1] + lasts[place - 1])
+        started[place] = before + int(waits[place])
+    kinds = dice.choice(4, count, p=[0.6, 0.3, 0.07, 0.03])
+    lasts[kinds != 0] = 0
+    ends = dice.integers(-1 if seed % 5 == 0 else 0, len(stops), (2, count))
+    classes = dice.integers(0, 4, riders)[numbers]
+    classes = np.where(dice.random(count) < 0.03, dice.integers(0, 5, count), classes)
+    return RideColumns(
+        numbers,
+        started,
+        started + lasts,
+        kinds,
+        np.where(kinds == 3, -1, ends[0]),
+        np.where((kinds == 1) | (kinds == 2), -1, ends[1]),
+        dice.integers(-1, len(lines), count),
+        dice.integers(0, len(products), count),
+        classes,
+        stops,
+        lines,
+        products,
+        (*RIDER_CLASSES, "stranger"),
+    )
+
+
+def random_earlier(tariff: Tariff, seed: int, riders: int = 30) -> list[Counters]:
+    dice = np.random.default_rng(seed)
+    order = tariff.zone_order
+    labels = ["", *(f"{one}-{order[-1]}" for one in order[:-1]), *order] if order else [""]
+    return [
+        Counters(
+            month_minor=int(dice.choice([0, 3_000, 9_900, 14_700, 39_800])),
+            period_minor={
+                (str(dice.choice(["metro", "bus"])), str(dice.choice(labels))): int(dice.integers(0, 3_000))
+                for _ in range(int(dice.integers(0, 4)))
+            },
+            opening_minor=int(dice.choice([0, 0, 1_500])),
+        )
+        for _ in range(riders)
+    ]
+
+
+def hold_equal(
+    pricer: Pricer, columnar: Columnar, rides: RideColumns, earlier: Sequence[Counters] | None
+) -> None:
+    """Both engines say the same of these days."""
+    priced = columnar.price(rides, None if earlier is None else Earlier.of(earlier))
+
+    codes, told = priced.explanations()
+    for rider in range(int(rides.riders[-1]) + 1):
+        at = np.flatnonzero(rides.riders == rider).tolist()
+        journeys = [rides.journey(ride, UUID(int=ride + 1)) for ride in at]
+        plain = pricer.price_day(journeys, Counters() if earlier is None else earlier[rider])
+        assert [priced.fare(ride, UUID(int=ride + 1)) for ride in at] == plain
+        assert [told[int(codes[ride])] for ride in at] == [fare.steps for fare in plain]
+
+
+@pytest.mark.parametrize("operator_id", OPERATORS)
+@settings(max_examples=6, deadline=None)
+@given(seed=SEEDS)
+def test_days_of_every_city_come_out_the_same(operator_id: str, seed: int) -> None:
+    tariff, pricer = tariff_of(operator_id), pricer_of(operator_id)
+    columnar = columnar_for(pricer)
+    assert columnar is not None
+    stops = sorted(network_of(operator_id).stops)[:: 1 + seed % 7][:25]
+
+    for more in range(2):
+        rides = random_days(tariff, stops, seed + more)
+        hold_equal(pricer, columnar, rides, random_earlier(tariff, seed + more) if seed % 3 else None)
+
+
+HEAD = """format = 1
+operator = "town-lines"
+city = "town"
+name = "Town fares"
+currency = "EUR"
+valid_from = 2020-01-01
+tz = "Europe/Paris"
+day_starts = "04:00"
+[classes.adult]
+percent = 100
+[classes.child]
+percent = 50
+[classes.student]
+percent = 75
+[classes.senior]
+percent = 100
+[journey]
+max_minutes = 240
+[incomplete]
+fare = "highest"
+counts = true
+[basis]
+kind = "zones"
+order = ["1", "2", "3"]
+[[basis.span]]
+zones = ["1"]
+fare = "2.83"
+[[basis.span]]
+zones = ["1-2"]
+fare = "3.40"
+[[basis.span]]
+zones = ["1-3"]
+fare = "4.10"
+[[basis.span]]
+zones = ["2", "3"]
+fare = "1.97"
+[[basis.span]]
+zones = ["2-3"]
+fare = "2.30"
+"""
+
+TRANSFER = '[[transfer]]\nwindow_minutes = 75\nafter = { products = ["bus"] }\n'
+DAY_CAPS = """
+[[cap]]
+period = "day"
+zones = "1-2"
+extend = true
+amount = { adult = "7.00", child = "3.00" }
+[[cap]]
+period = "day"
+products = ["bus"]
+amount = "5.10"
+[[cap]]
+period = "day"
+amount = "9.50"
+"""
+RULES = {
+    "first tap, shares": TRANSFER + 'window_from = "first_tap"\npercent = [50, 33, 0]\n',
+    "last tap, other product": TRANSFER
+    + 'window_from = "last_tap"\nfare = ["1.00", "0.50"]\nother_product = true\n',
+    "exit, difference": TRANSFER
+    + 'window_from = "exit"\ndifference = true\ncount_max = 2\nname = "Change"\n',
+    "next hour, chain": TRANSFER
+    + 'window_from = "next_hour"\nchain_max = { adult = "4.00", child = "2.00" }\n',
+    "not the next line, less": TRANSFER
+    + 'window_from = "first_tap"\nless = "0.70"\nsame_line = "not_next"\n',
+    "two rules": TRANSFER
+    + 'window_from = "first_tap"\npercent = 20\ncount_max = 1\n'
+    + '[[transfer]]\nwindow_minutes = 40\nwindow_from = "exit"\nless = "0.30"\n',
+    "caps beyond their zones": DAY_CAPS,
+    "transfers under caps of a day and a week": TRANSFER
+    + 'window_from = "first_tap"\npercent = 50\n'
+    + DAY_CAPS
+    + '[[cap]]\nperiod = "week"\nzones = "1-2"\namount = { adult = "30.00", child = "15.00" }\n'
+    + '[[cap]]\nperiod = "week"\namount = "38.00"\n',
+    "tiers and transfers": TRANSFER
+    + 'window_from = "exit"\npercent = 50\n'
+    + '[[tier]]\nperiod = "month"\nfrom = "100.00"\npercent = 80\n'
+    + '[[tier]]\nperiod = "month"\nfrom = "150.00"\npercent = 45\n'
+    + DAY_CAPS,
+    "a stop like no other": '[[discount]]\nname = "Market"\npercent = 40\nstops = ["c"]\n' + DAY_CAPS,
+    "dear by exit": '[[discount]]\nname = "Early"\npercent = 50\nfrom = "05:00"\nto = "07:30"\ntap = "exit"\n',
+}
+TOWN = Street(
+    {"a": 0, "b": 900, "c": 2_100, "d": 4_000, "e": 7_000},
+    {"a": "1", "b": "1/2", "c": "2", "d": "2/3", "e": "3"},
+)
+
+
+def _tariff(rules: str) -> Tariff:
+    return read_source(TariffSource(HEAD + rules, {}))
+
+
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=8, deadline=None)
+@given(seed=SEEDS)
+def test_rules_come_out_the_same(name: str, seed: int) -> None:
+    pricer = Pricer(_tariff(RULES[name]), TOWN)
+    columnar = columnar_for(pricer)
+    assert columnar is not None
+
+    rides = random_days(pricer.tariff, (*TOWN.stops, "nowhere"), seed)
+
+    hold_equal(pricer, columnar, rides, random_earlier(pricer.tariff, seed))
+
+
+BEYOND = {
+    "a fee": '[[fee]]\nname = "Night"\namount = "1.00"\n',
+    "a carnet": '[[carnet]]\nname = "Ten"\nrides = 10\nfare = "15.00"\n',
+    "a cap of some days": DAY_CAPS.replace("extend = true", 'days = ["sat", "sun"]'),
+    "tiers by rides": '[[tier]]\nperiod = "week"\nfrom_rides = 8\npercent = 50\nname = "Reward"\n',
+    "a line only once": TRANSFER + 'window_from = "exit"\npercent = 50\nsame_line = "never"\n',
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_the_columns_do_not_know_is_left_to_the_plain_engine(name: str) -> None:
+    assert columnar_for(Pricer(_tariff(BEYOND[name]), TOWN)) is None
+
+
+def test_a_change_of_clocks_within_the_day_is_seen() -> None:
+    pricer = pricer_of("london-tfl")
+    columnar = columnar_for(pricer)
+    assert columnar is not None
+    days = random_days(pricer.tariff, sorted(network_of("london-tfl").stops)[:9], 7)
+    to_march = (TUESDAY - TUESDAY.replace(month=3, day=29)) // timedelta(microseconds=1)
+
+    moved = RideColumns(
+        days.riders,
+        days.started_us - to_march,
+        days.ended_us - to_march,
+        *(days.kinds, days.origins, days.destinations, days.lines, days.products, days.classes),
+        *(days.stops, days.line_ids, days.product_names, days.class_names),
+    )
+
+    assert KINDS[0] == "complete"
+    hold_equal(pricer, columnar, moved, None)
