@@ -48,7 +48,7 @@ from hansa.rides.actions import (
     retry_taps,
     set_opening_spend,
 )
-from hansa.rides.answering import name_of, note_with_names
+from hansa.rides.answering import stop_name, with_stop_names
 from hansa.rides.asking import (
     Alternatives,
     Answer,
@@ -71,6 +71,8 @@ from hansa.rides.comparing import (
     Unpriced,
     compare_tariffs,
 )
+from hansa.rides.comparing_store import latest_day_ridden
+from hansa.rides.comparing_text import comparison_csv
 from hansa.rides.corrections import corrections
 from hansa.rides.corrections_model import Correction, LateTap
 from hansa.rides.gtfs_fares import refuse_unknown_names, tariff_from_fares_v1, tariff_from_fares_v2
@@ -253,6 +255,7 @@ __all__ = [
     "check_source",
     "clause_lines",
     "compare_tariffs",
+    "comparison_csv",
     "corrections",
     "days_to_rate_again",
     "digest_of",
@@ -268,12 +271,11 @@ __all__ = [
     "import_tariff",
     "journey",
     "journeys",
+    "latest_day_ridden",
     "line_of",
     "list_held",
     "list_proposals",
     "list_tariffs",
-    "name_of",
-    "note_with_names",
     "own_token_policy",
     "pair_taps",
     "post_charges",
@@ -294,6 +296,7 @@ __all__ = [
     "register_tokens",
     "retry_taps",
     "set_opening_spend",
+    "stop_name",
     "submit_tariff",
     "table_row",
     "tariff_folder",
@@ -302,5 +305,6 @@ __all__ = [
     "watch_chain_breaks",
     "watch_refused_codes",
     "watch_taps",
+    "with_stop_names",
     "withdraw_tariff",
 ]

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from re import search
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
 from litestar import Response
 from litestar.params import HeaderParameter, QueryParameter
 
+from hansa import atlas
 from hansa.fares import LANGUAGES, Step
 from hansa.kernel import InvalidInput, Money, Problem, accepted_languages, choose_language, in_utc
+from hansa.rides.clauses import line_of
 
 Body = TypeVar("Body")
 
@@ -45,22 +47,41 @@ class StepView(msgspec.Struct, frozen=True):
     facts: dict[str, str | int]
 
 
-def view_step(step: Step, language: str) -> StepView:
+def view_step(step: Step, network: atlas.Network, language: str) -> StepView:
     """A step as the interface tells it."""
+    step = with_stop_names(step, network, language)
     facts = {name: fact for name, fact in step.facts.items() if name != "clause"}
     money = Money(step.amount, step.currency)
     return StepView(step.rule, step.said(language), money, step.clause, line_of(step.clause), facts)
 
 
-def view_steps(steps: Iterable[Step], language: str) -> list[StepView]:
+def view_steps(steps: Iterable[Step], network: atlas.Network, language: str) -> list[StepView]:
     """Steps as the interface tells them."""
-    return [view_step(step, language) for step in steps]
+    return [view_step(step, network, language) for step in steps]
 
 
-def line_of(clause: str) -> int | None:
-    """The line of the tariff's text that a clause names: 93 of ``cap[1] line 93``."""
-    found = search(r"\bline (\d+)", clause)
-    return int(found[1]) if found else None
+def with_stop_names(step: Step, network: atlas.Network, language: str) -> Step:
+    """A step with its stops called as readers of the language call them, also where it has only their ids."""
+    names = _names(network, language)
+    facts = {
+        key: names.get(fact, fact) if isinstance(fact, str) else fact for key, fact in step.facts.items()
+    }
+    return Step(step.rule, step.amount, step.currency, facts)
+
+
+def stop_name(network: atlas.Network, stop_id: str, language: str) -> str:
+    """What a stop is called; in ``zh`` as it is written there. Its id where the network does not know it."""
+    return _names(network, language).get(stop_id, stop_id)
+
+
+@lru_cache(maxsize=128)
+def _names(network: atlas.Network, language: str) -> dict[str, str]:
+    """What stops are called, by id and by name."""
+    named: dict[str, str] = {}
+    for stop in network.stops.values():
+        called = stop.local_name if language == "zh" and stop.local_name else stop.name
+        named[stop.name] = named[stop.stop_id] = called
+    return named
 
 
 def language_of(asked: str, header: str) -> str:

@@ -84,12 +84,16 @@ class HourlyFare:
 
 @dataclass(frozen=True, slots=True)
 class CapReached:
-    """How many such rides in a day reach a cap, what they cost then, and what it is called."""
+    """How many such rides in a day reach a cap or a carnet, what they cost then, and what it is called.
+
+    free: whether the next such ride that day costs nothing.
+    """
 
     rides: int
     minor: int
     label: str
     clause: str
+    free: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +260,8 @@ def _cap_reached(pricer: Pricer, question: Question, ends_at: datetime) -> CapRe
         for step in fare.steps:
             if step.rule in ("cap", "carnet"):
                 label = str(step.facts.get("label") or step.facts.get("name") or "")
-                return CapReached(place, spent, label, step.clause)
+                free = place < len(fares) and not fares[place].amount_minor
+                return CapReached(place, spent, label, step.clause, free)
     return None
 
 

@@ -208,7 +208,7 @@ def _quote(answer: Answer, language: str) -> QuoteView:
         status=fare.status,
         fare=None if held else Money(fare.amount_minor, fare.currency),
         held=answer.held if held else None,
-        steps=view_steps(fare.steps, language),
+        steps=view_steps(fare.steps, answer.network, language),
         operator_id=question.operator_id,
         origin=question.origin,
         destination=question.destination,

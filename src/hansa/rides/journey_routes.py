@@ -20,22 +20,33 @@ from hansa.rides.answering import (
     Wanted,
     in_language,
     language_of,
+    stop_name,
     view_steps,
 )
 from hansa.rides.corrections import corrections, fares_by_revision
 from hansa.rides.corrections_model import Correction
 from hansa.rides.model import JourneyDetail, JourneyRecord, UnknownJourney
 from hansa.rides.progress import CapProgress, cap_progress
-from hansa.store import Context, Tx
+from hansa.store import Context
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
+
+
+class SubsidyView(msgspec.Struct, frozen=True):
+    """What another member pays of a fare."""
+
+    payer_id: str
+    amount: Money
 
 
 class JourneyView(msgspec.Struct, frozen=True):
     """A journey with its fare. status: ``held`` when the tariff has no answer yet; nothing is charged then.
 
-    companion: 0 when the token's holder rode, 1 to 15 for who rode along on the holder's account.
-    language: of the steps' words.
+    fare: what the rider pays. subsidy: what the member named pays on top of it, else null. steps: how the fare came
+    about. notes: how its taps became this journey; they move no money. companion: 0 when the token's holder rode, 1 to
+    15 for who rode along on the holder's account. trip_id: the first journey of the trip that it goes on with, else
+    null. tariff_valid_from, network_version: which tariff priced it, over which network. distance_m: as devices
+    measured it. language: of the words of steps and notes.
     """
 
     journey_id: UUID
@@ -57,6 +68,12 @@ class JourneyView(msgspec.Struct, frozen=True):
     steps: list[StepView]
     tariff_valid_from: date
     companion: int
+    subsidy: SubsidyView | None
+    notes: list[StepView]
+    trip_id: UUID | None
+    network_version: int | None
+    medium: str
+    distance_m: int | None
     language: str
 
 
@@ -160,9 +177,10 @@ def list_journeys(
     said = language_of(language, wanted)
     with ctx.tx() as tx:
         found = actions.journeys(tx, account_id, after=cursor, limit=limit + 1)
-    page = found[:limit]
+        page = found[:limit]
+        networks = {city_id: atlas.get_network(tx, city_id) for city_id in {one.city_id for one in page}}
     more = f"{page[-1].started_at.isoformat()}~{page[-1].journey_id}" if len(found) > limit else None
-    return in_language(JourneyPage([_journey(one, said) for one in page], more), said)
+    return in_language(JourneyPage([_journey(one, networks[one.city_id], said) for one in page], more), said)
 
 
 @get(
@@ -196,12 +214,12 @@ def get_journey(
         if not mine:
             raise UnknownJourney(f"There is no journey {journey_id}.")
         partition = ctx.directory.partition_of(record.account_id)
+        network = atlas.get_network(tx, record.city_id)
         reasons = {
-            one.revision: _reason(tx, record, one, said)
-            for one in corrections(tx, detail, partition=partition)
+            one.revision: _reason(network, one, said) for one in corrections(tx, detail, partition=partition)
         }
         caps = cap_progress(tx, record)
-    return in_language(_detail(detail, reasons, caps, said), said)
+    return in_language(_detail(detail, network, reasons, caps, said), said)
 
 
 ROUTES = [list_journeys, get_journey]
@@ -229,7 +247,13 @@ def _read_cursor(text: str) -> tuple[datetime, UUID]:
         raise InvalidInput("The cursor cannot be read.", problems=(problem,)) from error
 
 
-def _journey(one: JourneyRecord, language: str) -> JourneyView:
+def _subsidy(one: JourneyRecord) -> SubsidyView | None:
+    if one.subsidy is None:
+        return None
+    return SubsidyView(one.subsidy.payer, Money(one.subsidy.amount_minor, one.fare.currency))
+
+
+def _journey(one: JourneyRecord, network: atlas.Network, language: str) -> JourneyView:
     return JourneyView(
         journey_id=one.journey_id,
         account_id=one.account_id,
@@ -247,19 +271,29 @@ def _journey(one: JourneyRecord, language: str) -> JourneyView:
         line_id=one.line_id,
         status=one.status,
         fare=one.fare,
-        steps=view_steps(one.steps, language),
+        steps=view_steps(one.steps, network, language),
         tariff_valid_from=one.tariff_valid_from,
         companion=one.companion,
+        subsidy=_subsidy(one),
+        notes=view_steps(one.notes, network, language),
+        trip_id=one.trip_id,
+        network_version=one.network_version,
+        medium=one.medium,
+        distance_m=one.distance_m,
         language=language,
     )
 
 
 def _detail(
-    detail: JourneyDetail, reasons: dict[int, ReasonView], caps: list[CapProgress], language: str
+    detail: JourneyDetail,
+    network: atlas.Network,
+    reasons: dict[int, ReasonView],
+    caps: list[CapProgress],
+    language: str,
 ) -> JourneyDetailView:
     fares = fares_by_revision(detail.charges)
     return JourneyDetailView(
-        _journey(detail.journey, language),
+        _journey(detail.journey, network, language),
         [
             TapView(
                 tap.tap_id,
@@ -295,16 +329,11 @@ def _detail(
     )
 
 
-def _reason(tx: Tx, record: JourneyRecord, one: Correction, language: str) -> ReasonView:
-    city = atlas.get_city(tx, record.city_id)
-    zone, tap = ZoneInfo(city.tz), one.tap
-    place = ""
-    if tap is not None and tap.stop_id is not None:
-        stop = atlas.get_network(tx, record.city_id).stops.get(tap.stop_id)
-        place = stop.name if stop is not None else tap.stop_id
+def _reason(network: atlas.Network, one: Correction, language: str) -> ReasonView:
+    zone, tap = ZoneInfo(network.city.tz), one.tap
     text = one.said(
         language,
-        place=place,
+        place="" if tap is None or tap.stop_id is None else stop_name(network, tap.stop_id, language),
         clock=lambda at: at.astimezone(zone).strftime("%H:%M"),
         moment=lambda at: at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
     )
