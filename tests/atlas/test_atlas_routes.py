@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.testing import TestClient
 
-from hansa import atlas
+from hansa import atlas, trust
 from hansa.atlas.routes import ROUTES
 from hansa.kernel import HansaError
 from hansa.store import Context
@@ -24,7 +24,10 @@ def client(ctx: Context) -> Iterator[TestClient[Litestar]]:
         atlas.import_city_folder(ctx, atlas.city_folder(city_id))
     app = Litestar(
         ROUTES,
-        dependencies={"ctx": Provide(lambda: ctx, sync_to_thread=False)},
+        dependencies={
+            "ctx": Provide(lambda: ctx, sync_to_thread=False),
+            "caller": Provide(lambda: trust.ANONYMOUS, sync_to_thread=False),
+        },
         exception_handlers={HansaError: problem},
     )
     with TestClient(app) as client:

@@ -35,14 +35,17 @@ _DAMAGED = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, Value
 
 
 class Feed:
-    """A feed that is open for reading. names: its files; what is wrong with the archive is already in the report."""
+    """A feed that is open for reading. names: its files; what is wrong with the archive is already in the report.
 
-    def __init__(self, source: Path | bytes, report: Report) -> None:
+    unpacked_max: bytes of all its files; of one that a stranger sends fewer than of one at hand.
+    """
+
+    def __init__(self, source: Path | bytes, report: Report, *, unpacked_max: int = FEED_MAX) -> None:
         self.names: dict[str, zipfile.ZipInfo | Path] = {}
         self._report = report
         self._stack = ExitStack()
         self._archive: zipfile.ZipFile | None = None
-        self._left = FEED_MAX
+        self._left = self._most = unpacked_max
         if isinstance(source, bytes):
             self._open_zip(io.BytesIO(source), len(source), "the zip")
         elif source.is_dir():
@@ -107,7 +110,7 @@ class Feed:
             elif path.is_file():
                 size = path.stat().st_size
                 if size > min(MEMBER_MAX, self._left):
-                    remedy = f"Keep a feed within {FEED_MAX} bytes"
+                    remedy = f"Keep a feed within {self._most} bytes"
                     self._wrong("too_many_bytes", name, f"it has {size} bytes, too many", remedy)
                     continue
                 self._left -= size
@@ -149,7 +152,7 @@ class Feed:
                 self._wrong("encrypted_file", place, "it is encrypted", "Pack the feed without a password")
             elif entry.file_size > self._bound(entry):
                 what = f"it unpacks to {entry.file_size} bytes or more, too many"
-                remedy = f"Keep a file within {MEMBER_MAX} bytes and a feed within {FEED_MAX}"
+                remedy = f"Keep a file within {MEMBER_MAX} bytes and a feed within {self._most}"
                 self._wrong("too_many_bytes", place, what, remedy)
             else:
                 self.names[name] = entry

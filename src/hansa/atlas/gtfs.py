@@ -23,7 +23,7 @@ from hansa.atlas.faresv2 import (
     TransferRule,
     group_areas,
 )
-from hansa.atlas.feed import Feed
+from hansa.atlas.feed import FEED_MAX, Feed
 from hansa.atlas.gtfs_spec import FILES
 from hansa.atlas.gtfs_table import Known, Row, open_table, read_rows
 from hansa.atlas.gtfs_times import Pattern, StopTable, TripTable, read_times
@@ -102,6 +102,25 @@ def check_gtfs(source: Path | bytes, *, city: City | None = None, today: date | 
     with Feed(source, report := Report(_label(source))) as feed:
         _Reading(feed, report, city, today).read()
     return report
+
+
+def look_at_gtfs(
+    source: Path | bytes,
+    *,
+    city: City,
+    operator_id: str,
+    today: date | None = None,
+    unpacked_max: int = FEED_MAX,
+) -> tuple[Report, GtfsFeed | None]:
+    """What ``check_gtfs`` finds, and what ``read_gtfs`` gives where that is no error.
+
+    unpacked_max: bytes of all files of the feed together.
+    """
+    with Feed(source, report := Report(_label(source)), unpacked_max=unpacked_max) as feed:
+        reading = _Reading(feed, report, city, today)
+        reading.read()
+        built = _build(reading, city, operator_id) if report.ok else None
+    return report, built if report.ok else None
 
 
 def _label(source: Path | bytes) -> str:

@@ -1,9 +1,11 @@
-"""What was found wrong with a feed: notices counted by code, a bounded number of each kept, told in four ways.
+"""What was found wrong with a feed: notices counted by code, a bounded number of each kept, told in five ways.
 
 Codes and severities are those of the canonical GTFS validator wherever the same thing is meant
 (MobilityData, https://gtfs-validator.mobilitydata.org/rules.html); docs/gtfs.md lists where ours differ.
 """
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -62,6 +64,50 @@ class ReportPage(NamedTuple):
     counts: tuple[tuple[Severity, int], ...]
     files: tuple[tuple[str, int], ...]
     groups: tuple[Group, ...]
+
+    def among(self, *, severity: str = "", file: str = "", code: str = "") -> tuple[Group, ...]:
+        """The kept notices of a severity, a file and a code; an empty one is any. Groups without any are left out."""
+        return tuple(
+            group._replace(notices=found)
+            for group in self.groups
+            if severity in ("", group.severity)
+            and code in ("", group.code)
+            and (found := tuple(one for one in group.notices if file in ("", one.file)))
+        )
+
+    def as_json(self) -> bytes:
+        """The report as JSON, in the form of the canonical validator's ``report.json``, with our remedies."""
+        notices = [
+            {
+                "code": group.code,
+                "severity": group.severity,
+                "totalNotices": group.total,
+                "sampleNotices": [
+                    {
+                        "filename": notice.file,
+                        "csvRowNumber": notice.row,
+                        "fieldName": notice.field,
+                        "fieldValue": notice.value,
+                        "message": notice.message,
+                        "remedy": notice.remedy,
+                    }
+                    for notice in group.notices
+                ],
+            }
+            for group in self.groups
+        ]
+        files = [{"filename": name, "rows": rows} for name, rows in self.files]
+        summary = {"feed": self.title, "verdict": self.verdict, "counts": dict(self.counts), "files": files}
+        return msgspec.json.format(msgspec.json.encode({"summary": summary, "notices": notices}), indent=2)
+
+    def as_csv(self) -> str:
+        """One row for each kept notice: code, severity, file, line, field, value, what is wrong, remedy."""
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\r\n")
+        writer.writerow(["code", "severity", "file", "line", "field", "value", "message", "remedy"])
+        for group in self.groups:
+            writer.writerows([_cell(value) for value in notice] for notice in group.notices)
+        return table.getvalue()
 
 
 @dataclass(slots=True)
@@ -153,29 +199,7 @@ class Report:
 
     def as_json(self) -> bytes:
         """The report as JSON, in the form of the canonical validator's ``report.json``, with our remedies."""
-        notices = [
-            {
-                "code": group.code,
-                "severity": group.severity,
-                "totalNotices": group.total,
-                "sampleNotices": [
-                    {
-                        "filename": notice.file,
-                        "csvRowNumber": notice.row,
-                        "fieldName": notice.field,
-                        "fieldValue": notice.value,
-                        "message": notice.message,
-                        "remedy": notice.remedy,
-                    }
-                    for notice in group.notices
-                ],
-            }
-            for group in self.groups
-        ]
-        files = [{"filename": name, "rows": rows} for name, rows in self.rows.items()]
-        counts = {severity: self.count(severity) for severity in SEVERITIES}
-        summary = {"feed": self.label, "verdict": self.verdict, "counts": counts, "files": files}
-        return msgspec.json.format(msgspec.json.encode({"summary": summary, "notices": notices}), indent=2)
+        return self.page().as_json()
 
     def as_text(self, *, shown_max: int = 10) -> str:
         """The report as a table in plain text, with the first notices of each code."""
@@ -197,6 +221,12 @@ class Report:
             if group.total > len(rows):
                 lines.append(f"  ... and {group.total - len(rows)} more")
         return "\n".join(lines) + "\n"
+
+
+def _cell(value: str | int | None) -> str | int:
+    """A cell that no table program takes for a formula: a feed's words are anybody's."""
+    text = "" if value is None else value
+    return f"'{text}" if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def printable(value: str) -> str:

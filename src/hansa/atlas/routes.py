@@ -1,4 +1,4 @@
-"""HTTP for places: cities, their stops, lines and networks. Anybody may read them."""
+"""HTTP for places: cities, their stops, lines and networks. Anybody may read them; feeds come with them."""
 
 from datetime import time
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
-from hansa.atlas import actions
+from hansa.atlas import actions, feed_routes
 from hansa.atlas.diagram import Picture, picture
 from hansa.atlas.model import City, Line, Network, NotConnected, Stop, UnknownCity, UnknownStop
 from hansa.store import Context
@@ -220,4 +220,13 @@ def _geojson(network: Network) -> GeoJson:
     return GeoJson("FeatureCollection", features)
 
 
-ROUTES = [list_cities, read_city, list_stops, list_lines, read_distance, read_geojson, read_picture]
+ROUTES = [
+    list_cities,
+    read_city,
+    list_stops,
+    list_lines,
+    read_distance,
+    read_geojson,
+    read_picture,
+    *feed_routes.ROUTES,
+]
