@@ -1,8 +1,8 @@
 """The worker: what must happen soon without anyone asking. It may be killed at any time and run beside others.
 
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
-crash left half-way is finished, holds whose time is up are released, gates' chains of taps are checked, and the rules
-of risk judge what gates sent.
+crash left half-way is finished, holds whose time is up are released, gates' clocks and chains of taps are checked, and
+the rules of risk judge what gates sent.
 """
 
 import logging
@@ -27,6 +27,7 @@ def work_once(ctx: Context) -> int:
     Errors: StoreUnavailable and the like; what was done before stays done.
     """
     done = rides.retry_taps(ctx, limit=SOME)
+    done += rides.check_clocks(ctx, limit=SOME).taps
     done += rides.rate(ctx, limit=SOME).days
     done += rides.post_charges(ctx, limit=SOME).charges
     done += ledger.expire_pending(ctx, limit=SOME)

@@ -61,6 +61,8 @@ from hansa.rides.asking import (
 )
 from hansa.rides.chains import GAP_FILLS, ChainCounts, check_chains
 from hansa.rides.clauses import Excerpt, clause_lines, line_of, table_row
+from hansa.rides.clock_checks import ClockCounts, check_clocks
+from hansa.rides.clocks import Corrected, GateTap, correct_clock
 from hansa.rides.comparing import (
     Bin,
     Compared,
@@ -106,7 +108,7 @@ from hansa.rides.model import (
     UnknownJourney,
     UnknownTariff,
 )
-from hansa.rides.pairing import pair_taps
+from hansa.rides.pairing import Evidence, Paired, StatedEnd, pair, pair_taps
 from hansa.rides.progress import CapProgress, cap_progress
 from hansa.rides.proposals import (
     Checked,
@@ -178,15 +180,19 @@ __all__ = [
     "Checked",
     "CityFares",
     "CityFlow",
+    "ClockCounts",
     "Compared",
     "Comparison",
+    "Corrected",
     "Correction",
     "Counters",
     "DaysAgain",
+    "Evidence",
     "Excerpt",
     "Fare",
     "Flow",
     "FlowSlot",
+    "GateTap",
     "Given",
     "GivenToken",
     "HeldReason",
@@ -199,6 +205,7 @@ __all__ = [
     "LateTap",
     "NoIssuerKey",
     "OpeningSpend",
+    "Paired",
     "Places",
     "PostCounts",
     "Pricer",
@@ -218,6 +225,7 @@ __all__ = [
     "Row",
     "SamePerson",
     "StartsInThePast",
+    "StatedEnd",
     "Step",
     "SubsidyRecord",
     "Tap",
@@ -252,10 +260,12 @@ __all__ = [
     "begin_watching_anew",
     "cap_progress",
     "check_chains",
+    "check_clocks",
     "check_source",
     "clause_lines",
     "compare_tariffs",
     "comparison_csv",
+    "correct_clock",
     "corrections",
     "days_to_rate_again",
     "digest_of",
@@ -277,6 +287,7 @@ __all__ = [
     "list_proposals",
     "list_tariffs",
     "own_token_policy",
+    "pair",
     "pair_taps",
     "post_charges",
     "posted_total",
