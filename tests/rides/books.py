@@ -11,12 +11,22 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import count
 from random import Random
-from uuid import UUID
 
 from hansa import atlas, payments, rides, trust
 from hansa.fares import Around, HeldPass, open_window
 from hansa.kernel import Money, service_day
-from hansa.rides import Counters, Fare, Journey, Pricer, Tap, Tariff, TariffSource, Touch, read_source
+from hansa.rides import (
+    Counters,
+    Fare,
+    Journey,
+    JourneyId,
+    Pricer,
+    Tap,
+    Tariff,
+    TariffSource,
+    Touch,
+    read_source,
+)
 from hansa.store import Context
 from rides.riding import League, network_of
 
@@ -80,13 +90,14 @@ ENDS = (
     ),
 )
 
-SHORT_RULES = (
+SHORT_RULES: tuple[str, ...] = (
     '[[cap]]\nperiod = "day"\namount = "6.00"\n',
     '[[carnet]]\nname = "Four"\nrides = 4\nfare = "5.50"\nperiod = "day"\n',
     '[[fee]]\nname = "Airport"\nstops = ["london/heathrow-terminal-5"]\namount = "1.25"\n'
     'most = { period = "week", amount = "2.00" }\n',
     '[[fee]]\nname = "Door"\nper = "trip"\namount = "0.35"\nmost = { period = "month", amount = "1.50" }\n',
     '[[transfer]]\nname = "Change"\nwindow_from = "first_tap"\nwindow_minutes = 90\npercent = 25\n',
+    '[[transfer]]\nname = "Late"\nwindow_from = "exit"\nwindow_minutes = 120\nfare = "0.50"\nacross_days = true\n',
     '[[join]]\nname = "One trip"\nwithin_minutes = 40\nlegs_max = 3\n',
     '[[tier]]\nperiod = "month"\nfrom = "9.00"\npercent = 70\n',
     '[[tier]]\nname = "Often"\nperiod = "week"\nfrom_rides = 3\npercent = 60\n',
@@ -104,6 +115,7 @@ LONG_RULES = (
 )
 
 ROLLING = (
+    '[[cap]]\nperiod = "24 hours"\nname = "24 hours"\namount = "5.80"\n',
     '[[cap]]\nperiod = "3 days"\nname = "Three days"\namount = "8.00"\n',
     '[[cap]]\nperiod = "2 days"\nname = "Two days"\namount = "6.50"\nzones = ["1", "2"]\n',
     "",
@@ -194,9 +206,12 @@ def random_taps(
         for second in range(dice.randint(0, 4)):
             clock += timedelta(minutes=dice.randint(10, 130), seconds=1 + second)
             operator = dice.choice(operators).operator_id
-            ends = usual if dice.random() < 0.5 else dice.sample(STOPS, 2)
+            origin, destination = usual if dice.random() < 0.5 else dice.sample(STOPS, 2)
             companion = 1 if dice.random() < 0.08 else 0
-            pair = league.ride(operator, *ends, clock, cti, minutes=dice.randint(4, 70), companion=companion)
+            minutes = dice.randint(4, 70)
+            pair = league.ride(
+                operator, origin, destination, clock, cti, minutes=minutes, companion=companion
+            )
             taps += pair if dice.random() < 0.85 else [dice.choice(pair)]
     return taps
 
@@ -225,7 +240,7 @@ class Rider:
 
 def reference(
     operators: Sequence[Operator], taps: Iterable[Tap], rider: Rider
-) -> dict[UUID, tuple[Journey, Fare]]:
+) -> dict[JourneyId, tuple[Journey, Fare]]:
     """Each ride of an account with its fare, as it comes to when it is priced at the moment it begins."""
     made: list[Made] = []
     for operator in operators:
@@ -258,7 +273,14 @@ def _price(one: Made, before: Sequence[Made], rider: Rider) -> Fare:
             if held.from_day <= day <= held.until_day
         ),
         residence=rider.residence,
-        habits=_habits(one, mine),
+        earlier=tuple(
+            other.journey
+            for other in mine
+            if other.day == day - timedelta(days=1) and not other.journey.companion
+        )
+        if "earlier" in operator.tariff.asks
+        else (),
+        habits=_habits([*today, one.journey], day, mine),
     )
     return operator.pricer.price_day([*today, one.journey], _counters(operator.tariff, day, mine), around)[-1]
 
@@ -276,20 +298,20 @@ def _in_currency(fare: Fare, currency: str) -> int:
     return payments.quote(Money(fare.whole_minor, fare.currency), currency, rate).minor
 
 
-def _habits(one: Made, mine: Sequence[Made]) -> dict[str, dict[str, int]]:
-    """Of a journey that lacks a tap: where the holder's rides from (or to) its known stop went on earlier days."""
-    known = one.journey.origin or one.journey.destination
-    ends: dict[str, int] = {}
+def _habits(today: Sequence[Journey], day: date, mine: Sequence[Made]) -> dict[str, dict[str, int]]:
+    """Of rides that lack a tap: the other ends of the holder's rides at the known stop on earlier days."""
+    habits: dict[str, dict[str, int]] = {}
+    asked = {one.origin or one.destination for one in today if one.kind in ("no_exit", "no_entry")}
     for other in mine:
         ride = other.journey
-        recent = timedelta(0) < one.day - other.day <= timedelta(days=HABIT_DAYS)
-        if recent and ride.kind == "complete" and not ride.companion:
-            here, there = ride.origin, ride.destination
-            if one.journey.kind == "no_entry":
-                here, there = there, here
-            if here == known and there is not None:
+        recent = timedelta(0) < day - other.day <= timedelta(days=HABIT_DAYS)
+        if not recent or ride.kind != "complete" or ride.companion:
+            continue
+        for here, there in ((ride.origin, ride.destination), (ride.destination, ride.origin)):
+            if here is not None and there is not None and here in asked:
+                ends = habits.setdefault(here, {})
                 ends[there] = ends.get(there, 0) + 1
-    return {known: ends} if known is not None else {}
+    return habits
 
 
 def _counters(tariff: Tariff, day: date, mine: Sequence[Made]) -> Counters:
@@ -317,6 +339,10 @@ def _counters(tariff: Tariff, day: date, mine: Sequence[Made]) -> Counters:
                 counts[name] = counts.get(name, 0) + minor
                 if ":carnet " in name:
                     carnets.setdefault(name, []).append(minor)
+    for _, _, fare in earlier if tariff.hour_periods else ():
+        for name, minor in fare.counts.items():
+            if "h@" in name:
+                counts[name] = counts.get(name, 0) + minor
     return Counters(
         sum(fare.tier_minor for _, _, fare in month) if tariff.tiers else 0,
         plain,

@@ -5,7 +5,7 @@ nothing nothing is asked. What is found hangs on the books and not on when it is
 rating has the days rated again that may have been given it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -27,6 +27,7 @@ HABIT_DAYS = 90
 KEPT = frozenset(
     {
         "counts",
+        "hours",
         "carnet",
         "subsidy",
         "residence",
@@ -46,15 +47,16 @@ KEPT = frozenset(
 class Look:
     """What a tariff looks at beyond the rides of its day.
 
-    period: of its plain caps. counted: the periods of its counters, ``week``, ``month``, ``7d``. partners: operators
-    whose rides open windows. by_paid: it matters what those cost. earlier: the rider's rides of the day before open
-    windows too. media: how fares can be paid; what a ride code pays
+    period: of its plain caps. counted: the periods of its counters, ``week``, ``month``, ``7d``. hours: of the longest
+    window of caps by hours; 0 for none. earlier: the rider's rides of the day before may go on. partners: operators
+    whose rides open windows. by_paid: it matters what those cost. media: how fares can be paid; what a ride code pays
     as stands first.
     """
 
     period: Literal["week", "month"] | None
     tiers: bool
     counted: frozenset[str]
+    hours: int
     residence: bool
     passes: bool
     habits: bool
@@ -74,6 +76,7 @@ class Look:
             period=tariff.period,
             tiers=bool(tariff.tiers),
             counted=tariff.counted,
+            hours=max((int(one.removesuffix(" hours")) for one in tariff.hour_periods), default=0),
             residence="residence" in asks,
             passes="passes" in asks,
             habits="habits" in asks,
@@ -105,6 +108,17 @@ class Look:
         return f"{self.rolling_days}d:" if self.rolling_days else ""
 
     @cached_property
+    def counts(self) -> bool:
+        """Whether it looks at counters of earlier days."""
+        return bool(self.counted) or self.hours > 0
+
+    @cached_property
+    def days_back(self) -> int:
+        """How many days before a service day a window may have begun that is open on it."""
+        by_hours = -(-self.hours // 24) + 1 if self.hours else 0
+        return max(0, self.rolling_days - 1, by_hours)
+
+    @cached_property
     def around(self) -> bool:
         """Whether it looks at what is known beside the journeys of its day and sums of earlier ones."""
         return self.residence or self.passes or self.habits or self.earlier or bool(self.partners)
@@ -112,7 +126,7 @@ class Look:
     @cached_property
     def beyond(self) -> bool:
         """Whether it looks at anything beyond the rides of its day."""
-        return self.sums or bool(self.counted) or self.around
+        return self.sums or self.counts or self.around
 
     @cached_property
     def tells(self) -> bool:
@@ -147,7 +161,7 @@ def last_day_that_looks(looks: Sequence[tuple[date, Look]], day: date) -> date:
     """
     last = day
     for until, look in looks:
-        ends = [day + timedelta(days=max(0, look.rolling_days - 1))]
+        ends = [day + timedelta(days=look.days_back)]
         if look.tiers or "month" in look.counted or look.period == "month":
             ends.append(period_end(day, "month"))
         if "week" in look.counted or look.period == "week":
@@ -182,7 +196,7 @@ def load_counters(tx: Tx, partition: int, asked: Sequence[Asked]) -> Windows:
                 opening[n] = opening.get(n, 0) + minor
     counts: dict[int, dict[str, int]] = {}
     carnets: dict[int, dict[str, tuple[int, ...]]] = {}
-    counted = [one for one in asked if one.look.counted]
+    counted = [one for one in asked if one.look.counts]
     opened = _open_windows(tx, partition, [one for one in counted if one.look.rolling_days])
     if counted:
         for n, name, total, rides in store.load_counts(
@@ -201,7 +215,7 @@ def load_counters(tx: Tx, partition: int, asked: Sequence[Asked]) -> Windows:
             carnets.get(one.n, {}),
         )
         for one in asked
-        if one.look.sums or one.look.counted
+        if one.look.sums or one.look.counts
     }
     return Windows(counters, opened)
 
@@ -235,7 +249,8 @@ def _count_ask(one: Asked, opened: date | None) -> CountAsk:
         period_start(day, "week") if "week" in counted else day,
         period_start(day, "month") if "month" in counted else day,
         opened or day,
-        one.look.prefix,
+        day - timedelta(days=one.look.days_back) if one.look.hours else day,
+        one.look.prefix or "none",
     )
 
 
@@ -340,10 +355,13 @@ def _passes(tx: Tx, partition: int, asked: Sequence[Asked]) -> dict[int, list[He
     return store.load_passes(tx, partition, asks)
 
 
-def _habits(tx: Tx, partition: int, asked: Sequence[Asked]) -> Mapping[int, Mapping[str, Mapping[str, int]]]:
-    """By key and known stop of a journey that lacks a tap: where else the rider's earlier journeys ended or began."""
+def _habits(tx: Tx, partition: int, asked: Sequence[Asked]) -> dict[int, dict[str, dict[str, int]]]:
+    """By key and known stop of a journey that lacks a tap: the other ends of the rider's earlier journeys there.
+
+    Both ways count, so that what is taken for one journey does not hang on another of the day.
+    """
     asks = {
-        (one.n, one.key.account_id, one.key.operator_id, one.key.service_day, stop, journey.kind == "no_exit")
+        (one.n, one.key.account_id, one.key.operator_id, one.key.service_day, stop)
         for one in asked
         for journey in one.journeys
         for stop in (journey.origin or journey.destination,)
@@ -352,8 +370,7 @@ def _habits(tx: Tx, partition: int, asked: Sequence[Asked]) -> Mapping[int, Mapp
     found: dict[int, dict[str, dict[str, int]]] = {}
     if asks:
         for n, stop, other, times in store.load_habits(tx, partition, sorted(asks), HABIT_DAYS):
-            ends = found.setdefault(n, {}).setdefault(stop, {})
-            ends[other] = ends.get(other, 0) + times
+            found.setdefault(n, {}).setdefault(stop, {})[other] = times
     return found
 
 

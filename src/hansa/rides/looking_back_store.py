@@ -49,30 +49,31 @@ join lateral (
 LOAD_COUNTS = """
 select k.n, c.name, sum(c.minor::bigint),
     array_agg(c.minor::bigint) filter (where split_part(c.name, ':', 2) like 'carnet %%')
-from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::date[], %s::date[], %s::date[], %s::text[])
-    as k (n, account_id, operator_id, service_day, week_starts, month_starts, window_starts, prefix)
+from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::date[], %s::date[], %s::date[], %s::date[],
+    %s::text[]) as k (n, account_id, operator_id, service_day, week_starts, month_starts, window_starts, hours_start,
+        prefix)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
-    and j.service_day >= least(k.week_starts, k.month_starts, k.window_starts) and j.service_day < k.service_day
-    and j.status = 'priced' and j.counts <> '{}'
+    and j.service_day >= least(k.week_starts, k.month_starts, k.window_starts, k.hours_start)
+    and j.service_day < k.service_day and j.status = 'priced' and j.counts <> '{}'
 cross join lateral jsonb_each_text(j.counts) as c (name, minor)
 where j.service_day >= case
     when starts_with(c.name, 'week:') then k.week_starts
     when starts_with(c.name, 'month:') then k.month_starts
     when starts_with(c.name, k.prefix) then k.window_starts
+    when c.name ~ '^[0-9]+h@' then k.hours_start
     else k.service_day
 end
 group by k.n, c.name
 """
 
 LOAD_HABITS = """
-select k.n, k.stop, case when k.outward then j.destination else j.origin end, count(*)
-from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::text[], %s::boolean[])
-    as k (n, account_id, operator_id, service_day, stop, outward)
+select k.n, k.stop, case when j.origin = k.stop then j.destination else j.origin end, count(*)
+from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::text[])
+    as k (n, account_id, operator_id, service_day, stop)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
     and j.service_day >= k.service_day - %s::integer and j.service_day < k.service_day
     and j.kind = 'complete' and j.status <> 'withdrawn' and j.companion = 0
-    and k.stop = case when k.outward then j.origin else j.destination end
-    and case when k.outward then j.destination else j.origin end is not null
+    and k.stop in (j.origin, j.destination) and j.origin is not null and j.destination is not null
 group by 1, 2, 3
 """
 
@@ -125,7 +126,7 @@ def load_opening(tx: Tx, asks: Sequence[tuple[int, UUID, str, date, date]]) -> l
 class CountAsk(NamedTuple):
     """From which day on each kind of counter counts for a key; its own day where it is not asked.
 
-    prefix: what counters of its rolling window begin with, such as ``7d:``.
+    hours_start: of windows by hours. prefix: what counters of its rolling window begin with, such as ``7d:``.
     """
 
     n: int
@@ -135,6 +136,7 @@ class CountAsk(NamedTuple):
     week_starts: date
     month_starts: date
     window_starts: date
+    hours_start: date
     prefix: str
 
 
@@ -158,9 +160,9 @@ def load_counts(
 
 
 def load_habits(
-    tx: Tx, partition: int, asks: Sequence[tuple[int, UUID, str, date, str, bool]], days: int
+    tx: Tx, partition: int, asks: Sequence[tuple[int, UUID, str, date, str]], days: int
 ) -> list[tuple[int, str, str, int]]:
-    """(n, stop, other end, rides) of earlier days. asks: n, account, operator, day, stop, whether one left from it."""
+    """(n, stop, other end, rides) of earlier days. asks: n, account, operator, day, stop."""
     columns = [list(column) for column in zip(*asks, strict=True)]
     return tx.execute(LOAD_HABITS, (*columns, partition, days)).fetchall()
 
