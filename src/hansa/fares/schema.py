@@ -397,6 +397,8 @@ TABLES: dict[str, tuple[Word, ...]] = {
             "rides that leave it pay what is beyond, from the best of its stops",
             "false",
         ),
+        Word("price", "price", "what it is sold for, by class", "not sold here"),
+        Word("lasts", "text", "`day`, `week`, `month`, or so many: `10 days`"),
     ),
     "tier": (
         _choice("period", ("week", "month"), "counted over", None),

@@ -1,9 +1,12 @@
 """What is taken off: discounts, tiers that grow with use, passes that the rider holds."""
 
+import re
+from calendar import monthrange
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 from hansa.fares.parts.condition import Condition, read_condition
-from hansa.fares.parts.price import Price
+from hansa.fares.parts.price import ANY_TIME, Price
 from hansa.fares.tables import Table
 
 
@@ -100,7 +103,9 @@ class Pass:
     """A product the rider may hold, by which some rides cost less.
 
     percent: what is still paid. within: both ends of the ride lie among these stops. extend: a ride that leaves its
-    zones pays only the zones beyond, one that leaves its stops only the way from the best of them.
+    zones pays only the zones beyond, one that leaves its stops only the way from the best of them. price: what it is
+    sold for, by class; None where it is sold elsewhere. lasts: ``day``, ``week``, ``month`` or ``10 days``, from the
+    service day that its buyer names.
     """
 
     name: str
@@ -109,6 +114,29 @@ class Pass:
     extend: bool = False
     within: frozenset[str] = frozenset()
     clause: str = ""
+    price: Price | None = None
+    lasts: str = ""
+
+    def amount(self, rider_class: str) -> int | None:
+        """What it costs this class of rider; a class that is not named pays the adult's. None where it is not sold."""
+        if self.price is None:
+            return None
+        own = self.price.find(ANY_TIME, rider_class)
+        return own if own is not None else self.price.find(ANY_TIME, "adult")
+
+    def last_day(self, first: date) -> date:
+        """The last service day of one that begins on a day; of a month the eve of the same date in the next.
+
+        31 January to 27 or 28 February, since the month after has no 31st.
+        """
+        if self.lasts == "month":
+            year, month = first.year + first.month // 12, first.month % 12 + 1
+            return date(year, month, min(first.day, monthrange(year, month)[1])) - timedelta(days=1)
+        days = {"day": 1, "week": 7}.get(self.lasts) or int(self.lasts.removesuffix(" days") or 1)
+        return first + timedelta(days=days - 1)
+
+
+_LASTS = re.compile(r"day|week|month|[2-9] days|[1-9]\d{1,2} days")
 
 
 def read_pass(item: Table) -> Pass:
@@ -120,7 +148,13 @@ def read_pass(item: Table) -> Pass:
         extend=item.flag("extend", default=False),
         within=frozenset(item.words("within")),
         clause=item.clause,
+        price=item.price("price", required=False, adult_only=True),
+        lasts=item.text("lasts", required=False),
     )
+    if found.lasts and not _LASTS.fullmatch(found.lasts):
+        item.wrong("lasts", f"{found.lasts!r} is none of the choices", 'Write day, week, month, or "10 days"')
+    if (found.price is None) != (not found.lasts):
+        item.wrong("price", "stands without lasts, or lasts without it", "Write both, or neither")
     if found.extend and not (found.within or found.condition.zones):
         item.wrong("extend", "stands without zones or stops", "Name the zones or the stops it is good for")
     item.done()
