@@ -98,7 +98,7 @@ def test_rides_without_a_fare_are_found() -> None:
     told = found("", basis=basis)
 
     assert [one.what for one in told] == [
-        "no fare for 2 pairs of stops, such as a to c, adult: 9,000 m is beyond the last distance band"
+        "no fare for 2 pairs of stops, such as a to c: 9,000 m is beyond the last distance band"
     ]
     assert told[0].where == "tariff.toml line 21, field basis"
 
@@ -110,9 +110,9 @@ def test_pairs_without_a_row_are_found() -> None:
     told = found("", basis=basis, table=table)
 
     assert [one.what for one in told] == [
-        "no fare for 1 pairs of stops, such as a to c, adult: the table has no row from a to c",
-        "no fare for 1 pairs of stops, such as c to a, adult: the table has no row from c to a",
+        "no fare for the stops a to c: the table has no such row",
     ]
+    assert (told[0].where, told[0].remedy[:15]) == ("fares.csv, field origin", "Add the row a,c")
 
 
 def test_bands_that_hold_at_the_same_time() -> None:

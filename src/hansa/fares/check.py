@@ -5,28 +5,23 @@ Reading refuses what is wrong in one place; this looks at the parts beside each 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from itertools import product as product_of
 from typing import Literal
 
-from hansa.fares.legs import question
+from hansa.fares.gaps import Gap, find_gaps
 from hansa.fares.model import HasLines, Places
-from hansa.fares.parts.basis import Basis
+from hansa.fares.parts.basis import Basis, CheapestBasis
 from hansa.fares.parts.caps import Cap
 from hansa.fares.parts.condition import Condition
-from hansa.fares.parts.distance import DistanceBasis
-from hansa.fares.parts.flat import FlatBasis
+from hansa.fares.parts.distance import DistanceBasis, RateBasis
+from hansa.fares.parts.flat import FlatBasis, LineBasis
 from hansa.fares.parts.hours import TimeBand
 from hansa.fares.parts.pairs import PairBasis
-from hansa.fares.parts.ride import Unpriceable
-from hansa.fares.parts.zones import ZoneBasis
-from hansa.fares.pricing import Pricer
+from hansa.fares.parts.price import Price
+from hansa.fares.parts.zones import ZoneBasis, ZoneCountBasis, ZoneSetBasis
 from hansa.fares.tariff import Tariff
 from hansa.kernel import InvalidInput, Problem
-
-PAIRS_MAX = 20_000
-"""Pairs of stops that are tried for each class, hour and product; of larger networks an even part."""
 
 _TOLD_MAX = 20
 """Findings of one kind that are told one by one; the rest is a number."""
@@ -53,6 +48,7 @@ def check_tariff(
     check.rules()
     check.hours()
     check.caps()
+    check.cheaper_farther()
     if places is not None:
         check.names(places)
         if not check.errors:
@@ -213,21 +209,35 @@ class _Check:
 
     def names(self, places: Places) -> None:
         """Stops, lines and zones that the tariff names and the network does not have."""
-        stops = set(places.stops)
-        lines = set(places.lines) if isinstance(places, HasLines) else None
-        zones = {zone for stop in stops for zone in (places.zone_of(stop) or "").split("/") if zone}
-        for clause, field, names in self._named():
-            if field == "lines":
-                missing = sorted(names - lines) if lines is not None else []
-            elif field == "zones":
-                missing = sorted(names - zones) if zones else []
-            else:
-                missing = sorted(names - stops)
-            for name in missing[:_TOLD_MAX]:
-                what = f"the network has no {field.rstrip('s')} {name!r}"
-                self._tell(
-                    "error", clause, "", what, "Write it as the network does, or bring the network up to date"
-                )
+        zones = {zone for stop in places.stops for zone in (places.zone_of(stop) or "").split("/") if zone}
+        known = {"stops": frozenset(places.stops), "zones": frozenset(zones)}
+        if isinstance(places, HasLines):
+            known["lines"] = frozenset(places.lines)
+        remedy = "Write it as the network does, or bring the network up to date"
+        for clause, kind, names in self._named():
+            if kind not in known:
+                continue
+            for name in sorted(names - known[kind])[:_TOLD_MAX]:
+                self._tell("error", clause, "", f"the network has no {kind.rstrip('s')} {name!r}", remedy)
+        for file, kind, names in self._in_tables():
+            there = known[kind]
+            if kind == "zones":  # a stop on a boundary stands in a table as it does in the network
+                there |= {places.zone_of(stop) or "" for stop in places.stops}
+            for name in sorted(names - there)[:_TOLD_MAX]:
+                where = f"{file} line {self._row_of(file, name)}, field origin"
+                what = f"the network has no {kind.rstrip('s')} {name!r}"
+                self.found.append(Finding("error", where, what, remedy))
+        for basis, clause in self._bases():
+            if isinstance(basis, ZoneBasis):
+                for zone in [zone for zone in basis.order if zone not in zones][:_TOLD_MAX]:
+                    what = f"no stop of the network is in zone {zone!r}"
+                    self._tell("warning", clause, "order", what, "Leave it out, or give its stops the zone")
+
+    def _row_of(self, file: str, name: str) -> int:
+        """The first line of a table that names a stop or zone, its prefix aside."""
+        lines = self.tariff.source.tables.get(file, "").splitlines()
+        ends = (set(line.split(",")[:2]) for line in lines)
+        return next((n for n, cells in enumerate(ends, 1) if any(c and name.endswith(c) for c in cells)), 1)
 
     def _named(self) -> Iterator[tuple[str, str, frozenset[str]]]:
         tariff = self.tariff
@@ -235,6 +245,10 @@ class _Check:
             yield clause, "stops", condition.stops | condition.from_stops | condition.to_stops
             yield clause, "lines", condition.lines
             yield clause, "zones", condition.from_zones | condition.to_zones | condition.zones
+        for cap in tariff.caps:
+            yield cap.clause, "zones", cap.zone_set
+        for band in tariff.time_bands:
+            yield band.clause, "zones", band.unless_into
         for override in tariff.overrides:
             yield override.clause, "stops", override.stops | frozenset(override.gateways)
             yield override.clause, "lines", override.lines
@@ -243,44 +257,90 @@ class _Check:
         for link in (*tariff.joins, *tariff.transfers):
             yield link.clause, "stops", frozenset(stop for pair in link.at for stop in pair)
         for basis, clause in self._bases():
-            if isinstance(basis, PairBasis) and not basis.by_zone:
-                yield clause, "stops", frozenset(stop for pair in basis.rows for stop in pair)
+            if isinstance(basis, LineBasis):
+                yield clause, "lines", frozenset(basis.prices)
+
+    def _in_tables(self) -> Iterator[tuple[str, str, frozenset[str]]]:
+        """What the rows of the tariff's tables name."""
+        for basis, _ in self._bases():
+            if isinstance(basis, PairBasis):
+                names = frozenset(name for pair in basis.rows for name in pair)
+                yield basis.clause.rsplit(", ", 1)[-1], "zones" if basis.by_zone else "stops", names
+            elif isinstance(basis, DistanceBasis | RateBasis) and basis.table is not None:
+                yield basis.table.file, "stops", frozenset(stop for pair in basis.table.rows for stop in pair)
 
     def _bases(self) -> list[tuple[Basis, str]]:
         tariff = self.tariff
-        return [(rule.basis, rule.clause) for rule in tariff.fares] + [(tariff.basis, tariff.basis.clause)]
+        bases = [(rule.basis, rule.clause) for rule in tariff.fares] + [(tariff.basis, tariff.basis.clause)]
+        either = [
+            (one, clause)
+            for basis, clause in bases
+            if isinstance(basis, CheapestBasis)
+            for one in basis.choices
+        ]
+        return bases + either
+
+    def cheaper_farther(self) -> None:
+        """A longer band, a wider span or more zones for less: allowed, and most often a slip of the pen."""
+        for basis, clause in self._bases():
+            for near, far, what, where in _rising(basis):
+                for key in sorted(near.amounts.keys() & far.amounts.keys()):
+                    if far.amounts[key] < near.amounts[key]:
+                        who = " ".join(filter(None, key))
+                        self._tell(
+                            "warning",
+                            where or clause,
+                            "fare",
+                            f"{what}, {who}",
+                            "See whether the amounts are right",
+                        )
+                        break
 
     def gaps(self, places: Places) -> None:
-        """Pairs of stops without a fare.
+        """Rides without a fare: see ``gaps``."""
+        by_part: dict[tuple[str, str], list[Gap]] = {}
+        for gap in find_gaps(self.tariff, places):
+            by_part.setdefault((gap.clause, gap.field), []).append(gap)
+        for (clause, name), found in by_part.items():
+            for gap in found[:_TOLD_MAX]:
+                if gap.file:
+                    self.found.append(Finding("error", f"{gap.file}, field {name}", gap.what, gap.remedy))
+                else:
+                    self._tell("error", clause, name, gap.what, gap.remedy)
+            if len(found) > _TOLD_MAX:
+                what = f"{len(found) - _TOLD_MAX} more have no fare"
+                self._tell("error", clause, name, what, "Mend those above first")
 
-        Every price has an amount for every class, hour and medium: reading saw to that. So it is enough to try those
-        by which rules are chosen.
-        """
-        pricer, tariff = Pricer(tariff=self.tariff, places=places), self.tariff
-        products = sorted({name for rule in tariff.fares for name in rule.condition.products} | {""})
-        holes: dict[str, dict[tuple[str, str], str]] = {}
-        chosen = [rule.condition for rule in tariff.fares]
-        riders = ["adult", *sorted({name for one in chosen for name in one.classes})]
-        media = ["", *sorted({name for one in chosen for name in one.media})]
-        rides = list(product_of(products, _instants(tariff), riders, media))
-        for pair in _pairs(sorted(places.stops)):
-            for product, at, who, medium in rides:
-                try:
-                    pricer.leg(question(*pair, at, who, product, None, medium))
-                except Unpriceable as reason:
-                    holes.setdefault(str(reason), {}).setdefault(pair, who)
-        clause = tariff.basis.clause
-        for reason, pairs in list(holes.items())[:_TOLD_MAX]:
-            if "given with the ride" in reason or "has no fare for line" in reason:
-                continue  # metres and lines come with rides; a network does not tell them
-            (origin, destination), who = next(iter(pairs.items()))
-            what = (
-                f"no fare for {len(pairs)} pairs of stops, such as {origin} to {destination}, {who}: {reason}"
+
+def _rising(basis: Basis) -> Iterator[tuple[Price, Price, str, str]]:
+    """Prices of which the second should not be less than the first, what it is if it is, and its clause."""
+    if isinstance(basis, DistanceBasis):
+        for near, far in pairwise(basis.bands):
+            yield (
+                near.price,
+                far.price,
+                f"up to {far.up_to_m:,} costs less than up to {near.up_to_m:,}",
+                far.clause,
             )
-            self._tell("error", clause, "", what, "Give them a fare, or leave the stop out of the network")
-        if len(holes) > _TOLD_MAX:
-            what = f"{len(holes) - _TOLD_MAX} more kinds of ride have no fare"
-            self._tell("error", clause, "", what, "Mend those above first")
+    elif isinstance(basis, ZoneCountBasis):
+        for count, (near, far) in enumerate(pairwise(basis.prices), 2):
+            yield near, far, f"{count} zones cost less than {count - 1}", ""
+    elif isinstance(basis, ZoneBasis):
+        for (low, high), wide in basis.spans.items():
+            for inner in ((low + 1, high), (low, high - 1)):
+                if inner in basis.spans:
+                    what = f"zones {basis.label((low, high))} cost less than zones {basis.label(inner)}"
+                    yield basis.spans[inner], wide, what, ""
+    elif isinstance(basis, ZoneSetBasis):
+        for wide in basis.sets:
+            for one in basis.sets:
+                if one.zones < wide.zones:
+                    yield (
+                        one.price,
+                        wide.price,
+                        f"set {wide.name} costs less than set {one.name}",
+                        wide.clause,
+                    )
 
 
 def _overlap(one: TimeBand, other: TimeBand) -> bool:
@@ -325,29 +385,3 @@ def _conditions(tariff: Tariff) -> Iterable[tuple[Condition, str]]:
     for transfer in tariff.transfers:
         for part in (*transfer.before.parts, *transfer.after.parts):
             yield part, transfer.clause
-
-
-def _pairs(stops: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """All pairs, or an even part of them."""
-    step = max(1, len(stops) ** 2 // PAIRS_MAX)
-    for number in range(0, len(stops) ** 2, step):
-        origin, destination = divmod(number, len(stops))
-        yield stops[origin], stops[destination]
-
-
-def _instants(tariff: Tariff) -> list[datetime]:
-    """One instant in each time band, and one outside all of them."""
-    if all(rule.condition.hours is None and not rule.condition.bands for rule in tariff.fares):
-        return [datetime.combine(tariff.valid_from, time(12), tariff.zone_info)]
-    found: dict[tuple[str, ...], datetime] = {}
-    hours = [rule.condition.hours for rule in tariff.fares if rule.condition.hours is not None]
-    for day in range(8):
-        for minute in range(0, 24 * 60, 15):
-            at = datetime.combine(tariff.valid_from, time(0), tariff.zone_info) + timedelta(
-                days=day, minutes=minute
-            )
-            day_type, clock = tariff.day_type(at), at.time()
-            names = [band.name for band in tariff.time_bands if band.hold(day_type, clock)]
-            names += [str(place) for place, one in enumerate(hours) if one.hold(day_type, clock)]
-            found.setdefault(tuple(names), at)
-    return list(found.values())

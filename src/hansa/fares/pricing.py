@@ -25,7 +25,7 @@ from hansa.fares.parts.distance import DistanceBasis, RateBasis
 from hansa.fares.parts.extras import Override
 from hansa.fares.parts.links import Join
 from hansa.fares.parts.price import ANY_TIME, Price, Rounding
-from hansa.fares.parts.ride import Circumstances, Facts, Unpriceable
+from hansa.fares.parts.ride import Circumstances, Facts, Found, Unpriceable
 from hansa.fares.parts.zones import ByZones
 from hansa.fares.tariff import Tariff
 from hansa.fares.ways import Ways
@@ -444,6 +444,12 @@ class Pricer:
         facts: Facts = {"name": name, **found.facts}
         amount, more = self.for_class(found.price, about, found.rule, facts, found.clause, named=named)
         return Quote(amount, (*steps, *more), found.zones)
+
+    def found_by(self, basis: Basis, journey: Journey) -> Found:
+        """What one basis of the tariff says of a journey. Errors: Unpriceable."""
+        ride = Asked(self, journey)
+        ride.settle(self.circumstances(journey, self.times(journey, None)))
+        return basis.find(ride)
 
     def _ride_step(self, ride: Asked, basis: Basis) -> tuple[Step, ...]:
         if ride.origin is None or ride.destination is None:

@@ -43,15 +43,26 @@ class Ways:
             return journey.distance_m
         if journey.origin is None or journey.destination is None:
             raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+        return self.metres_between(measure, journey.origin, journey.destination, table, journey.line_id)
+
+    def metres_between(
+        self,
+        measure: str,
+        origin: str,
+        destination: str,
+        table: MetresTable | None = None,
+        line_id: str | None = None,
+    ) -> int:
+        """Metres (or stops) by a measure that places alone tell. Errors: Unpriceable."""
         if table is not None:
-            return table.metres(journey.origin, journey.destination)
+            return table.metres(origin, destination)
         if measure == "straight":
-            return self._straight_m(journey.origin, journey.destination)
+            return self._straight_m(origin, destination)
         if measure == "stops":
-            return self._stops_between(journey.line_id, journey.origin, journey.destination)
+            return self._stops_between(line_id, origin, destination)
         if measure == "line":
-            return self._along_m(journey.line_id, journey.origin, journey.destination)
-        return self.network_m(journey.origin, journey.destination)
+            return self._along_m(line_id, origin, destination)
+        return self.network_m(origin, destination)
 
     def network_m(self, origin: str, destination: str) -> int:
         """Shortest metres over the network. Errors: Unpriceable."""

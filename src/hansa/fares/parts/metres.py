@@ -14,10 +14,11 @@ _METRES_MAX = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class MetresTable:
-    """Metres by pair of stops. symmetric: one row serves both ways."""
+    """Metres by pair of stops. symmetric: one row serves both ways. file: where they stand."""
 
     rows: Mapping[tuple[str, str], int]
     symmetric: bool = True
+    file: str = ""
 
     def metres(self, origin: str, destination: str) -> int:
         """Metres of a pair; a stop is no metres from itself. Errors: Unpriceable when there is no row."""
@@ -41,7 +42,7 @@ def read_metres(table: Table) -> MetresTable:
     if text is None:
         what = f"{name!r} is not there"
         table.wrong("file", what, "Put the CSV file beside tariff.toml, named without folders")
-        return MetresTable(rows, symmetric)
+        return MetresTable(rows, symmetric, name)
 
     def wrong(line: int, field: str, what: str, remedy: str) -> None:
         table.reading.wrong(f"{name} line {line}, field {field}", what, remedy)
@@ -50,7 +51,7 @@ def read_metres(table: Table) -> MetresTable:
     try:
         if next(lines, []) != ["origin", "destination", "metres"]:
             wrong(1, "origin", "the columns are not origin, destination, metres", "Begin with that header")
-            return MetresTable(rows, symmetric)
+            return MetresTable(rows, symmetric, name)
         for cells in lines:
             if not cells:
                 continue
@@ -67,4 +68,4 @@ def read_metres(table: Table) -> MetresTable:
             rows[pair] = int(cells[2])
     except csv.Error as error:
         wrong(lines.line_num, "origin", f"not CSV: {error}", "Close every quote")
-    return MetresTable(rows, symmetric)
+    return MetresTable(rows, symmetric, name)

@@ -87,6 +87,10 @@ class ZoneSetBasis:
             if touched - held <= one.zones
         ]
 
+    def holds(self, touched: frozenset[str]) -> bool:
+        """Whether these zones have a fare."""
+        return any(touched <= one.zones for one in self.sets)
+
     def find(self, ride: Ride) -> Found:
         """The cheapest set; of equal ones the smallest, then the first."""
         best: tuple[int, int, ZoneSet, frozenset[str]] | None = None
@@ -122,6 +126,10 @@ class ZoneCountBasis:
         price = self.prices[min(count, len(self.prices)) - 1]
         return [[Found("zone_count", price, {"count": count}, clause=self.clause)]]
 
+    def holds(self, touched: frozenset[str]) -> bool:
+        """Whether these zones have a fare."""
+        return self.highest_stays or len(touched) <= len(self.prices)
+
     def find(self, ride: Ride) -> Found:
         """The price for the least number of zones that holds the ride."""
         touched = min(
@@ -138,15 +146,18 @@ ByZones = ZoneBasis | ZoneSetBasis | ZoneCountBasis
 """Bases that tell what zones cost by themselves."""
 
 
+def touched_by(
+    origin: tuple[str, ...], destination: tuple[str, ...], between: frozenset[str]
+) -> list[frozenset[str]]:
+    """Every way to count zones, by those of each end and those passed."""
+    return [frozenset({first, last, *between}) for first in origin for last in destination]
+
+
 def touched_zones(ride: Ride, *, through: bool) -> list[frozenset[str]]:
     """Every way to count the zones of a ride: one for each choice at a boundary stop."""
     between = ride.zones_between() if through else frozenset[str]()
     origin, destination = ride.ends()
-    ways = [
-        frozenset({first, last, *between})
-        for first in ride.zones_of(origin)
-        for last in ride.zones_of(destination)
-    ]
+    ways = touched_by(ride.zones_of(origin), ride.zones_of(destination), between)
     if not ways:
         raise Unpriceable(_nowhere(ride, origin, destination))
     return ways
