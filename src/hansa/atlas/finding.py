@@ -43,7 +43,9 @@ def get_stop(network: Network, text: str, *, where: str) -> Stop:
     """
     found = find_stops(network, text, limit=6)
     asked = _plain(text)
-    named = [one for one in found if asked in (_plain(one.name), _plain(one.local_name))]
+    named = [
+        one for one in found if asked in (_plain(one.name), _plain(one.local_name), _plain(_own_id(one)))
+    ]
     if text in network.stops:
         return network.stops[text]
     if len(named) == 1:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from itertools import pairwise
+from uuid import UUID
 
 from hansa.kernel import Money
 from hansa.rides import corrections_store
@@ -35,22 +36,28 @@ def corrections(tx: Tx, detail: JourneyDetail, *, partition: int) -> list[Correc
     tariffs = corrections_store.tariffs_between(
         tx, operator_id=record.operator_id, day=record.service_day, after=since
     )
-    return corrections_of(charges, taps, tariffs)
+    return corrections_of(charges, taps, tariffs, own=[tap.tap_id for tap in detail.taps[1:]])
 
 
 def corrections_of(
-    charges: Sequence[ChargeRecord], taps: Sequence[LateTap], tariffs: Sequence[tuple[datetime, date]]
+    charges: Sequence[ChargeRecord],
+    taps: Sequence[LateTap],
+    tariffs: Sequence[tuple[datetime, date]],
+    *,
+    own: Sequence[UUID] = (),
 ) -> list[Correction]:
     """Each charge after the first with the likeliest cause: the latest tap, else a tariff, that came in before it.
 
     charges: by revision, of one journey. taps: of its rider, made no later than it ended. tariffs: (came in at, first
-    day).
+    day). own: the journey's taps after its first, which tell even where they came in at the instant of a charge.
     """
     found: list[Correction] = []
     paid = charges[0].amount
     for before, charge in pairwise(charges):
         fare = paid + charge.amount
         came = [tap for tap in taps if before.made_at < tap.received_at <= charge.made_at]
+        if not came:
+            came = [tap for tap in taps if tap.received_at == before.made_at and tap.tap_id in own]
         texts = [day for at, day in tariffs if before.made_at < at <= charge.made_at]
         correction = Correction(charge.revision, charge.made_at, paid, fare, "day")
         if came:

@@ -14,7 +14,7 @@ from rides.taps
 where partition = %(partition)s and account_id = %(account_id)s and operator_id = %(operator_id)s
     and companion = %(companion)s
     and tapped_at >= %(first)s and tapped_at <= %(last)s
-    and received_at > %(after)s
+    and received_at >= %(after)s
 order by received_at, tapped_at, tap_id
 """
 
@@ -38,7 +38,7 @@ def taps_between(
     last: datetime,
     after: datetime,
 ) -> list[LateTap]:
-    """Taps of a rider made from ``first`` to ``last`` and received after an instant, in the order of receipt."""
+    """Taps of a rider made from ``first`` to ``last`` and received from an instant on, in the order of receipt."""
     values = {
         "partition": partition,
         "account_id": account_id,

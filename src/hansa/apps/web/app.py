@@ -21,6 +21,7 @@ from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
     console,
     device_pages,
+    fare_pages,
     front,
     gate_screen,
     kit_routes,
@@ -117,6 +118,7 @@ def _everything() -> Router:
     handlers = [
         *room_routes(),
         *front.ROUTES,
+        *fare_pages.ROUTES,
         *wallet.ROUTES,
         *wallet_phones.ROUTES,
         *gate_screen.ROUTES,

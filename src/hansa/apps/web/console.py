@@ -15,7 +15,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from hansa import atlas, clearing, identity, ledger, payments, rides, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
-from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
+from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
@@ -282,7 +282,14 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
     with site.ctx.tx() as tx:
         detail = rides.journey(tx, rides.JourneyId(journey_id))
         places = Places(tx)
-        journey = view_detail(places, detail)
+        partition = site.ctx.directory.partition_of(detail.journey.account_id)
+        journey = view_detail(
+            places,
+            detail,
+            source=tariff_text(tx, detail.journey),
+            corrections=rides.corrections(tx, detail, partition=partition),
+            caps=rides.cap_progress(tx, detail.journey),
+        )
         account = identity.find_account(tx, identity.AccountId(detail.journey.account_id))
         names = _names(tx)
         bookings = _bookings(tx, detail.charges)

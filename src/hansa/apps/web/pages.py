@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 
+from hansa.apps.web.languages import ENGLISH
 from hansa.kernel import Money
 
 HERE = Path(__file__).resolve().parent
@@ -20,7 +21,7 @@ CLASS_NAMES = {"adult": "Adult", "child": "Child", "senior": "Senior", "student"
 def page(template: str, /, *, status_code: int = 200, **values: Any) -> Response[str]:
     """A page made from this template. What a template asks for and is not given is a bug, not an empty string."""
     return Response(
-        TEMPLATES.get_template(template).render(**{"here": "", "account": None, **values}),
+        TEMPLATES.get_template(template).render(**{"here": "", "account": None, "say": ENGLISH, **values}),
         status_code=status_code,
         media_type=MediaType.HTML,
         headers={"cache-control": "no-store"},

@@ -17,7 +17,9 @@ from litestar.response import Redirect
 
 from hansa import atlas, clearing, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
-from hansa.apps.web.journey_views import JourneyView, Places, view_detail, view_journey
+from hansa.apps.web.fare_pages import fares_address
+from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
+from hansa.apps.web.languages import ENGLISH, Words, spoken, words_for
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, page, static_version
 from hansa.apps.web.proofs import own_bookings
@@ -175,23 +177,49 @@ def show_last_journeys(request: Asked, site: Here) -> Response[str]:
 @get("/wallet/journeys", sync_to_thread=True, include_in_schema=False)
 def show_journeys(request: Asked, site: Here, after: After = "") -> Response[str]:
     account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
-        journeys, older = _last_journeys(tx, account, JOURNEYS_ON_PAGE, after)
-    return page(
-        "wallet/journeys.html", here="journeys", account=account, journeys=journeys, after=after, older=older
+        journeys, older = _last_journeys(tx, account, JOURNEYS_ON_PAGE, after, say)
+    answer = page(
+        "wallet/journeys.html",
+        here="journeys",
+        account=account,
+        say=say,
+        journeys=journeys,
+        after=after,
+        older=older,
     )
+    return spoken(answer, say, request)
 
 
 @get("/wallet/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
 def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Response[str]:
     account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
+    partition = site.ctx.directory.partition_of(account.account_id)
     with site.ctx.tx() as tx:
         detail = rides.journey(tx, rides.JourneyId(journey_id))
         if detail.journey.account_id != account.account_id:
             raise rides.UnknownJourney()  # somebody else's journey is not there for this rider
-        journey = view_detail(Places(tx), detail)
+        journey = view_detail(
+            Places(tx),
+            detail,
+            say,
+            source=tariff_text(tx, detail.journey),
+            corrections=rides.corrections(tx, detail, partition=partition),
+            caps=rides.cap_progress(tx, detail.journey),
+        )
         bookings = own_bookings(tx, account, detail.charges)
-    return page("wallet/journey.html", here="journeys", account=account, journey=journey, bookings=bookings)
+    answer = page(
+        "wallet/journey.html",
+        here="journeys",
+        account=account,
+        say=say,
+        journey=journey,
+        bookings=bookings,
+        again=fares_address(detail.journey, journey.zone),
+    )
+    return spoken(answer, say, request)
 
 
 @get("/wallet/statement", sync_to_thread=True, include_in_schema=False)
@@ -426,14 +454,14 @@ def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
 
 
 def _last_journeys(
-    tx: Tx, account: identity.Account, limit: int, after: str = ""
+    tx: Tx, account: identity.Account, limit: int, after: str = "", say: Words = ENGLISH
 ) -> tuple[list[JourneyView], str]:
     """Journeys, latest first, and where the older ones begin; empty when there are none."""
     places = Places(tx)
     found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=limit + 1)
     shown = found[:limit]
     older = mark_text((shown[-1].started_at, shown[-1].journey_id)) if len(found) > limit else ""
-    return [view_journey(places, one) for one in shown], older
+    return [view_journey(places, one, say) for one in shown], older
 
 
 def _currency(tx: Tx, account: identity.Account) -> str:
