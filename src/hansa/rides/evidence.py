@@ -33,7 +33,7 @@ select distinct on (k.n, s.journey_id) k.n, s.journey_id, s.stop_id, s.at, s.sta
 from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
     as k (account_id, operator_id, starts_at, ends_at, n)
 join rides.stated_ends s on s.partition = %s and s.account_id = k.account_id and s.operator_id = k.operator_id
-    and s.tapped_at between k.starts_at and k.ends_at
+    and s.tapped_at between k.starts_at - interval '40 days' and k.ends_at + interval '40 days'
 order by k.n, s.journey_id, s.revision desc
 """
 
