@@ -70,7 +70,9 @@ def pair_taps(taps: Iterable[Touch], *, journey_max: timedelta, rules: PairingRu
 
     journey_max: an exit later than this after its entry does not answer it; both are incomplete.
     """
-    return [one.journey for one in pair(taps, replace(rules, journey_max=journey_max))]
+    if rules.journey_max != journey_max:
+        rules = replace(rules, journey_max=journey_max)
+    return [one.journey for one in pair(taps, rules)]
 
 
 def pair(
@@ -90,12 +92,15 @@ def pair(
     name_of: what a stop is called in notes.
     """
     work = _Pairing(rules, evidence, name_of)
-    each = {tap.tap_id: work.timed(tap) for tap in taps}
     by_companion: dict[int, list[Touch]] = {}
-    for tap in sorted(each.values(), key=_order):
-        by_companion.setdefault(tap.companion, []).append(tap)
+    before: Touch | None = None
+    for tap in sorted(map(work.timed, taps) if evidence.clocks else taps, key=_order):
+        if before is None or tap.tapped_at != before.tapped_at or tap.tap_id != before.tap_id:
+            by_companion.setdefault(tap.companion, []).append(tap)
+        before = tap
     paired = [one for ordered in by_companion.values() for one in work.rider(ordered)]
-    paired.sort(key=_start)
+    if len(paired) > 1:
+        paired.sort(key=_start)
     return paired
 
 
