@@ -16,6 +16,10 @@ select count(*) from rides.journeys
 where operator_id = %s and service_day between %s and %s and status <> 'withdrawn'
 """
 
+LATEST_DAY = """
+select max(service_day) from rides.journeys where operator_id = %s and status <> 'withdrawn'
+"""
+
 PAST_RIDES = """
 select account_id, service_day, journey_id, kind, product, rider_class, started_at, ended_at, origin, destination,
     line_id, first_tap, last_tap, companion, status, fare_minor + subsidy_minor, zones, counted_minor, tier_minor,
@@ -56,6 +60,12 @@ def count_journeys(tx: Tx, operator_id: str, first_day: date, last_day: date) ->
     row = tx.execute(COUNT_JOURNEYS, (operator_id, first_day, last_day)).fetchone()
     assert row is not None, "a count has a row"
     return int(row[0])
+
+
+def latest_day_ridden(tx: Tx, operator_id: str) -> date | None:
+    """The latest service day with journeys of an operator; None where there is none."""
+    row = tx.execute(LATEST_DAY, (operator_id,)).fetchone()
+    return None if row is None else row[0]
 
 
 def past_rides(tx: Tx, operator_id: str, first_day: date, last_day: date) -> Iterator[PastRide]:

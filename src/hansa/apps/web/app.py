@@ -27,6 +27,7 @@ from hansa.apps.web import (
     kit_routes,
     proofs,
     risk_pages,
+    tariff_pages,
     wallet,
     wallet_phones,
 )
@@ -125,6 +126,7 @@ def _everything() -> Router:
         *console.ROUTES,
         *proofs.ROUTES,
         *risk_pages.ROUTES,
+        *tariff_pages.ROUTES,
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
     ]
