@@ -101,6 +101,8 @@ SHORT_RULES: tuple[str, ...] = (
     '[[join]]\nname = "One trip"\nwithin_minutes = 40\nlegs_max = 3\n',
     '[[tier]]\nperiod = "month"\nfrom = "9.00"\npercent = 70\n',
     '[[tier]]\nname = "Often"\nperiod = "week"\nfrom_rides = 3\npercent = 60\n',
+    '[[pass]]\nname = "Any"\npercent = 10\nprice = "5.00"\nlasts = "3 days"\n'
+    '[[pass]]\nname = "Inner"\nzones = ["1", "2"]\nprice = "4.00"\nlasts = "week"\n',
     '[[discount]]\nname = "By card"\nless = "0.20"\nmedia = ["code"]\n',
     '[[discount]]\nname = "Own lines"\npercent = 90\noperators = ["{operator}"]\n',
 )
@@ -163,35 +165,45 @@ class Operator:
     pricer: Pricer
 
 
-def open_operators(ctx: Context, seed: int) -> tuple[League, list[Operator]]:
-    """Two operators of one city, new ones for each seed, whose tariffs know of each other."""
-    number = next(NUMBERS)
+def open_town(ctx: Context) -> League:
+    """A league with the city of these tests, and rates of exchange for its days."""
     league = League(ctx)
-    league.first_sequence = 1
-    dice = Random(seed)
-    names = [f"metro-{number}", f"tram-{number}"]
-    found: list[Operator] = []
     with ctx.tx() as tx:
         atlas.import_city(tx, atlas.read_city(atlas.city_folder(CITY)))
-        for place, name in enumerate(names):
-            member = trust.MemberId(name)
-            city = trust.MemberId(CITY)
-            trust.add_members(tx, [trust.Member(member, name, "operator", CITY, city, f"bank-{name}")])
-            gates: list[trust.GateRecord] = []
-            for stop in STOPS:
-                for action in ("entry", "exit"):
-                    assert action in ("entry", "exit")
-                    gate_id = f"{name}/{stop}/{action}"
-                    gates.append(trust.GateRecord(gate_id, member, CITY, stop, None, action, "metro"))
-                    league.gates[name, stop, action] = gate_id
-            trust.add_gates(tx, gates)
-            source = random_source(dice, name, names[1 - place], dice.choice(("GBP", "EUR")))
-            tariff = read_source(source)
-            rides.import_tariff(tx, tariff)
-            found.append(Operator(name, tariff, Pricer(tariff, network_of("london-tfl"))))
         for day in range(-40, 40):
-            payments.set_rates(tx, FIRST_DAY + timedelta(days=day), [("GBP", "EUR", RATE)])
-    return league, found
+            rates = [("GBP", "EUR", RATE), ("GBP", "CNY", Fraction(9)), ("EUR", "CNY", Fraction(15, 2))]
+            payments.set_rates(tx, FIRST_DAY + timedelta(days=day), rates)
+    return league
+
+
+def open_operator(league: League, source: TariffSource) -> Operator:
+    """An operator of the town by its tariff: a member with gates at every stop."""
+    tariff = read_source(source)
+    name, city = tariff.operator_id, trust.MemberId(CITY)
+    member = trust.MemberId(name)
+    gates: list[trust.GateRecord] = []
+    for stop in STOPS:
+        for action in ("entry", "exit"):
+            assert action in ("entry", "exit")
+            gate_id = f"{name}/{stop}/{action}"
+            gates.append(trust.GateRecord(gate_id, member, CITY, stop, None, action, "metro"))
+            league.gates[name, stop, action] = gate_id
+    with league.ctx.tx() as tx:
+        trust.add_members(tx, [trust.Member(member, name, "operator", CITY, city, f"bank-{name}")])
+        trust.add_gates(tx, gates)
+        rides.import_tariff(tx, tariff)
+    return Operator(name, tariff, Pricer(tariff, network_of("london-tfl")))
+
+
+def open_operators(ctx: Context, seed: int) -> tuple[League, list[Operator]]:
+    """Two operators of one city, new ones for each seed, whose tariffs know of each other."""
+    league, number, dice = open_town(ctx), next(NUMBERS), Random(seed)
+    names = (f"metro-{number}", f"tram-{number}")
+    sources = [
+        random_source(dice, name, partner, dice.choice(("GBP", "EUR")))
+        for name, partner in (names, names[::-1])
+    ]
+    return league, [open_operator(league, source) for source in sources]
 
 
 def random_taps(
@@ -231,7 +243,7 @@ class Made:
 
 @dataclass
 class Rider:
-    """What the reference knows of a rider."""
+    """What the reference knows of a rider. passes: those held in the end, by operator."""
 
     rider_class: str
     residence: str

@@ -109,6 +109,19 @@ from hansa.rides.model import (
     UnknownTariff,
 )
 from hansa.rides.pairing import Evidence, Paired, StatedEnd, pair, pair_taps
+from hansa.rides.passes import (
+    BoughtPass,
+    PassConflict,
+    PassHeld,
+    PassNotPaid,
+    PassOffer,
+    PassUsed,
+    UnknownPass,
+    buy_pass,
+    list_passes,
+    offer_passes,
+    refund_pass,
+)
 from hansa.rides.progress import CapProgress, cap_progress
 from hansa.rides.proposals import (
     Checked,
@@ -132,6 +145,7 @@ from hansa.rides.proposals import (
     withdraw_tariff,
 )
 from hansa.rides.rating import rate
+from hansa.rides.stated import JourneyNotOpen, StatedTooOften, Statement, state_end
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariffs import digest_of
 from hansa.rides.token_policy import (
@@ -173,6 +187,7 @@ __all__ = [
     "Answer",
     "BadTokenPolicy",
     "Bin",
+    "BoughtPass",
     "CapProgress",
     "CapReached",
     "ChainCounts",
@@ -200,12 +215,18 @@ __all__ = [
     "Journey",
     "JourneyDetail",
     "JourneyId",
+    "JourneyNotOpen",
     "JourneyRecord",
     "Kind",
     "LateTap",
     "NoIssuerKey",
     "OpeningSpend",
     "Paired",
+    "PassConflict",
+    "PassHeld",
+    "PassNotPaid",
+    "PassOffer",
+    "PassUsed",
     "Places",
     "PostCounts",
     "Pricer",
@@ -226,6 +247,8 @@ __all__ = [
     "SamePerson",
     "StartsInThePast",
     "StatedEnd",
+    "StatedTooOften",
+    "Statement",
     "Step",
     "SubsidyRecord",
     "Tap",
@@ -245,6 +268,7 @@ __all__ = [
     "Touch",
     "TypicalRider",
     "UnknownJourney",
+    "UnknownPass",
     "UnknownProposal",
     "UnknownTariff",
     "Unpriceable",
@@ -258,6 +282,7 @@ __all__ = [
     "approve_tariff",
     "ask",
     "begin_watching_anew",
+    "buy_pass",
     "cap_progress",
     "check_chains",
     "check_clocks",
@@ -284,8 +309,10 @@ __all__ = [
     "latest_day_ridden",
     "line_of",
     "list_held",
+    "list_passes",
     "list_proposals",
     "list_tariffs",
+    "offer_passes",
     "own_token_policy",
     "pair",
     "pair_taps",
@@ -303,10 +330,12 @@ __all__ = [
     "record_refusals",
     "record_refused_codes",
     "record_taps",
+    "refund_pass",
     "refuse_unknown_names",
     "register_tokens",
     "retry_taps",
     "set_opening_spend",
+    "state_end",
     "stop_name",
     "submit_tariff",
     "table_row",
