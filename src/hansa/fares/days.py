@@ -489,7 +489,7 @@ class Day:
                 self._count(work, ladder.name, 1)
 
     def _take_hours(self, period: str, journey: Journey, leg: Leg, work: _Working) -> None:
-        """What is left to charge under the caps of so many hours; the first ride that one of them holds begins them."""
+        """What is left under the caps of so many hours; the first ride that one holds and that costs something begins it."""
         hours = timedelta(hours=hours_of(period))
         opened = self._hours.get(period)
         if opened is None and not self._companion:
@@ -497,7 +497,7 @@ class Day:
             self._hours |= {} if opened is None else {period: opened}
         if opened is None or journey.started_at >= opened + hours:
             held = self.pricer.covered(leg, period, "")
-            if all(cap is None for cap, _ in held):
+            if work.amount == work.free_of_caps or all(cap is None for cap, _ in held):
                 return
             opened = self._hours[period] = journey.started_at
             for key in [key for key in self._covers if key[0] == period]:
