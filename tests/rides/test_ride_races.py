@@ -104,7 +104,7 @@ class Killed(Exception):
     """The process was killed here."""
 
 
-@pytest.mark.parametrize("step", ["add_journeys", "add_charges", "mark_later_days"])
+@pytest.mark.parametrize("step", ["add_journeys", "add_charges", "add_subsidies", "mark_later_days"])
 def test_a_rater_killed_in_mid_chunk_leaves_nothing_half_done(
     league: League, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

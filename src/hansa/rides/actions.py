@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
-from hansa.fares import JourneyId, Quote, RiderClass, Tariff, Unpriceable
+from hansa.fares import JourneyId, Tariff
 from hansa.kernel import (
     HansaError,
     InvalidInput,
@@ -128,27 +128,6 @@ def get_tariff(tx: Tx, operator_id: str, day: date) -> Tariff:
     if version is None:
         raise UnknownTariff(f"{operator_id} has no tariff in force on {day}.")
     return tariffs.read(version)
-
-
-def quote(
-    tx: Tx, *, operator_id: str, origin: str, destination: str, at: datetime, rider_class: RiderClass
-) -> Quote:
-    """What a single journey costs that starts at this instant, before caps and monthly tiers.
-
-    Errors: UnknownTariff; InvalidInput when the tariff has no fare for it.
-    """
-    tariffs = Tariffs(tx)
-    if not tariffs.knows(operator_id):
-        raise UnknownTariff(f"{operator_id} has no tariff.")
-    day = tariffs.day_of(operator_id, at)
-    version = tariffs.version_on(operator_id, day)
-    if version is None:
-        raise UnknownTariff(f"{operator_id} has no tariff in force on {day}.")
-    try:
-        return tariffs.pricer(version, day).quote(origin, destination, at, rider_class)
-    except Unpriceable as reason:
-        problem = Problem("origin, destination", str(reason), "Name two stops of this operator's network")
-        raise InvalidInput("The tariff has no fare for this journey.", problems=(problem,)) from reason
 
 
 # -- taps ---------------------------------------------------------------------------------------------------

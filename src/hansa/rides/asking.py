@@ -9,6 +9,7 @@ from uuid import UUID
 from hansa import atlas
 from hansa.fares import Counters, Fare, Journey, JourneyId, Pricer, Tariff
 from hansa.kernel import InvalidInput, Problem
+from hansa.rides.looking_back import Look, told
 from hansa.rides.model import UnknownTariff
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariffs import Tariffs
@@ -139,7 +140,13 @@ def _explained(pricer: Pricer, question: Question) -> Fare:
         for place, one in enumerate(question.after)
     ]
     asked = _journey(question, len(rides), question.at, question.ended_at or question.at)
-    return pricer.price_day([*rides, asked], Counters())[-1]
+    return _fares(pricer, [*rides, asked])[-1]
+
+
+def _fares(pricer: Pricer, rides: Sequence[Journey]) -> list[Fare]:
+    """The fares of a day of rides, each told what the tariff asks of it."""
+    tariff = pricer.tariff
+    return pricer.price_day(told(rides, tariff.operator_id, Look.of(tariff), pricer), Counters())
 
 
 def _version(tx: Tx, question: Question) -> tuple[Tariffs, TariffVersion, date]:
@@ -201,16 +208,8 @@ def _one_of(where: str, asked: str, known: Iterable[str]) -> None:
 
 
 def _priced(pricer: Pricer, question: Question) -> Fare:
-    return pricer.explain(
-        question.origin,
-        question.destination,
-        question.at,
-        question.rider_class,
-        product=question.product,
-        line_id=question.line_id,
-        medium=question.medium,
-        ended_at=question.ended_at,
-    )
+    """The fare of a journey as the first of its day."""
+    return _explained(pricer, replace(question, after=()))
 
 
 def _minor(pricer: Pricer, question: Question) -> int | None:
@@ -272,7 +271,7 @@ def _day_of(pricer: Pricer, question: Question, ends_at: datetime) -> Sequence[F
         _journey(question, place, question.at + place * apart, question.at + place * apart)
         for place in range(RIDES_TRIED_MAX)
     ]
-    return pricer.price_day(rides, Counters())
+    return _fares(pricer, rides)
 
 
 def _journey(

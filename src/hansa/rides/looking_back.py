@@ -5,17 +5,27 @@ nothing nothing is asked. What is found hangs on the books and not on when it is
 rating has the days rated again that may have been given it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from hansa import identity, payments
-from hansa.fares import Around, Counters, HeldPass, Journey, JourneyId, Tariff, period_end, period_start
-from hansa.kernel import Money
+from hansa import atlas, identity, payments
+from hansa.fares import (
+    Around,
+    Counters,
+    HeldPass,
+    Journey,
+    JourneyId,
+    Pricer,
+    Tariff,
+    period_end,
+    period_start,
+)
+from hansa.kernel import HansaError, Money
 from hansa.rides import looking_back_store as store
 from hansa.rides.looking_back_store import CountAsk, CounterAsk, KeptRide
 from hansa.rides.store import DayKey
@@ -74,7 +84,7 @@ class Look:
         partners = frozenset[str]().union(*(rule.before.operators for rule in tariff.transfers))
         return cls(
             period=tariff.period,
-            tiers=bool(tariff.tiers),
+            tiers=any(not tier.ladder for tier in tariff.tiers),
             counted=tariff.counted,
             hours=max((int(one.removesuffix(" hours")) for one in tariff.hour_periods), default=0),
             residence="residence" in asks,
@@ -267,6 +277,43 @@ def _open_windows(tx: Tx, partition: int, rolling: Sequence[Asked]) -> dict[int,
         for n, starts in store.load_windows(tx, partition, asks).items()
         if days[n][0] < starts + timedelta(days=days[n][1])
     }
+
+
+# -- what a ride is told --------------------------------------------------------------------------------
+
+
+def told(journeys: Iterable[Journey], operator_id: str, look: Look, pricer: Pricer) -> list[Journey]:
+    """The journeys with what the tariff wants to be told of each: whose line, how paid, how far.
+
+    A ride code pays as the first of the tariff's media. Metres are the shortest over the network, where both ends are
+    known.
+    """
+    if not look.tells:
+        return list(journeys)
+    network = pricer.places
+    lines = network.lines if isinstance(network, atlas.Network) else {}
+    told: list[Journey] = []
+    for journey in journeys:
+        more: dict[str, Any] = {}
+        if look.operators:
+            line = lines.get(journey.line_id or "")
+            more["operator_id"] = operator_id if line is None else line.operator_id
+        if look.media and not journey.medium:
+            more["medium"] = look.media[0]
+        if look.distance and journey.distance_m is None:
+            more["distance_m"] = _metres(pricer, journey)
+        told.append(replace(journey, **more))
+    return told
+
+
+def _metres(pricer: Pricer, journey: Journey) -> int | None:
+    """None where an end is not known or no way leads there."""
+    if journey.origin is None or journey.destination is None or journey.kind != "complete":
+        return None
+    try:
+        return pricer.places.distance_m(journey.origin, journey.destination)
+    except (HansaError, LookupError):
+        return None
 
 
 # -- around -------------------------------------------------------------------------------------------------

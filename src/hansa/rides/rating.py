@@ -21,15 +21,15 @@ from hansa.fares import (
     Fare,
     Journey,
     JourneyId,
-    Pricer,
+    PairingRules,
     Step,
 )
-from hansa.kernel import HansaError, fact_id
+from hansa.kernel import fact_id
 from hansa.rides import looking_back, rating_store, store
 from hansa.rides.evidence import Beside, load_beside
-from hansa.rides.looking_back import HABIT_DAYS, Asked, Look
+from hansa.rides.looking_back import HABIT_DAYS, Asked, told
 from hansa.rides.model import RateCounts
-from hansa.rides.pairing import Evidence, Paired, pair
+from hansa.rides.pairing import Evidence, Paired, decided, edge, pair
 from hansa.rides.rating_store import (
     DayTaps,
     KeptJourney,
@@ -68,16 +68,21 @@ def _rate_chunk(ctx: Context, partition: int, limit: int) -> RateCounts:
         keys = rating_store.take_days(tx, partition, limit, ctx.clock.now())
         if not keys:
             return RateCounts()
-        return _Chunk(tx, partition, keys, ctx.clock.now()).run()
+        return rate_days(tx, partition, keys, ctx.clock.now())
+
+
+def rate_days(tx: Tx, partition: int, keys: Mapping[DayKey, bool], at: datetime) -> RateCounts:
+    """Rate these days as their partition's one rater, in the caller's transaction. keys: as ``take_days`` gives."""
+    return _Chunk(tx, partition, keys, at).run() if keys else RateCounts()
 
 
 class _Edge(NamedTuple):
-    """A neighbouring day's journeys that start between two instants: (id, last tap)."""
+    """A neighbouring day's journeys that start between two instants: (id, last tap, what was decided)."""
 
     key: DayKey
     low: datetime
     high: datetime
-    found: set[tuple[JourneyId, UUID | None]]
+    found: set[tuple[JourneyId, UUID | None, tuple[object, ...]]]
 
 
 @dataclass(slots=True)
@@ -177,13 +182,13 @@ class _Chunk:
         key = day.key
         starts_at, ends_at = self.tariffs.bounds(key.operator_id, key.service_day)
         evidence = Evidence(day.beside.clocks, day.beside.stated, day.taps.received)
-        known: dict[tuple[object, ...], list[Paired]] = {}
+        known: dict[PairingRules, list[Paired]] = {}
         for step in (0, -1, 1):
             rules = self.tariffs.pairing(key.operator_id, key.service_day + timedelta(days=step))
-            around = known.get(rules.decides)
+            around = known.get(rules)
             if around is None:
                 paired = pair(day.taps.touches, rules, evidence, name_of=partial(self._name_of, day))
-                around = known[rules.decides] = self._arrived(day, paired, rules.journey_max)
+                around = known[rules] = self._arrived(day, paired, rules.journey_max)
             if step == 0:
                 own = [one for one in around if starts_at <= one.journey.started_at < ends_at]
                 day.journeys = [one.journey for one in own]
@@ -195,13 +200,13 @@ class _Chunk:
                 if all(starts_at <= tap.tapped_at < ends_at for tap in day.taps.touches):
                     return
                 continue
-            low, high = (
-                (starts_at - rules.journey_max, starts_at)
-                if step < 0
-                else (ends_at, ends_at + rules.journey_max)
-            )
+            low, high = (starts_at - edge(rules), starts_at) if step < 0 else (ends_at, ends_at + edge(rules))
             found = {
-                (one.journey.journey_id, one.journey.last_tap)
+                (
+                    one.journey.journey_id,
+                    one.journey.last_tap,
+                    decided((note.rule, note.facts) for note in one.notes),
+                )
                 for one in around
                 if low <= one.journey.started_at < high
             }
@@ -314,9 +319,9 @@ class _Chunk:
                 day.priced_over = places.version if isinstance(places, atlas.Network) else None
                 look = self.tariffs.look(version)
                 if look.tells:
-                    day.journeys = _told(day.journeys, day.key.operator_id, look, pricer)
+                    day.journeys = told(day.journeys, day.key.operator_id, look, pricer)
                     if day.around is not None and day.around.earlier:
-                        earlier = _told(day.around.earlier, day.key.operator_id, look, pricer)
+                        earlier = told(day.around.earlier, day.key.operator_id, look, pricer)
                         day.around = replace(day.around, earlier=tuple(earlier))
                 why = day.why_not
                 if not why:
@@ -520,34 +525,6 @@ def _network_of(kept: Iterable[KeptJourney]) -> int | None:
         one.network_version for one in kept if one.status == "priced" and one.network_version is not None
     ]
     return max(versions, default=None)
-
-
-def _told(journeys: Iterable[Journey], operator_id: str, look: Look, pricer: Pricer) -> list[Journey]:
-    """The journeys with what the tariff wants to be told of each: whose line, how paid, how far."""
-    network = pricer.places
-    lines = network.lines if isinstance(network, atlas.Network) else {}
-    told: list[Journey] = []
-    for journey in journeys:
-        more: dict[str, Any] = {}
-        if look.operators:
-            line = lines.get(journey.line_id or "")
-            more["operator_id"] = operator_id if line is None else line.operator_id
-        if look.media and not journey.medium:
-            more["medium"] = look.media[0]
-        if look.distance and journey.distance_m is None:
-            more["distance_m"] = _metres(pricer, journey)
-        told.append(replace(journey, **more))
-    return told
-
-
-def _metres(pricer: Pricer, journey: Journey) -> int | None:
-    """Shortest metres over the network, where both ends are known and a way leads there."""
-    if journey.origin is None or journey.destination is None or journey.kind != "complete":
-        return None
-    try:
-        return pricer.places.distance_m(journey.origin, journey.destination)
-    except (HansaError, LookupError):
-        return None
 
 
 def _ends(one: Journey | KeptJourney) -> tuple[UUID, str | None, str | None]:
