@@ -1,15 +1,18 @@
 """Why a fare was put right, and how far caps have been reached, as the books tell it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from litestar import Litestar
+from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.testing import TestClient
 
 from hansa import rides, trust
+from hansa.kernel import HansaError
 from hansa.rides.journey_routes import ROUTES
 from hansa.store import Context
 from rides.riding import League, account_of, local, tariff_of
@@ -37,6 +40,33 @@ def client(ctx: Context) -> Iterator[TestClient[Litestar]]:
     }
     with TestClient(Litestar(ROUTES, dependencies=dependencies)) as client:
         yield client
+
+
+@contextmanager
+def asking(ctx: Context) -> Generator[Callable[[trust.Caller, str, Any], Any]]:
+    """Asks in the name of a caller: with a body a POST, else a GET."""
+    caller = [RIDER]
+
+    def problem(_: Request[Any, Any, Any], error: HansaError) -> Response[Any]:
+        return Response(
+            {"code": error.code, "problems": [str(one) for one in error.problems]}, status_code=error.status
+        )
+
+    app = Litestar(
+        ROUTES,
+        dependencies={
+            "ctx": Provide(lambda: ctx, sync_to_thread=False),
+            "caller": Provide(lambda: caller[0], sync_to_thread=False),
+        },
+        exception_handlers={HansaError: problem},
+    )
+    with TestClient(app) as client:
+
+        def ask(who: trust.Caller, address: str, body: Any) -> Any:
+            caller[0] = who
+            return client.get(address) if body is None else client.post(address, json=body)
+
+        yield ask
 
 
 def set_clock(ctx: Context, at: datetime) -> None:
@@ -142,3 +172,44 @@ def test_words_come_in_the_language_that_is_asked_for_and_else_in_english(
         assert ("区" in journey["steps"][1]["text"]) == (language == "zh")
         assert journey["steps"][1]["clause"].startswith("basis line ")
         assert journey["steps"][1]["line"] == int(journey["steps"][1]["clause"].rpartition(" ")[2])
+
+
+def test_a_missing_end_may_be_stated_over_http_by_whom_it_concerns(ctx: Context, league: League) -> None:
+    text = re.sub(r"(?m)^valid_from = .*$", "valid_from = 2026-11-01", tariff_of(LONDON).source.toml)
+    with ctx.tx() as tx:
+        rides.import_tariff(
+            tx, rides.read_source(rides.TariffSource(text + "\n[pairing.stated]\nper_month = 1\n", {}))
+        )
+    cti = league.rider(1, issuer="london-card", currency="GBP")
+    entry = league.tap(LONDON, BANK, "entry", local(tariff_of(LONDON), "08:15"), cti)
+    league.hand_in([entry])
+    rides.rate(ctx)
+    said = {"stop_id": "Oxford Circus", "at": "2026-11-17T08:40:00Z", "reason": "The gate stood open"}
+    clerk = trust.Caller("clerk", "operator", frozenset({"taps:write"}), member_id=trust.MemberId(LONDON))
+    nobody = trust.Caller(
+        "other", "operator", frozenset({"taps:write"}), member_id=trust.MemberId("hong-kong-mtr")
+    )
+    reader = trust.Caller(
+        "reader", "operator", frozenset({"payments:read"}), member_id=trust.MemberId(LONDON)
+    )
+    address = f"/v1/journeys/{entry.tap_id}/end"
+
+    with asking(ctx) as ask:
+        wrong = [ask(one, address, said).status_code for one in (trust.ANONYMOUS, nobody, reader)]
+        bad = ask(RIDER, address, said | {"stop_id": "Oxfort Circus"})
+        first, again = (ask(RIDER, address, said) for _ in range(2))
+        rides.rate(ctx)
+        by_rider = ask(RIDER, address.removesuffix("/end"), None).json()
+        corrected = ask(clerk, address, said | {"stop_id": "london/victoria"})
+        rides.rate(ctx)
+        by_clerk = ask(RIDER, address.removesuffix("/end"), None).json()
+
+    assert wrong == [401, 404, 403]
+    assert bad.status_code == 422 and "Oxford Circus" in bad.text
+    assert (first.status_code, first.json()) == (200, again.json()) and first.json()["revision"] == 1
+    assert by_rider["charges"][1]["reason"]["cause"] == "stated"
+    assert by_rider["journey"]["fare"]["minor"] == 290 and by_rider["journey"]["notes"]
+    assert "the rider stated" in by_rider["charges"][1]["reason"]["text"]
+    assert all("london/" not in note["text"] for note in by_rider["journey"]["notes"])
+    assert (corrected.json()["by"], corrected.json()["revision"]) == ("operator", 2)
+    assert by_clerk["journey"]["destination"] == "london/victoria"

@@ -9,6 +9,7 @@ import pytest
 from litestar.testing import TestClient
 
 from hansa import rides
+from hansa.apps.web.pages import in_zone
 from hansa.kernel import FixedClock
 from hansa.store import Context
 from web.little_league import WAY_IN, WAY_OUT, LittleLeague, Phone
@@ -120,3 +121,70 @@ def test_a_rider_reads_why_a_ride_cost_so_much_and_why_it_was_corrected(
     assert "What the tariff says" in english and "[[basis.band]]" in english
     assert "为什么是这个价" in chinese and "湘湖" in chinese and '<html lang="zh">' in chinese
     assert "/fares?operator_id=hangzhou-metro" in english
+
+
+STATED = "\n[pairing.stated]\nper_month = 1\n"
+
+
+def test_a_rider_says_where_she_came_out_and_reads_what_came_of_it(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = league.riders["Gao Lan"]
+    clock = ctx.clock
+    assert isinstance(clock, FixedClock)
+    text = rides.read_tariff(rides.tariff_folder("hangzhou-metro")).source.toml
+    with ctx.tx() as tx:
+        text = re.sub(r"(?m)^valid_from = .*$", "valid_from = 2026-11-01", text) + STATED
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text, {})))
+    sign_in(client, account)
+    client.post(f"/gate/{WAY_IN}/read", json={"text": Phone(ctx, league, "Gao Lan").show()})
+    came_out = clock.at + timedelta(minutes=9)
+    clock.at += timedelta(hours=12)
+    rides.rate(ctx)
+    with ctx.tx() as tx:
+        (journey,) = rides.journeys(tx, account.account_id)
+    address = f"/wallet/journeys/{journey.journey_id}"
+    local = in_zone(came_out, "Asia/Shanghai", "%Y-%m-%dT%H:%M")
+    said = {"stop": "Binkang Lu", "at": local, "reason": "The gate stood open"}
+
+    asked = client.get(address).text
+    unknown = client.post(f"{address}/end", data=said | {"stop": "Binkong"})
+    too_early = client.post(f"{address}/end", data=said | {"at": "2026-11-16T08:00"})
+    unreadable = client.post(f"{address}/end", data=said | {"at": "in the morning"})
+    with ctx.tx() as tx:
+        unchanged = tx.execute("select count(*) from rides.stated_ends").fetchone()
+    sent = client.post(f"{address}/end", data=said, follow_redirects=False)
+    rides.rate(ctx)
+    page = client.get(address).text
+
+    assert "Say where you came out" in asked and "a tap is missing" in text_of(asked)
+    assert [one.status_code for one in (unknown, too_early, unreadable)] == [422, 422, 422]
+    assert "Did you mean Binkang Lu" in unknown.text and 'value="Binkong"' in unknown.text
+    assert unchanged == (0,)
+    assert (sent.status_code, sent.headers["location"]) == (303, f"{address}?stated=1")
+    assert "because the rider stated where the journey ended" in text_of(page)
+    assert "¥2.00: adult fare from Xianghu to Binkang Lu" in text_of(page)
+    assert "How your taps became this journey" in page
+    assert "Say where you came out" not in page
+
+
+def test_what_the_operator_does_not_take_from_riders_is_not_asked(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = league.riders["Gao Lan"]
+    clock = ctx.clock
+    assert isinstance(clock, FixedClock)
+    sign_in(client, account)
+    client.post(f"/gate/{WAY_IN}/read", json={"text": Phone(ctx, league, "Gao Lan").show()})
+    clock.at += timedelta(hours=12)
+    rides.rate(ctx)
+    with ctx.tx() as tx:
+        (journey,) = rides.journeys(tx, account.account_id)
+    address = f"/wallet/journeys/{journey.journey_id}"
+
+    refused = client.post(
+        f"{address}/end", data={"stop": "Binkang Lu", "at": "2026-11-17T20:30", "reason": "I forgot"}
+    )
+
+    assert "Say where you came out" not in client.get(address).text
+    assert refused.status_code == 422 and "ask the operator" in refused.text

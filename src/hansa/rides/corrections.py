@@ -36,7 +36,8 @@ def corrections(tx: Tx, detail: JourneyDetail, *, partition: int) -> list[Correc
     tariffs = corrections_store.tariffs_between(
         tx, operator_id=record.operator_id, day=record.service_day, after=since
     )
-    return corrections_of(charges, taps, tariffs, own=[tap.tap_id for tap in detail.taps[1:]])
+    stated = corrections_store.stated_between(tx, partition, record.journey_id, since)
+    return corrections_of(charges, taps, tariffs, stated=stated, own=[tap.tap_id for tap in detail.taps[1:]])
 
 
 def corrections_of(
@@ -44,12 +45,14 @@ def corrections_of(
     taps: Sequence[LateTap],
     tariffs: Sequence[tuple[datetime, date]],
     *,
+    stated: Sequence[tuple[datetime, str]] = (),
     own: Sequence[UUID] = (),
 ) -> list[Correction]:
-    """Each charge after the first with the likeliest cause: the latest tap, else a tariff, that came in before it.
+    """Each charge after the first with the likeliest cause before it: the latest tap, a stated end, a tariff.
 
     charges: by revision, of one journey. taps: of its rider, made no later than it ended. tariffs: (came in at, first
-    day). own: the journey's taps after its first, which tell even where they came in at the instant of a charge.
+    day). stated: when the journey's missing end was stated, and by whom. own: the journey's taps after its first,
+    which tell even where they came in at the instant of a charge.
     """
     found: list[Correction] = []
     paid = charges[0].amount
@@ -58,11 +61,14 @@ def corrections_of(
         came = [tap for tap in taps if before.made_at < tap.received_at <= charge.made_at]
         if not came:
             came = [tap for tap in taps if tap.received_at == before.made_at and tap.tap_id in own]
+        ends = [by for at, by in stated if before.made_at <= at <= charge.made_at]
         texts = [day for at, day in tariffs if before.made_at < at <= charge.made_at]
         correction = Correction(charge.revision, charge.made_at, paid, fare, "day")
         if came:
             late = max(came, key=lambda tap: (tap.received_at - tap.tapped_at, tap.tapped_at))
             correction = Correction(charge.revision, charge.made_at, paid, fare, "late_tap", tap=late)
+        elif ends:
+            correction = Correction(charge.revision, charge.made_at, paid, fare, "stated", stated_by=ends[-1])
         elif texts:
             correction = Correction(
                 charge.revision, charge.made_at, paid, fare, "tariff", tariff_from=texts[-1]

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from hansa.kernel import Money
 
-Cause = Literal["late_tap", "tariff", "day"]
-"""Why: a tap that came in late; another text of the tariff; or something else of the rider's day or period."""
+Cause = Literal["late_tap", "stated", "tariff", "day"]
+"""Why: a tap that came in late, an end that was stated, another text of the tariff; else other rides of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Correction:
     """One change of a journey's fare. revision: of the charge that settles it, from 1.
 
     tap: the late tap, where one is the cause. tariff_from: first day of the tariff that came in, where that is.
+    stated_by: ``rider`` or ``operator``, where an end was stated.
     """
 
     revision: int
@@ -39,6 +40,7 @@ class Correction:
     cause: Cause
     tap: LateTap | None = None
     tariff_from: date | None = None
+    stated_by: str = ""
 
     def said(
         self,
@@ -61,6 +63,8 @@ class Correction:
                 "clock": clock(self.tap.tapped_at),
                 "moment": moment(self.tap.received_at),
             }
+        if self.stated_by:
+            told["who"] = _WHO.get(language, _WHO["en"])[self.stated_by]
         if self.tariff_from is not None:
             told["day"] = self.tariff_from.isoformat()
         return words[self.cause].format(**told)
@@ -71,14 +75,21 @@ _ACTIONS: Mapping[str, Mapping[str, str]] = {
     "zh": {"entry": "进站", "exit": "出站", "board": "上车"},
 }
 
+_WHO: Mapping[str, Mapping[str, str]] = {
+    "en": {"rider": "the rider", "operator": "the operator"},
+    "zh": {"rider": "乘客", "operator": "运营方"},
+}
+
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "late_tap": "First {before}, then {after}, because a {action} of {clock}{place} came in late, on {moment}",
+        "stated": "First {before}, then {after}, because {who} stated where the journey ended or began",
         "tariff": "First {before}, then {after}, because another tariff from {day} was put in force",
         "day": "First {before}, then {after}, because other journeys of the day or its period came out otherwise",
     },
     "zh": {
         "late_tap": "先收 {before}，后改为 {after}：{clock}{place} 的{action}记录迟到，于 {moment} 收到",
+        "stated": "先收 {before}，后改为 {after}：{who}说明了行程的实际起点或终点",
         "tariff": "先收 {before}，后改为 {after}：{day} 起的新票价生效",
         "day": "先收 {before}，后改为 {after}：当天或本期的其他行程有变",
     },

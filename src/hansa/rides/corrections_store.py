@@ -26,6 +26,13 @@ where operator_id = %(operator_id)s and valid_from <= %(day)s and (valid_to is n
 order by imported_at
 """
 
+STATED_BETWEEN = """
+select stated_at, stated_by
+from rides.stated_ends
+where partition = %s and journey_id = %s and stated_at >= %s
+order by stated_at, revision
+"""
+
 
 def taps_between(
     tx: Tx,
@@ -55,3 +62,8 @@ def tariffs_between(tx: Tx, *, operator_id: str, day: date, after: datetime) -> 
     """When tariffs that speak for a service day came in after an instant, and their first days."""
     values = {"operator_id": operator_id, "day": day, "after": after}
     return tx.execute(TARIFFS_BETWEEN, values).fetchall()
+
+
+def stated_between(tx: Tx, partition: int, journey_id: UUID, after: datetime) -> list[tuple[datetime, str]]:
+    """When a journey's missing end was stated, from an instant on, and by whom: ``rider`` or ``operator``."""
+    return tx.execute(STATED_BETWEEN, (partition, journey_id, after)).fetchall()

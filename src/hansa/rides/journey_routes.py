@@ -6,9 +6,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import atlas, trust
 from hansa.fares import JourneyId
@@ -20,13 +20,16 @@ from hansa.rides.answering import (
     Wanted,
     in_language,
     language_of,
+    of_our_time,
     stop_name,
     view_steps,
 )
 from hansa.rides.corrections import corrections, fares_by_revision
 from hansa.rides.corrections_model import Correction
 from hansa.rides.model import JourneyDetail, JourneyRecord, UnknownJourney
+from hansa.rides.pairing import StatedBy
 from hansa.rides.progress import CapProgress, cap_progress
+from hansa.rides.stated import REASON_MAX, JourneyNotOpen, StatedTooOften, state_end
 from hansa.store import Context
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
@@ -99,7 +102,8 @@ class TapView(msgspec.Struct, frozen=True):
 
 
 class ReasonView(msgspec.Struct, frozen=True):
-    """Why a fare was put right. cause: ``late_tap``, ``tariff``, or ``day``: something else of the day or its period.
+    """Why a fare was put right. cause: ``late_tap``, ``stated`` where its end was stated, ``tariff``, or ``day``:
+    something else of the day or its period.
 
     tap_id, tapped_at, received_at: of the tap that came in late, else null.
     """
@@ -142,6 +146,25 @@ class CapView(msgspec.Struct, frozen=True):
     spent: Money
     most: Money
     clause: str
+
+
+class EndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where and when a journey with a missing tap ended (or began). stop_id: an id, or a stop's whole name."""
+
+    stop_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_MAX, pattern=r"^[^\x00-\x1f]*$")]
+
+
+class StatementView(msgspec.Struct, frozen=True):
+    """What was stated of a journey. revision: 1 for the first statement; the last one counts. by: whose word it is."""
+
+    journey_id: UUID
+    revision: int
+    stop_id: str
+    at: datetime
+    by: str
+    reason: str
 
 
 class JourneyDetailView(msgspec.Struct, frozen=True):
@@ -222,7 +245,50 @@ def get_journey(
     return in_language(_detail(detail, network, reasons, caps, said), said)
 
 
-ROUTES = [list_journeys, get_journey]
+@post(
+    "/v1/journeys/{journey_id:uuid}/end",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Rides"],
+    opt={
+        "who": ("key", "session"),
+        "refuses": (UnknownJourney, JourneyNotOpen, StatedTooOften, trust.NotAllowed, InvalidInput),
+    },
+)
+def state_journey_end(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    journey_id: FromPath[UUID],
+    data: JSONBody[EndBody],
+) -> StatementView:
+    """State where and when a journey with a missing tap really ended, or began. Again is harmless.
+
+    Its rider may, as often as the tariff lets riders; and with `taps:write` its operator, whose word counts before the
+    rider's. The fare is worked out anew with it, and the tap counts if it comes after all. `rides.journey_not_open`
+    where no tap is missing, `rides.stated_too_often` past the tariff's limits; nothing is kept then.
+    """
+    if caller.kind == "anonymous":
+        raise trust.NotSignedIn
+    with ctx.tx() as tx:
+        record = actions.journey(tx, JourneyId(journey_id)).journey
+        by = _whose_word(caller, record)
+        network = atlas.get_network(tx, record.city_id, day=record.service_day)
+        stated = state_end(
+            tx,
+            journey_id,
+            stop_id=atlas.get_stop(network, data.stop_id, where="stop_id").stop_id,
+            at=of_our_time(data.at, where="at"),
+            by=by,
+            caller_id=caller.caller_id,
+            reason=data.reason,
+            now=ctx.clock.now(),
+        )
+    return StatementView(
+        stated.journey_id, stated.revision, stated.stop_id, stated.at, stated.by, stated.reason
+    )
+
+
+ROUTES = [list_journeys, get_journey, state_journey_end]
 
 
 def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:
@@ -233,6 +299,16 @@ def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:
     if caller.account_id is None or (account is not None and str(account) != caller.account_id):
         raise trust.NotAllowed("You may look at your own journeys only.")
     return UUID(caller.account_id)
+
+
+def _whose_word(caller: trust.Caller, record: JourneyRecord) -> StatedBy:
+    """As whom a caller may speak of a journey's end. Errors: UnknownJourney for strangers, NotAllowed."""
+    if caller.account_id == str(record.account_id):
+        return "rider"
+    if caller.kind != "league" and caller.member_id != record.operator_id:
+        raise UnknownJourney(f"There is no journey {record.journey_id}.")
+    caller.require("taps:write")
+    return "operator"
 
 
 def _read_cursor(text: str) -> tuple[datetime, UUID]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from hansa.apps.web.fare_pages import fares_address
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
 from hansa.apps.web.languages import ENGLISH, Words, spoken, words_for
 from hansa.apps.web.marks import mark_text, read_mark
-from hansa.apps.web.pages import STATIC, page, static_version
+from hansa.apps.web.pages import STATIC, in_zone, page, static_version
 from hansa.apps.web.proofs import own_bookings
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
@@ -40,6 +41,8 @@ JOURNEYS_ON_HOME = 4
 JOURNEYS_ON_PAGE = 25
 MOVEMENTS_ON_PAGE = 50
 FORM_LASTS = timedelta(hours=12)
+REASON_MAX = 300
+"""Characters that a reason for a stated end may have, as ``rides`` takes it."""
 QUIET_ZONE = 4
 """Modules of white around a picture (ISO/IEC 18004 section 5.3.8)."""
 
@@ -82,6 +85,14 @@ class TopUpForm(msgspec.Struct, frozen=True):
     amount: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_00)]
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     asked_at: datetime
+
+
+class EndForm(msgspec.Struct, frozen=True):
+    """Where and when a journey with a missing tap really ended or began. at: local time, as the form writes it."""
+
+    stop: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    at: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
 
 
 class TextToDraw(msgspec.Struct, frozen=True):
@@ -193,23 +204,77 @@ def show_journeys(request: Asked, site: Here, after: After = "") -> Response[str
 
 
 @get("/wallet/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Response[str]:
+def show_journey(
+    request: Asked,
+    site: Here,
+    journey_id: FromPath[UUID],
+    stated: Annotated[str, QueryParameter(max_length=1)] = "",
+) -> Response[str]:
     account = get_account(request, site)
     say = words_for(request, account_language=account.language)
+    return _journey_page(request, site, account, journey_id, say, EndForm(), stated=bool(stated))
+
+
+@post("/wallet/journeys/{journey_id:uuid}/end", sync_to_thread=True, include_in_schema=False)
+def state_end(
+    request: Asked,
+    site: Here,
+    journey_id: FromPath[UUID],
+    data: Annotated[EndForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
+    try:
+        with site.ctx.tx() as tx:
+            record = rides.journey(tx, rides.JourneyId(journey_id)).journey
+            if record.account_id != account.account_id:
+                raise rides.UnknownJourney()
+            network = atlas.get_network(tx, record.city_id, day=record.service_day)
+            rides.state_end(
+                tx,
+                journey_id,
+                stop_id=atlas.get_stop(network, data.stop, where="stop").stop_id,
+                at=_local(data.at, network.city.tz),
+                by="rider",
+                caller_id=f"person:{account.account_id}",
+                reason=data.reason.strip(),
+                now=site.ctx.clock.now(),
+            )
+    except (InvalidInput, rides.JourneyNotOpen, rides.StatedTooOften) as refused:
+        told = "; ".join(str(one) for one in refused.problems) or refused.detail
+        return _journey_page(request, site, account, journey_id, say, data, refused=told)
+    return Redirect(f"/wallet/journeys/{journey_id}?stated=1", status_code=303)
+
+
+def _journey_page(
+    request: Asked,
+    site: Site,
+    account: identity.Account,
+    journey_id: UUID,
+    say: Words,
+    form: EndForm,
+    *,
+    stated: bool = False,
+    refused: str = "",
+) -> Response[str]:
     partition = site.ctx.directory.partition_of(account.account_id)
     with site.ctx.tx() as tx:
         detail = rides.journey(tx, rides.JourneyId(journey_id))
-        if detail.journey.account_id != account.account_id:
+        record = detail.journey
+        if record.account_id != account.account_id:
             raise rides.UnknownJourney()  # somebody else's journey is not there for this rider
+        places = Places(tx)
         journey = view_detail(
-            Places(tx),
+            places,
             detail,
             say,
-            source=tariff_text(tx, detail.journey),
+            source=tariff_text(tx, record),
             corrections=rides.corrections(tx, detail, partition=partition),
-            caps=rides.cap_progress(tx, detail.journey),
+            caps=rides.cap_progress(tx, record),
         )
         bookings = own_bookings(tx, account, detail.charges)
+        missing = record.kind if _may_state(tx, record) else ""
+        network = places.network(record.city_id)
     answer = page(
         "wallet/journey.html",
         here="journeys",
@@ -217,7 +282,15 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
         say=say,
         journey=journey,
         bookings=bookings,
-        again=fares_address(detail.journey, journey.zone),
+        again=fares_address(record, journey.zone),
+        missing=missing,
+        stops=sorted(rides.stop_name(network, one, say.language) for one in network.stops) if missing else [],
+        form=form,
+        at=form.at or in_zone(record.started_at, journey.zone, "%Y-%m-%dT%H:%M"),
+        stated=stated,
+        refused=refused,
+        reason_max=REASON_MAX,
+        status_code=422 if refused else 200,
     )
     return spoken(answer, say, request)
 
@@ -453,6 +526,28 @@ def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
     return held or [Money(0, _currency(tx, account))]
 
 
+def _may_state(tx: Tx, record: rides.JourneyRecord) -> bool:
+    """Whether a tap is missing and the operator takes it from riders where it was."""
+    if record.kind not in ("no_exit", "no_entry") or record.status == "withdrawn":
+        return False
+    try:
+        tariff = rides.get_tariff(tx, record.operator_id, record.service_day)
+    except rides.UnknownTariff:
+        return False
+    return tariff.pairing.stated.per_month > 0
+
+
+def _local(text: str, tz: str) -> datetime:
+    """A form's local time as an instant. Errors: InvalidInput."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _unfit("at", "is no day and time", "Write it as 2026-11-17T08:30") from error
+    if not 2000 <= at.year < 2200:
+        raise _unfit("at", "is of no year we know", "Name a day of the years 2000 to 2199")
+    return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(tz))).astimezone(UTC)
+
+
 def _last_journeys(
     tx: Tx, account: identity.Account, limit: int, after: str = "", say: Words = ENGLISH
 ) -> tuple[list[JourneyView], str]:
@@ -491,6 +586,7 @@ ROUTES = [
     show_last_journeys,
     show_journeys,
     show_journey,
+    state_end,
     show_statement,
     show_top_up,
     top_up,
