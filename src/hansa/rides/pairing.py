@@ -21,6 +21,9 @@ from hansa.rides.model import Touch
 
 StatedBy = Literal["rider", "operator"]
 
+TOO_LATE_TOLD = timedelta(minutes=30)
+"""An exit that comes later than a journey lasts is told of with its entry up to this much later."""
+
 
 @dataclass(frozen=True, slots=True)
 class StatedEnd:
@@ -63,6 +66,19 @@ class Paired:
 def reach(rules: PairingRules) -> timedelta:
     """How far around a span of time taps must be known for the journeys that begin in it to come out right."""
     return (2 if rules.plain else 3) * rules.journey_max
+
+
+def edge(rules: PairingRules) -> timedelta:
+    """How far before or after a span of time lie journeys of which something hangs on the taps in it."""
+    return rules.journey_max + min(TOO_LATE_TOLD, rules.journey_max)
+
+
+def decided(notes: Iterable[tuple[str, Mapping[str, str | int]]]) -> tuple[object, ...]:
+    """Notes as (rule, figures), without names, which are those of a day: what two days compare of a journey."""
+    return tuple(
+        (rule, *sorted((key, what) for key, what in facts.items() if isinstance(what, int) or key == "why"))
+        for rule, facts in notes
+    )
 
 
 def pair_taps(taps: Iterable[Touch], *, journey_max: timedelta, rules: PairingRules = PLAIN) -> list[Journey]:
@@ -382,7 +398,7 @@ class _Pairing:
         }
         why, other = self.whys.get(tap.tap_id, ("none", tap))
         apart = abs(other.tapped_at - tap.tapped_at)
-        if (why == "too_late" and apart <= 2 * most) or (why == "again" and apart <= most):
+        if (why == "too_late" and apart <= edge(self.rules)) or (why == "again" and apart <= most):
             facts["seconds"] = _seconds(apart)
             facts["why"] = why
             if why == "again":

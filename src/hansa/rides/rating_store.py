@@ -10,6 +10,7 @@ import msgspec
 
 from hansa.fares import Fare, Journey
 from hansa.rides.model import Touch
+from hansa.rides.pairing import decided
 from hansa.rides.store import DayKey
 from hansa.store import Tx
 
@@ -130,7 +131,7 @@ on conflict (partition, account_id, operator_id, service_day)
 
 
 LOAD_EDGES = """
-select k.n, j.journey_id, j.last_tap
+select k.n, j.journey_id, j.last_tap, j.notes
 from unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality
     as k (account_id, operator_id, starts_at, ends_at, n)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
@@ -323,12 +324,12 @@ def load_elsewhere(tx: Tx, partition: int, ids: Sequence[UUID]) -> dict[UUID, Ke
 
 def load_edges(
     tx: Tx, partition: int, asks: Sequence[tuple[UUID, str, datetime, datetime]]
-) -> list[set[tuple[UUID, UUID | None]]]:
-    """The (journey, last tap) that start in each span. asks: account, operator, from, to."""
-    held: list[set[tuple[UUID, UUID | None]]] = [set() for _ in asks]
+) -> list[set[tuple[UUID, UUID | None, tuple[object, ...]]]]:
+    """The (journey, last tap, what was decided) that start in each span. asks: account, operator, from, to."""
+    held: list[set[tuple[UUID, UUID | None, tuple[object, ...]]]] = [set() for _ in asks]
     columns = [list(column) for column in zip(*asks, strict=True)]
-    for n, journey_id, last_tap in tx.execute(LOAD_EDGES, (*columns, partition)):
-        held[n - 1].add((journey_id, last_tap))
+    for n, journey_id, last_tap, notes in tx.execute(LOAD_EDGES, (*columns, partition)):
+        held[n - 1].add((journey_id, last_tap, decided((rule, facts) for rule, _, facts in notes)))
     return held
 
 

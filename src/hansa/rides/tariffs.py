@@ -13,7 +13,7 @@ from hansa.kernel import service_day, service_day_bounds
 from hansa.rides import store
 from hansa.rides.faresv2 import pricer_of
 from hansa.rides.looking_back import HABIT_DAYS, LOOK_AHEAD, Look, last_day_that_looks
-from hansa.rides.pairing import reach
+from hansa.rides.pairing import edge, reach
 from hansa.rides.store import TariffVersion
 from hansa.store import Tx
 
@@ -91,10 +91,8 @@ class Tariffs:
 
     def pairing_reach(self, operator_id: str, day: date) -> timedelta:
         """How far around a day its taps must be known: for its journeys, and those next to it that may touch it."""
-        days = (day - timedelta(days=1), day, day + timedelta(days=1))
-        rules = {one.decides: one for one in (self.pairing(operator_id, each) for each in days)}
-        longest = max(one.journey_max for one in rules.values())
-        return longest + max(reach(one) for one in rules.values())
+        rules = {self.pairing(operator_id, day + timedelta(days=step)) for step in (-1, 0, 1)}
+        return max(map(edge, rules)) + max(map(reach, rules))
 
     def day_of(self, operator_id: str, instant: datetime) -> date:
         """The operator's service day in which an instant lies."""
