@@ -54,6 +54,7 @@ from hansa.atlas.feeds import (
 )
 from hansa.atlas.finding import find_stops, get_stop
 from hansa.atlas.gtfs import check_gtfs, read_fares_v2, read_gtfs
+from hansa.atlas.maps import MapLine, MapStop, MapZone, NetworkMap, network_map, zones_of
 from hansa.atlas.model import (
     Call,
     City,
@@ -100,8 +101,12 @@ __all__ = [
     "JoinRule",
     "LegRule",
     "Line",
+    "MapLine",
+    "MapStop",
+    "MapZone",
     "Network",
     "NetworkChanges",
+    "NetworkMap",
     "NotConnected",
     "Notice",
     "Operator",
@@ -148,6 +153,7 @@ __all__ = [
     "list_lines",
     "list_stops",
     "list_versions",
+    "network_map",
     "network_of",
     "picture",
     "propose_feed",
@@ -159,4 +165,5 @@ __all__ = [
     "stretches",
     "version_changes",
     "withdraw_feed",
+    "zones_of",
 ]

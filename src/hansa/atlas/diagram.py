@@ -102,7 +102,7 @@ def picture(
             stop_id,
         ),
     )
-    named = _labels(
+    named = labelled(
         [(network.stops[stop_id], places[stop_id]) for stop_id in ranked],
         width,
         height,
@@ -152,10 +152,13 @@ def _project(
     }
 
 
-def _labels(
+def labelled(
     stops: Sequence[tuple[Stop, XY]], width: int, height: int, *, most: int, letter: float, apart: float
 ) -> dict[str, tuple[str, str]]:
-    """Names with their side by stop, the first stops first; a name that fits on neither side is left out."""
+    """Names with their side by stop, the first stops first; a name that fits on neither side is left out.
+
+    most: at most so many. letter: as of ``picture``. apart: how far names keep from each other.
+    """
     taken: list[tuple[float, float, float, float]] = []
     labels: dict[str, tuple[str, str]] = {}
     for stop, (x, y) in stops:

@@ -42,7 +42,7 @@ from hansa.atlas.model import (
     great_circle_m,
 )
 from hansa.atlas.report import Report
-from hansa.atlas.shapes import Point, along_shape
+from hansa.atlas.shapes import Point, along_shape, thinned_shape
 from hansa.atlas.tables import shown
 from hansa.kernel import Money
 
@@ -632,6 +632,7 @@ def _line(
         color=f"#{color}" if color else _COLORS[number % len(_COLORS)],
         stops=calls,
         loop=loop,
+        shape=thinned_shape(shape) if shape is not None else (),
     )
 
 

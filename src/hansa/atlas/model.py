@@ -103,6 +103,7 @@ class Line:
     stops: (stop_id, metres from the previous stop). A loop's first entry holds the metres from its last stop.
     own_fare: it stands outside the city's common fare (an airport line), so nobody's distance runs over it
         unless they start or end at a stop that only it serves.
+    shape: (lat, lon) points along which it runs, thinned, for drawing it; empty where it is not known.
     """
 
     line_id: str
@@ -114,6 +115,7 @@ class Line:
     stops: tuple[Call, ...]
     loop: bool
     own_fare: bool = False
+    shape: tuple[tuple[float, float], ...] = ()
 
     def hops(self) -> Iterable[tuple[str, str, int]]:
         """Neighbours along the line: (stop, next stop, metres); a loop also has the hop that closes it."""
@@ -138,9 +140,17 @@ class CityFile:
             self.city,
             sorted(self.operators, key=lambda operator: operator.operator_id),
             sorted(self.stops, key=lambda stop: stop.stop_id),
-            sorted(self.lines, key=lambda line: line.line_id),
+            [_content(line) for line in sorted(self.lines, key=lambda line: line.line_id)],
         )
         return hashlib.sha256(msgspec.json.encode(content)).digest()
+
+
+def _content(line: Line) -> dict[str, object]:
+    """A line's fields; a shape only where it has one, so that cities without shapes keep their digests."""
+    fields: dict[str, object] = msgspec.to_builtins(line)
+    if not line.shape:
+        del fields["shape"]
+    return fields
 
 
 class Way(NamedTuple):

@@ -33,9 +33,10 @@ select %s, %s, * from unnest(
 """
 
 ADD_LINES = """
-insert into atlas.lines (city_id, version, line_id, place, operator_id, name, mode, color, loop, own_fare)
-select %s, %s, * from unnest(
-    %s::text[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[])
+insert into atlas.lines (city_id, version, line_id, place, operator_id, name, mode, color, loop, own_fare, shape)
+select %s, %s, line_id, place, operator_id, name, mode, color, loop, own_fare, shape::float8[] from unnest(
+    %s::text[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[], %s::text[])
+    as given (line_id, place, operator_id, name, mode, color, loop, own_fare, shape)
 """
 
 ADD_CALLS = """
@@ -91,7 +92,7 @@ limit %(limit)s
 """
 
 LINES = """
-select l.line_id, l.operator_id, l.name, l.mode, l.color, l.loop, l.own_fare,
+select l.line_id, l.operator_id, l.name, l.mode, l.color, l.loop, l.own_fare, l.shape,
     array_agg(c.stop_id order by c.place), array_agg(c.distance_m order by c.place)
 from atlas.lines l
 join atlas.calls c using (city_id, version, line_id)
@@ -143,10 +144,20 @@ def add_version(
     stops = [(s.stop_id, s.name, s.local_name, s.lat, s.lon, s.zone, s.code) for s in file.stops]
     tx.execute(ADD_STOPS, (*key, *_columns(stops, 7)))
     lines = [
-        (line.line_id, place, line.operator_id, line.name, line.mode, line.color, line.loop, line.own_fare)
+        (
+            line.line_id,
+            place,
+            line.operator_id,
+            line.name,
+            line.mode,
+            line.color,
+            line.loop,
+            line.own_fare,
+            "{" + ",".join(repr(degrees) for point in line.shape for degrees in point) + "}",
+        )
         for place, line in enumerate(file.lines)
     ]
-    tx.execute(ADD_LINES, (*key, *_columns(lines, 8)))
+    tx.execute(ADD_LINES, (*key, *_columns(lines, 9)))
     calls = [
         (line.line_id, place, call.stop_id, call.distance_m)
         for line in file.lines
@@ -220,8 +231,9 @@ def lines(tx: Tx, city_id: str, version: int) -> list[Line]:
             tuple(Call(stop_id, metres) for stop_id, metres in zip(stop_ids, distances, strict=True)),
             loop,
             own_fare,
+            tuple(zip(shape[::2], shape[1::2], strict=True)),
         )
-        for line_id, operator_id, name, mode, color, loop, own_fare, stop_ids, distances in tx.execute(
+        for line_id, operator_id, name, mode, color, loop, own_fare, shape, stop_ids, distances in tx.execute(
             LINES, (city_id, version)
         )
     ]
