@@ -121,7 +121,15 @@ def sections() -> list[tuple[str, PairingRules, list[Row]]]:
     for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
         heading, _, rest = section.partition("\n")
         block = rest.split("```toml\n")[1].split("```")[0]
+        rest = rest.split("\n### ")[0] if "\n### " in rest else rest
         cells = [line.strip("|").split("|") for line in rest.splitlines() if line.startswith("|")]
         rows = [row_of(*(cell.strip() for cell in line)) for line in cells[2:]]
         found.append((heading, rules_of(block), rows))
     return found
+
+
+def clock_rows() -> list[tuple[str, str, str, str]]:
+    """The table of clocks: by the gate, by codes, when the taps came, what is corrected."""
+    section = PAGE.read_text(encoding="utf-8").split("\n### ")[1].split("\n## ")[0]
+    cells = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return [(*(cell.strip() for cell in line),) for line in cells[2:]]  # type: ignore[misc]

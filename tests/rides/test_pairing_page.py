@@ -5,8 +5,11 @@ from random import Random
 import pytest
 
 from hansa.fares import LANGUAGES, PairingRules
+from hansa.fares.wording.pairing import PAIRING
+from hansa.kernel import fact_id
+from hansa.rides.clocks import GateTap, correct_clock
 from hansa.rides.pairing import pair
-from rides.pairings import Row, sections, told
+from rides.pairings import Row, clock, clock_rows, sections, told
 
 ROWS = [
     pytest.param(rules, row, id=f"{heading} {number}")
@@ -31,8 +34,6 @@ def test_a_row_of_the_page_comes_out_as_written(rules: PairingRules, row: Row) -
 
 
 def test_each_note_is_shown_on_the_page() -> None:
-    from hansa.fares.wording.pairing import PAIRING
-
     shown = {
         note.rule
         for _, rules, rows in sections()
@@ -42,3 +43,23 @@ def test_each_note_is_shown_on_the_page() -> None:
     }
 
     assert shown == PAIRING["en"].keys() == PAIRING["zh"].keys()
+
+
+@pytest.mark.parametrize(("reads", "codes", "came", "corrected"), clock_rows())
+def test_a_row_of_the_table_of_clocks_comes_out_as_written(
+    reads: str, codes: str, came: str, corrected: str
+) -> None:
+    by_gate = [clock(one) for one in reads.split(", ")]
+    by_code = by_gate if codes == "as the gate" else [clock(one) for one in codes.split(", ")]
+    received_at = clock("23:00" if came == "later" else came)
+    taps = [
+        GateTap(fact_id(None, "tap", number), number, read, made, bytes([number]), received_at)
+        for number, (read, made) in enumerate(zip(by_gate, by_code, strict=True), 1)
+    ]
+
+    found = [
+        f"{('first', 'second', 'third')[one.sequence - 1]}: {one.at:%H:%M} by {one.why}"
+        for one in correct_clock(taps)
+    ]
+
+    assert "; ".join(found) == corrected
