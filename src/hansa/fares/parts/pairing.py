@@ -80,7 +80,7 @@ def read_pairing(
     rules = PairingRules(
         journey_max=journey_max,
         double=timedelta(seconds=table.whole("double_seconds", 0, 300, required=False)),
-        vehicle_change=_minutes(table, "vehicle_change_minutes", most),
+        vehicle_change=_minutes(table, "vehicle_change_minutes", most // 2, "half a journey"),
         reentry=_minutes(table, "reentry_minutes", most),
         same_stop_max=_minutes(table, "same_stop_minutes", most) if "same_stop_minutes" in table else None,
         tap_off=frozenset(table.words("tap_off")),
@@ -97,11 +97,11 @@ def read_pairing(
     return rules
 
 
-def _minutes(table: Table, key: str, most: int) -> timedelta:
-    """A time that cannot be longer than the longest journey."""
+def _minutes(table: Table, key: str, most: int, of: str = "a journey may be") -> timedelta:
+    """A time that cannot be longer than the longest journey, or than half of it."""
     minutes = table.whole(key, 0, 1_440, required=False)
     if most and minutes > most:
-        table.wrong(key, "is longer than a journey may be", f"Write at most {most}, or raise max_minutes")
+        table.wrong(key, f"is longer than {of}", f"Write at most {most}, or raise max_minutes")
     return timedelta(minutes=minutes)
 
 
