@@ -42,7 +42,7 @@ JUNK = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     changes=st.lists(st.tuples(st.integers(0, 400), st.sampled_from(JUNK)), max_size=3),
     dropped=st.sets(st.integers(0, 400), max_size=3),

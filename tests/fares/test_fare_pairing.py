@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from fares.cases import tariff_with
-from hansa.fares import PLAIN, PairingRules, StatedRules
+from fares.cases import Town, tariff_with
+from hansa.fares import PLAIN, PairingRules, StatedRules, check_tariff
 from hansa.kernel import InvalidInput
 
 EVERY = """
@@ -88,3 +88,11 @@ def test_what_it_cannot_say_is_refused_by_its_field(text: str, field: str, what:
     assert "line" in problem.where
     assert problem.what == what
     assert problem.remedy
+
+
+def test_an_interchange_that_the_network_does_not_have_is_an_error() -> None:
+    tariff = tariff_with('[pairing]\ninterchange_stops = ["a", "nowhere"]\n')
+
+    errors = [one for one in check_tariff(tariff, Town({"a": 0, "b": 500})) if one.severity == "error"]
+
+    assert ["nowhere" in one.what and "pairing" in one.where for one in errors] == [True]

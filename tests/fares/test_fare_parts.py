@@ -948,3 +948,48 @@ difference = true
     for paid, rest in ((0, 200), (125, 75), (900, 0)):
         around = Around(others=(other,), paid={other.journey_id: paid})
         assert pricer.price_day([own], Counters(), around)[0].amount_minor == rest
+
+
+# -- caps by what, and what a wallet must hold ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scope", "charged"),
+    [
+        # bus by red 7-9 in zone 1, tram by blue in zones 1-2, then bus by red to zone 3: 2.00 each, twice
+        ("", "2.00 2.00 1.00 0.00 0.00 0.00"),
+        ('products = ["bus"]', "2.00 2.00 2.00 1.00 2.00 0.00"),
+        ('operators = ["blue"]', "2.00 2.00 2.00 2.00 2.00 2.00"),
+        ('operators = ["red"]', "2.00 2.00 2.00 1.00 2.00 0.00"),
+        ('zones = ["1", "2"]', "2.00 2.00 2.00 1.00 0.00 2.00"),
+        ('lines = ["7"]', "2.00 2.00 2.00 2.00 2.00 2.00"),
+        ('classes = ["senior"]', "2.00 2.00 2.00 2.00 2.00 2.00"),
+        ('bands = ["early"]', "2.00 2.00 2.00 2.00 2.00 2.00"),
+    ],
+)
+def test_a_cap_by_mode_operator_zones_line_class_or_hour(scope: str, charged: str) -> None:
+    top = 'default_band = "day"\n[[band]]\nname = "early"\ndays = ["tue"]\nfrom = "05:00"\nto = "09:30"\n'
+    pricer = Pricer(
+        tariff_with(f'[[cap]]\nname = "Cap"\nperiod = "day"\n{scope}\namount = "5.00"\n', top=top), STREET
+    )
+    paid = charged.split()
+
+    charges(
+        pricer,
+        f"""
+        08:00-08:10 bus a>a line=7 operator=red = {paid[0]}
+        09:00-09:10 tram a>c line=1 operator=blue = {paid[1]}
+        10:00-10:10 bus a>d line=8 operator=red = {paid[2]}
+        11:00-11:10 bus a>a line=7 operator=red = {paid[3]}
+        12:00-12:10 tram a>c line=1 operator=blue = {paid[4]}
+        13:00-13:10 bus a>d line=8 operator=red = {paid[5]}
+        """,
+    )
+
+
+def test_what_a_wallet_must_hold_to_enter_by_class() -> None:
+    tariff = tariff_with(top='minimum_balance = { adult = "3.00", child = "1.00" }\n')
+
+    assert tariff.minimum_balance is not None
+    assert [tariff.minimum_balance.find("", who) for who in ("adult", "child", "senior")] == [300, 100, None]
+    assert tariff_with().minimum_balance is None

@@ -41,7 +41,7 @@ def random_rides(tariff: Tariff, town: Town, seed: int, most: int = 9) -> list[J
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS)
 def test_steps_and_payments_sum_and_the_order_given_does_not_matter(name: str, seed: int) -> None:
     tariff, town, _ = city(name)
@@ -62,7 +62,7 @@ def test_steps_and_payments_sum_and_the_order_given_does_not_matter(name: str, s
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=SEEDS)
 def test_a_day_never_costs_more_than_each_ride_by_itself(name: str, seed: int) -> None:
     tariff, town, _ = city(name)

@@ -123,7 +123,11 @@ def test_every_example_of_the_manual_can_be_read(page: str, number: int, block: 
         if missing in text and 'name = "peak"' not in text:
             text = text.replace("format = 1\n", 'format = 1\ndefault_band = "off-peak"\n', 1)
             text += '[[band]]\nname = "peak"\ndays = ["mon"]\nfrom = "07:00"\nto = "09:00"\n'
-    table = "origin,destination,adult\na,b,490\n"
+    table = (
+        "origin,destination,metres\na,b,490\n"
+        if '"table"' in block
+        else "origin,destination,adult\na,b,490\n"
+    )
 
     tariff = read_source(TariffSource(text, {"fares.csv": table}))
 
@@ -261,3 +265,20 @@ PATHS = {
     "cap": "cap",
     "carnet": "carnet",
 }
+
+
+def test_each_test_that_the_manual_names_is_there() -> None:
+    """The table of rules names the tests that prove them; cities that it says are checked have their folder."""
+    page = (DOCS / "README.md").read_text(encoding="utf-8")
+    rules, _, cities = page.partition("## Cities, and how they are said")
+    tests = "\n".join(
+        file.read_text(encoding="utf-8") for file in Path(__file__).parents[1].rglob("test_*.py")
+    )
+    there = set(re.findall(r"^\s*(?:async )?def (test_\w+)", tests, re.MULTILINE))
+    rows = [line for line in rules.splitlines() if line.startswith("|") and "`test_" in line]
+
+    assert len(rows) >= 50
+    for row in rows:
+        assert set(re.findall(r"`(test_\w+)`", row.split("|")[3])) <= there, row
+    checked = set(re.findall(r"`([\w-]+)` \|$", cities, re.MULTILINE))
+    assert checked == {folder.name for folder in CITIES.iterdir()}

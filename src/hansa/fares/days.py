@@ -489,7 +489,7 @@ class Day:
                 self._count(work, ladder.name, 1)
 
     def _take_hours(self, period: str, journey: Journey, leg: Leg, work: _Working) -> None:
-        """What is left under the caps of so many hours; the first ride that one holds and that costs something begins it."""
+        """What is left under the caps of so many hours; a ride that one holds and that costs something begins them."""
         hours = timedelta(hours=hours_of(period))
         opened = self._hours.get(period)
         if opened is None and not self._companion:

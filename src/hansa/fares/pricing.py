@@ -628,8 +628,9 @@ class Pricer:
                 continue
             if not cap.condition.but_zones.holds(leg.about):
                 continue
-            names = self.tariff.zone_names(leg.quote.zones)
-            inside = self._cap_zones(cap)
+            names, inside = self.tariff.zone_names(leg.quote.zones), self._cap_zones(cap)
+            if names is None and cap.zone_set:
+                names = leg.about.zones  # the fare tells no zones: those of both ends
             if inside is None or (names is not None and names <= inside):
                 return cap, None
             if cap.extend and names is not None:

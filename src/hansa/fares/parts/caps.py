@@ -25,8 +25,9 @@ class Cap:
     period: ``day``, ``week`` from Monday, ``month``, so many ``days`` from the first ride of them, or so many ``hours``
         from its first tap: a ticket of 24 hours that is given by itself.
     zones: (first, last) position in the zone order; None covers everything. zone_set: the same for zones without an
-        order. price: by class; a class that is not named has the adult's cap. days: of a daily cap, the day types on
-        which it holds; empty is all. extend: a ride that leaves its zones pays only the zones beyond.
+        order; where fares tell no zones, those of both ends count. price: by class; a class that is not named has the
+        adult's cap. days: of a daily cap, the day types on which it holds; empty is all. extend: a ride that leaves its
+        zones pays only the zones beyond.
     """
 
     period: str
