@@ -256,6 +256,7 @@ class _Check:
             yield one.clause, "stops", one.within
         for link in (*tariff.joins, *tariff.transfers):
             yield link.clause, "stops", frozenset(stop for pair in link.at for stop in pair)
+        yield tariff.pairing.clause, "stops", tariff.pairing.interchange
         for basis, clause in self._bases():
             if isinstance(basis, LineBasis):
                 yield clause, "lines", frozenset(basis.prices)
