@@ -37,15 +37,15 @@ _DAMAGED = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, Value
 class Feed:
     """A feed that is open for reading. names: its files; what is wrong with the archive is already in the report.
 
-    unpacked_max: bytes of all its files; of one that a stranger sends fewer than of one at hand.
+    unpacked_max: bytes of all its files; of one that is sent in fewer than of one at hand.
     """
 
-    def __init__(self, source: Path | bytes, report: Report, *, unpacked_max: int = FEED_MAX) -> None:
+    def __init__(self, source: Path | bytes, report: Report, *, unpacked_max: int | None = None) -> None:
         self.names: dict[str, zipfile.ZipInfo | Path] = {}
         self._report = report
         self._stack = ExitStack()
         self._archive: zipfile.ZipFile | None = None
-        self._left = self._most = unpacked_max
+        self._left = self._most = unpacked_max or FEED_MAX
         if isinstance(source, bytes):
             self._open_zip(io.BytesIO(source), len(source), "the zip")
         elif source.is_dir():

@@ -23,7 +23,7 @@ from hansa.atlas.faresv2 import (
     TransferRule,
     group_areas,
 )
-from hansa.atlas.feed import FEED_MAX, Feed
+from hansa.atlas.feed import Feed
 from hansa.atlas.gtfs_spec import FILES
 from hansa.atlas.gtfs_table import Known, Row, open_table, read_rows
 from hansa.atlas.gtfs_times import Pattern, StopTable, TripTable, read_times
@@ -110,7 +110,7 @@ def look_at_gtfs(
     city: City,
     operator_id: str,
     today: date | None = None,
-    unpacked_max: int = FEED_MAX,
+    unpacked_max: int | None = None,
 ) -> tuple[Report, GtfsFeed | None]:
     """What ``check_gtfs`` finds, and what ``read_gtfs`` gives where that is no error.
 
