@@ -25,7 +25,7 @@ def test_a_fare_is_asked_for_without_scripts_by_keyboard_and_read_in_chinese(
     expect(page.get_by_role("heading", name="Xianghu → Binkang Lu")).to_be_visible()
     expect(page.locator("ol.steps li.total .money")).to_have_text("¥2.00")
     page.get_by_text("What the tariff says").first.click()
-    expect(page.locator("details.clause pre").first).to_contain_text("[[basis.band]]")
+    expect(page.locator("details.rule-text pre").first).to_contain_text("[[basis.band]]")
     page.get_by_role("link", name="The whole tariff").first.click()
     expect(page.locator("mark").first).to_be_visible()
     page.go_back()

@@ -7,15 +7,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.testing import TestClient
 
 from hansa import rides, trust
-from hansa.kernel import HansaError
+from hansa.kernel import HansaError, Money
 from hansa.rides.journey_routes import ROUTES
+from hansa.rides.progress import progress_of
 from hansa.store import Context
-from rides.riding import League, account_of, local, tariff_of
+from rides.riding import (
+    TUESDAY,
+    League,
+    account_of,
+    journeys_of,
+    local,
+    network_of,
+    pricer_of,
+    random_day,
+    tariff_of,
+)
 
 LONDON = "london-tfl"
 BANK, OXFORD, HEATHROW = (
@@ -213,3 +226,50 @@ def test_a_missing_end_may_be_stated_over_http_by_whom_it_concerns(ctx: Context,
     assert all("london/" not in note["text"] for note in by_rider["journey"]["notes"])
     assert (corrected.json()["by"], corrected.json()["revision"]) == ("operator", 2)
     assert by_clerk["journey"]["destination"] == "london/victoria"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_what_was_spent_inside_a_cap_is_never_less_than_what_was_charged(seed: int) -> None:
+    tariff, pricer = tariff_of(LONDON), pricer_of(LONDON)
+    stops = sorted(network_of(LONDON).stops)
+    journeys = journeys_of(pricer, random_day(seed, stops, local(tariff, "06:00")))
+    fares = pricer.price_day(journeys, rides.Counters())
+    records = [recorded(journey, fare) for journey, fare in zip(journeys, fares, strict=True)]
+
+    for place, record in enumerate(records):
+        for cap in progress_of(tariff, record, records[: place + 1]):
+            zones = tariff.zone_names(cap.label.rpartition(" ")[2].replace("–", "-"))
+            charged = sum(
+                one.fare.minor
+                for one in records[: place + 1]
+                if one.kind == "complete"
+                and (tariff.zone_names(one.zones) or frozenset("?")) <= (zones or set())
+            )
+            assert charged <= cap.spent.minor <= cap.most.minor
+            assert record.kind == "complete"
+
+
+def recorded(journey: rides.Journey, fare: rides.Fare) -> rides.JourneyRecord:
+    """A priced journey as the books hold it."""
+    return rides.JourneyRecord(
+        journey_id=journey.journey_id,
+        account_id=account_of(1),
+        issuer_id="london-card",
+        operator_id=LONDON,
+        city_id="london",
+        service_day=TUESDAY,
+        kind=journey.kind,
+        product=journey.product,
+        rider_class="adult",
+        started_at=journey.started_at,
+        ended_at=journey.ended_at,
+        origin=journey.origin,
+        destination=journey.destination,
+        line_id=None,
+        status=fare.status,
+        fare=Money(fare.amount_minor, "GBP"),
+        steps=fare.steps,
+        zones=fare.zones,
+        tariff_valid_from=tariff_of(LONDON).valid_from,
+    )
