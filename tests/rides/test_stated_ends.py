@@ -9,7 +9,7 @@ from hansa import rides
 from hansa.kernel import FixedClock, HansaError, InvalidInput
 from hansa.rides import JourneyRecord, Tap, TariffSource, UnknownJourney, read_source
 from hansa.rides.pairing import StatedBy
-from hansa.rides.stated import JourneyNotOpen, StatedTooOften, Statement, state_end
+from hansa.rides.stated import JourneyNotOpen, Stated, StatedTooOften, state_end
 from hansa.store import Context
 from rides.riding import League, account_of, local, tariff_of
 
@@ -43,7 +43,7 @@ def entered(league: League, clock: str = "08:00", number: int = 1) -> Tap:
     return tap
 
 
-def state(league: League, tap: Tap, by: StatedBy = "rider", **changes: Any) -> Statement:
+def state(league: League, tap: Tap, by: StatedBy = "rider", **changes: Any) -> Stated:
     values: dict[str, Any] = {"stop_id": B, "at": at("08:20"), "reason": "the gate stood open"}
     with league.ctx.tx() as tx:
         return state_end(
@@ -69,7 +69,7 @@ def test_a_stated_exit_prices_the_journey_and_says_who_said_it(league: League) -
     again = state(league, tap)
     rides.rate(league.ctx)
 
-    assert again == statement == Statement(tap.tap_id, 1, B, at("08:20"), "rider", "the gate stood open")
+    assert again == statement == Stated(tap.tap_id, 1, B, at("08:20"), "rider", "the gate stood open")
     journey = journeys_of(league)[0]
     assert (journey.kind, journey.destination, journey.ended_at) == ("complete", B, at("08:20"))
     assert charges_of(league) == [800, -500]

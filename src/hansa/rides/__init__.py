@@ -144,7 +144,7 @@ from hansa.rides.proposals import (
     withdraw_tariff,
 )
 from hansa.rides.rating import rate
-from hansa.rides.stated import JourneyNotOpen, StatedTooOften, Statement, state_end
+from hansa.rides.stated import JourneyNotOpen, Stated, StatedTooOften, state_end
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariffs import digest_of
 from hansa.rides.token_policy import (
@@ -245,9 +245,9 @@ __all__ = [
     "Row",
     "SamePerson",
     "StartsInThePast",
+    "Stated",
     "StatedEnd",
     "StatedTooOften",
-    "Statement",
     "Step",
     "SubsidyRecord",
     "Tap",

@@ -1,6 +1,6 @@
 """Where a journey with a missing tap really ended or began, as its rider or a clerk of its operator states.
 
-A statement is a fact of its own: appended, with who said it and why. It must be possible on the network and in time,
+What is stated is a fact of its own: appended, with who said it and why. It must be possible on the network and in time,
 and riders may make so many a month as the tariff says. The day is rated again with it, and when the missing tap comes
 after all, the tap stands (``pairing``).
 """
@@ -71,8 +71,8 @@ class StatedTooOften(HansaError):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """What was stated of a journey. revision: 1 for the first statement; the last one counts."""
+class Stated:
+    """What was stated of a journey. revision: 1 for the first time; the last one counts."""
 
     journey_id: UUID
     revision: int
@@ -102,7 +102,7 @@ def state_end(
     caller_id: str,
     reason: str,
     now: datetime,
-) -> Statement:
+) -> Stated:
     """Keep where and when a journey with a missing tap ended (or began), and have its day rated again.
 
     by: the rider, within the tariff's limits, or the operator, whose word replaces the rider's. caller_id: who it was,
@@ -115,7 +115,7 @@ def state_end(
     if not found or found[0].record.status == "withdrawn":
         raise UnknownJourney(f"There is no journey {journey_id}.")
     partition = found[0].partition
-    rating_store.lock_rater(tx, partition)  # one statement at a time, and none while its day is rated
+    rating_store.lock_rater(tx, partition)  # one at a time, and none while its day is rated
     last = _last(tx, partition, journey_id)
     journey = _open(tx, journey_id, last)
     if last is not None and (last.stop_id, last.at, last.by, last.reason) == (stop_id, at, by, reason):
@@ -128,12 +128,12 @@ def state_end(
     _check(tx, tariffs, journey, rules, stop_id, at, reason, now)
     if by == "rider":
         _check_limits(tx, tariffs, journey, rules, now)
-    statement = Statement(journey_id, 1 if last is None else last.revision + 1, stop_id, at, by, reason)
+    stated = Stated(journey_id, 1 if last is None else last.revision + 1, stop_id, at, by, reason)
     row = (
         *(
             partition,
             journey_id,
-            statement.revision,
+            stated.revision,
             record.account_id,
             record.operator_id,
             journey.tapped_at,
@@ -142,16 +142,16 @@ def state_end(
     )
     tx.execute(INSERT_STATED, row)
     store.mark_days(tx, [DayKey(partition, record.account_id, record.operator_id, record.service_day)], now)
-    return statement
+    return stated
 
 
-def _last(tx: Tx, partition: int, journey_id: UUID) -> Statement | None:
+def _last(tx: Tx, partition: int, journey_id: UUID) -> Stated | None:
     row = tx.execute(LAST_STATED, (partition, journey_id)).fetchone()
-    return None if row is None else Statement(journey_id, *row)
+    return None if row is None else Stated(journey_id, *row)
 
 
-def _open(tx: Tx, journey_id: UUID, last: Statement | None) -> _Open:
-    """The journey as it is now, if it misses a tap; one that only a statement completed still does."""
+def _open(tx: Tx, journey_id: UUID, last: Stated | None) -> _Open:
+    """The journey as it is now, if it misses a tap; one that only what was stated completed still does."""
     found = store.get_journeys(tx, [JourneyId(journey_id)])[0]
     record = found.record
     taps = store.get_taps(tx, found.partition, found.taps)
