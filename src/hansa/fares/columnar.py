@@ -15,7 +15,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from hansa.fares.columnar_pairs import pairs_for
+from hansa.fares.columnar_pairs import Pairs, goes_by_sorts
 from hansa.fares.days import Day
 from hansa.fares.model import Counters, Fare, Journey, JourneyId, Kind, Step
 from hansa.fares.parts.caps import Cap
@@ -36,6 +36,9 @@ STOPS_MAX, LINES_MAX, PRODUCTS_MAX, CLASSES_MAX = 32_767, 1_023, 31, 15
 
 LEGS_MAX = 400_000
 """Kinds of ride that are remembered before the memory is emptied."""
+
+PAIRS_FROM = 20_000
+"""Rides after which it pays to look through all pairs of stops, a matter of seconds in a large city."""
 
 _QUARTER_US, _DAY_US, _MINUTE_US, _HOUR_US = 900_000_000, 86_400_000_000, 60_000_000, 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -173,6 +176,17 @@ class Priced:
     def __len__(self) -> int:
         return len(self.amounts)
 
+    @property
+    def went_on(self) -> Flags:
+        """Which rides went on with one before, by a transfer."""
+        went_on = np.zeros(len(self), np.bool_)
+        for extra in self._extras:
+            if isinstance(extra, _Links):
+                went_on |= extra.places >= 0
+        for ride, steps in self._told.items():
+            went_on[ride] = any(step.rule == "transfer" for step in steps)
+        return went_on
+
     def steps(self, ride: int) -> tuple[Step, ...]:
         """Why a ride costs what it costs."""
         told = self._told.get(ride)
@@ -228,6 +242,8 @@ class Priced:
 def columnar_for(pricer: Pricer) -> "Columnar | None":
     """Columns for this tariff and network, or None where the tariff has a rule that only the plain engine knows."""
     tariff = pricer.tariff
+    if type(pricer) is not Pricer:  # one that prices by other rules than the tariff's
+        return None
     known = (
         not (
             tariff.joins or tariff.fees or tariff.passes or tariff.carnets or tariff.asks or pricer.subsidised
@@ -331,7 +347,8 @@ class Columnar:
         self._periods = tuple(
             period for period in ("day", *self.tariff.long_periods) if len(pricer.covers(period, "")) > 1
         )
-        self._pairs = pairs_for(pricer)
+        self._pairs: Pairs | None = None
+        self._by_sorts, self._rides = goes_by_sorts(pricer), 0
         self._offsets: dict[int, int] = {}
         self._day_types: dict[int, int] = {}
         self._shares: dict[int, int] = {}
@@ -361,6 +378,9 @@ class Columnar:
         """The fares of these riders' days, one day of each rider. earlier: nothing was used up where it is left out."""
         if not len(rides):
             return Priced(self, rides, np.zeros(0, np.int64), _Work(self._table[:0]), {})
+        self._rides += len(rides)
+        if self._by_sorts and self._pairs is None and self._rides > PAIRS_FROM:
+            self.know_pairs()
         legs = self._legs(rides)
         work = _Work(self._table[legs])
         told: dict[int, tuple[Step, ...]] = {}
@@ -370,6 +390,12 @@ class Columnar:
             for rider in mixed.tolist():
                 self._plainly(rides, work, rider, earlier, told)
         return Priced(self, rides, legs, work, told)
+
+    def know_pairs(self) -> None:
+        """Look through all pairs of stops, so that those which no rule tells apart share their fares."""
+        if self._by_sorts and self._pairs is None:
+            self._pairs = Pairs(self.pricer)
+            self._forget()
 
     def _plainly(
         self,

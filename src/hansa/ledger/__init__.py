@@ -29,7 +29,7 @@ from hansa.ledger.actions import (
     trial_balance,
     verify,
 )
-from hansa.ledger.batch import Batch, batch_of, read_batch, write_batch
+from hansa.ledger.batch import RECORD, Batch, batch_of, batch_of_records, read_batch, write_batch
 from hansa.ledger.blocks import Sign
 from hansa.ledger.changes import Page, changes, parse_place, place_text, read_changes
 from hansa.ledger.chart import CHART, AccountCode, AccountFlag, ChartLine, TransferCode, account_path
@@ -82,6 +82,7 @@ __all__ = [
     "AS_PENDING",
     "BATCH_MAX",
     "CHART",
+    "RECORD",
     "Account",
     "AccountCode",
     "AccountConflict",
@@ -127,6 +128,7 @@ __all__ = [
     "balances",
     "balances_at_block",
     "batch_of",
+    "batch_of_records",
     "block_head",
     "block_transfers",
     "changes",

@@ -196,6 +196,11 @@ def batch_of(transfers: Sequence[Transfer]) -> Batch:
     return Batch(bodies)
 
 
+def batch_of_records(records: Records) -> Batch:
+    """The batch of these records, of the form ``RECORD``, without memos."""
+    return Batch(RecordBodies(records), records)
+
+
 def _body(transfer: Transfer) -> Body:
     """Errors: ValueError for what does not fit; ``_misfit`` then says what."""
     amount, timeout_s, code, tag = transfer.amount, transfer.timeout_s, int(transfer.code), transfer.tag

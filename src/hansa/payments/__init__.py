@@ -20,6 +20,7 @@ from hansa.payments.actions import (
     subsidise,
     top_up,
 )
+from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, keep_fares, shaped_ids, uuid_texts
 from hansa.payments.model import (
     Charge,
     Charged,
@@ -46,9 +47,11 @@ from hansa.payments.model import (
 )
 
 __all__ = [
+    "CarriedFares",
     "Charge",
     "ChargeDiffers",
     "Charged",
+    "FareColumns",
     "Mark",
     "Movement",
     "MovementKind",
@@ -61,11 +64,13 @@ __all__ = [
     "UnknownPayee",
     "WrongCurrency",
     "balance_of",
+    "carry_fares",
     "cash_account",
     "charge",
     "debts_of",
     "exchange_account",
     "finish",
+    "keep_fares",
     "list_rates",
     "movements",
     "no_step",
@@ -76,9 +81,11 @@ __all__ = [
     "rate",
     "risk_account",
     "set_rates",
+    "shaped_ids",
     "subsidise",
     "subsidy_account",
     "top_up",
     "top_up_transfer",
+    "uuid_texts",
     "wallet_id",
 ]

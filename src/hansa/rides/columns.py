@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from operator import attrgetter
-from struct import pack
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,6 +26,17 @@ from hansa.rides.actions import AHEAD_MAX, BEFORE_ALL, EXPIRED_MAX, stands_at, s
 from hansa.rides.model import TAPS_MAX
 from hansa.rides.tariffs import Tariffs
 from hansa.store import Context, StoreBusy, Tx
+from hansa.store.copying import (
+    HEADER,
+    POSTGRES_EPOCH_US,
+    TRAILER,
+    array_text,
+    head_of,
+    instant_of,
+    texts,
+    us_of,
+    uuid_array_text,
+)
 
 Int64 = npt.NDArray[np.int64]
 Octets = npt.NDArray[np.uint8]
@@ -319,27 +329,11 @@ on conflict (partition, account_id, operator_id, service_day)
 """
 
 _TOKEN = np.dtype([("cti", ">u8"), ("account", "V16"), ("expires_us", ">i8")])
-_POSTGRES_EPOCH_US = 946_684_800_000_000
-_HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 
-
-def _copied(columns: Sequence[tuple[str, str]], texts: int) -> tuple[np.dtype[Any], bytes]:
-    """The form of a row's columns of fixed size, each behind its length, and a row of lengths alone."""
-    fields: list[tuple[str, str]] = [("columns", ">i2")]
-    for name, form in columns:
-        fields += [(f"{name}_size", ">i4"), (name, form)]
-    form = np.dtype(fields)
-    row = np.zeros(1, form)
-    row["columns"] = len(columns) + texts
-    for name, one in columns:
-        row[f"{name}_size"] = np.dtype(one).itemsize
-    return form, row.tobytes()
-
-
-_NUMBER, _NUMBER_ROW = _copied(
+_NUMBER, _NUMBER_ROW = head_of(
     [("sequence", ">i8"), ("digest", "V16"), ("partition", ">i2"), ("tap_id", "V16")], 1
 )
-_TAP, _TAP_ROW = _copied(
+_TAP, _TAP_ROW = head_of(
     [
         ("partition", ">i2"),
         ("tap_id", "V16"),
@@ -407,16 +401,18 @@ class _Taking:
         found = [record for record in records if record is not None]
         if len(found) < len(records):
             return None
-        now_us = _us(self._now)
+        now_us = us_of(self._now)
         first_us, last_us = int(taps.tapped_us.min()), int(taps.tapped_us.max())
-        if first_us < _us(BEFORE_ALL) or last_us > now_us + AHEAD_MAX // _US:
+        if first_us < us_of(BEFORE_ALL) or last_us > now_us + AHEAD_MAX // timedelta(microseconds=1):
             return None
         ctis = np.frombuffer(taps.ctis, ">u8")
         if not len(tokens):
             return None
         places = np.minimum(np.searchsorted(tokens["cti"], ctis), len(tokens) - 1)
         own = tokens[places]
-        if (own["cti"] != ctis).any() or (taps.tapped_us - EXPIRED_MAX // _US > own["expires_us"]).any():
+        if (own["cti"] != ctis).any() or (
+            taps.tapped_us - EXPIRED_MAX // timedelta(microseconds=1) > own["expires_us"]
+        ).any():
             return None
         accounts = np.ascontiguousarray(own["account"])
         partitions = self._partitions(accounts)
@@ -450,18 +446,18 @@ class _Taking:
         rows["tap_id"] = np.frombuffer(taps.tap_ids, "V16")
         rows["account"] = accounts
         rows["sequence"] = taps.sequences
-        rows["tapped_at"] = taps.tapped_us - _POSTGRES_EPOCH_US
+        rows["tapped_at"] = taps.tapped_us - POSTGRES_EPOCH_US
         rows["cti"] = np.frombuffer(taps.ctis, "V8")
         rows["counter"] = taps.counters
         rows["kid"] = np.frombuffer(taps.kids, "V4")
-        rows["made_at"] = taps.made_us - _POSTGRES_EPOCH_US
+        rows["made_at"] = taps.made_us - POSTGRES_EPOCH_US
         rows["list_version"] = taps.list_versions
         rows["chain"] = np.frombuffer(taps.chains, "V32")
         rows["companion"] = taps.companions
-        rows["received_at"] = now_us - _POSTGRES_EPOCH_US
+        rows["received_at"] = now_us - POSTGRES_EPOCH_US
         places = taps.gates.tolist()
         tails = [
-            _texts(
+            texts(
                 gate.operator_id, gate.gate_id, gate.action, stop or gate.stop_id, gate.line_id, gate.product
             )
             for gate, (_, _, stop) in zip(gates, taps.places, strict=True)
@@ -480,7 +476,7 @@ class _Taking:
         numbers["tap_id"] = rows["tap_id"]
         heads, size = numbers.tobytes(), _NUMBER.itemsize
         names = [gate.gate_id for gate in gates]
-        tails = [_texts(name) for name in names]
+        tails = [texts(name) for name in names]
         self._numbers += [
             (names[place], sequence, heads[at : at + size] + tails[place])
             for at, place, sequence in zip(
@@ -504,9 +500,9 @@ class _Taking:
             tapped_us = taps.tapped_us[chosen]
             own_accounts, own_partitions = accounts[chosen], partitions[chosen]
             while len(tapped_us):
-                day = self._tariffs.day_of(operator_id, _instant(int(tapped_us[0])))
+                day = self._tariffs.day_of(operator_id, instant_of(int(tapped_us[0])))
                 starts_at, ends_at = self._tariffs.bounds(operator_id, day)
-                inside = (tapped_us >= _us(starts_at)) & (tapped_us < _us(ends_at))
+                inside = (tapped_us >= us_of(starts_at)) & (tapped_us < us_of(ends_at))
                 number = self._day_numbers.setdefault((operator_id, day), len(self._day_numbers) + 1)
                 self._day_accounts.append(own_accounts[inside].tobytes())
                 self._day_partitions.append(own_partitions[inside])
@@ -521,16 +517,15 @@ class _Taking:
         self._numbers.sort()
         with self._tx.cursor() as cursor:
             with cursor.copy(COPY_NUMBERS) as copy:
-                copy.write(b"".join((_HEADER, *(row for _, _, row in self._numbers), _TRAILER)))
+                copy.write(b"".join((HEADER, *(row for _, _, row in self._numbers), TRAILER)))
             with cursor.copy(COPY_TAPS) as copy:
-                copy.write(b"".join((_HEADER, *self._rows, _TRAILER)))
+                copy.write(b"".join((HEADER, *self._rows, TRAILER)))
             if self._days:
-                accounts = b"".join(self._day_accounts).hex()
                 values = (
                     self._now,
-                    _array(np.concatenate(self._day_partitions).tolist()),
-                    "{" + ",".join([accounts[at : at + 32] for at in range(0, len(accounts), 32)]) + "}",
-                    _array(np.concatenate(self._days).tolist()),
+                    array_text(np.concatenate(self._day_partitions).tolist()),
+                    uuid_array_text(b"".join(self._day_accounts)),
+                    array_text(np.concatenate(self._days).tolist()),
                     [operator_id for operator_id, _ in self._day_numbers],
                     [day for _, day in self._day_numbers],
                 )
@@ -555,32 +550,3 @@ def _gate_of(
     ):
         return None
     return gate
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
-
-
-def _us(instant: datetime) -> int:
-    return (instant - _EPOCH) // _US
-
-
-def _instant(us: int) -> datetime:
-    return _EPOCH + us * _US
-
-
-def _texts(*texts: str | None) -> bytes:
-    """Columns of text as COPY takes them."""
-    parts: list[bytes] = []
-    for text in texts:
-        if text is None:
-            parts.append(pack(">i", -1))
-        else:
-            encoded = text.encode()
-            parts += [pack(">i", len(encoded)), encoded]
-    return b"".join(parts)
-
-
-def _array(numbers: list[int]) -> str:
-    """An array as PostgreSQL reads it from text."""
-    return "{" + ",".join(map(str, numbers)) + "}"

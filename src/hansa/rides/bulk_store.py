@@ -1,0 +1,311 @@
+"""The SQL of rating and posting by the column: what comes and goes as bytes, many days at a time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+from psycopg.types.json import Jsonb
+
+from hansa.store import Tx
+from hansa.store.copying import uuid_array_text
+
+# At most one day of each account and operator: the earliest, since later ones build on it.
+TAKE_DAYS = """
+with due as (
+    select account_id, operator_id, service_day
+    from rides.dirty_days
+    where partition = %(partition)s and due_at <= %(now)s
+    order by account_id, operator_id, service_day
+    limit %(limit)s
+    for no key update
+), earliest as (
+    select account_id, operator_id, min(service_day) as service_day from due group by account_id, operator_id
+), gone as (
+    delete from rides.dirty_days d
+    using earliest e
+    where d.partition = %(partition)s and d.account_id = e.account_id and d.operator_id = e.operator_id
+        and d.service_day = e.service_day
+    returning d.account_id, d.operator_id, d.service_day, d.afresh
+)
+select operator_id, service_day, afresh, string_agg(uuid_send(account_id), ''::bytea order by account_id)
+from gone
+group by operator_id, service_day, afresh
+order by operator_id, service_day, afresh
+"""
+
+# Accounts with journeys of that day or later ones: their days are compared with the books, or change later days.
+FIND_KEPT = """
+select string_agg(int4send((k.n - 1)::integer), ''::bytea)
+from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
+where exists (
+    select from rides.journeys j
+    where j.partition = %(partition)s and j.account_id = k.account_id and j.operator_id = %(operator_id)s
+        and j.service_day >= %(service_day)s
+)
+"""
+
+LOAD_TAPS = """
+with t as materialized (
+    select k.n, t.tap_id, t.tapped_at, t.received_at, t.cti, t.companion, t.action, t.stop_id, t.line_id, t.product,
+        o.rider_class, o.issuer_id, o.wallet_currency
+    from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
+    join rides.taps t on t.partition = %(partition)s and t.account_id = k.account_id
+        and t.tapped_at >= %(starts_at)s and t.tapped_at < %(ends_at)s and t.operator_id = %(operator_id)s
+    join rides.tokens o on o.cti = t.cti
+), places as materialized (
+    select row_number() over () - 1 as place, action, stop_id, line_id, product
+    from (select distinct action, stop_id, line_id, product from t) as found
+), payers as materialized (
+    select row_number() over () - 1 as payer, rider_class, issuer_id, wallet_currency
+    from (select distinct rider_class, issuer_id, wallet_currency from t) as found
+)
+select
+    (select json_agg(json_build_array(action, stop_id, line_id, product) order by place) from places),
+    (select json_agg(json_build_array(rider_class, issuer_id, wallet_currency) order by payer) from payers),
+    (select bool_and(length(cti) = 8) from t),
+    (
+        select string_agg(
+            int4send((t.n - 1)::integer) || uuid_send(t.tap_id) || timestamptz_send(t.tapped_at)
+                || timestamptz_send(t.received_at) || t.cti || int2send(t.companion)
+                || int4send(p.place::integer) || int4send(y.payer::integer),
+            ''::bytea
+        )
+        from t
+        join places p on p.action = t.action and p.product = t.product
+            and coalesce(p.stop_id, '') = coalesce(t.stop_id, '') and (p.stop_id is null) = (t.stop_id is null)
+            and coalesce(p.line_id, '') = coalesce(t.line_id, '') and (p.line_id is null) = (t.line_id is null)
+        join payers y on y.rider_class = t.rider_class and y.issuer_id = t.issuer_id
+            and y.wallet_currency = t.wallet_currency
+    )
+"""
+
+LOAD_SUMS = """
+select k.n - 1, j.product, j.zones, coalesce(sum(j.tier_minor) filter (where j.service_day >= %(month_starts)s), 0),
+    coalesce(sum(j.counted_minor) filter (where j.service_day >= %(period_starts)s), 0)
+from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
+join rides.journeys j on j.partition = %(partition)s and j.account_id = k.account_id
+    and j.operator_id = %(operator_id)s and j.service_day >= least(%(month_starts)s::date, %(period_starts)s::date)
+    and j.service_day < %(service_day)s and j.status = 'priced'
+group by k.n, j.product, j.zones
+"""
+
+LOAD_OPENING = """
+select k.n - 1, s.period, s.minor
+from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
+join rides.opening_spend s on s.account_id = k.account_id and s.operator_id = %(operator_id)s
+    and s.start_day = case s.period when 'month' then %(month_starts)s else %(week_starts)s end
+"""
+
+ACCOUNTS_WAITING = """
+select string_agg(uuid_send(account_id), ''::bytea)
+from (select distinct account_id from rides.charges where status = 'intent' and partition = %s) as waiting
+"""
+
+COPY_JOURNEYS = """
+copy rides.journeys (partition, journey_id, account_id, service_day, started_at, ended_at, first_tap, fare_minor,
+    counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at, companion, network_version,
+    subsidy_minor, operator_id, kind, currency, status, medium, counts, notes, rider_class, issuer_id,
+    wallet_currency, origin, destination, product, line_id, last_tap, trip_id, zones, steps)
+from stdin (format binary)
+"""
+
+COPY_CHARGES = """
+copy rides.charges (partition, journey_id, revision, charge_id, account_id, amount_minor, event_at, service_day,
+    made_at, on_risk, issuer_id, operator_id, wallet_currency, currency, status)
+from stdin (format binary)
+"""
+
+COPY_POSTED_CHARGES = """
+copy rides.charges (partition, journey_id, revision, charge_id, account_id, amount_minor, event_at, service_day,
+    made_at, on_risk, wallet_minor, transfer_ids, posted_at, issuer_id, operator_id, wallet_currency, currency, status)
+from stdin (format binary)
+"""
+
+INSERT_RUN = """
+insert into rides.charge_runs (partition, run_id, count, words, body, made_at) values (%s, %s, %s, %s, %s, %s)
+"""
+
+NEXT_RUN = """
+select partition, run_id, words, body, made_at
+from rides.charge_runs
+where partition = %s
+order by run_id
+limit 1
+for no key update
+"""
+
+LIST_RUN_PARTITIONS = "select distinct partition from rides.charge_runs order by partition"
+
+GET_RUN = "select 1 from rides.charge_runs where partition = %s and run_id = %s for no key update"
+
+DROP_RUN = "delete from rides.charge_runs where partition = %s and run_id = %s"
+
+TAP = np.dtype(
+    [
+        ("n", ">i4"),
+        ("tap_id", "V16"),
+        ("tapped_at", ">i8"),
+        ("received_at", ">i8"),
+        ("cti", ">u8"),
+        ("companion", ">i2"),
+        ("place", ">i4"),
+        ("payer", ">i4"),
+    ]
+)
+"""A tap as it is read: n counts the accounts asked for; instants are microseconds since 2000."""
+
+
+class DueDays(NamedTuple):
+    """Days of one operator and date that are due. accounts: 16 bytes each, in order."""
+
+    operator_id: str
+    service_day: date
+    afresh: bool
+    accounts: bytes
+
+    def __len__(self) -> int:
+        return len(self.accounts) // 16
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTaps:
+    """Taps around days. places: (action, stop, line, product); payers: (class, issuer, wallet currency)."""
+
+    taps: npt.NDArray[Any]
+    places: list[tuple[str, str | None, str | None, str]]
+    payers: list[tuple[str, str, str]]
+
+
+class Run(NamedTuple):
+    """A run of charges as it is kept."""
+
+    partition: int
+    run_id: UUID
+    words: list[tuple[str, str, str, str]]
+    body: bytes
+    made_at: datetime
+
+
+def take_days(tx: Tx, partition: int, limit: int, now: datetime) -> list[DueDays]:
+    """Days due to be rated, at most one of each account and operator, by operator and date."""
+    values = {"partition": partition, "limit": limit, "now": now}
+    return [DueDays(*row) for row in tx.execute(TAKE_DAYS, values, binary=True)]
+
+
+def find_kept(tx: Tx, partition: int, days: DueDays) -> npt.NDArray[Any]:
+    """Places of those accounts that have journeys of this day or a later one."""
+    values = {
+        "accounts": uuid_array_text(days.accounts),
+        "partition": partition,
+        "operator_id": days.operator_id,
+        "service_day": days.service_day,
+    }
+    row = tx.execute(FIND_KEPT, values, binary=True).fetchone()
+    return np.frombuffer(row[0] if row is not None and row[0] is not None else b"", ">i4")
+
+
+def load_taps(
+    tx: Tx, partition: int, days: DueDays, starts_at: datetime, ends_at: datetime
+) -> LoadedTaps | None:
+    """The taps of these accounts with the operator between two instants; None where a token is of no usual length."""
+    values = {
+        "accounts": uuid_array_text(days.accounts),
+        "partition": partition,
+        "operator_id": days.operator_id,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
+    row = tx.execute(LOAD_TAPS, values, binary=True).fetchone()
+    assert row is not None, "an aggregate has a row"
+    places, payers, usual, taps = row
+    if usual is False:
+        return None
+    return LoadedTaps(
+        np.frombuffer(taps or b"", TAP),
+        [tuple(place) for place in places or ()],
+        [tuple(payer) for payer in payers or ()],
+    )
+
+
+def load_sums(
+    tx: Tx, partition: int, days: DueDays, month_starts: date, period_starts: date
+) -> list[tuple[int, str, str, int, int]]:
+    """(account's place, product, zones, towards tiers, towards caps) of earlier days."""
+    values = {
+        "accounts": uuid_array_text(days.accounts),
+        "partition": partition,
+        "operator_id": days.operator_id,
+        "service_day": days.service_day,
+        "month_starts": month_starts,
+        "period_starts": period_starts,
+    }
+    return [
+        (n, product, zones, int(tier), int(counted))
+        for n, product, zones, tier, counted in tx.execute(LOAD_SUMS, values)
+    ]
+
+
+def load_opening(tx: Tx, days: DueDays, month_starts: date, week_starts: date) -> list[tuple[int, str, int]]:
+    """(account's place, period, minor) spent before Hansa kept the books."""
+    values = {
+        "accounts": uuid_array_text(days.accounts),
+        "operator_id": days.operator_id,
+        "month_starts": month_starts,
+        "week_starts": week_starts,
+    }
+    return tx.execute(LOAD_OPENING, values).fetchall()
+
+
+def accounts_waiting(tx: Tx, partition: int) -> npt.NDArray[Any]:
+    """The accounts with single charges that the ledger may not have yet, 16 bytes each, in no order."""
+    row = tx.execute(ACCOUNTS_WAITING, (partition,), binary=True).fetchone()
+    return np.frombuffer(row[0] if row is not None and row[0] is not None else b"", "V16")
+
+
+def copy_in(tx: Tx, statement: LiteralString, rows: bytes) -> None:
+    """Write rows that are ready. Errors: UniqueViolation."""
+    with tx.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(rows)
+
+
+def add_run(
+    tx: Tx,
+    partition: int,
+    run_id: UUID,
+    words: Sequence[tuple[str, str, str, str]],
+    body: bytes,
+    count: int,
+    at: datetime,
+) -> None:
+    """Keep a run of charges until the ledger has them."""
+    tx.execute(INSERT_RUN, (partition, run_id, count, Jsonb([list(one) for one in words]), body, at))
+
+
+def run_partitions(tx: Tx) -> list[int]:
+    """The partitions in which runs wait."""
+    return [row[0] for row in tx.execute(LIST_RUN_PARTITIONS)]
+
+
+def next_run(tx: Tx, partition: int) -> Run | None:
+    """The oldest run that waits."""
+    row = tx.execute(NEXT_RUN, (partition,), binary=True).fetchone()
+    return None if row is None else Run(row[0], row[1], [tuple(one) for one in row[2]], bytes(row[3]), row[4])
+
+
+def lock_run(tx: Tx, partition: int, run_id: UUID) -> bool:
+    """Whether a run still waits; nobody else ends it until the transaction does."""
+    return tx.execute(GET_RUN, (partition, run_id)).fetchone() is not None
+
+
+def drop_run(tx: Tx, partition: int, run_id: UUID) -> None:
+    """A run's charges have rows of their own."""
+    tx.execute(DROP_RUN, (partition, run_id))
+
+
+def accounts_of(days: DueDays, places: Iterable[int]) -> list[UUID]:
+    """Some of the accounts."""
+    return [UUID(bytes=days.accounts[16 * n : 16 * n + 16]) for n in places]
