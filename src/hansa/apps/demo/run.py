@@ -24,6 +24,7 @@ from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progres
 from hansa.apps.demo.league import League, build_league, settle_people
 from hansa.apps.demo.people import Rider
 from hansa.apps.demo.spec import Spec
+from hansa.apps.demo.tariffs import NewTariff, put_on_the_calendar
 from hansa.apps.witnessing import (
     IN_THIS_HOUSE,
     WitnessLine,
@@ -127,6 +128,7 @@ class Summary:
     matched: int = 0
     breaks: int = 0
     fraud: Fraud | None = None
+    tariff: NewTariff | None = None
     checks: list[Check] = field(default_factory=list[Check])
 
     def cents(self) -> dict[str, int]:
@@ -180,6 +182,7 @@ class DemoRun:
         self._price("next", "Its journeys join the next day")
         self._post("next-post", "Their charges to the ledger")
         self._watch(riders, days)
+        self._write_tariffs()
         self._prove(league)
         return self.summary
 
@@ -404,6 +407,11 @@ class DemoRun:
             while heard := watcher.turn(self.ctx, limit=FACTS_PER_TURN).heard:
                 count.add(heard)
         self.summary.fraud = self._fraud(riders, days)
+
+    def _write_tariffs(self) -> None:
+        with self._stage("tariff", "A new tariff, by two persons", None, "journeys") as count:
+            self.summary.tariff = put_on_the_calendar(self.ctx, self.spec.day)
+            count.add(self.summary.tariff.journeys)
 
     def _fraud(self, riders: Sequence[Rider], days: Sequence[CityDay]) -> Fraud:
         """Attacks that came off, whether the rules meant for them found them, and who was suspected for nothing."""

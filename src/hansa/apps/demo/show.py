@@ -12,6 +12,7 @@ from rich.text import Text
 from hansa.apps.demo.attacks import KINDS
 from hansa.apps.demo.run import Fraud, Summary
 from hansa.apps.demo.spec import league_facts
+from hansa.apps.demo.tariffs import NewTariff
 from hansa.kernel import Money
 
 _REASONS = {
@@ -72,6 +73,8 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
         console.print(_fraud(summary.fraud))
         console.print()
     console.print(_checks(summary))
+    if summary.tariff is not None:
+        console.print(_tariff(summary.tariff), highlight=False)
     if summary.files:
         lines = [
             f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments"
@@ -242,6 +245,17 @@ def _checks(summary: Summary) -> Group:
 
 def _city(city_id: str) -> str:
     return city_id.replace("-", " ").title()
+
+
+def _tariff(new: NewTariff) -> str:
+    """The new tariff in two lines."""
+    change = new.after - new.before
+    sign = "+" if change.minor > 0 else ""
+    return (
+        f"· New fares of {new.operator_id} begin on {new.first_day:%-d %B %Y}; one clerk wrote them, another approved. "
+        f"Over this day: {sign}{change}; {new.better:,} riders better off, {new.same:,} the same, {new.worse:,} worse\n"
+        f"· Others for {new.waiting} wait for a second person: /console/tariffs\n"
+    )
 
 
 def _money(minor: int, currency: str) -> str:
