@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hansa import rides, trust
 from hansa.kernel import FixedClock, fact_id
-from hansa.rides import JourneyRecord, Tap, TariffSource, read_source
+from hansa.rides import JourneyId, JourneyRecord, Tap, TariffSource, read_source
 from hansa.store import Context
 from rides.riding import League, account_of, local, tariff_of
 
@@ -179,6 +179,9 @@ def test_a_double_tap_while_the_ride_is_under_way_is_charged_nothing_yet(league:
     rides.rate(league.ctx)
 
     assert [(one[0], one[7]) for one in told(league, 1_000)] == [("no_exit", 800)]
+    with league.ctx.tx() as tx:
+        detail = rides.journey(tx, JourneyId(taps[0].tap_id))
+    assert [tap.tap_id for tap in detail.taps] == [tap.tap_id for tap in taps]
 
 
 @pytest.mark.parametrize("first", ["entry", "exit"])

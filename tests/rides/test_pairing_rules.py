@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hansa.fares import PLAIN, PairingRules
 from hansa.rides import Touch
-from hansa.rides.pairing import pair, reach
+from hansa.rides.pairing import pair, reach, taps_beside
 from rides.riding import touch
 
 EIGHT = datetime(2026, 11, 17, 8, tzinfo=UTC)
@@ -87,6 +87,7 @@ def test_the_set_of_taps_decides_and_each_lies_in_one_journey(seed: int) -> None
     assert len(used) == len(set(used))
     assert {tap.tap_id for tap in taps} - ways <= set(used) <= {tap.tap_id for tap in taps}
     assert all(note.amount == 0 and note.text for one in paired for note in one.notes)
+    assert all(sorted(taps_beside(one.notes)) == sorted(one.beside) for one in paired)
 
 
 @settings(max_examples=150)

@@ -42,6 +42,7 @@ from hansa.rides.model import (
     UnknownTariff,
     tap_digest,
 )
+from hansa.rides.pairing import taps_beside
 from hansa.rides.rating_store import NewCharge
 from hansa.rides.store import DayKey, KnownTap, TariffVersion
 from hansa.rides.tariffs import Tariffs, digest_of
@@ -537,7 +538,7 @@ def journey(tx: Tx, journey_id: JourneyId) -> JourneyDetail:
     if not found:
         raise UnknownJourney(f"There is no journey {journey_id}.")
     one = found[0]
-    taps = store.get_taps(tx, one.partition, one.taps)
+    taps = store.get_taps(tx, one.partition, [*one.taps, *taps_beside(one.record.notes)])
     charges = store.get_charges(tx, one.partition, journey_id)
     subsidies = store.get_subsidies(tx, one.partition, journey_id)
     return JourneyDetail(one.record, tuple(taps), tuple(charges), tuple(subsidies))

@@ -55,7 +55,8 @@ TAPS_ALONE = Evidence()
 class Paired:
     """A journey, why it is one, and the taps that lie in it beside its first and last.
 
-    notes: steps of amount 0, the rule named ``pairing...``.
+    notes: steps of amount 0, the rule named ``pairing...``; one that tells of taps beside those has their ids in
+    ``taps``.
     """
 
     journey: Journey
@@ -79,6 +80,11 @@ def decided(notes: Iterable[tuple[str, Mapping[str, str | int]]]) -> tuple[objec
         (rule, *sorted((key, what) for key, what in facts.items() if isinstance(what, int) or key == "why"))
         for rule, facts in notes
     )
+
+
+def taps_beside(notes: Iterable[Step]) -> list[UUID]:
+    """The taps of a journey beside its first and last, as its notes tell."""
+    return [UUID(one) for note in notes for one in str(note.facts.get("taps", "")).split()]
 
 
 def pair_taps(taps: Iterable[Touch], *, journey_max: timedelta, rules: PairingRules = PLAIN) -> list[Journey]:
@@ -259,7 +265,7 @@ class _Pairing:
                 )
             if inside:
                 ride.beside.append(tap)
-                facts: dict[str, str | int] = {"place": self._place(tap)}
+                facts: dict[str, str | int] = {"place": self._place(tap), "taps": str(tap.tap_id)}
                 ride.notes.append(self._note("interchange", facts))
                 return
 
@@ -363,6 +369,7 @@ class _Pairing:
             facts: dict[str, str | int] = {
                 "place": self._place(out),
                 "seconds": _seconds(after.first.tapped_at - out.tapped_at),
+                "taps": f"{out.tap_id} {after.first.tap_id}",
             }
             whole.notes.append(self._note("reentry", facts))
         return [whole]
@@ -436,7 +443,11 @@ class _Pairing:
         for end in ride.taps:
             for tap, after in self.changes.get(end.tap_id, ()):
                 ride.beside.append(tap)
-                changed: dict[str, str | int] = {"line": tap.line_id or "", "seconds": _seconds(after)}
+                changed: dict[str, str | int] = {
+                    "line": tap.line_id or "",
+                    "seconds": _seconds(after),
+                    "taps": str(tap.tap_id),
+                }
                 ride.notes.append(self._note("vehicle_change", changed))
         for end in ride.taps:
             if doubles := self.repeats.get(end.tap_id):
@@ -445,6 +456,7 @@ class _Pairing:
                     "place": self._place(end),
                     "times": len(doubles) + 1,
                     "seconds": _seconds(doubles[-1].tapped_at - end.tapped_at),
+                    "taps": " ".join(str(tap.tap_id) for tap in doubles),
                 }
                 ride.notes.append(self._note("double", facts))
 
