@@ -120,7 +120,8 @@ def feed_of(folder: Path, **instead: str) -> Path:
     """The feed as files. instead: other texts by the file's name without ``.txt``; an empty one leaves it out."""
     files = {**FILES, **{f"{name}.txt": text for name, text in instead.items()}}
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        if text:
+            (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 

@@ -73,10 +73,24 @@ def import_(
     city: CityToml = None,
     operator: Annotated[str | None, typer.Option(help="For GTFS: the member who operates it.")] = None,
     valid_from: ValidFrom = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the operator's tariff.toml: what the feed's fares do not say."),
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="For Fares v2: the feed's rider category of a class, as child=half."),
+    ] = None,
+    medium: Annotated[
+        list[str] | None,
+        typer.Option(help="For Fares v2: a fare medium that rides are paid with; all if none."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--check", help="Read and report; import nothing.")] = False,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Import a city's network from a GTFS zip or folder, with its fares, or from a city folder.
+
+    Fares of a feed become the operator's tariff: its Fares v2, priced by the feed itself, or else its Fares v1.
 
     Every problem is named with file, line, field and remedy; with one error nothing is imported.
 
@@ -93,9 +107,19 @@ def import_(
         gtfs = atlas.read_gtfs(feed, city=facts, operator_id=operator)
         read, fares = gtfs.city_file, gtfs.fares_v2
         warnings = gtfs.report.count("WARNING") if gtfs.report else 0
-        if gtfs.fares_v1:
+        if fares:
+            tariff = rides.tariff_from_fares_v2(
+                fares,
+                operator_id=operator,
+                city=facts,
+                rules=rules,
+                valid_from=begins,
+                categories=_categories(category or []),
+                media=medium or [],
+            )
+        elif gtfs.fares_v1:
             tariff = rides.tariff_from_fares_v1(
-                gtfs.fares_v1, operator_id=operator, city=facts, valid_from=begins
+                gtfs.fares_v1, operator_id=operator, rules=rules, city=facts, valid_from=begins
             )
     found = f"{read.city.name}: {len(read.stops)} stops, {len(read.lines)} lines"
     if fares:
@@ -162,6 +186,17 @@ def fare(
             soft_wrap=True,
         )
     out.print(f"{priced.total!s:>10}  {', '.join(priced.products)}", highlight=False, soft_wrap=True)
+
+
+def _categories(given: list[str]) -> dict[str, str]:
+    """``child=half`` as the category of a class. Errors: typer.BadParameter."""
+    pairs = [one.partition("=") for one in given]
+    for (name, sign, one), text in zip(pairs, given, strict=True):
+        if not sign or not one or name not in rides.RIDER_CLASSES:
+            raise typer.BadParameter(
+                f"{text!r}: write CLASS=CATEGORY, with one of {', '.join(rides.RIDER_CLASSES)}"
+            )
+    return {name: one for name, _, one in pairs}
 
 
 def _leg(number: int, text: str, fares: atlas.FaresV2) -> faresv2.Leg:
