@@ -11,7 +11,7 @@ one day to the next a companion's number names nobody, so nothing is carried ove
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hansa.fares.covers import Cover, Covers
 from hansa.fares.legs import Leg
@@ -61,12 +61,11 @@ class _Window:
     paid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(NamedTuple):
     """A transfer that was given: the rule, how many and how much the window held before it, and its figures."""
 
     rule: Transfer
-    count: int
+    number: int
     dearest: int
     paid: int
     facts: Mapping[str, str | int]
@@ -346,10 +345,11 @@ class Day:
     def _take_transfer(self, place: int, journey: Journey, leg: Leg, work: _Working) -> None:
         rule, window = self.tariff.transfers[place], self.windows[place]
         assert window is not None, "a transfer has a window"
-        taken = _Taken(rule, window.count, window.dearest, window.paid, _told(rule, window, journey))
-        after, facts = self._after_transfer(taken, work.amount, leg)
-        taken = replace(taken, facts={**taken.facts, **facts})
-        work.less(self._step("transfer", after - work.amount, taken.facts, rule.clause))
+        facts = _told(rule, window, journey)
+        taken = _Taken(rule, window.count, window.dearest, window.paid, facts)
+        after, figures = self._after_transfer(taken, work.amount, leg)
+        facts |= figures
+        work.less(self._step("transfer", after - work.amount, facts, rule.clause))
         if self.chain is not None:
             self.chain.transfer = taken
 
@@ -364,8 +364,8 @@ class Day:
             most = self.pricer.of_class(rule.chain_max, leg.pays_as)
             return min(amount, max(0, most - taken.paid)), {"most_minor": most}
         if rule.fares:
-            return min(amount, self.pricer.of_class(_nth(rule.fares, taken.count), leg.pays_as)), {}
-        percent = _nth(rule.percent, taken.count)
+            return min(amount, self.pricer.of_class(_nth(rule.fares, taken.number), leg.pays_as)), {}
+        percent = _nth(rule.percent, taken.number)
         return self.pricer.share(amount, percent), {"percent": percent}
 
     def _remember(
@@ -507,14 +507,14 @@ class Day:
     def _take_caps(self, period: str, day_type: str, leg: Leg, work: _Working, window: str = "") -> None:
         """What is left to charge under the caps of this period, and a carnet. window: of so many hours, its name."""
         pricer = self.pricer
-        carnet = next((one for one in self.tariff.carnets if one.period == period), None)
+        carnet = self.tariff.carnet_of.get(period)
         covers = pricer.covers(period, day_type)
         if len(covers) == 1 and carnet is None:
             return
         who = leg.pays_as
         sums = self._covers.get((period, who))
         if sums is None:
-            sums = self._covers[period, who] = self._opened(period, covers, who, window)
+            sums = self._covers[period, who] = self._opened(period, day_type, who, window)
         amount = work.amount - work.free_of_caps
         held = pricer.covered(leg, period, day_type)
         eligible = carnet is not None and carnet.condition.holds(leg.about)
@@ -544,12 +544,13 @@ class Day:
         work.steps.append(step)
         work.free_of_tiers = min(work.free_of_tiers, work.amount)
 
-    def _opened(self, period: str, covers: tuple[Cover, ...], who: str, window: str) -> Covers:
+    def _opened(self, period: str, day_type: str, who: str, window: str) -> Covers:
         """The sums of a period as earlier days left them."""
         tariff, counters = self.tariff, self.counters
-        carnet = next((one for one in tariff.carnets if one.period == period), None)
+        covers = self.pricer.covers(period, day_type)
+        carnet = tariff.carnet_of.get(period)
         price = (carnet.rides, carnet.amount(who)) if carnet is not None else None
-        sums = Covers([sum(cap.amount(who) for cap in cover) for cover in covers], price)
+        sums = Covers(self.pricer.caps_minor(period, day_type, who), price)
         if period == "day":
             return sums
         if window:

@@ -30,6 +30,9 @@ from hansa.fares.parts.zones import ByZones
 from hansa.fares.tariff import Tariff
 from hansa.fares.ways import Ways
 
+_QUARTER_S = 900
+"""Clocks differ from UTC by whole quarters of an hour, and most hours of a tariff begin with one."""
+
 _REMEMBERED = 400_000
 """Journeys of one kind that are remembered before the memory is emptied."""
 
@@ -60,6 +63,7 @@ class Pricer:
         self._legs: dict[tuple[object, ...], Leg | str] = {}
         self._joined: dict[tuple[object, ...], Leg | str] = {}
         self._covers: dict[tuple[str, str], tuple[tuple[Cap, ...], ...]] = {}
+        self._caps_minor: dict[tuple[str, str, str], list[int]] = {}
         self._shares: dict[tuple[int, int, Rounding | None], int] = {}
         parts = [part for condition in _conditions(tariff) for part in condition.parts]
         hours = [part.hours for part in parts if part.hours is not None]
@@ -76,6 +80,8 @@ class Pricer:
         }
         self._edges = sorted(edges - {time(0), time.max})
         self._zone_info = tariff.zone_info
+        self._by_quarter = all(edge.minute % 15 == 0 for edge in (*self._edges, tariff.day_starts))
+        self._slots: dict[int, tuple[str, int]] = {}
         self.ladders = tuple(
             Ladder.of(tariff, name) for name in dict.fromkeys(one.ladder for one in tariff.tiers)
         )
@@ -289,6 +295,17 @@ class Pricer:
 
     def _when(self, at: datetime) -> tuple[str, int]:
         """Day type, and between which of the tariff's times of day an instant lies."""
+        if not self._by_quarter:
+            return self._work_out_when(at)
+        quarter = int(at.timestamp()) // _QUARTER_S
+        found = self._slots.get(quarter)
+        if found is None:
+            if len(self._slots) >= _REMEMBERED:
+                self._slots.clear()
+            found = self._slots[quarter] = self._work_out_when(at)
+        return found
+
+    def _work_out_when(self, at: datetime) -> tuple[str, int]:
         local = at.astimezone(self._zone_info)
         return self.tariff.day_type(local), bisect_right(self._edges, local.time())
 
@@ -610,6 +627,15 @@ class Pricer:
             caps = [cap for cap in self.tariff.caps if cap.period == period]
             found = choices([cap for cap in caps if not cap.days or day_type in cap.days])
             self._covers[key] = found
+        return found
+
+    def caps_minor(self, period: str, day_type: str, who: str) -> Sequence[int]:
+        """What the caps of each choice cost together, for a class of riders."""
+        key = (period, day_type, who)
+        found = self._caps_minor.get(key)
+        if found is None:
+            covers = self.covers(period, day_type)
+            found = self._caps_minor[key] = [sum(cap.amount(who) for cap in cover) for cover in covers]
         return found
 
     def covered(self, leg: Leg, period: str, day_type: str) -> tuple[tuple[Cap | None, int | None], ...]:

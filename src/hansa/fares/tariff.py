@@ -157,6 +157,11 @@ class Tariff:
         return tuple(sorted(periods - {"day"}, key=lambda period: order.get(period, 2)))
 
     @cached_property
+    def carnet_of(self) -> Mapping[str, Carnet]:
+        """The carnet of each period that has one."""
+        return {carnet.period: carnet for carnet in self.carnets}
+
+    @cached_property
     def hour_periods(self) -> tuple[str, ...]:
         """The periods of so many hours over which caps sum, the shortest first: ``2 hours``, ``24 hours``."""
         return tuple(sorted({cap.period for cap in self.caps if cap.hours}, key=hours_of))
