@@ -240,7 +240,8 @@ class _Pairing:
         if before.action != tap.action or before.line_id != tap.line_id or before.product != tap.product:
             return None
         after = tap.tapped_at - before.tapped_at
-        if before.stop_id == tap.stop_id and after <= min(self.rules.double, most):
+        same_place = before.stop_id == tap.stop_id and (tap.stop_id or before.gate_id == tap.gate_id)
+        if same_place and after <= min(self.rules.double, most):
             return "double" if self.rules.double else None
         on_board = tap.line_id is not None and tap.action != "exit" and before.gate_id != tap.gate_id
         return "change" if on_board and after <= min(self.rules.vehicle_change, most) else None
