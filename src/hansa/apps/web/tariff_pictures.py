@@ -117,13 +117,14 @@ class Columns:
     most: str
 
 
-HEIGHT, BASE = 190, 158
+HEIGHT, BASE, NARROW = 190, 158, 520
+"""Of the pictures that stand two beside each other."""
 
 
 def columns(rows: Sequence[rides.Row], currency: str) -> Columns:
     """Two bars for each row."""
     most = max((max(row.before_minor, row.after_minor) for row in rows), default=0) or 1
-    step = WIDTH / max(1, len(rows))
+    step = NARROW / max(1, len(rows))
     drawn: list[Column] = []
     for place, row in enumerate(rows):
         before, after = (
@@ -141,7 +142,7 @@ def columns(rows: Sequence[rides.Row], currency: str) -> Columns:
                 f"{row.name}: {Money(row.before_minor, currency)} before, {Money(row.after_minor, currency)} after",
             )
         )
-    return Columns(WIDTH, HEIGHT, BASE, tuple(drawn), str(Money(most, currency)))
+    return Columns(NARROW, HEIGHT, BASE, tuple(drawn), str(Money(most, currency)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class Histogram:
 def histogram(bins: Sequence[rides.Bin], currency: str) -> Histogram:
     """A bar for each bin that has riders, the best off at the left."""
     most = max((one.riders for one in bins), default=0) or 1
-    step = WIDTH / max(1, len(bins))
+    step = NARROW / max(1, len(bins))
     drawn: list[Bucket] = []
     for place, one in enumerate(bins):
         tall = max(round(one.riders / most * (BASE - TOP - 14), 1), 1.5)
@@ -187,13 +188,13 @@ def histogram(bins: Sequence[rides.Bin], currency: str) -> Histogram:
                 round(min(step * 0.84, 90), 1),
                 tall,
                 side,
-                label if step >= 34 or place % 2 == 0 else "",
+                label if step >= 40 or place % 2 == 0 else "",
                 f"{one.riders:,} riders: {words}",
                 one.riders,
                 words,
             )
         )
-    return Histogram(WIDTH, HEIGHT, BASE, tuple(drawn))
+    return Histogram(NARROW, HEIGHT, BASE, tuple(drawn))
 
 
 def change_words(one: rides.Bin, currency: str) -> str:

@@ -160,7 +160,7 @@ class _Teller:
             tell = getattr(self, f"_{kind.rstrip('s') if kind == 'transfers' else kind}")
             rules = [self._rule(kind, place, item, tell) for place, item in enumerate(items)]
             found.append(Section(kind, title, tuple(rules)))
-        found.append(Section("missing", "What ends the form", self._ends()))
+        found.append(Section("missing", "The longest journey, and missing taps", self._ends()))
         known = {*TITLES, "classes", "band", "basis", "journey", "incomplete", *_TOP}
         for key, value in self.raw.items():
             if key in known:
