@@ -55,7 +55,7 @@ def test_a_bus_ride_abroad_appears_on_the_open_wallet_in_seconds(
     expect(wallet.get_by_role("link", name="Bus 29 Dufferin")).to_be_visible()
     expect(wallet.locator(".face .money")).not_to_have_text("¥100.00")
     wallet.get_by_role("link", name="Bus 29 Dufferin").click()
-    expect(wallet.get_by_role("heading", name="How the fare came about")).to_be_visible()
+    expect(wallet.get_by_role("heading", name="Why it costs this")).to_be_visible()
     expect(wallet.get_by_text("exchanged to ¥")).to_be_visible()
 
 

@@ -52,7 +52,12 @@ RIDE = rides.JourneyRecord(
             "¥1.50: adult fare from Xianghu to Binkang Lu, peak. A cap is reached, so it costs less.",
         ),
         (CHINESE, {}, "¥1.50：从 湘湖 到 滨康路，成人票价，高峰时段。 已达封顶，因此更便宜。"),
-        (ENGLISH, {"steps": (), "fare": Money(0, "CNY")}, "¥0.00: free for you, from Xianghu to Binkang Lu."),
+        (ENGLISH, {"steps": (), "fare": Money(0, "CNY")}, "¥0.00: no charge from Xianghu to Binkang Lu."),
+        (
+            ENGLISH,
+            {"kind": "boarding", "product": "bus", "line_id": None, "destination": None, "steps": ()},
+            "¥1.50: adult fare for Bus from Xianghu.",
+        ),
         (ENGLISH, {"status": "held"}, "There is no price for this journey yet, and nothing is charged."),
         (ENGLISH, {"status": "withdrawn"}, "This journey was taken back: another one took its place."),
         (

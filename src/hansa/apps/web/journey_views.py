@@ -129,7 +129,9 @@ def view_journey(places: Places, record: rides.JourneyRecord, say: Words = ENGLI
             title = say("{line} from {origin}", line=title, origin=origin)
     else:
         title = f"{origin or say('not tapped in')} → {destination or say('not tapped out')}"
-    trip = say("from {origin} to {destination}", origin=origin, destination=destination)
+    trip = say("for {title}", title=title)
+    if record.kind == "complete":
+        trip = say("from {origin} to {destination}", origin=origin, destination=destination)
     missing = {"no_exit": say("No tap out was seen"), "no_entry": say("No tap in was seen")}
     return JourneyView(
         journey_id=record.journey_id,
@@ -143,7 +145,7 @@ def view_journey(places: Places, record: rides.JourneyRecord, say: Words = ENGLI
         tag=say(tag) if tag else "",
         tag_kind=kind,
         missing=missing.get(record.kind, ""),
-        why=_why(record, trip if record.kind == "complete" else title, say),
+        why=_why(record, trip, say),
         held=record.status == "held",
         steps=[_view_step(step, network, say) for step in record.steps],
     )
@@ -271,10 +273,10 @@ def band_of(steps: Iterable[rides.Step]) -> str:
 
 
 def fare_sentence(fare: Money, rider_class: str, trip: str, band: str, say: Words) -> str:
-    """``£2.90: adult fare from Bank to Victoria, peak.`` trip: ``from Bank to Victoria``, or a bus and where from."""
+    """``£2.90: adult fare from Bank to Victoria, peak.`` trip: ``from Bank to Victoria``, ``for Bus 25``."""
     facts = {"fare": shown(fare), "class": say(rider_class), "trip": trip}
     if not fare.minor:
-        return say("{fare}: free for you, {trip}.", **facts)
+        return say("{fare}: no charge {trip}.", **facts)
     if band:
         return say("{fare}: {class} fare {trip}, {band}.", band=say(band), **facts)
     return say("{fare}: {class} fare {trip}.", **facts)
