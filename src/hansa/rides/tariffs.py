@@ -39,6 +39,8 @@ class Tariffs:
         self._pricers: dict[tuple[bytes, date, int | None], Pricer] = {}
         self._later: dict[tuple[str, date], date] = {}
         self._habits: dict[tuple[str, date], bool] = {}
+        self._pairing: dict[tuple[str, date], PairingRules] = {}
+        self._reaches: dict[tuple[str, date], timedelta] = {}
         self._watchers = {
             partner: sorted(
                 operator_id
@@ -83,16 +85,24 @@ class Tariffs:
 
     def pairing(self, operator_id: str, day: date) -> PairingRules:
         """Which taps of a service day make one journey. Without a tariff: entry and exit, as far apart as any lets."""
-        version = self.version_on(operator_id, day)
-        if version is not None:
-            return self.read(version).pairing
-        longest = max(version.journey_max for version in self._versions[operator_id])
-        return replace(PLAIN, journey_max=longest, currency=self.latest(operator_id).currency)
+        rules = self._pairing.get((operator_id, day))
+        if rules is None:
+            version = self.version_on(operator_id, day)
+            if version is not None:
+                rules = self.read(version).pairing
+            else:
+                longest = max(version.journey_max for version in self._versions[operator_id])
+                rules = replace(PLAIN, journey_max=longest, currency=self.latest(operator_id).currency)
+            self._pairing[operator_id, day] = rules
+        return rules
 
     def pairing_reach(self, operator_id: str, day: date) -> timedelta:
         """How far around a day its taps must be known: for its journeys, and those next to it that may touch it."""
-        rules = {self.pairing(operator_id, day + timedelta(days=step)) for step in (-1, 0, 1)}
-        return max(map(edge, rules)) + max(map(reach, rules))
+        known = self._reaches.get((operator_id, day))
+        if known is None:
+            rules = [self.pairing(operator_id, day + timedelta(days=step)) for step in (-1, 0, 1)]
+            known = self._reaches[operator_id, day] = max(map(edge, rules)) + max(map(reach, rules))
+        return known
 
     def day_of(self, operator_id: str, instant: datetime) -> date:
         """The operator's service day in which an instant lies."""
