@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from hansa import atlas, clearing, ledger, rides
-from hansa.fares import Counters, Journey, JourneyId, Pricer
+from hansa.fares import Counters, Journey, JourneyId, Pricer, check_tariff
 from hansa.kernel import InvalidInput, fact_id
 from hansa.rides import Tap, faresv2
 from hansa.store import Context
@@ -265,6 +265,10 @@ def test_what_the_feed_says_already_is_refused_beside_it(town: Town, more: str, 
     assert any(where in problem.where for problem in refused.value.problems)
 
 
+def test_the_checks_of_tariffs_leave_its_gaps_to_the_feed(town: Town) -> None:
+    assert check_tariff(tariff_of(town.feed), town.network) == ()
+
+
 def test_without_a_feed_every_ride_is_held(town: Town) -> None:
     pricer = faresv2.pricer_of(tariff_of(town.feed), town.network, lambda: None)
 
@@ -344,6 +348,19 @@ def test_taps_in_any_order_come_to_the_same_day(books: Books, seed: int) -> None
 
     assert league.charged(1) == [200, 30, 250]
     assert again.charges == 0
+
+
+def test_a_tariff_proposed_by_the_feed_is_held_against_it(books: Books) -> None:
+    with books.league.ctx.tx() as tx:
+        feed = atlas.get_fares_v2(tx, "town")
+        assert feed is not None
+        sound = tariff_of(feed, valid_from=date(2027, 1, 1)).source
+        good = rides.check_source(tx, OPERATOR, sound)
+        text = rides.TariffSource(sound.toml.replace('"half"', '"baby"'), {})
+        bad = rides.check_source(tx, OPERATOR, text)
+
+    assert not good.errors
+    assert [one.what for one in bad.errors] == ["the feed has no rider category 'baby' for child"]
 
 
 def test_a_new_feed_prices_its_days_and_leaves_the_others(books: Books, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from heapq import heappush, heappushpop
 from itertools import groupby, islice
 from typing import ClassVar, Literal, NamedTuple
@@ -28,6 +29,7 @@ from hansa.fares import (
 from hansa.kernel import HansaError, InvalidInput, Problem, service_day_bounds
 from hansa.rides import comparing_store
 from hansa.rides.comparing_store import PastRide
+from hansa.rides.faresv2 import pricer_of
 from hansa.rides.looking_back import Asked, Look, load_around
 from hansa.rides.store import DayKey
 from hansa.rides.tariffs import digest_of
@@ -632,7 +634,8 @@ class _Networks:
             return None
         name = side, network.version
         if name not in self.by_network:
-            self.by_network[name] = Pricer(tariff, network)
+            feed = partial(atlas.get_fares_v2, self.tx, tariff.city_id, version=network.version)
+            self.by_network[name] = pricer_of(tariff, network, feed)
         return self.by_network[name]
 
 

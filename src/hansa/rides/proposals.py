@@ -12,11 +12,12 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from hansa import atlas, trust
-from hansa.fares import Finding, Tariff, TariffSource, check_tariff, read_source
+from hansa.fares import FeedBasis, Finding, Tariff, TariffSource, check_tariff, read_source
 from hansa.kernel import HansaError, InvalidInput, Problem, service_day, service_day_bounds
 from hansa.rides import proposals_store as kept
 from hansa.rides import store
 from hansa.rides.actions import import_tariff
+from hansa.rides.gtfs_fares import refuse_unknown_names
 from hansa.rides.looking_back import KEPT
 from hansa.rides.model import TariffConflict
 from hansa.rides.proposals_store import DaysAgain, ProposalFact, ProposalRow
@@ -340,9 +341,23 @@ def check_source(tx: Tx, operator_id: str, source: TariffSource) -> Checked:
     except atlas.UnknownCity as error:
         found.append(_finding(source, "city", error.detail.rstrip("."), "Load the city's network first"))
     found += check_tariff(tariff, network)
+    if network is not None:
+        found += _beside_feed(tx, tariff, network)
     found += _beside_others(tx, tariff)
     ordered = tuple(sorted(found, key=lambda one: one.severity))
     return Checked(tariff, ordered, None if network is None else network.version)
+
+
+def _beside_feed(tx: Tx, tariff: Tariff, network: atlas.Network) -> list[Finding]:
+    """What a tariff by the feed names and the feed does not have."""
+    if not isinstance(tariff.basis, FeedBasis):
+        return []
+    feed = atlas.get_fares_v2(tx, tariff.city_id, version=network.version)
+    try:
+        refuse_unknown_names(tariff, feed or atlas.FaresV2())
+    except InvalidInput as error:
+        return [Finding("error", one.where, one.what, one.remedy) for one in error.problems]
+    return []
 
 
 def _beside_others(tx: Tx, tariff: Tariff) -> list[Finding]:
