@@ -1,5 +1,6 @@
 """A missing end that is stated: within limits it prices the journey, and a tap that comes later stands above it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -29,10 +30,14 @@ def league(ctx: Context) -> League:
     assert isinstance(clock, FixedClock)
     clock.at = datetime(2026, 11, 20, tzinfo=UTC)
     league = League(ctx, BEIJING)
-    text = tariff_of(BEIJING).source.toml.replace("valid_from = 2025-01-01", "valid_from = 2026-11-01")
-    with ctx.tx() as tx:
-        rides.import_tariff(tx, read_source(TariffSource(text + STATED, {})))
+    _let_riders_state(league)
     return league
+
+
+def _let_riders_state(league: League) -> None:
+    text = tariff_of(BEIJING).source.toml.replace("valid_from = 2025-01-01", "valid_from = 2026-11-01")
+    with league.ctx.tx() as tx:
+        rides.import_tariff(tx, read_source(TariffSource(text + STATED, {})))
 
 
 def entered(league: League, clock: str = "08:00", number: int = 1) -> Tap:
@@ -193,3 +198,21 @@ def test_without_a_word_in_the_tariff_only_the_operator_may_state(ctx: Context) 
 
     assert refusal(league, tap) == "rides.stated_too_often"
     assert state(league, tap, by="operator").revision == 1
+
+
+def test_two_stated_at_once_do_not_pass_the_limit(committed_ctx: Context) -> None:
+    committed_ctx.clock.at = datetime(2026, 11, 20, tzinfo=UTC)  # type: ignore[attr-defined]
+    league = League(committed_ctx, BEIJING)
+    _let_riders_state(league)
+    taps = [entered(league, f"{hour:02}:00") for hour in (6, 9, 12, 15)]
+
+    def outcome(tap: Tap) -> str:
+        try:
+            return str(state(league, tap, at=tap.tapped_at + timedelta(minutes=20)).revision)
+        except StatedTooOften as error:
+            return error.code
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(outcome, taps))
+
+    assert sorted(outcomes) == ["1", "1", "rides.stated_too_often", "rides.stated_too_often"]
