@@ -181,15 +181,48 @@ def compared(
         )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from((HANGZHOU, LONDON)), st.integers(0, 10_000), st.integers(16, 20))
+MORE = """
+[[cap]]
+period = "7 days"
+amount = "14.00"
+[[cap]]
+period = "24 hours"
+amount = "6.00"
+[[tier]]
+name = "Often"
+period = "week"
+from_rides = 3
+percent = 50
+[[tier]]
+period = "month"
+from = "12.00"
+percent = 80
+[[carnet]]
+name = "Four"
+rides = 4
+fare = "9.00"
+period = "month"
+"""
+"""Rules that look back over days, weeks, months and hours, for Hangzhou."""
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from((HANGZHOU, "more", LONDON)), st.integers(0, 10_000), st.integers(16, 20))
 def test_a_tariff_beside_itself_changes_nothing_and_its_sum_is_that_of_the_books(
     ctx: Context, operator: str, seed: int, first: int
 ) -> None:
     """Riders of five days with missing taps and weekly caps; the span begins anywhere in the week."""
     with suppress(Undo), ctx.tx():
         ctx.clock.at = datetime(2026, 11, 30, tzinfo=UTC)  # type: ignore[attr-defined]
+        more, operator = operator == "more", HANGZHOU if operator == "more" else operator
         league, tariff = League(ctx, operator), tariff_of(operator)
+        if more:
+            text = tariff.source.toml.replace("2024-01-01", "2025-01-01").replace(
+                "[journey]", f"{MORE}[journey]"
+            )
+            tariff = rides.read_source(TariffSource(text, {}))
+            with ctx.tx() as tx:
+                rides.import_tariff(tx, tariff)
         for number in range(3):
             phones = {b"phone 01": league.rider(number), b"phone 02": league.rider(number, token=1)}
             for day in range(16, 21):

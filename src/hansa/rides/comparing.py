@@ -5,9 +5,10 @@ in order; what is kept of them are sums, so memory hangs on the size of the tari
 journeys. Nothing is written.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 from heapq import heappush, heappushpop
@@ -30,7 +31,7 @@ from hansa.kernel import HansaError, InvalidInput, Problem, service_day_bounds
 from hansa.rides import comparing_store
 from hansa.rides.comparing_store import PastRide
 from hansa.rides.faresv2 import pricer_of
-from hansa.rides.looking_back import Asked, Look, load_around
+from hansa.rides.looking_back import Asked, Look, load_around, told
 from hansa.rides.store import DayKey
 from hansa.rides.tariffs import digest_of
 from hansa.store import Tx
@@ -51,6 +52,9 @@ REASONS_MAX = 20
 """Reasons of one side for which it has no fare, that are told."""
 
 Side = Literal["before", "after"]
+_BY_HOURS = re.compile(r"[0-9]+h@")
+"""Counters of caps by hours name the window that they belong to."""
+
 SIDES: tuple[Side, Side] = ("before", "after")
 
 
@@ -186,13 +190,13 @@ class Running:
     """
 
     def __init__(self, tariff: Tariff, opening: Mapping[tuple[str, date], int]) -> None:
-        self.tariff, self.opening = tariff, opening
+        self.tariff, self.opening, self.look = tariff, opening, Look.of(tariff)
         self._days: list[_Sums] = []
 
     def counters(self, day: date) -> Counters:
         """What the days before this one used up."""
-        tariff = self.tariff
-        if not (tariff.tiers or tariff.long_periods or tariff.counted):
+        tariff, look = self.tariff, self.look
+        if not (look.sums or look.counts):
             return Counters()
         month = period_start(day, "month")
         starts = period_start(day, tariff.period) if tariff.period else day
@@ -200,9 +204,10 @@ class Running:
         counted: dict[tuple[str, str], int] = {}
         counts: dict[str, int] = {}
         carnet: dict[str, list[int]] = {}
-        before = [one for one in self._days if one.day < day]
         windows = {name: self._first_day(name, day) for name in tariff.counted}
-        for one in before:
+        for one in self._days:
+            if one.day >= day:
+                continue
             if one.day >= month:
                 spent += one.tier_minor
             if one.day >= starts:
@@ -210,18 +215,19 @@ class Running:
                     counted[key] = counted.get(key, 0) + amount
             for key, amounts in one.counts.items():
                 first = windows.get(key.partition(":")[0])
+                if _BY_HOURS.match(key):
+                    first = day - timedelta(days=look.days_back)
                 if first is None or one.day < first:
                     continue
                 counts[key] = counts.get(key, 0) + sum(amounts)
                 if ":carnet " in key:
                     carnet.setdefault(key, []).extend(amounts)
-        opening = self.opening.get((tariff.period or "", starts), 0)
         return Counters(
             month_minor=spent + self.opening.get(("month", month), 0),
             period_minor=counted,
-            opening_minor=opening,
+            opening_minor=self.opening.get((tariff.period or "", starts), 0),
             counts=counts,
-            carnet={name: tuple(amounts) for name, amounts in carnet.items()},
+            carnet={name: tuple(sorted(amounts)) for name, amounts in carnet.items()},
         )
 
     def _first_day(self, name: str, day: date) -> date | None:
@@ -297,11 +303,12 @@ class Comparing:
         self,
         rides: Sequence[PastRide],
         opening: Mapping[tuple[str, date], int],
-        around: Mapping[tuple[Side, date], Around] | None = None,
+        around: Mapping[tuple[Side, date], Around | str] | None = None,
     ) -> None:
         """One rider's journeys in order of service day and time.
 
-        opening: (period, first day) -> minor units spent before the books began. around: what else is known of a day.
+        opening: (period, first day) -> minor units spent before the books began.
+        around: what else is known of a day, or why it cannot be priced.
         """
         around = around or {}
         running = [Running(tariff, opening) for tariff in self.tariffs]
@@ -342,13 +349,20 @@ class Comparing:
             self._rider(trips, paid, ridden)
 
     def _price(
-        self, side: Side, day: date, journeys: Sequence[Journey], counters: Counters, around: Around | None
+        self,
+        side: Side,
+        day: date,
+        journeys: Sequence[Journey],
+        counters: Counters,
+        around: Around | str | None,
     ) -> list[Fare]:
         pricer = self.pricers(side, day)
-        if pricer is not None:
-            return pricer.price_day(_told(journeys, pricer), counters, around)
+        if pricer is not None and not isinstance(around, str):
+            known = told(journeys, pricer.tariff.operator_id, Look.of(pricer.tariff), pricer)
+            return pricer.price_day(known, counters, around)
+        why = around if isinstance(around, str) else f"the city has no network on {day}"
         currency = self.tariffs[0].currency
-        step = Step("held", 0, currency, {"why": f"the city has no network on {day}"})
+        step = Step("held", 0, currency, {"why": why})
         return [Fare(one.journey_id, 0, currency, (step,), status="held") for one in journeys]
 
     def _journey(self, past: PastRide, before: Fare, after: Fare) -> None:
@@ -406,7 +420,7 @@ class Comparing:
     def result(self) -> Comparison:
         """The sums so far."""
         before, after = self.tariffs
-        told = sorted(self.reasons.items(), key=lambda one: (-int(one[1][0] or 0), one[0]))
+        reasons = sorted(self.reasons.items(), key=lambda one: (-int(one[1][0] or 0), one[0]))
         return Comparison(
             operator_id=before.operator_id,
             city_id=before.city_id,
@@ -437,7 +451,7 @@ class Comparing:
             unpriced_after=self.unpriced[1],
             unpriced=tuple(
                 Unpriced(side, why, int(count or 0), _place(origin), _place(destination))
-                for (side, why), (count, origin, destination) in told
+                for (side, why), (count, origin, destination) in reasons
             ),
         )
 
@@ -494,21 +508,6 @@ def bin_of(change_minor: int) -> tuple[int, int]:
 
 def _whole(fare: Fare) -> int:
     return fare.whole_minor if fare.status == "priced" else 0
-
-
-def _told(journeys: Sequence[Journey], pricer: Pricer) -> Sequence[Journey]:
-    """The journeys with what the tariff wants to be told of each: whose line it was, and how it was paid."""
-    look = Look.of(pricer.tariff)
-    if not (look.operators or look.media):
-        return journeys
-    lines = pricer.places.lines if isinstance(pricer.places, atlas.Network) else {}
-    told: list[Journey] = []
-    for journey in journeys:
-        line = lines.get(journey.line_id or "")
-        operator_id = pricer.tariff.operator_id if line is None else line.operator_id
-        medium = journey.medium or (look.media[0] if look.media else "")
-        told.append(replace(journey, operator_id=operator_id if look.operators else "", medium=medium))
-    return told
 
 
 def _own(journey: Journey) -> bool:
@@ -578,9 +577,9 @@ def compare_tariffs(
 
 def _around(
     tx: Tx, tariffs: tuple[Tariff, Tariff], riders: Sequence[Sequence[PastRide]], first_day: date
-) -> dict[int, dict[tuple[Side, date], Around]]:
+) -> dict[int, dict[tuple[Side, date], Around | str]]:
     """What each side looks at beside the journeys, by place of the rider and by side and day."""
-    found: dict[int, dict[tuple[Side, date], Around]] = {}
+    found: dict[int, dict[tuple[Side, date], Around | str]] = {}
     for side, tariff in zip(SIDES, tariffs, strict=True):
         look = Look.of(tariff)
         if not look.beyond:
@@ -602,9 +601,10 @@ def _around(
                     Asked(n, key, look, before_at, *bounds, tariff.currency, journeys)
                 )
         for partition, some in asked.items():
-            for n, around in load_around(tx, partition, some).around.items():
+            rounds = load_around(tx, partition, some)
+            for n, known in (*rounds.around.items(), *rounds.why_not.items()):
                 place, day = places[n]
-                found.setdefault(place, {})[side, day] = around
+                found.setdefault(place, {})[side, day] = known
     return found
 
 
@@ -640,16 +640,13 @@ class _Networks:
 
 
 def _looks_back_to(tariff: Tariff, day: date) -> date:
-    """The first day that a service day's counters may hang on."""
-    found = [day]
-    if tariff.tiers:
+    """The first day that a service day's counters may hang on; of a rolling window, any day on which one was open."""
+    look = Look.of(tariff)
+    found = [day - timedelta(days=max(2 * look.rolling_days, look.days_back))]
+    if look.tiers or "month" in look.counted or look.period == "month":
         found.append(period_start(day, "month"))
-    for period in (*tariff.long_periods, *tariff.counted):
-        if period in ("week", "month"):
-            found.append(period_start(day, "week" if period == "week" else "month"))
-        else:
-            length = int(period.removesuffix("d").removesuffix(" days"))
-            found.append(day - timedelta(days=2 * length))
+    if "week" in look.counted or look.period == "week":
+        found.append(period_start(day, "week"))
     return min(found)
 
 
