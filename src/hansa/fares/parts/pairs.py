@@ -74,6 +74,8 @@ class _PairRows:
         self.minor, self.symmetric, self.prefix = minor, symmetric, prefix
         self.columns: Columns = ()
         self.rows: Rows = {}
+        self._names: dict[str, str] = {}  # a large table says few stops and few fares again and again
+        self._fares: dict[tuple[str, ...], tuple[int, ...]] = {}
 
     def wrong(self, line: int, field: str, what: str, remedy: str) -> None:
         self.reading.wrong(f"{self.file} line {line}, field {field}", what, remedy)
@@ -131,20 +133,37 @@ class _PairRows:
                 line, "origin", f"has {len(cells)} cells, not {len(header)}", "One cell for each column"
             )
             return
-        if not (WORD.fullmatch(cells[0]) and WORD.fullmatch(cells[1])):
+        origin, destination = self._name(cells[0]), self._name(cells[1])
+        if not (origin and destination):
             self.wrong(line, "origin", "is no stop id", "Write it as the network does: beijing/xizhimen")
             return
-        pair = self.prefix + cells[0], self.prefix + cells[1]
+        pair, written = (origin, destination), tuple(cells[2:])
+        amounts = self._fares.get(written)
+        if amounts is None:
+            before = len(self.reading.problems)
+            amounts = self._amounts(line, header, written)
+            if len(self.reading.problems) == before:  # what is wrong is told of every row
+                self._fares[written] = amounts
+        if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
+            self.wrong(line, "destination", "this pair has two fares", "Leave one row")
+        self.rows[pair] = amounts
+
+    def _name(self, cell: str) -> str:
+        """A stop or zone with the prefix; empty where it is none."""
+        name = self._names.get(cell)
+        if name is None:
+            name = self._names[cell] = self.prefix + cell if WORD.fullmatch(cell) else ""
+        return name
+
+    def _amounts(self, line: int, header: list[str], written: tuple[str, ...]) -> tuple[int, ...]:
         amounts: list[int] = []
-        for column, cell in zip(header[2:], cells[2:], strict=True):
+        for column, cell in zip(header[2:], written, strict=True):
             amount = self._amount(cell)
             if amount is None:
                 remedy = "Write digits only" if self.minor else "Write 12.50"
                 self.wrong(line, column, f"{cell!r} is no amount", remedy)
             amounts.append(amount or 0)
-        if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
-            self.wrong(line, "destination", "this pair has two fares", "Leave one row")
-        self.rows[pair] = tuple(amounts)
+        return tuple(amounts)
 
     def _amount(self, cell: str) -> int | None:
         if self.minor:
