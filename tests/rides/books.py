@@ -319,7 +319,7 @@ def _habits(today: Sequence[Journey], day: date, mine: Sequence[Made]) -> dict[s
         recent = timedelta(0) < day - other.day <= timedelta(days=HABIT_DAYS)
         if not recent or ride.kind != "complete" or ride.companion:
             continue
-        for here, there in ((ride.origin, ride.destination), (ride.destination, ride.origin)):
+        for here, there in {(ride.origin, ride.destination), (ride.destination, ride.origin)}:
             if here is not None and there is not None and here in asked:
                 ends = habits.setdefault(here, {})
                 ends[there] = ends.get(there, 0) + 1

@@ -20,7 +20,7 @@ ROUNDS_MAX = 400
 """Runs of rating until nothing is left: more than any of these takes."""
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1_000_000))
 def test_the_books_equal_rides_priced_as_they_are_made(ctx: Context, seed: int) -> None:
     dice = Random(seed)

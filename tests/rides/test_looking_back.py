@@ -1,6 +1,6 @@
 """What the books keep so that days can be given it, and what is asked of the database for it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -115,7 +115,9 @@ def test_a_priced_day_keeps_its_network_until_it_is_rated_afresh(league: League)
         rides.rate_again(tx, OPERATOR, DAY, DAY)
     rate(league)
 
-    metres = [step.facts["distance_m"] for one in kept(league) for step in one.steps if step.rule == "ride"]
+    metres = [
+        int(step.facts["distance_m"]) for one in kept(league) for step in one.steps if step.rule == "ride"
+    ]
     assert {version for _, version in late} != {report.version}
     assert len({version for _, version in late}) == 1
     assert {one.network_version for one in kept(league)} == {report.version}
@@ -187,7 +189,7 @@ def test_nothing_is_asked_for_that_a_tariff_does_not_look_at(
 
 
 @contextmanager
-def _noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def _noting(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str]]:
     """The statements of looking back, by the name of their function."""
     noted: list[str] = []
     for name in (

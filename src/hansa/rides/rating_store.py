@@ -49,9 +49,9 @@ join rides.tokens o on o.cti = t.cti
 
 LOAD_JOURNEYS = """
 select k.n, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
-    j.tier_minor, j.tariff_from, j.steps, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
-    j.counts, j.window_from, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium,
-    j.distance_m, j.started_at, j.service_day
+    j.tier_minor, j.tariff_from, j.steps::text, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
+    nullif(j.counts, '{}')::text, j.window_from, j.subsidy_payer, j.subsidy_minor, nullif(j.notes, '[]')::text,
+    j.trip_id, j.network_version, j.medium, j.distance_m, j.started_at, j.service_day
 from unnest(%s::uuid[], %s::text[], %s::date[]) with ordinality as k (account_id, operator_id, service_day, n)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
     and j.service_day = k.service_day
@@ -60,9 +60,9 @@ join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.
 # Journeys by themselves, whichever day they stand under: a corrected clock takes a journey to another.
 LOAD_ELSEWHERE = """
 select 0, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
-    j.tier_minor, j.tariff_from, j.steps, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
-    j.counts, j.window_from, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium,
-    j.distance_m, j.started_at, j.service_day
+    j.tier_minor, j.tariff_from, j.steps::text, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
+    nullif(j.counts, '{}')::text, j.window_from, j.subsidy_payer, j.subsidy_minor, nullif(j.notes, '[]')::text,
+    j.trip_id, j.network_version, j.medium, j.distance_m, j.started_at, j.service_day
 from rides.journeys j
 where j.partition = %s and j.journey_id = any(%s)
 """
@@ -311,15 +311,27 @@ def load_journeys(tx: Tx, partition: int, keys: Sequence[DayKey]) -> list[list[K
         partition,
     )
     for row in tx.execute(LOAD_JOURNEYS, values):
-        kept[row[0] - 1].append(KeptJourney(*row[1:]))
+        kept[row[0] - 1].append(_kept(row))
     return kept
+
+
+def _kept(row: tuple[Any, ...]) -> KeptJourney:
+    """Its JSON comes as text, since most of it is empty and reading it is what a day rated again costs most."""
+    values = list(row[1:])
+    values[_STEPS] = msgspec.json.decode(values[_STEPS])
+    values[_COUNTS] = msgspec.json.decode(values[_COUNTS]) if values[_COUNTS] else {}
+    values[_NOTES] = msgspec.json.decode(values[_NOTES]) if values[_NOTES] else []
+    return KeptJourney(*values)
+
+
+_STEPS, _COUNTS, _NOTES = (KeptJourney._fields.index(name) for name in ("steps", "counts", "notes"))
 
 
 def load_elsewhere(tx: Tx, partition: int, ids: Sequence[UUID]) -> dict[UUID, KeptJourney]:
     """Those of these journeys that there are, withdrawn ones too, whichever day they stand under."""
     if not ids:
         return {}
-    return {row[1]: KeptJourney(*row[1:]) for row in tx.execute(LOAD_ELSEWHERE, (partition, list(ids)))}
+    return {row[1]: _kept(row) for row in tx.execute(LOAD_ELSEWHERE, (partition, list(ids)))}
 
 
 def load_edges(
