@@ -289,9 +289,11 @@ def _zone(
     """Patches at its stops, those that lie together as one, and bands along lines that stay in it."""
     inside = {key: places[key] for key in stops if key in places and sheet.shows([places[key]], radius)}
     grid = radius / 2
-    while len(cells := {(round(x / grid), round(y / grid)) for x, y in inside.values()}) > PATCHES_MAX:
+    while (
+        len(cells := {(round(x / grid), round(y / grid)): (x, y) for x, y in inside.values()}) > PATCHES_MAX
+    ):
         grid *= 1.4
-    patches = tuple(sorted((round(x * grid, 1), round(y * grid, 1)) for x, y in cells))
+    patches = tuple(sorted(cells.values()))
     bands: set[tuple[XY, XY]] = set()
     for line in network.lines.values():
         run: list[XY] = []
