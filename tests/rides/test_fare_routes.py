@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.testing import TestClient
 
+from hansa import rides
 from hansa.kernel import HansaError
 from hansa.rides.asking import Question, alternatives, ask
 from hansa.rides.fare_routes import ROUTES
@@ -22,6 +23,34 @@ MORNING = local(tariff_of(LONDON), "08:15")
 ASKED = {"operator_id": LONDON, "origin": BANK, "destination": OXFORD, "at": MORNING.isoformat()}
 
 Client = TestClient[Litestar]
+
+SHORT = """
+format = 1
+operator = "beijing-subway"
+city = "beijing"
+name = "Six kilometres and no more"
+currency = "CNY"
+valid_from = 2026-11-01
+tz = "{tz}"
+day_starts = "{day_starts}"
+[classes.adult]
+percent = 100
+[classes.child]
+percent = 100
+[classes.student]
+percent = 100
+[classes.senior]
+percent = 100
+[basis]
+kind = "distance"
+[[basis.band]]
+up_to_m = 6000
+fare = "3.00"
+[journey]
+max_minutes = 240
+[incomplete]
+fare = "3.00"
+"""
 
 
 def problem(_: Request[object, object, State], error: HansaError) -> Response[dict[str, Any]]:
@@ -84,14 +113,20 @@ def test_rides_made_before_are_counted_by_caps(client: Client) -> None:
     assert sum(step["amount"]["minor"] for step in fares[3]["steps"]) == 30
 
 
-def test_a_journey_without_a_fare_is_held_and_says_why(client: Client) -> None:
-    asked = {"operator_id": BEIJING, "origin": "beijing/xizhimen", "destination": "beijing/xizhimen"}
-    fares = [
-        client.get("/v1/fares", params=asked | {"rider_class": one}).json() for one in ("adult", "child")
-    ]
+def test_a_journey_without_a_fare_is_held_and_says_why(ctx: Context, client: Client) -> None:
+    short = SHORT.format(tz=tariff_of(BEIJING).tz, day_starts=f"{tariff_of(BEIJING).day_starts:%H:%M}")
+    with ctx.tx() as tx:
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(short, {})))
+    asked = {"operator_id": BEIJING, "origin": "beijing/xizhimen"}
 
-    for fare in fares:
-        assert (fare["fare"] is None) == (fare["status"] == "held") == bool(fare["held"])
+    near, far = (
+        client.get("/v1/fares", params=asked | {"destination": one}).json()
+        for one in ("beijing/chegongzhuang", "beijing/guomao")
+    )
+
+    assert (near["status"], near["fare"]["minor"], near["held"]) == ("priced", 300, None)
+    assert (far["status"], far["fare"]) == ("held", None)
+    assert far["held"] and far["steps"][-1]["rule"] == "held"
 
 
 @pytest.mark.parametrize(
