@@ -15,6 +15,7 @@ from hansa import atlas, clearing, ledger, rides
 from hansa.fares import Counters, Journey, JourneyId, Pricer, check_tariff
 from hansa.kernel import InvalidInput, fact_id
 from hansa.rides import Tap, faresv2
+from hansa.rides.asking import Question, WhatIfRide, ask
 from hansa.store import Context
 from rides.feed_town import CITY, OPERATOR, feed_of, open_town, tariff_of, town_of
 from rides.riding import League, account_of
@@ -168,11 +169,11 @@ def test_each_step_names_its_row_in_both_languages(town: Town) -> None:
 
     assert said == [
         ("Port to Centre", "Port 至 Centre", ""),
-        ("Inner single: €2.00", "Inner single：€2.00", "fare_leg_rules.txt line 3"),
+        ("Inner single: €2.00", "Inner single：€2.00", "fare_leg_rules.txt row 3"),
         (
             "Change to Change to the bus: €0.30",
             "换乘 Change to the bus：€0.30",
-            "fare_transfer_rules.txt line 2",
+            "fare_transfer_rules.txt row 2",
         ),
     ]
 
@@ -348,6 +349,18 @@ def test_taps_in_any_order_come_to_the_same_day(books: Books, seed: int) -> None
 
     assert league.charged(1) == [200, 30, 250]
     assert again.charges == 0
+
+
+def test_what_if_sees_the_rides_before(books: Books) -> None:
+    before = WhatIfRide("town/s1", "town/s3", at("10:00"), at("10:20"))
+    bus = Question(OPERATOR, "town/s2", "town/b1", at("10:40"), product="bus", line_id="town/B")
+
+    with books.league.ctx.tx() as tx:
+        alone, after = ask(tx, bus).fare, ask(tx, replace(bus, after=(before,))).fare
+        child = ask(tx, Question(OPERATOR, "town/s1", "town/s3", at("10:00"), "child")).fare
+
+    assert (alone.amount_minor, after.amount_minor, child.amount_minor) == (150, 30, 100)
+    assert [step.clause for step in after.steps if step.clause] == ["fare_transfer_rules.txt row 2"]
 
 
 def test_a_tariff_proposed_by_the_feed_is_held_against_it(books: Books) -> None:

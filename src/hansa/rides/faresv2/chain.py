@@ -77,9 +77,12 @@ def _steps(priced: Priced, first: int, currency: str) -> Iterable[fares.Step]:
 
 
 def _step(step: FeedStep, first: int, currency: str) -> fares.Step:
-    """inside, of its facts: that a join or a transfer lies between legs of this one ride."""
+    """inside, of its facts: that a join or a transfer lies between legs of this one ride.
+
+    Its clause names a row of the feed; a ``line`` of a clause is one of the tariff's own text.
+    """
     details = dict(step.details)
-    facts: dict[str, str | int] = {"clause": step.row, "field": step.clause}
+    facts: dict[str, str | int] = {"clause": step.row.replace(" line ", " row "), "field": step.clause}
     begins = step.legs[0]
     if (step.rule == "transfer" and begins > first) or (step.rule == "join" and begins >= first):
         facts["inside"] = 1
