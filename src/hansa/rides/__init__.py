@@ -76,6 +76,7 @@ from hansa.rides.comparing_store import latest_day_ridden
 from hansa.rides.comparing_text import comparison_csv
 from hansa.rides.corrections import corrections
 from hansa.rides.corrections_model import Correction, LateTap
+from hansa.rides.faresv2 import pricer_of
 from hansa.rides.gtfs_fares import refuse_unknown_names, tariff_from_fares_v1, tariff_from_fares_v2
 from hansa.rides.model import (
     TAPS_MAX,
@@ -318,6 +319,7 @@ __all__ = [
     "post_charges",
     "posted_total",
     "price_day",
+    "pricer_of",
     "proposal_source",
     "propose_tariff",
     "rate",

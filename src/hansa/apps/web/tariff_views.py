@@ -17,7 +17,7 @@ from hansa.apps.web.tariff_pictures import (
     shades,
     zone_map,
 )
-from hansa.fares import LANGUAGES, Fare, Finding
+from hansa.fares import LANGUAGES, Fare, FeedBasis, Finding
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, service_day
 from hansa.store import Tx
 
@@ -63,6 +63,7 @@ class Shown:
     """A version or a proposal. ref: how a form names it. proposal: None for a version that was imported.
 
     tariff: None where the text cannot be read. network: the city's on its first day, or today where it has none then.
+    feed: the fares that came with the network, for a tariff that leaves them there.
     """
 
     ref: str
@@ -76,6 +77,7 @@ class Shown:
     valid_from: date | None
     valid_to: date | None
     proposal: rides.Proposal | None = None
+    feed: atlas.FaresV2 | None = None
 
     @property
     def tone(self) -> str:
@@ -128,6 +130,7 @@ def shown_version(tx: Tx, operator_id: str, valid_from: date, now: datetime) -> 
     for one in versions:
         if (one.operator_id, one.valid_from) == (operator_id, valid_from):
             tariff = rides.get_tariff(tx, operator_id, valid_from)
+            network = network_of(tx, one.city_id, valid_from)
             return Shown(
                 ref=f"version:{valid_from}",
                 link=version_link(operator_id, valid_from),
@@ -136,9 +139,10 @@ def shown_version(tx: Tx, operator_id: str, valid_from: date, now: datetime) -> 
                 state=state_of(versions, one, now),
                 source=tariff.source,
                 tariff=tariff,
-                network=network_of(tx, one.city_id, valid_from),
+                network=network,
                 valid_from=valid_from,
                 valid_to=last_day_of(versions, one),
+                feed=_feed_of(tx, tariff, network),
             )
     raise UnknownVersion(f"{operator_id} has no tariff that begins on {valid_from}.")
 
@@ -153,6 +157,7 @@ def shown_proposal(tx: Tx, proposal_id: UUID, now: datetime) -> Shown:
             tariff = rides.read_source(source)
         except InvalidInput:  # it was read once; what is read today may be stricter
             tariff = None
+    network = network_of(tx, found.city_id, found.valid_from)
     return Shown(
         ref=f"proposal:{proposal_id}",
         link=proposal_link(proposal_id),
@@ -161,10 +166,11 @@ def shown_proposal(tx: Tx, proposal_id: UUID, now: datetime) -> Shown:
         state=found.state,
         source=source,
         tariff=tariff,
-        network=network_of(tx, found.city_id, found.valid_from),
+        network=network,
         valid_from=found.valid_from,
         valid_to=found.valid_to,
         proposal=found,
+        feed=_feed_of(tx, tariff, network),
     )
 
 
@@ -195,6 +201,12 @@ def network_of(tx: Tx, city_id: str | None, day: date | None) -> atlas.Network |
     return None
 
 
+def _feed_of(tx: Tx, tariff: rides.Tariff | None, network: atlas.Network | None) -> atlas.FaresV2 | None:
+    if tariff is None or network is None or not isinstance(tariff.basis, FeedBasis):
+        return None
+    return atlas.get_fares_v2(tx, network.city.city_id, version=network.version)
+
+
 # -- pricers ------------------------------------------------------------------------------------------------
 
 _PRICERS: dict[tuple[bytes, str, int], tuple[atlas.Network, rides.Pricer]] = {}
@@ -212,7 +224,7 @@ def pricer_of(shown: Shown) -> rides.Pricer | None:
         if found is None or found[0] is not network:
             if len(_PRICERS) >= 8:
                 _PRICERS.clear()
-            found = _PRICERS[key] = network, rides.Pricer(shown.tariff, network)
+            found = _PRICERS[key] = network, rides.pricer_of(shown.tariff, network, lambda: shown.feed)
         return found[1]
 
 

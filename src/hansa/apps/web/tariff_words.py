@@ -304,6 +304,8 @@ class _Teller:
             "pairs": self._pairs,
             "cheapest": self._cheapest,
         }.get(kind)
+        if kind == "gtfs-v2":
+            return ["By the fares that the city’s feed publishes (GTFS Fares v2)."], ()
         if tell is None:
             return [f"By {_worded(kind).lower()}."], ()
         return tell(fields)
