@@ -188,3 +188,26 @@ def test_what_the_operator_does_not_take_from_riders_is_not_asked(
 
     assert "Say where you came out" not in client.get(address).text
     assert refused.status_code == 422 and "ask the operator" in refused.text
+
+
+def test_a_ride_without_a_fare_is_told_so_and_why(ctx: Context, client: Client, league: LittleLeague) -> None:
+    tariff = rides.read_tariff(rides.tariff_folder("hangzhou-metro"))
+    text = re.sub(r"(?m)^valid_from = .*$", "valid_from = 2026-11-01", tariff.source.toml)
+    text = re.sub(r"(?ms)^\[basis\].*?(?=^\[(?!\[?basis))", SHORT, text, count=1)
+    with ctx.tx() as tx:
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text, {})))
+
+    page = client.get("/fares", params=ASKED | {"language": "zh"})
+
+    assert page.status_code == 200
+    assert "票价规则中没有这次行程的票价" in page.text and "无票价" in page.text
+    assert '<ol class="steps">' not in page.text
+
+
+SHORT = """[basis]
+kind = "distance"
+[[basis.band]]
+up_to_m = 100
+fare = "2.00"
+
+"""
