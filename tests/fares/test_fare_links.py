@@ -155,6 +155,11 @@ def test_a_joined_ride_of_which_the_hour_changes(hour: str, charged: str) -> Non
         09:10-09:30 bus b>d = {charged}
         """,
     )
+    if hour in ("first", "dearest"):
+        charges(
+            by_bands(rules + "never_more = false\n"),
+            "08:50-09:00 bus a>b = 2.00\n09:10-09:30 bus b>d = 3.20     # 5.20 in all, whatever each would cost",
+        )
     steps = pricer.price_day(
         [ride(pricer.tariff, "08:50-09:00 bus a>b"), ride(pricer.tariff, "09:10-09:30 bus b>d")], Counters()
     )[1].steps

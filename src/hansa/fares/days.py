@@ -318,7 +318,8 @@ class Day:
         else:
             before = facts["paid_minor"] = chain.paid
         chain.singles += leg.quote.amount
-        adds = max(0, min(chain.paid + quote.amount - before, chain.singles) - chain.paid)
+        in_all = chain.paid + quote.amount - before
+        adds = max(0, (min(in_all, chain.singles) if join.never_more else in_all) - chain.paid)
         steps = [*steps, *quote.steps, self._step("join", adds - quote.amount, facts, join.clause)]
         chain.journeys, chain.legs, chain.kept = journeys, [*chain.legs, leg], False
         chain.paid += adds

@@ -356,6 +356,7 @@ TABLES: dict[str, tuple[Word, ...]] = {
             "first",
         ),
         Word("fare", "text", "the `[[fare]]` that prices it", "the dearest of its rides' rules"),
+        Word("never_more", "flag", "no more in all than each ride by itself would cost", "true"),
         _ACROSS,
     ),
     "transfers": (

@@ -27,8 +27,8 @@ class Join:
         ``distances``: by the sum of metres; ``farthest``: by the most metres from any entry to any exit.
     hour: under whose it is priced: that of the ``first`` ride, the ``last``, the entry of the ``farthest`` pair, the
         ``dearest`` or ``cheapest`` of all, or ``each`` ride adds under its own.
-    fare: the rule that prices it; otherwise the dearest of the rules that price its rides. Joined rides never cost more
-        than each by itself.
+    fare: the rule that prices it; otherwise the dearest of the rules that price its rides.
+    never_more: joined rides cost no more in all than each by itself would.
     across_days: it holds over the edge of a service day; otherwise the first ride of a day begins anew.
     """
 
@@ -46,6 +46,7 @@ class Join:
     by: str = "ends"
     hour: str = "first"
     fare: str = ""
+    never_more: bool = True
     across_days: bool = False
     clause: str = ""
 
@@ -101,6 +102,7 @@ def read_join(item: Table) -> Join:
         same_line=_same_line(item),
         once=frozenset(item.words("once")),
         by=item.choice("priced_by", JOIN_WAYS, required=False, default="ends"),
+        never_more=item.flag("never_more", default=True),
         across_days=item.flag("across_days", default=False),
         hour=item.choice("hour", JOIN_HOURS, required=False, default="first"),
         fare=item.text("fare", required=False),
