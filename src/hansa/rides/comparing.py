@@ -39,7 +39,7 @@ from hansa.store import Tx
 DAYS_MAX = 62
 """Service days in one comparison."""
 
-JOURNEYS_MAX = 500_000
+JOURNEYS_MAX = 200_000
 """Journeys in one comparison, unless more are asked for."""
 
 RIDERS_AT_ONCE = 500
