@@ -112,7 +112,7 @@ def test_a_tariff_says_which_fares_companions_pay() -> None:
             "no off-",
         ),
         ("london-tfl", 'to = "09:30"', 'to = "06:00"', "band[0].to", "is not after from"),
-        ("london-tfl", 'period = "week"', 'period = "month"', "cap[0].period", "weekly and monthly caps"),
+        ("london-tfl", 'period = "week"', 'period = "year"', "cap[5].period", "none of the choices"),
         ("london-tfl", 'zones = "1-5"', 'zones = "0-5"', "cap[3].zones", "is not a span of the zones"),
         ("london-tfl", 'zones = "1-5"', 'zones = "5-1"', "cap[3].zones", "runs backwards"),
         (
