@@ -4,11 +4,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from hansa import atlas, rides
+from hansa import atlas, payments, rides
 from hansa.rides import TariffSource, looking_back_store
 from hansa.store import Context
 from rides.books import HEAD, STOPS, open_operator, open_town
@@ -27,9 +28,9 @@ def league(ctx: Context) -> League:
     return open_town(ctx)
 
 
-def sell(league: League, rules: str, *, operator: str = OPERATOR) -> None:
+def sell(league: League, rules: str, *, operator: str = OPERATOR, currency: str = "GBP") -> None:
     """Put a tariff of these rules in force for a new operator."""
-    text = HEAD.format(operator=operator, currency="GBP", top="", subsidy="") + rules
+    text = HEAD.format(operator=operator, currency=currency, top="", subsidy="") + rules
     open_operator(league, TariffSource(text, {}))
 
 
@@ -135,6 +136,30 @@ def _charges_differ(league: League) -> int:
         ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def test_a_ride_that_hangs_on_a_partners_fare_waits_for_the_rate_of_exchange(league: League) -> None:
+    after = (
+        '[[transfer]]\nbefore = { operators = ["town-tram"] }\nwindow_from = "exit"\nwindow_minutes = 60\n'
+    )
+    sell(league, FLAT + after + "difference = true\n")
+    sell(league, FLAT.replace("2.00", "1.20"), operator="town-tram", currency="EUR")
+    day = date(2026, 10, 1)
+    at = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    cti = league.rider(1, issuer="london-card", currency="GBP")
+    league.hand_in(league.ride("town-tram", STOPS[2], STOPS[0], at, cti, minutes=10))
+    league.hand_in(ride(league, at + timedelta(minutes=20)))
+    rate(league)
+    with league.ctx.tx() as tx:
+        held = rides.list_held(tx, OPERATOR)
+
+    with league.ctx.tx() as tx:
+        payments.set_rates(tx, day, [("EUR", "GBP", Fraction(5, 6))])
+        rides.rate_again(tx, OPERATOR, day, day, only_held=True)
+    rate(league)
+
+    assert [one.why for one in held] == [f"no rate of exchange is set between EUR and GBP for {day}"]
+    assert league.charged(1) == [120, 100]  # 2.00 less 1.20 euro, which are 1.00 pound
 
 
 # -- trips --------------------------------------------------------------------------------------------------
