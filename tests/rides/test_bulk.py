@@ -1,8 +1,12 @@
 """Days rated and charges posted by the column leave the very books that the plain way leaves."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import Rollback
 
-from hansa import payments, rides
+from hansa import ledger, payments, rides
 from hansa.kernel import FixedClock, fact_id
 from hansa.rides import RIDER_CLASSES, Tap, actions, bulk, bulk_post, bulk_store, rating
 from hansa.store import Context
@@ -21,13 +25,17 @@ OPERATORS = ("beijing-subway", "hong-kong-mtr", "london-tfl", "toronto-ttc")
 CURRENCIES = ("CNY", "HKD", "GBP", "CAD")
 RIDERS = 14
 FIRST = date(2026, 11, 16)
-EVENING = datetime(2026, 11, 18, 12, tzinfo=UTC)
+EVENING = datetime(2026, 11, 19, 12, tzinfo=UTC)
 SEEDS = st.integers(0, 1_000_000)
 ANEW = [HealthCheck.function_scoped_fixture]
 
 
 @pytest.fixture
 def league(ctx: Context) -> League:
+    return league_in(ctx)
+
+
+def league_in(ctx: Context) -> League:
     clock_of(ctx).at = datetime(2026, 11, 15, 12, tzinfo=UTC)
     league = League(ctx, *OPERATORS)
     for number in range(RIDERS):
@@ -187,3 +195,49 @@ def test_so_they_do_with_late_taps_in_between(
     parts = [taps[: cuts[0]], taps[cuts[0] : cuts[1]], taps[cuts[1] :]]
 
     hold_equal(by_column(league, parts), plainly(league, parts))
+
+
+@pytest.mark.slow
+def test_a_kill_anywhere_loses_and_doubles_nothing(committed_ctx: Context) -> None:
+    league, dice = league_in(committed_ctx), Random(3)
+    taps = random_taps(league, 11)
+    for some in by_the_hour(taps):
+        clock_of(committed_ctx).at = max(tap.tapped_at for tap in some) + timedelta(minutes=1)
+        rides.record_taps(committed_ctx, None, some)
+    worker = [sys.executable, str(Path(__file__).with_name("dying_bulk.py")), committed_ctx.url]
+
+    for _ in range(12):
+        process = subprocess.Popen(worker, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(dice.random() * 0.12)
+        process.kill()
+        process.wait()
+    clock_of(committed_ctx).at = EVENING
+    while bulk.rate(committed_ctx).days:
+        pass
+    while bulk_post.post_charges(committed_ctx).charges:
+        pass
+
+    with committed_ctx.tx() as tx:
+        fares = tx.execute(
+            "select sum(fare_minor), count(*) filter (where fare_minor > 0) from rides.journeys"
+        ).fetchone()
+        charges = tx.execute(
+            "select sum(amount_minor), count(*) from rides.charges where status = 'posted' and revision = 0"
+        ).fetchone()
+        runs = tx.execute("select count(*) from rides.charge_runs").fetchone()
+        moved = tx.execute(
+            "select coalesce(sum(amount), 0) from ledger.transfers where code in (%s, %s)",
+            (int(ledger.TransferCode.FARE), int(ledger.TransferCode.FARE_CORRECTION)),
+        ).fetchone()
+        paid = tx.execute("select sum(abs(amount_minor)) from rides.charges").fetchone()
+    assert (
+        fares is not None
+        and charges is not None
+        and runs is not None
+        and moved is not None
+        and paid is not None
+    )
+    assert (charges, runs[0]) == (fares, 0)
+    assert moved[0] == paid[0]

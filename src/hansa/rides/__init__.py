@@ -38,7 +38,6 @@ from hansa.rides.actions import (
     journeys,
     list_held,
     list_tariffs,
-    post_charges,
     posted_total,
     rate_again,
     record_refusals,
@@ -58,6 +57,8 @@ from hansa.rides.asking import (
     alternatives,
     ask,
 )
+from hansa.rides.bulk import rate
+from hansa.rides.bulk_post import post_charges
 from hansa.rides.chains import GAP_FILLS, ChainCounts, check_chains
 from hansa.rides.clauses import Excerpt, clause_lines, line_of, table_row
 from hansa.rides.clock_checks import ClockCounts, check_clocks
@@ -144,7 +145,6 @@ from hansa.rides.proposals import (
     submit_tariff,
     withdraw_tariff,
 )
-from hansa.rides.rating import rate
 from hansa.rides.stated import JourneyNotOpen, Stated, StatedTooOften, state_end
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariffs import digest_of

@@ -48,39 +48,35 @@ where exists (
 )
 """
 
+# Places and payers are told apart by 64-bit digests: joins with a few hundred of them would be planned as loops.
 LOAD_TAPS = """
 with t as materialized (
-    select k.n, t.tap_id, t.tapped_at, t.received_at, t.cti, t.companion, t.action, t.stop_id, t.line_id, t.product,
-        o.rider_class, o.issuer_id, o.wallet_currency
+    select
+        int4send((k.n - 1)::integer) || uuid_send(t.tap_id) || timestamptz_send(t.tapped_at)
+            || timestamptz_send(t.received_at) || t.cti || int2send(t.companion) as fixed,
+        length(t.cti) = 8 as usual, t.action, t.stop_id, t.line_id, t.product, o.rider_class, o.issuer_id,
+        o.wallet_currency,
+        hashtextextended(
+            t.action || e'\x1f' || coalesce(e'\x1e' || t.stop_id, '') || e'\x1f'
+                || coalesce(e'\x1e' || t.line_id, '') || e'\x1f' || t.product, 0
+        ) as place,
+        hashtextextended(o.rider_class || e'\x1f' || o.issuer_id || e'\x1f' || o.wallet_currency, 0) as payer
     from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
     join rides.taps t on t.partition = %(partition)s and t.account_id = k.account_id
         and t.tapped_at >= %(starts_at)s and t.tapped_at < %(ends_at)s and t.operator_id = %(operator_id)s
     join rides.tokens o on o.cti = t.cti
-), places as materialized (
-    select row_number() over () - 1 as place, action, stop_id, line_id, product
-    from (select distinct action, stop_id, line_id, product from t) as found
-), payers as materialized (
-    select row_number() over () - 1 as payer, rider_class, issuer_id, wallet_currency
-    from (select distinct rider_class, issuer_id, wallet_currency from t) as found
 )
 select
-    (select json_agg(json_build_array(action, stop_id, line_id, product) order by place) from places),
-    (select json_agg(json_build_array(rider_class, issuer_id, wallet_currency) order by payer) from payers),
-    (select bool_and(length(cti) = 8) from t),
     (
-        select string_agg(
-            int4send((t.n - 1)::integer) || uuid_send(t.tap_id) || timestamptz_send(t.tapped_at)
-                || timestamptz_send(t.received_at) || t.cti || int2send(t.companion)
-                || int4send(p.place::integer) || int4send(y.payer::integer),
-            ''::bytea
-        )
-        from t
-        join places p on p.action = t.action and p.product = t.product
-            and coalesce(p.stop_id, '') = coalesce(t.stop_id, '') and (p.stop_id is null) = (t.stop_id is null)
-            and coalesce(p.line_id, '') = coalesce(t.line_id, '') and (p.line_id is null) = (t.line_id is null)
-        join payers y on y.rider_class = t.rider_class and y.issuer_id = t.issuer_id
-            and y.wallet_currency = t.wallet_currency
-    )
+        select json_agg(json_build_array(place::text, action, stop_id, line_id, product) order by place)
+        from (select distinct place, action, stop_id, line_id, product from t) as found
+    ),
+    (
+        select json_agg(json_build_array(payer::text, rider_class, issuer_id, wallet_currency) order by payer)
+        from (select distinct payer, rider_class, issuer_id, wallet_currency from t) as found
+    ),
+    (select bool_and(usual) from t),
+    (select string_agg(fixed || int8send(place) || int8send(payer), ''::bytea) from t)
 """
 
 LOAD_SUMS = """
@@ -152,11 +148,12 @@ TAP = np.dtype(
         ("received_at", ">i8"),
         ("cti", ">u8"),
         ("companion", ">i2"),
-        ("place", ">i4"),
-        ("payer", ">i4"),
+        ("place", ">i8"),
+        ("payer", ">i8"),
     ]
 )
-"""A tap as it is read: n counts the accounts asked for; instants are microseconds since 2000."""
+"""A tap as it is read: n counts the accounts asked for; instants are microseconds since 2000; place and payer are
+digests, and once read, places in the lists beside."""
 
 
 class DueDays(NamedTuple):
@@ -211,7 +208,7 @@ def find_kept(tx: Tx, partition: int, days: DueDays) -> npt.NDArray[Any]:
 def load_taps(
     tx: Tx, partition: int, days: DueDays, starts_at: datetime, ends_at: datetime
 ) -> LoadedTaps | None:
-    """The taps of these accounts with the operator between two instants; None where a token is of no usual length."""
+    """The taps of these accounts with the operator between two instants; None where they do not fit columns."""
     values = {
         "accounts": uuid_array_text(days.accounts),
         "partition": partition,
@@ -221,13 +218,19 @@ def load_taps(
     }
     row = tx.execute(LOAD_TAPS, values, binary=True).fetchone()
     assert row is not None, "an aggregate has a row"
-    places, payers, usual, taps = row
+    places, payers, usual, read = row
     if usual is False:
         return None
+    taps = np.frombuffer(read or b"", TAP).copy()
+    for name, found in (("place", places or ()), ("payer", payers or ())):
+        digests = np.array([int(one[0]) for one in found], np.int64)
+        if len(np.unique(digests)) < len(digests):
+            return None  # two share a digest
+        taps[name] = np.searchsorted(digests, taps[name].astype(np.int64))
     return LoadedTaps(
-        np.frombuffer(taps or b"", TAP),
-        [tuple(place) for place in places or ()],
-        [tuple(payer) for payer in payers or ()],
+        taps,
+        [(one[1], one[2], one[3], one[4]) for one in places or ()],
+        [(one[1], one[2], one[3]) for one in payers or ()],
     )
 
 
