@@ -54,13 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, end)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests are skipped, with one line that says how to run them, where there is no Chromium."""
-    if CHROMIUM is None:
-        skip = pytest.mark.skip(reason="no Chromium here: `apt-get install chromium` runs the browser tests")
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(skip)
+    """Mark what works on the given server as ``database``, and skip browser tests where there is no Chromium."""
+    skip = pytest.mark.skip(reason="no Chromium here: `apt-get install chromium` runs the browser tests")
+    for item in items:
+        if "scratch_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
+        if CHROMIUM is None and item.get_closest_marker("browser"):
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
