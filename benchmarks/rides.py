@@ -1,134 +1,386 @@
-"""Rides per second from taps to postings: recording, pairing, pricing, charging, posted and durable.
+"""Rides per second: taps to journeys to priced charges to postings, durable; pricing alone; one fare question.
 
-    python benchmarks/rides.py [--short]
+    python benchmarks/rides.py [--short] [--rides N] [--only pricing|path]
 
-``end_to_end``: the whole path in batches, as the worker runs it. Baseline ``one_ride_at_a_time``: the same calls
-on the same database in the same run, each with the two taps of one ride. Cryptography is not in it: see gate.py.
+``end_to_end``: taps of four cities (a table of pairs, distance bands with monthly tiers, zones with daily and weekly
+caps, flat with transfers) are taken in, paired, priced, charged and posted, wave by wave, by two processes, each with a
+partition of the ledger. Synchronous commit and fsync are on. A wave is a day of some riders. Making the taps is not
+counted, reading them from JSON is not in it (``gate.py``), nor is cryptography. Its baseline is
+``copy_of_the_same_rows``: what the first wave left in taps, numbers, journeys, charges (of rides and of payments) and
+the ledger's journal goes into tables of the same columns and indexes by binary COPY over two connections. At the end
+fares, charges and positions must agree, and the ledger be even.
+
+``pricing``: fares by the column in one process, kinds of ride that come for the first time included; its baseline is
+``Pricer.price_day`` on some of the same rides, with every fare and step equal. ``question_p95_ms``: ``rides.ask``
+through the database. ``memory_mb``: the largest resident size of the two processes together.
 """
 
 import argparse
 import json
+import resource
 import tempfile
-from datetime import UTC, datetime, time, timedelta
+import time
+from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
-from time import perf_counter
+from typing import Any
+from uuid import UUID
 
-from hansa import gate, rides, trust
-from hansa.apps.demo.league import League, build_league, settle_people
-from hansa.apps.demo.people import Rider
-from hansa.apps.demo.run import TAPS_PER_BATCH, batches
-from hansa.apps.demo.spec import Spec
-from hansa.apps.open import opened
-from hansa.kernel import FixedClock, fact_id
-from hansa.store import Context
+import numpy as np
+import psycopg
+
+from _rides_town import (
+    FIRST_DAY,
+    OPERATORS,
+    Riders,
+    Tapping,
+    build,
+    days_of,
+    network_of,
+    opened,
+    riders_of,
+    settle,
+    stops_of,
+    tariff_of,
+)
+from hansa import ledger, rides
+from hansa.apps.engines import collect_rarely
+from hansa.apps.rooms import migrate_all
+from hansa.fares import Counters, Pricer, Tariff, TariffSource, read_source
+from hansa.fares.columnar import Columnar, RideColumns, columnar_for
+from hansa.kernel import FixedClock
+from hansa.rides import bulk, bulk_post
+from hansa.rides.columns import take_in
+from hansa.store import EmbeddedServer
+from hansa.store.copying import instant_of
+
+WAVE = 50_000
+"""Riders of a wave in each process."""
+
+STAGES = ("taken in", "rated", "posted")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a smaller day, for a quick look")
-    short = parser.parse_args().short
-    spec = Spec(riders=1_500 if short else 12_000)
-    singles = 60 if short else 400
-    clock = FixedClock(datetime.combine(spec.day - timedelta(days=1), time(9), UTC))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="a hundred thousand rides: a minute")
+    parser.add_argument("--rides", type=int, default=0, help="about how many rides (5,000,000)")
+    parser.add_argument("--only", choices=("pricing", "path"), help="one part alone")
+    given = parser.parse_args()
+    count = given.rides or (100_000 if given.short else 5_000_000)
+    figures: dict[str, Any] = {}
+    if given.only != "path":
+        figures["pricing"] = pricing(150_000 if given.short else 1_250_000)
+        growth(short=given.short)
+    if given.only != "pricing":
+        figures |= path(count)
+    print(json.dumps(figures))
+
+
+# -- the whole path -------------------------------------------------------------------------------------------
+
+
+def path(count: int) -> dict[str, Any]:
+    """Everything from taps to postings, and single questions."""
+    days = 2 if count > 500_000 else 1
+    riders = round(count / 2.5 / days / 2)
     with tempfile.TemporaryDirectory(prefix="hansa-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with opened(Path(folder) / "home", clock=clock) as ctx:
-            league = build_league(ctx, trust.KeyFolder(Path(folder) / "keys"), spec)
-            riders = [rider for rider in league.riders(spec) if rider.here != "toronto"]
-            settle_people(ctx, league, riders, spec)
-            register(ctx, league, riders, clock.at + timedelta(days=2))
-            clock.at = datetime.combine(spec.day + timedelta(days=1), time(8), UTC)
-            morning = taps_of(league, spec, riders, hour=8)
-            evening = taps_of(league, spec, riders[:singles], hour=18)
-            batch_rate = ride_all(ctx, [morning])
-            single_rate = ride_all(ctx, [evening[i : i + 2] for i in range(0, len(evening), 2)])
-    print(f"{'path':<22}{'rides':>9}{'rides/s':>12}")
-    print(f"{'in batches':<22}{len(morning) // 2:>9,}{batch_rate:>12,.0f}")
-    print(f"{'one ride at a time':<22}{len(evening) // 2:>9,}{single_rate:>12,.0f}")
-    print(
-        json.dumps(
-            {
-                "end_to_end": {
-                    "value": round(batch_rate, 1),
-                    "unit": "rides/s",
-                    "baseline": "one_ride_at_a_time",
-                    "ratio": round(batch_rate / single_rate, 2),
-                }
-            }
+        with EmbeddedServer(Path(folder) / "home") as server:
+            migrate_all(server.url)
+            with opened(server.url) as ctx:
+                build(ctx)
+                answered = questions(ctx, 400 if count < 500_000 else 2_000)
+            return _path(server.url, riders, days) | answered
+
+
+def _path(url: str, riders: int, days: int) -> dict[str, Any]:
+    """riders: of each process."""
+    spawn = get_context("spawn")
+    pipes: list[Any] = []
+    for partition in (0, 1):
+        here, there = spawn.Pipe()
+        spawn.Process(target=work, args=(url, partition, riders, there), daemon=True).start()
+        pipes.append(here)
+    began = time.perf_counter()
+    _together(pipes, "settle")
+    print(f"{2 * riders:,} riders settled in {time.perf_counter() - began:.0f} s")
+    spent = dict.fromkeys(STAGES, 0.0)
+    done, copied = 0, 0.0
+    for day in range(days):
+        for start in range(0, riders, WAVE):
+            count = sum(_together(pipes, "make", day, start)[0])
+            done += count
+            taken = {name: _together(pipes, name)[1] for name in STAGES}
+            for name in STAGES:
+                spent[name] += taken[name]
+            said = ", ".join(f"{name} {count / taken[name]:,.0f}/s" for name in STAGES)
+            print(f"wave of {count:,} rides: {count / sum(taken.values()):,.0f}/s ({said})", flush=True)
+            if not copied:
+                copied = count / copy_again(url)
+                print(f"the same rows by COPY: {copied:,.0f} rides/s", flush=True)
+    memory = sum(_together(pipes, "memory")[0])
+    _together(pipes, "end")
+    check(url, done)
+    rate = done / sum(spent.values())
+    for name in STAGES:
+        print(
+            f"{name:<10}{done / spent[name]:>12,.0f} rides/s {spent[name] / sum(spent.values()):>8.0%} of the time"
         )
+    print(f"end to end {rate:>11,.0f} rides/s over {done:,} rides; COPY of the same rows {copied:,.0f}")
+    return {
+        "end_to_end": {
+            "value": round(rate),
+            "unit": "rides/s",
+            "baseline": "copy_of_the_same_rows",
+            "ratio": round(rate / copied, 3),
+            "rides": done,
+        },
+        "memory_mb": {"value": round(memory), "unit": "MB"},
+    }
+
+
+def _together(pipes: list[Any], *what: Any) -> tuple[list[Any], float]:
+    """Have all processes do something at once; what each says, and how long it took."""
+    began = time.perf_counter()
+    for pipe in pipes:
+        pipe.send(what)
+    answers = [pipe.recv() for pipe in pipes]
+    for one in answers:
+        if isinstance(one, Exception):
+            raise one
+    return answers, time.perf_counter() - began
+
+
+def work(url: str, partition: int, count: int, pipe: Any) -> None:
+    """One process: a partition's riders, gates, rating and ledger."""
+    collect_rarely()
+    with opened(url) as ctx, ledger.Engine(ctx, partition):
+        clock = ctx.clock
+        assert isinstance(clock, FixedClock)
+        riders: Riders = riders_of(partition, count)
+        tapping = Tapping(partition)
+        waiting: list[Any] = []
+        last = clock.now()
+        while True:
+            what, *more = pipe.recv()
+            answer: Any = None
+            try:
+                if what == "settle":
+                    settle(ctx, riders)
+                elif what == "make":
+                    day, start = more
+                    some = slice(start, min(start + WAVE, count))
+                    waiting, answer, last_us = tapping.batches(
+                        riders, some, FIRST_DAY + timedelta(days=day), 1_000 * day + start + partition
+                    )
+                    last = instant_of(last_us)
+                elif what == "taken in":
+                    for some in waiting:
+                        clock.at = instant_of(int(some[-1].taps.tapped_us[-1])) + timedelta(minutes=1)
+                        assert all(take_in(ctx, some)), "a batch was not plain"
+                    waiting = []
+                elif what == "rated":
+                    clock.at = last + timedelta(hours=8)
+                    bulk.rate_partition(ctx, partition, 100_000_000)
+                elif what == "posted":
+                    bulk_post.post_runs(ctx, partition, 100_000_000)
+                    if partition == 0:
+                        rides.post_charges(ctx, 100_000_000)
+                    engine = ledger.find_engine(ctx, partition)
+                    assert engine is not None
+                    engine.settle()
+                elif what == "memory":
+                    answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            except Exception as error:
+                answer = error
+            pipe.send(answer)
+            if what == "end":
+                return
+
+
+TABLES = (
+    "rides.taps", "rides.tap_numbers", "rides.journeys", "rides.charges", "payments.charges", "ledger.transfers",
+)  # fmt: skip
+
+
+def copy_again(url: str) -> float:
+    """Seconds in which all rows that are there so far go into empty tables of the same columns and indexes."""
+    from threading import Thread
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create schema bare")
+        parts: list[list[tuple[str, bytes]]] = [[], []]
+        for table in TABLES:
+            name = table.replace(".", "_")
+            connection.execute(f"create table bare.{name} (like {table} including all)".encode())
+            for partition in (0, 1):
+                with connection.cursor().copy(
+                    f"copy (select * from {table} where partition = {partition}) to stdout (format binary)".encode()
+                ) as copy:
+                    parts[partition].append((name, b"".join(bytes(one) for one in copy)))
+
+        def load(rows: list[tuple[str, bytes]]) -> None:
+            with psycopg.connect(url) as own:
+                for name, data in rows:
+                    with own.cursor().copy(f"copy bare.{name} from stdin (format binary)".encode()) as copy:
+                        for start in range(0, len(data), 1 << 20):
+                            copy.write(data[start : start + (1 << 20)])
+                    own.commit()
+
+        threads = [Thread(target=load, args=(rows,)) for rows in parts]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.perf_counter() - began
+        connection.execute("drop schema bare cascade")
+        return took
+
+
+def check(url: str, done: int) -> None:
+    """The books agree: every ride is a priced journey, every fare a posted charge, and the ledger is even."""
+    with opened(url) as ctx, ctx.tx() as tx:
+        row = tx.execute(
+            "select count(*), count(*) filter (where status <> 'priced'), sum(fare_minor) from rides.journeys"
+        ).fetchone()
+        assert row is not None
+        assert row[:2] == (done, 0), row
+        fares = dict(
+            tx.execute("select currency, sum(fare_minor) from rides.journeys group by currency").fetchall()
+        )
+        posted = rides.posted_total(tx)
+        assert posted == {unit: int(minor) for unit, minor in fares.items() if minor}, (posted, fares)
+        open_ = tx.execute("select count(*) from rides.charges where status <> 'posted'").fetchone()
+        runs = tx.execute("select count(*) from rides.charge_runs").fetchone()
+        assert open_ is not None and runs is not None and open_[0] == runs[0] == 0
+        trial = ledger.trial_balance(tx)
+        for unit in fares:
+            rows = [one for one in trial.rows if one.currency == unit]
+            assert sum(one.debits_posted - one.credits_posted for one in rows) == 0, unit
+            positions = sum(
+                one.credits_posted - one.debits_posted
+                for one in rows
+                if one.code is ledger.AccountCode.POSITION
+            )
+            assert positions == fares[unit], (unit, positions, fares[unit])
+    print(
+        f"books: {done:,} journeys, all priced and posted; "
+        + ", ".join(f"{k} {int(v):,}" for k, v in fares.items())
     )
 
 
-def register(ctx: Context, league: League, riders: list[Rider], expires_at: datetime) -> None:
-    with ctx.tx() as tx:
-        rides.register_tokens(
-            tx,
-            [
-                rides.Token(
-                    cti=_cti(rider),
-                    account_id=rider.account_id,
-                    issuer_id=league.facts.role(rider.home).issuer_id,
-                    wallet_currency=league.currency(rider.home),
-                    rider_class=rider.rider_class,
-                    expires_at=expires_at,
-                )
-                for rider in riders
-            ],
+def questions(ctx: Any, count: int) -> dict[str, Any]:
+    """Single fare questions through the database, of any stops, hours and classes."""
+    dice = np.random.default_rng(5)
+    asked = ("hong-kong-mtr", "beijing-subway", "london-tfl")
+    took: list[float] = []
+    for number in range(count):
+        operator_id = asked[number % 3]
+        stops = stops_of(operator_id)
+        one, other = dice.choice(len(stops), 2, replace=False).tolist()
+        at = datetime.combine(FIRST_DAY, datetime.min.time(), tariff_of(operator_id).zone_info) + timedelta(
+            minutes=int(dice.integers(360, 1_380))
         )
+        question = rides.Question(operator_id, stops[one], stops[other], at, ("adult", "child")[number % 2])
+        began = time.perf_counter()
+        with ctx.tx() as tx:
+            rides.ask(tx, question)
+        took.append((time.perf_counter() - began) * 1_000)
+    p50, p95 = np.percentile(took, [50, 95]).tolist()
+    print(f"a fare question: {p50:.2f} ms, p95 {p95:.2f} ms, the first {took[0]:.0f} ms")
+    return {"question_p95_ms": {"value": round(p95, 2), "unit": "ms"}}
 
 
-def taps_of(league: League, spec: Spec, riders: list[Rider], *, hour: int) -> list[rides.Tap]:
-    """An entry and an exit for each rider, in order of rider."""
-    taps: list[rides.Tap] = []
-    sequences: dict[str, int] = {}
-    for number, rider in enumerate(riders):
-        machines = league.gates[rider.here]
-        entries = [machine for machine in machines if machine.action == "entry"]
-        exits = [machine for machine in machines if machine.action == "exit"]
-        at = datetime.combine(spec.day, time(hour), UTC) + timedelta(milliseconds=number * 50)
-        for machine, moment, counter in (
-            (entries[number % len(entries)], at, 2 * hour),
-            (exits[(number * 7 + 3) % len(exits)], at + timedelta(minutes=25), 2 * hour + 1),
-        ):
-            sequence = sequences.get(machine.gate_id, hour * 1_000_000) + 1
-            sequences[machine.gate_id] = sequence
-            taps.append(
-                rides.Tap.from_gate(
-                    gate.Tap(
-                        tap_id=fact_id(moment, machine.gate_id, sequence),
-                        gate_id=machine.gate_id,
-                        sequence=sequence,
-                        action=machine.action,
-                        stop_id=machine.stop_id,
-                        tapped_at=moment,
-                        cti=_cti(rider),
-                        counter=counter,
-                        kid=bytes(4),
-                        made_at=moment,
-                        list_version=1,
-                        chain=bytes(32),
-                    )
-                )
-            )
-    return taps
+# -- pricing --------------------------------------------------------------------------------------------------
 
 
-def ride_all(ctx: Context, loads: list[list[rides.Tap]]) -> float:
-    """Rides per second of wall time, until every charge of every load is posted."""
-    started = perf_counter()
-    for load in loads:
-        for batch in batches(load, TAPS_PER_BATCH):
-            receipt = rides.record_taps(ctx, None, batch)
-            assert receipt.recorded == len(batch), receipt
-        while rides.rate(ctx, limit=2_000).days:
-            pass
-        while rides.post_charges(ctx, limit=2_000).charges:
-            pass
-    return sum(len(load) for load in loads) / 2 / (perf_counter() - started)
+def pricing(count: int) -> dict[str, Any]:
+    """Fares by the column against the plain engine on the same rides, tariff by tariff."""
+    print(f"\n{'pricing':<18}{'rides':>11}{'rides/s':>13}{'with steps':>13}{'plain':>10}{'ratio':>8}")
+    whole = spent = told = plain_spent = plain_rides = 0.0
+    for operator_id in OPERATORS:
+        pricer = Pricer(tariff_of(operator_id), network_of(operator_id))
+        columnar = columnar_for(pricer)
+        assert columnar is not None
+        took = steps = 0.0
+        done, seed = 0, 0
+        first: RideColumns | None = None
+        while done < count:
+            own = days_of(operator_id, min(100_000, count), seed)
+            began = time.perf_counter()
+            priced = columnar.price(own)
+            took += (priced_at := time.perf_counter()) - began
+            priced.explanations()
+            steps += time.perf_counter() - priced_at
+            done, seed, first = done + len(own), seed + 1, first or own
+        assert first is not None
+        plain_count, plain_took = hold_equal(pricer, columnar, first, min(10_000, count))
+        print(
+            f"{operator_id:<18}{done:>11,}{done / took:>13,.0f}{done / (took + steps):>13,.0f}"
+            f"{plain_count / plain_took:>10,.0f}{done / took / (plain_count / plain_took):>8.1f}",
+            flush=True,
+        )
+        whole, spent, told = whole + done, spent + took, told + steps
+        plain_rides, plain_spent = plain_rides + plain_count, plain_spent + plain_took
+    value, plain = whole / spent, plain_rides / plain_spent
+    print(
+        f"{'all':<18}{int(whole):>11,}{value:>13,.0f}{whole / (spent + told):>13,.0f}"
+        f"{plain:>10,.0f}{value / plain:>8.1f}"
+    )
+    return {
+        "value": round(value),
+        "unit": "rides/s",
+        "baseline": "plain_engine",
+        "ratio": round(value / plain, 1),
+        "with_steps": round(whole / (spent + told)),
+    }
 
 
-def _cti(rider: Rider) -> bytes:
-    return fact_id(None, "hansa.benchmark.cti", rider.number).bytes[8:]
+def hold_equal(pricer: Pricer, columnar: Columnar, own: RideColumns, riders: int) -> tuple[int, float]:
+    """Price the first riders' days both ways; how many rides, and seconds of the plain way."""
+    edge = int(np.searchsorted(own.riders, riders))
+    days: list[list[Any]] = [[] for _ in range(riders)]
+    for ride in range(edge):
+        days[int(own.riders[ride])].append(own.journey(ride, UUID(int=ride + 1)))
+    began = time.perf_counter()
+    fares = [fare for day in days for fare in pricer.price_day(day, Counters())]
+    took = time.perf_counter() - began
+    priced = columnar.price(own)
+    for ride, fare in enumerate(fares):
+        assert priced.fare(ride, UUID(int=ride + 1)) == fare, (ride, fare)
+    return edge, took
+
+
+def growth(*, short: bool) -> None:
+    """How the cost of a ride grows with riders, with rides of a rider's day, and with caps of the tariff."""
+    count = 60_000 if short else 400_000
+    cases: list[tuple[str, int, float, int]] = []
+    cases += [(f"{riders:,} riders", riders, 2.5, 10) for riders in (count // 100, count // 10, count)]
+    cases += [(f"{each:.0f} rides each", round(count / each), each, 10) for each in (1.0, 4.0, 16.0)]
+    cases += [(f"{caps} caps", round(count / 2.5), 2.5, caps) for caps in (0, 1, 3, 5, 10)]
+    print(f"\n{'cost of a ride':<18}{'rides':>11}{'ns a ride':>12}")
+    for name, riders, each, caps in cases:
+        columnar = columnar_for(Pricer(london_with(caps), network_of("london-tfl")))
+        assert columnar is not None
+        own = days_of("london-tfl", riders, 3, rides_each=each)
+        columnar.know_pairs()
+        columnar.price(own)  # what is asked for the first time is told above
+        took: list[float] = []
+        for _ in range(3):
+            began = time.perf_counter()
+            columnar.price(own)
+            took.append(time.perf_counter() - began)
+        print(f"{name:<18}{len(own):>11,}{min(took) / len(own) * 1e9:>12,.0f}", flush=True)
+
+
+def london_with(caps: int) -> Tariff:
+    """London's tariff with the first so many of its caps: five of a day, then five of a week."""
+    source = tariff_of("london-tfl").source
+    before, *tables = source.toml.split("[[cap]]")
+    rest = tables[-1][tables[-1].index("[journey]") :]
+    kept = [table.split("[journey]")[0] for table in tables[:caps]]
+    return read_source(TariffSource("[[cap]]".join([before, *kept]) + rest, source.tables))
 
 
 if __name__ == "__main__":
