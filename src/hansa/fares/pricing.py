@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, time
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from hansa.fares.asked import Asked, farthest_apart
 from hansa.fares.days import Day
@@ -648,21 +648,33 @@ class Pricer:
         return found
 
     def _held_by(self, leg: Leg, cover: Sequence[Cap]) -> tuple[Cap | None, int | None]:
-        best: tuple[Cap | None, int | None] = (None, None)
+        """The cap of a choice that takes the leg in, and what is still paid beyond it (None is nothing).
+
+        The zones of caps that may be left are held together: two of them may take in a ride that neither does alone.
+        """
+        names = self.tariff.zone_names(leg.quote.zones)
+        left: list[tuple[Cap, frozenset[str]]] = []
         for cap in cover:
             if cap.products and leg.about.product not in cap.products:
                 continue
             if not cap.condition.but_zones.holds(leg.about):
                 continue
-            names, inside = self.tariff.zone_names(leg.quote.zones), self._cap_zones(cap)
-            if names is None and cap.zone_set:
-                names = leg.about.zones  # the fare tells no zones: those of both ends
-            if inside is None or (names is not None and names <= inside):
+            inside = self._cap_zones(cap)
+            # Where the fare tells no zones: those of both ends.
+            touched = leg.about.zones if names is None and cap.zone_set else names
+            if inside is None or (touched is not None and touched <= inside):
                 return cap, None
-            if cap.extend and names is not None:
-                rest = self.beyond(leg, inside)
+            if cap.extend and touched is not None:
+                left.append((cap, inside))
+        best: tuple[Cap | None, int | None] = (None, None)
+        for count in range(1, len(left) + 1):
+            for some in combinations(left, count):
+                held = frozenset[str]().union(*(zones for _, zones in some))
+                if names is not None and names <= held:
+                    return some[0][0], None
+                rest = self.beyond(leg, held)
                 if rest is not None and (best[1] is None or rest < best[1]):
-                    best = cap, rest
+                    best = some[0][0], rest
         return best
 
     def _cap_zones(self, cap: Cap) -> frozenset[str] | None:
