@@ -282,6 +282,8 @@ def test_what_cannot_be_compared_is_refused(ctx: Context) -> None:
         compared(ctx, tariff, tariff_of(LONDON))
     with pytest.raises(InvalidInput, match="before"):
         compared(ctx, tariff, tariff, 20, 16)
+    with pytest.raises(InvalidInput, match="from 2000 to 2200"), ctx.tx() as tx:
+        rides.compare_tariffs(tx, tariff, tariff, first_day=date.min, last_day=date.min)
     with pytest.raises(InvalidInput, match="at most 62"), ctx.tx() as tx:
         rides.compare_tariffs(tx, tariff, tariff, first_day=date(2026, 1, 1), last_day=date(2026, 11, 16))
     with pytest.raises(rides.TooManyJourneys), ctx.tx() as tx:

@@ -136,6 +136,8 @@ def test_sending_again_is_harmless_and_another_body_under_the_id_is_refused(leag
             "not hangzhou",
         ),
         ("valid_from = 2026-12-01", "valid_from = 2024-01-01", "line 14, field valid_from", "another tariff"),
+        ("valid_from = 2026-12-01", "valid_from = 9999-12-31", "line 14, field valid_from", "9999"),
+        ("valid_from = 2026-12-01", "valid_from = 0001-01-01", "line 14, field valid_from", "0001"),
         ("up_to_m = 12000", "up_to_m = 7000", "line 36, field basis.band[2].up_to_m", "not"),
         ("[basis.beyond]", "[basis.after]", "line 44, field basis.after", "is not a field here"),
     ],
@@ -263,6 +265,8 @@ def test_what_does_not_fit_or_belongs_to_nobody_is_not_kept(league: League) -> N
         propose(ctx, TariffSource("name = '\0'", {}))
     with pytest.raises(InvalidInput, match="bytes"):
         propose(ctx, TariffSource("", {"fares.csv": "x" * 34_000_000}))
+    with pytest.raises(InvalidInput, match="no name of a table"):
+        propose(ctx, TariffSource("", {'a".csv': "x"}))
     with pytest.raises(trust.UnknownMember), ctx.tx() as tx:
         rides.propose_tariff(tx, new_id(), operator_id="nobody", source=dearer("2026-12-01"), by=ADA, at=NOW)
     with pytest.raises(rides.UnknownProposal):

@@ -214,6 +214,27 @@ def test_two_tariffs_are_compared_over_what_was_ridden(
     assert long.status_code == 422 and "Name at most 62" in long.text
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "2100-01-01"])
+def test_a_first_day_at_the_end_of_the_calendar_breaks_no_page(
+    ctx: Context, client: Client, league: LittleLeague, day: str
+) -> None:
+    assert league.riders
+    toml = source().toml.replace("2024-01-01", f"{day}\nvalid_to = 9999-12-31")
+    link = written(client, way="text", toml=toml).headers["location"]
+
+    for path in (
+        link,
+        "/console/tariffs",
+        f"{link}/decide?what=approve",
+        f"/console/tariffs/compare?operator={HANGZHOU}",
+    ):
+        assert client.get(path).status_code == 200, path
+    base = f"proposal:{proposals(ctx)[0].proposal_id}"
+    assert client.get(f"/console/tariffs/new?operator={HANGZHOU}&base={base}").status_code == 200
+    query = {"operator": HANGZHOU, "before": IN_FORCE, "after": base, "first": day, "last": day}
+    assert client.get("/console/tariffs/compare", params=query).status_code in (200, 422)
+
+
 def test_the_desk_is_closed_to_others(client: Client, stranger: Client, draft: str) -> None:
     for path in (
         "/console/tariffs",

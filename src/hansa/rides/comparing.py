@@ -662,6 +662,9 @@ def _refuse_what_cannot_be_compared(before: Tariff, after: Tariff, first_day: da
         if one != other:
             what = f"is {one} in the first tariff and {other} in the second"
             problems.append(Problem(name, what, "Compare two tariffs of one operator"))
+    for name, day in (("first_day", first_day), ("last_day", last_day)):
+        if not 2000 <= day.year <= 2200:
+            problems.append(Problem(name, f"is {day}", "Name a day from 2000 to 2200"))
     if last_day < first_day:
         problems.append(Problem("last_day", f"{last_day} is before {first_day}", "Name a later day"))
     elif (last_day - first_day).days >= DAYS_MAX:

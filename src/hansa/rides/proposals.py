@@ -5,6 +5,7 @@ file, line, field and remedy. What is done with it are facts that are never chan
 tariff in force from its first day in the same transaction, so that there is never one without the other.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -29,6 +30,8 @@ OPEN: frozenset[ProposalState] = frozenset({"draft", "proposed"})
 
 PROPOSAL_BYTES_MAX = 32 * 1024 * 1024
 """Text and tables of one proposal together: four hundred thousand pairs of stops with a fare for four classes."""
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,96}\.csv", re.IGNORECASE)
 
 TABLES_MAX = 50
 """Tables of one tariff."""
@@ -166,7 +169,7 @@ def propose_tariff(
             name=None if tariff is None else tariff.name,
             city_id=None if tariff is None else tariff.city_id,
             currency=None if tariff is None else tariff.currency,
-            valid_from=None if tariff is None else tariff.valid_from,
+            valid_from=None if tariff is None or not _in_our_time(tariff.valid_from) else tariff.valid_from,
             valid_to=None if tariff is None else tariff.valid_to,
             tz=None if tariff is None else tariff.tz,
             day_starts=None if tariff is None else tariff.day_starts,
@@ -340,6 +343,10 @@ def check_source(tx: Tx, operator_id: str, source: TariffSource) -> Checked:
         network = atlas.get_network(tx, tariff.city_id, day=tariff.valid_from)
     except atlas.UnknownCity as error:
         found.append(_finding(source, "city", error.detail.rstrip("."), "Load the city's network first"))
+    if not _in_our_time(tariff.valid_from):
+        found.append(
+            _finding(source, "valid_from", f"is {tariff.valid_from}", "Name a day from 2000 to 2200")
+        )
     found += check_tariff(tariff, network)
     if network is not None:
         found += _beside_feed(tx, tariff, network)
@@ -432,6 +439,10 @@ def _refuse_what_does_not_fit(source: TariffSource) -> None:
     for name, text in (("tariff.toml", source.toml), *source.tables.items()):
         if "\0" in text or "\0" in name:
             problems.append(Problem(name.replace("\0", ""), "it holds a NUL", "Save it as plain text"))
+    for name in source.tables:
+        if not _TABLE_NAME.fullmatch(name):
+            remedy = "Name it with letters, digits, dots and dashes, ending in .csv"
+            problems.append(Problem(name.replace("\0", "")[:100], "is no name of a table", remedy))
     if problems:
         raise InvalidInput("The tariff cannot be kept.", problems=tuple(problems))
 
@@ -462,6 +473,11 @@ def _locked(tx: Tx, proposal_id: UUID, at: datetime) -> Proposal:
 
 def _at_step(fact: ProposalFact, step: str) -> ProposalFact:
     return ProposalFact(step, fact.by_whom, fact.at, fact.why, fact.findings, fact.network_version)
+
+
+def _in_our_time(day: date) -> bool:
+    """Whether the days around it are days too, and it is no slip of the pen."""
+    return 2000 <= day.year <= 2200
 
 
 def _today(tariff: Tariff, at: datetime) -> date:

@@ -65,7 +65,7 @@ def timeline(spans: Sequence[tuple[date, date | None, str, str, str]], today: da
 
     drawn: list[Span] = []
     for row, (starts, ends, state, name, link) in enumerate(spans):
-        left, right = x_of(starts), WIDTH if ends is None else x_of(ends + timedelta(days=1))
+        left, right = x_of(starts), WIDTH if ends is None or ends >= last else x_of(ends + timedelta(days=1))
         until = f"to {ends}" if ends else "on"
         title = f"{name}: {state.replace('_', ' ')}, from {starts} {until}"
         drawn.append(Span(left, max(right - left, 3), TOP + row * ROW, state, name, title, link))
