@@ -190,9 +190,7 @@ def test_words_come_in_the_language_that_is_asked_for_and_else_in_english(
 def test_a_missing_end_may_be_stated_over_http_by_whom_it_concerns(ctx: Context, league: League) -> None:
     text = re.sub(r"(?m)^valid_from = .*$", "valid_from = 2026-11-01", tariff_of(LONDON).source.toml)
     with ctx.tx() as tx:
-        rides.import_tariff(
-            tx, rides.read_source(rides.TariffSource(text + "\n[pairing.stated]\nper_month = 1\n", {}))
-        )
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text, {})))
     cti = league.rider(1, issuer="london-card", currency="GBP")
     entry = league.tap(LONDON, BANK, "entry", local(tariff_of(LONDON), "08:15"), cti)
     league.hand_in([entry])

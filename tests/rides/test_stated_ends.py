@@ -17,7 +17,9 @@ from rides.riding import League, account_of, local, tariff_of
 BEIJING = "beijing-subway"
 A, B, FAR = "beijing/xizhimen", "beijing/chegongzhuang", "beijing/tiantongyuanbei"
 DAY = date(2026, 11, 17)
-STATED = "\n[pairing.stated]\nper_month = 2\nspeed_max_kmh = 100\n"
+SHIPPED = "per_month = 3\n"
+STATED = "per_month = 2\nspeed_max_kmh = 100\n"
+UNSAID = "per_month = 0\n"
 
 
 def at(clock: str) -> datetime:
@@ -34,10 +36,11 @@ def league(ctx: Context) -> League:
     return league
 
 
-def _let_riders_state(league: League) -> None:
+def _let_riders_state(league: League, stated: str = STATED) -> None:
     text = tariff_of(BEIJING).source.toml.replace("valid_from = 2025-01-01", "valid_from = 2026-11-01")
+    assert SHIPPED in text
     with league.ctx.tx() as tx:
-        rides.import_tariff(tx, read_source(TariffSource(text + STATED, {})))
+        rides.import_tariff(tx, read_source(TariffSource(text.replace(SHIPPED, stated), {})))
 
 
 def entered(league: League, clock: str = "08:00", number: int = 1) -> Tap:
@@ -191,9 +194,10 @@ def test_riders_state_so_many_a_month_and_in_time_and_the_operator_any(league: L
     assert state(league, taps[2], by="operator", at=third).revision == 1
 
 
-def test_without_a_word_in_the_tariff_only_the_operator_may_state(ctx: Context) -> None:
+def test_where_the_tariff_leaves_it_to_the_operator_riders_may_not_state(ctx: Context) -> None:
     ctx.clock.at = datetime(2026, 11, 20, tzinfo=UTC)  # type: ignore[attr-defined]
     league = League(ctx, BEIJING)
+    _let_riders_state(league, UNSAID)
     tap = entered(league)
 
     assert refusal(league, tap) == "rides.stated_too_often"

@@ -123,19 +123,12 @@ def test_a_rider_reads_why_a_ride_cost_so_much_and_why_it_was_corrected(
     assert "/fares?operator_id=hangzhou-metro" in english
 
 
-STATED = "\n[pairing.stated]\nper_month = 1\n"
-
-
 def test_a_rider_says_where_she_came_out_and_reads_what_came_of_it(
     ctx: Context, client: Client, league: LittleLeague
 ) -> None:
     account = league.riders["Gao Lan"]
     clock = ctx.clock
     assert isinstance(clock, FixedClock)
-    text = rides.read_tariff(rides.tariff_folder("hangzhou-metro")).source.toml
-    with ctx.tx() as tx:
-        text = re.sub(r"(?m)^valid_from = .*$", "valid_from = 2026-11-01", text) + STATED
-        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text, {})))
     sign_in(client, account)
     client.post(f"/gate/{WAY_IN}/read", json={"text": Phone(ctx, league, "Gao Lan").show()})
     came_out = clock.at + timedelta(minutes=9)
@@ -174,6 +167,12 @@ def test_what_the_operator_does_not_take_from_riders_is_not_asked(
     account = league.riders["Gao Lan"]
     clock = ctx.clock
     assert isinstance(clock, FixedClock)
+    text = rides.read_tariff(rides.tariff_folder("hangzhou-metro")).source.toml
+    text = re.sub(r"(?m)^valid_from = .*$", "valid_from = 2026-11-01", text).replace(
+        "per_month = 3", "per_month = 0"
+    )
+    with ctx.tx() as tx:
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text, {})))
     sign_in(client, account)
     client.post(f"/gate/{WAY_IN}/read", json={"text": Phone(ctx, league, "Gao Lan").show()})
     clock.at += timedelta(hours=12)
