@@ -43,6 +43,9 @@ TITLES = {
 }
 """Rules on top of the basis, in the order in which a day is priced."""
 
+OTHERS = {"pairing": "How taps become journeys", "season": "Seasons"}
+"""Titles of what is told field by field; another table is called by its name."""
+
 MEASURES = {
     "network": "the shortest way over the network",
     "line": "the way along the line",
@@ -170,7 +173,7 @@ class _Teller:
                 Rule(str(item.get("name", "")), self._line(key, place), tuple(_Fields(item).rest()))
                 for place, item in enumerate(items)
             ] or [Rule("", None, (f"{_worded(key)}: {_plain(value)}.",))]
-            found.append(Section(key, _worded(key), tuple(rules)))
+            found.append(Section(key, OTHERS.get(key, _worded(key)), tuple(rules)))
         return tuple(one for one in found if one.rules)
 
     def _line(self, name: str, place: int = 0) -> int | None:
