@@ -166,7 +166,7 @@ class _Chunk:
         if (
             look.around
             or look.tells
-            or look.counted
+            or look.counts
             or not pairing.plain
             or pairing.same_stop_max is not None
             or pairing.walks
