@@ -162,16 +162,16 @@ def test_rounding_brings_an_amount_to_the_step(amount: Fraction, step: int, mode
 
 def test_the_steps_of_a_ride_read_as_plain_sentences() -> None:
     beijing = tariff_of("beijing-subway")
-    street = Street({"xizhimen": 0, "guomao": 14_233})
+    street = Street({"xizhimen": 0, "guomao": 11_923})
     taps = ride(local(beijing, "12:00"), "xizhimen", "guomao")
     fare = price_day(
         journeys_of(Pricer(beijing, street), taps), beijing, street, Counters(month_minor=11_200)
     )[0]
 
     assert [step.text for step in fare.steps] == [
-        "Xizhimen to Guomao: 14,233 m over the network",
-        "12–22 km band, adult: ¥5.00",
-        "¥112.00 paid this month; from ¥100.00 on, rides cost 80 %: −¥1.00",
+        "Xizhimen to Guomao: 11,923 m over the network",
+        "6–12 km band, adult: ¥4.00",
+        "¥112.00 paid this month; from ¥100.00 on, rides cost 80 %: −¥0.80",
     ]
 
 
