@@ -45,7 +45,7 @@ class Asked:
 
     def ends(self) -> tuple[str, str]:
         if self.origin is None or self.destination is None:
-            raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+            raise Unpriceable("no_stop")
         return self.origin, self.destination
 
     def distance_m(self, measure: str, table: MetresTable | None = None) -> int:
@@ -65,7 +65,7 @@ class Asked:
         found = frozenset[str]()
         for place, one in enumerate(self.joined):
             if one.origin is None or one.destination is None:
-                raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+                raise Unpriceable("no_stop")
             found |= self.pricer.ways.zones_between(one.origin, one.destination)
             for stop in (
                 one.origin if place else None,
@@ -83,7 +83,7 @@ class Asked:
             found = rate.find(self.about.band, column, self.about.medium)
             if found is not None:
                 return found
-        raise Unpriceable(f"the tariff has no rate for {self.about.rider_class}")
+        raise Unpriceable("no_rate", {"class": self.about.rider_class})
 
     def name_of(self, stop: str) -> str:
         return self.pricer.ways.name(stop)
@@ -97,7 +97,7 @@ def farthest_apart(
     Errors: Unpriceable, also where metres come with the rides and so tell nothing of any other pair of stops.
     """
     if measure in ("given", "minutes"):
-        raise Unpriceable(f"the farthest of joined rides cannot be told by {measure}")
+        raise Unpriceable("no_farthest", {"measure": measure})
     far = [
         (ways.measured_m(measure, replace(one, destination=other.destination), table), place)
         for place, one in enumerate(journeys)

@@ -555,7 +555,7 @@ class Columnar:
             try:
                 leg = self.pricer.leg(journey)
             except Unpriceable as reason:
-                self.leg_steps.append((Step("held", 0, self.tariff.currency, {"why": str(reason)}),))
+                self.leg_steps.append((Step("held", 0, self.tariff.currency, reason.facts),))
                 rows.append([0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
                 for period in self._periods:
                     held[period].append([(None, None)] * self._count(period))

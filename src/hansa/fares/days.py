@@ -173,7 +173,7 @@ class Day:
             return self._price(journey, steps)
         except Unpriceable as reason:
             self.chain = None  # nothing is joined across a ride of which the price is not known
-            held = Step("held", 0, tariff.currency, {"why": str(reason)})
+            held = Step("held", 0, tariff.currency, reason.facts)
             return Fare(journey.journey_id, 0, tariff.currency, (*steps, held), status="held")
 
     def _price(self, journey: Journey, steps: list[Step]) -> Fare:

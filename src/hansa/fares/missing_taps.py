@@ -21,7 +21,7 @@ class MissingTaps:
 
     def __init__(self, pricer: "Pricer") -> None:
         self.pricer, self.tariff = pricer, pricer.tariff
-        self._highest: dict[tuple[object, ...], Leg | str] = {}
+        self._highest: dict[tuple[object, ...], Leg | Unpriceable] = {}
 
     def by_habit(
         self, journey: Journey, habits: Mapping[str, Mapping[str, int]]
@@ -64,8 +64,8 @@ class MissingTaps:
         known = self._highest.get(key)
         if isinstance(known, Leg):
             return known
-        if isinstance(known, str):
-            raise Unpriceable(known)
+        if isinstance(known, Unpriceable):
+            raise known.again()
         about = self.pricer.circumstances(journey, self.pricer.times(journey, None))
         try:
             if rule.price is not None:
@@ -82,7 +82,7 @@ class MissingTaps:
                 step = self.pricer.step("incomplete", highest.amount, {**facts, **where}, rule.clause)
                 amount, steps, zones = highest.amount, (step,), highest.zones
         except Unpriceable as reason:
-            self._highest[key] = str(reason)
+            self._highest[key] = reason.again()
             raise
         if rule.counts:
             if not zones and tariff.zone_order:
@@ -105,8 +105,8 @@ class MissingTaps:
                 best = quote
         if best is None:
             if stop is None:
-                raise Unpriceable("a tap is missing and the other names no stop")
-            raise Unpriceable(f"the tariff has no fare from {stop} to anywhere")
+                raise Unpriceable("nothing_known")
+            raise Unpriceable("no_fare_from", {"stop": stop})
         return best
 
     def _far_rides(self, stop: str | None, journey: Journey) -> Iterable[Journey]:

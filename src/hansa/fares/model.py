@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Literal, NewType, Protocol, runtime_checkable
 from uuid import UUID
 
-from hansa.fares.wording import say
+from hansa.fares.wording import say, why
 
 JourneyId = NewType("JourneyId", UUID)
 """A journey is named by its first tap, so working it out again gives the same name."""
@@ -67,6 +67,10 @@ class Step:
     def said(self, language: str) -> str:
         """The step in a language: ``en``, ``zh``; English where there are no words in it."""
         return say(self.rule, self.amount, self.currency, self.facts, language)
+
+    def why(self, language: str) -> str:
+        """Why there is no fare, in a language; empty where this step tells no such thing."""
+        return why(self.facts, language) if self.rule == "held" else ""
 
     @property
     def clause(self) -> str:

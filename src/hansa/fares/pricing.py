@@ -60,8 +60,8 @@ class Pricer:
         self.places = places
         self.ways = Ways(places)
         self.missing = MissingTaps(self)
-        self._legs: dict[tuple[object, ...], Leg | str] = {}
-        self._joined: dict[tuple[object, ...], Leg | str] = {}
+        self._legs: dict[tuple[object, ...], Leg | Unpriceable] = {}
+        self._joined: dict[tuple[object, ...], Leg | Unpriceable] = {}
         self._covers: dict[tuple[str, str], tuple[tuple[Cap, ...], ...]] = {}
         self._caps_minor: dict[tuple[str, str, str], list[int]] = {}
         self._shares: dict[tuple[int, int, Rounding | None], int] = {}
@@ -181,10 +181,10 @@ class Pricer:
             try:
                 leg = self._work_out(Asked(self, journey), self.times(journey, first_at))
             except Unpriceable as reason:
-                leg = str(reason)
+                leg = reason.again()
             self._legs[key] = leg
-        if isinstance(leg, str):
-            raise Unpriceable(leg)
+        if isinstance(leg, Unpriceable):
+            raise leg.again()
         return leg
 
     def joined(
@@ -217,10 +217,10 @@ class Pricer:
             try:
                 leg = self._join(join, journeys, abouts, under)
             except Unpriceable as reason:
-                leg = str(reason)
+                leg = reason.again()
             self._joined[key] = leg
-        if isinstance(leg, str):
-            raise Unpriceable(leg)
+        if isinstance(leg, Unpriceable):
+            raise leg.again()
         return leg
 
     def _join(
@@ -450,7 +450,7 @@ class Pricer:
     def _pays_as(self, rider_class: str) -> str:
         pays_as = self.tariff.people.verified.get(rider_class)
         if pays_as is None:
-            raise Unpriceable(f"the tariff knows no class {rider_class}")
+            raise Unpriceable("no_class", {"class": rider_class})
         return pays_as
 
     def _by_basis(
@@ -529,8 +529,8 @@ class Pricer:
                 return amount
         worked_out = price.amounts.get((ANY_TIME, ""))
         if worked_out is None:
-            hours, who = about.band or "any-time", self.column(about, named=named)[0]
-            raise Unpriceable(f"the tariff has no {hours} amount for {who}")
+            facts: Facts = {"band": about.band, "class": self.column(about, named=named)[0]}
+            raise Unpriceable("no_amount" if about.band else "no_amount_any", facts)
         return worked_out
 
     def for_class(

@@ -35,14 +35,14 @@ class Ways:
         """Metres of one journey. Errors: Unpriceable."""
         if measure == "minutes":
             if journey.kind != "complete":
-                raise Unpriceable("the fare goes by minutes, and only one tap is known")
+                raise Unpriceable("no_minutes")
             return -int((journey.started_at - journey.ended_at).total_seconds() // 60)
         if measure == "given":
             if journey.distance_m is None:
-                raise Unpriceable("the fare goes by metres that are given with the ride, and none are")
+                raise Unpriceable("no_metres")
             return journey.distance_m
         if journey.origin is None or journey.destination is None:
-            raise Unpriceable("the tap names no stop, and the fare depends on the stops")
+            raise Unpriceable("no_stop")
         return self.metres_between(measure, journey.origin, journey.destination, table, journey.line_id)
 
     def metres_between(
@@ -68,24 +68,27 @@ class Ways:
         """Shortest metres over the network. Errors: Unpriceable."""
         for stop in (origin, destination):
             if stop not in self.places.stops:
-                raise Unpriceable(f"{stop} is not on the network")
+                raise Unpriceable("off_network", {"stop": stop})
         try:
             return self.places.distance_m(origin, destination)
         except (HansaError, LookupError) as error:
-            raise Unpriceable(f"no way from {origin} to {destination} over the network") from error
+            raise Unpriceable("no_way", {"origin": origin, "destination": destination}) from error
 
     def _along_m(self, line_id: str | None, origin: str, destination: str) -> int:
         lines = self.places.lines if isinstance(self.places, HasLines) else {}
         line = lines.get(line_id or "")
         if line is None:
-            raise Unpriceable(f"line {line_id or 'unknown'} is not on the network")
+            raise (
+                Unpriceable("line_off_network", {"line": line_id}) if line_id else Unpriceable("line_unknown")
+            )
         at: dict[str, int] = {}
         metres = 0
         for place, (stop, step_m) in enumerate(line.stops):
             metres += step_m if place else 0
             at.setdefault(stop, metres)
         if origin not in at or destination not in at:
-            raise Unpriceable(f"line {line_id} does not call at {origin} and {destination}")
+            ends = {"origin": origin, "destination": destination}
+            raise Unpriceable("not_on_line", {"line": line_id or "", **ends})
         along = abs(at[origin] - at[destination])
         return min(along, metres + line.stops[0][1] - along) if line.loop else along
 
@@ -103,7 +106,7 @@ class Ways:
             reached = set[str]().union(*(near.get(one, set[str]()) for one in here))
             here = sorted(reached - seen)
             seen.update(here)
-        raise Unpriceable(f"no line leads from {origin} to {destination}")
+        raise Unpriceable("no_line_between", {"origin": origin, "destination": destination})
 
     @cached_property
     def _hops(self) -> dict[str, set[str]]:
@@ -116,7 +119,7 @@ class Ways:
         for stop in (origin, destination):
             facts = self.places.stops.get(stop)
             if not isinstance(facts, Located) or facts.lat is None or facts.lon is None:
-                raise Unpriceable(f"it is not known where {stop} lies")
+                raise Unpriceable("no_place", {"stop": stop})
             points.append((radians(facts.lat), radians(facts.lon)))
         (lat_a, lon_a), (lat_b, lon_b) = points
         half = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin((lon_b - lon_a) / 2) ** 2
@@ -125,7 +128,7 @@ class Ways:
     def zones_of(self, stop: str) -> tuple[str, ...]:
         """The zones of a stop; several on a boundary. Errors: Unpriceable."""
         if stop not in self.places.stops:
-            raise Unpriceable(f"{stop} is not on the network")
+            raise Unpriceable("off_network", {"stop": stop})
         zone = self.places.zone_of(stop)
         return tuple(zone.split("/")) if zone else ()
 

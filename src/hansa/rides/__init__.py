@@ -46,7 +46,7 @@ from hansa.rides.actions import (
     retry_taps,
     set_opening_spend,
 )
-from hansa.rides.answering import stop_name, with_stop_names
+from hansa.rides.answering import stop_name, why_held, with_stop_names
 from hansa.rides.asking import (
     Alternatives,
     Answer,
@@ -345,6 +345,7 @@ __all__ = [
     "watch_chain_breaks",
     "watch_refused_codes",
     "watch_taps",
+    "why_held",
     "with_stop_names",
     "withdraw_tariff",
 ]

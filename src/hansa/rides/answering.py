@@ -69,6 +69,12 @@ def with_stop_names(step: Step, network: atlas.Network, language: str) -> Step:
     return Step(step.rule, step.amount, step.currency, facts)
 
 
+def why_held(steps: Iterable[Step], network: atlas.Network, language: str) -> str:
+    """Why a ride has no fare, in words; empty where it has one."""
+    held = (with_stop_names(step, network, language) for step in steps if step.rule == "held")
+    return next((step.why(language) for step in held), "")
+
+
 def stop_name(network: atlas.Network, stop_id: str, language: str) -> str:
     """What a stop is called; in ``zh`` as it is written there. Its id where the network does not know it."""
     return _names(network, language).get(stop_id, stop_id)

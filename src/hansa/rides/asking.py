@@ -69,9 +69,7 @@ class Answer:
 
     @property
     def held(self) -> str:
-        if self.fare.status != "held":
-            return ""
-        return next((str(one.facts.get("why", "")) for one in self.fare.steps if one.rule == "held"), "")
+        return next((one.why("en") for one in self.fare.steps if one.rule == "held"), "")
 
 
 @dataclass(frozen=True, slots=True)

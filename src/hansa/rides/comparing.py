@@ -24,6 +24,7 @@ from hansa.fares import (
     Pricer,
     Step,
     Tariff,
+    Unpriceable,
     open_window,
     period_start,
 )
@@ -303,7 +304,7 @@ class Comparing:
         self,
         rides: Sequence[PastRide],
         opening: Mapping[tuple[str, date], int],
-        around: Mapping[tuple[Side, date], Around | str] | None = None,
+        around: Mapping[tuple[Side, date], Around | Unpriceable] | None = None,
     ) -> None:
         """One rider's journeys in order of service day and time.
 
@@ -354,15 +355,15 @@ class Comparing:
         day: date,
         journeys: Sequence[Journey],
         counters: Counters,
-        around: Around | str | None,
+        around: Around | Unpriceable | None,
     ) -> list[Fare]:
         pricer = self.pricers(side, day)
-        if pricer is not None and not isinstance(around, str):
+        if pricer is not None and not isinstance(around, Unpriceable):
             known = told(journeys, pricer.tariff.operator_id, Look.of(pricer.tariff), pricer)
             return pricer.price_day(known, counters, around)
-        why = around if isinstance(around, str) else f"the city has no network on {day}"
+        why = around if isinstance(around, Unpriceable) else Unpriceable("no_network", {"day": str(day)})
         currency = self.tariffs[0].currency
-        step = Step("held", 0, currency, {"why": why})
+        step = Step("held", 0, currency, why.facts)
         return [Fare(one.journey_id, 0, currency, (step,), status="held") for one in journeys]
 
     def _journey(self, past: PastRide, before: Fare, after: Fare) -> None:
@@ -577,9 +578,9 @@ def compare_tariffs(
 
 def _around(
     tx: Tx, tariffs: tuple[Tariff, Tariff], riders: Sequence[Sequence[PastRide]], first_day: date
-) -> dict[int, dict[tuple[Side, date], Around | str]]:
+) -> dict[int, dict[tuple[Side, date], Around | Unpriceable]]:
     """What each side looks at beside the journeys, by place of the rider and by side and day."""
-    found: dict[int, dict[tuple[Side, date], Around | str]] = {}
+    found: dict[int, dict[tuple[Side, date], Around | Unpriceable]] = {}
     for side, tariff in zip(SIDES, tariffs, strict=True):
         look = Look.of(tariff)
         if not look.beyond:

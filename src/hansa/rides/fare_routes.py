@@ -18,6 +18,7 @@ from hansa.rides.answering import (
     language_of,
     of_our_time,
     view_steps,
+    why_held,
 )
 from hansa.rides.asking import Answer, Question, WhatIfRide, ask
 from hansa.rides.model import UnknownTariff
@@ -207,7 +208,7 @@ def _quote(answer: Answer, language: str) -> QuoteView:
     return QuoteView(
         status=fare.status,
         fare=None if held else Money(fare.amount_minor, fare.currency),
-        held=answer.held if held else None,
+        held=why_held(fare.steps, answer.network, language) if held else None,
         steps=view_steps(fare.steps, answer.network, language),
         operator_id=question.operator_id,
         origin=question.origin,

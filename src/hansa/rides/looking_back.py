@@ -22,6 +22,7 @@ from hansa.fares import (
     JourneyId,
     Pricer,
     Tariff,
+    Unpriceable,
     period_end,
     period_start,
 )
@@ -323,7 +324,7 @@ class Rounds(NamedTuple):
     """What is known around each key's day; and of those that cannot be priced for want of it, why."""
 
     around: dict[int, Around]
-    why_not: dict[int, str]
+    why_not: dict[int, Unpriceable]
 
 
 def load_around(tx: Tx, partition: int, asked: Sequence[Asked]) -> Rounds:
@@ -335,17 +336,19 @@ def load_around(tx: Tx, partition: int, asked: Sequence[Asked]) -> Rounds:
     earlier = _earlier(tx, partition, [one for one in asked if one.look.earlier])
     rates: dict[tuple[date, str, str], Fraction | None] = {}
     around: dict[int, Around] = {}
-    why_not: dict[int, str] = {}
+    why_not: dict[int, Unpriceable] = {}
     for one in asked:
         rides, paid = others.get(one.n, []), dict[JourneyId, int]()
         if one.look.by_paid:
             for ride in rides:
                 cost = _in_currency(tx, rates, ride, one)
                 if cost is None:
-                    why_not[one.n] = (
-                        f"no rate of exchange is set between {ride.currency} and {one.currency} "
-                        f"for {one.key.service_day}"
-                    )
+                    facts = {
+                        "currency": ride.currency,
+                        "other": one.currency,
+                        "day": str(one.key.service_day),
+                    }
+                    why_not[one.n] = Unpriceable("no_rate_of_exchange", facts)
                 else:
                     paid[ride.journey.journey_id] = cost
         known = Around(

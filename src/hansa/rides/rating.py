@@ -23,6 +23,7 @@ from hansa.fares import (
     JourneyId,
     PairingRules,
     Step,
+    Unpriceable,
 )
 from hansa.kernel import fact_id
 from hansa.rides import looking_back, rating_store, store
@@ -103,7 +104,7 @@ class _Day:
     counters: Counters = field(default_factory=Counters)
     around: Around | None = None
     opened: date | None = None
-    why_not: str = ""
+    why_not: Unpriceable | None = None
     priced_over: int | None = None
     turned_out: list[datetime] = field(default_factory=list[datetime])
     elsewhere: Mapping[UUID, KeptJourney] = field(default_factory=dict[UUID, KeptJourney])
@@ -283,7 +284,7 @@ class _Chunk:
             day.counters = given.counters.get(one.n, day.counters)
             day.opened = given.opened.get(one.n)
             day.around = rounds.around.get(one.n)
-            day.why_not = rounds.why_not.get(one.n, "")
+            day.why_not = rounds.why_not.get(one.n)
 
     # -- what comes out ------------------------------------------------------------------------------------
 
@@ -308,12 +309,12 @@ class _Chunk:
     def _fares(self, day: _Day) -> list[Fare]:
         if not day.journeys:
             return []
-        version, why = day.version, f"no tariff is in force on {day.key.service_day}"
+        version, why = day.version, Unpriceable("no_tariff", {"day": str(day.key.service_day)})
         if version is not None:
             try:
                 pricer = self.tariffs.pricer(version, day.key.service_day, day.network_version)
             except atlas.UnknownCity as error:
-                why = error.detail
+                why = Unpriceable(error.detail)
             else:
                 places = pricer.places
                 day.priced_over = places.version if isinstance(places, atlas.Network) else None
@@ -324,10 +325,10 @@ class _Chunk:
                         earlier = told(day.around.earlier, day.key.operator_id, look, pricer)
                         day.around = replace(day.around, earlier=tuple(earlier))
                 why = day.why_not
-                if not why:
+                if why is None:
                     return pricer.price_day(day.journeys, day.counters, day.around)
         currency = self.tariffs.latest(day.key.operator_id).currency
-        step = Step("held", 0, currency, {"why": why})
+        step = Step("held", 0, currency, why.facts)
         return [Fare(journey.journey_id, 0, currency, (step,), status="held") for journey in day.journeys]
 
     def _compare(

@@ -322,14 +322,16 @@ def _view_fare(tx: Tx, answer: rides.Answer, say: Words) -> FareView:
     amount = None if answer.held else Money(fare.amount_minor, fare.currency)
     trip = say("from {origin} to {destination}", origin=origin, destination=destination)
     if amount is None:
-        why = say("The tariff has no fare for this: {why}.", why=answer.held)
+        why = say(
+            "The tariff has no fare for this: {why}.", why=rides.why_held(fare.steps, network, say.language)
+        )
     else:
         why = fare_sentence(amount, question.rider_class, trip, band_of(fare.steps), say)
     return FareView(
         title=f"{origin} → {destination}",
         why=why,
         fare=amount,
-        held=answer.held,
+        held=rides.why_held(fare.steps, network, say.language),
         steps=[
             StepView(
                 rides.with_stop_names(step, network, say.language).said(say.language),

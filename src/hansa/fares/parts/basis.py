@@ -48,7 +48,9 @@ class CheapestBasis:
             if best is None or amount < best[0]:
                 best = amount, found
         if best is None:
-            raise Unpriceable("; ".join(reasons) or "the tariff has no fare")
+            raise (
+                Unpriceable("none_of", {"reasons": "; ".join(reasons)}) if reasons else Unpriceable("no_fare")
+            )
         return best[1]
 
 

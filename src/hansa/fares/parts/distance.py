@@ -81,7 +81,7 @@ class DistanceBasis:
                 facts = {"over_m": start, "up_to_m": start + part.every_m, "unit": self.unit}
                 return Found("distance", Price(amounts), facts, clause=part.clause)
             low = part.up_to_m
-        raise Unpriceable(f"{distance_m:,} {self.unit or 'm'} is beyond the last distance band")
+        raise Unpriceable(f"beyond_{self.unit or 'bands'}", {self.unit or "metres": distance_m})
 
     @property
     def rises(self) -> bool:
@@ -129,7 +129,7 @@ class RateBasis:
         distance_m = ride.distance_m(self.measure, self.table)
         counted_m = -(-distance_m // self.every_m) * self.every_m
         if self.parts[-1].up_to_m is not None and counted_m > self.parts[-1].up_to_m:
-            raise Unpriceable(f"{distance_m:,} m is beyond the last rate")
+            raise Unpriceable("beyond_rates", {"metres": distance_m})
         amount, low, unit = Fraction(ride.pays(self.base)), 0, _UNITS.get(self.measure, "")
         for part in self.parts:
             end = counted_m if part.up_to_m is None else min(counted_m, part.up_to_m)

@@ -34,7 +34,7 @@ class FeedBasis:
 
     def find(self, ride: Ride) -> Found:  # noqa: ARG002  (as every basis)
         """Errors: Unpriceable always: a ride is priced with those before it, by who has the feed."""
-        raise Unpriceable("the fare stands in the city's feed, and none is given with the ride")
+        raise Unpriceable("no_feed")
 
 
 class Beside(NamedTuple):

@@ -31,7 +31,9 @@ class LineBasis:
         """The line's price. Errors: Unpriceable for a line that is not named."""
         price = None if ride.line_id is None else self.prices.get(ride.line_id)
         if price is None:
-            raise Unpriceable(f"the tariff has no fare for line {ride.line_id or 'unknown'}")
+            if not ride.line_id:
+                raise Unpriceable("no_line_fare_unknown")
+            raise Unpriceable("no_line_fare", {"line": ride.line_id})
         return Found("line", price, {"line": ride.line_id or ""}, clause=self.clause)
 
 

@@ -28,7 +28,7 @@ class MetresTable:
         if found is None and origin == destination:
             return 0
         if found is None:
-            raise Unpriceable(f"the table of metres has no row from {origin} to {destination}")
+            raise Unpriceable("no_metres_row", {"origin": origin, "destination": destination})
         return found
 
 

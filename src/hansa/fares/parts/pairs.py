@@ -40,11 +40,11 @@ class PairBasis:
         if self.by_zone:
             for stop in (origin, destination):
                 if not ride.zones_of(stop):
-                    raise Unpriceable(f"{ride.name_of(stop)} is in no fare zone")
+                    raise Unpriceable("no_zone", {"stop": ride.name_of(stop)})
             origin, destination = "/".join(ride.zones_of(origin)), "/".join(ride.zones_of(destination))
         price = self.price_of(origin, destination)
         if price is None:
-            raise Unpriceable(f"the table has no row from {origin} to {destination}")
+            raise Unpriceable("no_row", {"origin": origin, "destination": destination})
         return Found("pair", price, clause=self.clause)
 
 

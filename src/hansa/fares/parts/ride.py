@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 from hansa.fares.parts.price import Price, Rate
+from hansa.fares.wording.held import REASONS, why
 
 if TYPE_CHECKING:
     from hansa.fares.parts.metres import MetresTable
@@ -18,7 +19,20 @@ ANYWHERE = "*"
 
 
 class Unpriceable(Exception):
-    """The tariff has no answer for this journey; it is held, not guessed."""
+    """The tariff has no answer for this journey; it is held, not guessed.
+
+    cause: the name of the reason (``wording.held`` has its words), or the reason itself in English where it has none.
+    figures: what the words say of it.
+    """
+
+    def __init__(self, cause: str, figures: Mapping[str, str | int] | None = None) -> None:
+        told = {"cause": cause, **(figures or {})} if cause in REASONS["en"] else {"why": cause}
+        super().__init__(why(told))
+        self.facts: Mapping[str, str | int] = {"why": str(self), **told}
+
+    def again(self) -> "Unpriceable":
+        """The same, to be raised anew."""
+        return Unpriceable(str(self.facts.get("cause", self)), self.facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class ZoneBasis:
                 if best is None or (amount, high - low) < (best[0], best[2] - best[1]):
                     best = amount, low, high
         if best is None:
-            raise Unpriceable(_nowhere(ride, origin, destination))
+            raise _nowhere(ride, origin, destination)
         return self.of_span(best[1:])
 
     def beyond(self, touched: frozenset[str], held: frozenset[str]) -> list[list[Found]]:
@@ -101,7 +101,7 @@ class ZoneSetBasis:
                     if best is None or (amount, len(one.zones)) < best[:2]:
                         best = amount, len(one.zones), one, touched
         if best is None:
-            raise Unpriceable(_nowhere(ride, *ride.ends(), what="no one set of zones of the tariff"))
+            raise _nowhere(ride, *ride.ends(), cause="outside_sets")
         label = "+".join(sorted(best[3]))
         return Found("zone_set", best[2].price, {"zones": best[2].name}, label, best[2].clause)
 
@@ -137,7 +137,7 @@ class ZoneCountBasis:
         )
         count = len(touched)
         if count > len(self.prices) and not self.highest_stays:
-            raise Unpriceable(f"the tariff has no fare for {count} zones")
+            raise Unpriceable("too_many_zones", {"count": count})
         price = self.prices[min(count, len(self.prices)) - 1]
         return Found("zone_count", price, {"count": count}, "+".join(sorted(touched)), self.clause)
 
@@ -159,12 +159,12 @@ def touched_zones(ride: Ride, *, through: bool) -> list[frozenset[str]]:
     origin, destination = ride.ends()
     ways = touched_by(ride.zones_of(origin), ride.zones_of(destination), between)
     if not ways:
-        raise Unpriceable(_nowhere(ride, origin, destination))
+        raise _nowhere(ride, origin, destination)
     return ways
 
 
-def _nowhere(ride: Ride, origin: str, destination: str, what: str = "no zone of the tariff") -> str:
-    return f"{ride.name_of(origin)} or {ride.name_of(destination)} is in {what}"
+def _nowhere(ride: Ride, origin: str, destination: str, cause: str = "outside_zones") -> Unpriceable:
+    return Unpriceable(cause, {"origin": ride.name_of(origin), "destination": ride.name_of(destination)})
 
 
 def read_zones(table: Table, classes: frozenset[str]) -> ZoneBasis:

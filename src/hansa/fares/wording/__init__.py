@@ -2,6 +2,7 @@
 
 from hansa.fares.wording import en, zh
 from hansa.fares.wording.feed import FEED
+from hansa.fares.wording.held import why
 from hansa.fares.wording.pairing import PAIRING
 from hansa.fares.wording.said import Facts, Said, money
 
@@ -21,4 +22,4 @@ def say(rule: str, amount: int, currency: str, facts: Facts, language: str = "en
     return words(Said(facts, money(amount, currency), currency))
 
 
-__all__ = ["LANGUAGES", "RULES", "money", "say"]
+__all__ = ["LANGUAGES", "RULES", "money", "say", "why"]

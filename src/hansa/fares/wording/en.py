@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from hansa.fares.wording.held import why
 from hansa.fares.wording.said import Facts, Said, kilometres, money
 
 _MEASURES = {
@@ -190,7 +191,7 @@ def _incomplete(said: Said) -> str:
 
 
 def _held(said: Said) -> str:
-    return f"Held for the operator, nothing is charged: {said.facts['why']}"
+    return f"Held for the operator, nothing is charged: {why(said.facts)}"
 
 
 def _companion(said: Said) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from hansa.fares.wording.held import why
 from hansa.fares.wording.said import Facts, Said, kilometres
+from hansa.fares.wording.zh_names import BANDS, CLASSES
 
-_BANDS = {"peak": "高峰", "off-peak": "非高峰"}
-_CLASSES = {"adult": "成人", "child": "儿童", "senior": "长者", "student": "学生"}
 _MEASURES = {"line": "沿线里程", "straight": "直线距离", "given": "实测里程", "table": "运营方公布里程"}
 _UNITS = {"stops": "站", "minutes": "分钟"}
 _SINCE = {
@@ -171,7 +171,7 @@ def _habit(said: Said) -> str:
 
 
 def _held(said: Said) -> str:
-    return f"暂不收费，待运营方处理：{said.facts['why']}"
+    return f"暂不收费，待运营方处理：{why(said.facts, 'zh')}"
 
 
 def _companion(said: Said) -> str:
@@ -183,11 +183,11 @@ def _named(said: Said) -> str:
 
 
 def _class_name(name: str) -> str:
-    return _CLASSES.get(name, name)
+    return CLASSES.get(name, name)
 
 
 def _for(facts: Facts) -> str:
-    words = [_BANDS.get(str(facts["band"]), str(facts["band"]))] if facts.get("band") else []
+    words = [BANDS.get(str(facts["band"]), str(facts["band"]))] if facts.get("band") else []
     words += [_class_name(str(facts["class"]))] if facts.get("class") else []
     return f"（{'，'.join(words)}）" if words else ""
 

@@ -47,7 +47,7 @@ class Chain:
         except FareUnknown as error:
             raise fares.Unpriceable(error.problems[0].what) from error
         if priced.total.minor < 0:
-            raise fares.Unpriceable("the feed's fares of this journey come to less than nothing")
+            raise fares.Unpriceable("feed_below_nothing")
         steps = [*notes, *_steps(priced, len(self.legs) + 1, self.currency)]
         adds = priced.total.minor - self.total
         rest = adds - sum(step.amount for step in steps)

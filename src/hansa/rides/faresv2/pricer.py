@@ -35,7 +35,7 @@ class FeedPricer(fares.Pricer):
         self.basis = tariff.basis
         self.book = FareBook(feed)
         self.rides = Rides(self.book, network, self.basis)
-        self._day: Mapping[_Key, Added | str] = {}
+        self._day: Mapping[_Key, Added | fares.Unpriceable] = {}
 
     def price_day(
         self, journeys: Sequence[fares.Journey], counters: fares.Counters, around: fares.Around | None = None
@@ -50,8 +50,8 @@ class FeedPricer(fares.Pricer):
         if journey.kind in ("no_exit", "no_entry") or self._stays(journey):
             return super().leg(journey, first_at)
         added = self._day.get((journey.journey_id, journey.started_at)) or self._alone(journey)
-        if isinstance(added, str):
-            raise fares.Unpriceable(added)
+        if isinstance(added, fares.Unpriceable):
+            raise added.again()
         about = self.circumstances(journey, self.times(journey, first_at))
         quote, fees = self._with_fees(fares.Quote(added.amount, added.steps), about)
         return self.ruled(quote, about, fees)
@@ -63,9 +63,9 @@ class FeedPricer(fares.Pricer):
 
     # -- the day ------------------------------------------------------------------------------------------------
 
-    def _chained(self, journeys: Sequence[fares.Journey]) -> dict[_Key, Added | str]:
+    def _chained(self, journeys: Sequence[fares.Journey]) -> dict[_Key, Added | fares.Unpriceable]:
         """What each ride of a day adds, or why it is held."""
-        found: dict[_Key, Added | str] = {}
+        found: dict[_Key, Added | fares.Unpriceable] = {}
         chains: dict[int, tuple[Chain, list[_Key]]] = {}
         for journey in sorted(journeys, key=lambda one: (one.started_at, one.journey_id.bytes)):
             before = chains.pop(journey.companion, None)
@@ -79,7 +79,7 @@ class FeedPricer(fares.Pricer):
                 chain, keys = before
                 self._ride(chain, journey)
             except fares.Unpriceable as reason:
-                found[key] = str(reason)
+                found[key] = reason.again()
                 continue
             keys.append(key)
             found.update(zip(keys, chain.added, strict=True))
@@ -96,7 +96,7 @@ class FeedPricer(fares.Pricer):
 
     def _ride(self, chain: Chain, journey: fares.Journey) -> None:
         if not self.book.fares:
-            raise fares.Unpriceable("the city's feed has no Fares v2 on that day")
+            raise fares.Unpriceable("no_feed_fares")
         ridden = self.rides.legs(journey, chain.rider)
         notes: list[fares.Step] = []
         if journey.origin is not None and journey.destination is not None:
@@ -119,6 +119,6 @@ class FeedPricer(fares.Pricer):
         known = self.tariff.companions if journey.companion else journey.rider_class
         pays_as = self.tariff.people.verified.get(known)
         if pays_as is None:
-            raise fares.Unpriceable(f"the tariff knows no class {known}")
+            raise fares.Unpriceable("no_class", {"class": known})
         media = self.basis.by_medium.get(journey.medium, self.basis.media)
         return Rider(self.basis.categories.get(pays_as), media or None, self.tariff.currency)

@@ -27,7 +27,7 @@ class Rides:
     def __init__(self, book: FareBook, network: atlas.Network, basis: fares.FeedBasis) -> None:
         self.book, self.network, self.basis = book, network, basis
         self._prefix = f"{network.city.city_id}/"
-        self._ends: dict[tuple[object, ...], tuple[tuple[str, str], bool] | str] = {}
+        self._ends: dict[tuple[object, ...], tuple[tuple[str, str], bool] | fares.Unpriceable] = {}
 
     def legs(self, journey: fares.Journey, rider: Rider) -> Ridden:
         """The legs of a ride of which both ends, or the boarding and its line, are known.
@@ -39,7 +39,7 @@ class Rides:
         if journey.kind == "boarding" and journey.destination is None:
             return self._boarding(journey, rider)
         if journey.origin is None or journey.destination is None:
-            raise fares.Unpriceable("the tap names no stop, and the fare depends on the stops")
+            raise fares.Unpriceable("no_stop")
         if journey.line_id is not None:
             route = self._route(journey.line_id)
             return Ridden((self._leg(journey, route, journey.origin, journey.destination),))
@@ -50,13 +50,13 @@ class Rides:
 
     def _stop(self, stop_id: str) -> str:
         if stop_id not in self.network.stops:
-            raise fares.Unpriceable(f"{stop_id} is not on the network")
+            raise fares.Unpriceable("off_network", {"stop": stop_id})
         return stop_id.removeprefix(self._prefix)
 
     def _route(self, line_id: str) -> str:
         """The feed's route of a line; a second direction with stops of its own is a line with ``.1`` behind."""
         if line_id not in self.network.lines:
-            raise fares.Unpriceable(f"line {line_id} is not on the network")
+            raise fares.Unpriceable("line_off_network", {"line": line_id})
         plain, dot, direction = line_id.rpartition(".")
         second = bool(dot) and direction in ("0", "1") and plain in self.network.lines
         return (plain if second else line_id).removeprefix(self._prefix)
@@ -69,7 +69,7 @@ class Rides:
         if not way:
             lines = self.network.lines_at(origin)
             if not lines:
-                raise fares.Unpriceable(f"no line calls at {origin}")
+                raise fares.Unpriceable("no_line_at", {"stop": origin})
             yield self._leg(journey, self._route(lines[0].line_id), origin, destination)
             return
         whole, passed, at = sum(part.distance_m for part in way) or 1, 0, journey.started_at
@@ -97,7 +97,7 @@ class Rides:
     def _boarding(self, journey: fares.Journey, rider: Rider) -> Ridden:
         """A leg to wherever on the line, if it costs and leads to the same wherever that is. Errors: Unpriceable."""
         if journey.line_id is None:
-            raise fares.Unpriceable("the tap names no line, and nobody tapped out")
+            raise fares.Unpriceable("no_line")
         route = self._route(journey.line_id)
         key = (journey.line_id, journey.origin, rider, self.when(journey.started_at, journey.origin))
         found = self._ends.get(key)
@@ -105,10 +105,10 @@ class Rides:
             try:
                 found = self._find_ends(journey, route, rider)
             except fares.Unpriceable as reason:
-                found = str(reason)
+                found = reason.again()
             self._ends[key] = found
-        if isinstance(found, str):
-            raise fares.Unpriceable(found)
+        if isinstance(found, fares.Unpriceable):
+            raise found.again()
         (origin, destination), dearest = found
         return Ridden((self._leg(journey, route, origin, destination),), dearest)
 
@@ -123,12 +123,11 @@ class Rides:
                 if one:
                     worth.setdefault(one, (start, end))
         if not worth:
-            raise fares.Unpriceable(f"the feed has no fare on line {journey.line_id} at that time")
+            raise fares.Unpriceable("feed_no_fare", {"line": journey.line_id or ""})
         if len(worth) == 1:
             return next(iter(worth.values())), False
         if self.basis.exit_unknown != "dearest":
-            where = "gets on and off" if journey.origin is None else "gets off"
-            raise fares.Unpriceable(f"the fare hangs on where one {where}, and the tap does not tell")
+            raise fares.Unpriceable("feed_both_ends" if journey.origin is None else "feed_end")
         dearest = max(worth, key=lambda one: min(amount for _, amount in one))
         return worth[dearest], True
 
