@@ -216,7 +216,13 @@ def test_two_who_approve_at_once_make_one_version(committed_ctx: Context) -> Non
 
 
 CALLERS = {
-    name: trust.Caller(name, "league", frozenset({"networks:read", "networks:write", "networks:approve"}))
+    name: trust.Caller(
+        "league",
+        "league",
+        frozenset({"networks:read", "networks:write", "networks:approve"}),
+        key_id="0a1b2c3d4e5f6071",
+        person=name,
+    )
     for name in ("ana", "ben")
 } | {
     "other": trust.Caller(

@@ -16,7 +16,10 @@ from hansa.store import Context
 from settlement.test_settlement_routes import client_of
 
 SCOPES = frozenset({"settlement:read", "settlement:write", "settlement:release"})
-ANN, BOB = (trust.Caller(name, "league", SCOPES) for name in ("ann", "bob"))
+ANN, BOB = (
+    trust.Caller("league", "league", SCOPES, key_id="0a1b2c3d4e5f6071", person=name)
+    for name in ("ann", "bob")
+)
 PROFILE = BankSpec("league-bank", ("CNY", "HKD"), "Asia/Shanghai").profile
 FILE = "HANSA-20261117-CNY"
 
@@ -43,15 +46,15 @@ def test_a_file_is_prepared_by_one_person_and_released_by_another(
         wrong = other.post(f"/v1/settlement/files/{FILE}/release", json={**told, "count": told["count"] + 1})
         released = other.post(f"/v1/settlement/files/{FILE}/release", json={**told, "why": "looked at it"})
 
-    assert banks.json()["banks"][0]["set_by"] == "ann"
+    assert banks.json()["banks"][0]["set_by"] == "league:ann"
     assert [file["message_id"] for file in files] == [FILE, "HANSA-20261117-HKD"]
     assert (own.status_code, own.json()["code"]) == (409, "settlement.same_person")
     assert (wrong.status_code, wrong.json()["code"]) == (409, "settlement.totals_differ")
     assert released.status_code == 200 and released.json()["lacking"] == 0
     assert [(fact["what"], fact["by"]) for fact in released.json()["facts"]] == [
-        ("approved", "bob"),
-        ("prepared", "ann"),
-        ("released", "bob"),
+        ("approved", "league:bob"),
+        ("prepared", "league:ann"),
+        ("released", "league:bob"),
     ]
     sums = {one["member_id"]: (one["pays"]["minor"], one["receives"]["minor"]) for one in files[0]["members"]}
     assert sums == {"beijing": (0, 982), "hangzhou": (396, 0), "hong-kong": (593, 0), "league": (0, 7)}

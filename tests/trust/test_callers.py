@@ -44,9 +44,60 @@ def test_a_key_says_who_calls(
 
         secret = trust.create_api_key(tx, member_id, ["taps:write"], gate_id=gate_id)
 
-        assert trust.caller_of_key(tx, secret) == Caller(
-            caller_id, kind, frozenset({"taps:write"}), MemberId(member_id), gate_id=gate_id
+        caller = trust.caller_of_key(tx, secret)
+        assert caller == Caller(
+            caller_id,
+            kind,
+            frozenset({"taps:write"}),
+            MemberId(member_id),
+            gate_id=gate_id,
+            key_id=caller.key_id,
         )
+        assert caller.key_id is not None and caller.who == f"{caller_id}:{caller.key_id}"
+
+
+def test_each_key_is_somebody_and_all_keys_of_a_person_are_one(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+
+        names = [
+            trust.caller_of_key(tx, trust.create_api_key(tx, "london-tfl", [], person=person)).who
+            for person in ("", "", "anna.berg", "anna.berg", "bo@tfl.example")
+        ]
+
+    assert names[2:] == ["london-tfl:anna.berg", "london-tfl:anna.berg", "london-tfl:bo@tfl.example"]
+    assert len({*names}) == trust.count_persons(names) == 4
+
+
+# one | other | may be one person, to be refused where two must look
+SAME = [
+    ("london-tfl:anna", "london-tfl:anna", True),
+    ("london-tfl:anna", "london-tfl:bo", False),
+    ("london-tfl:anna", "london-tfl", True),
+    ("london-tfl", "london-tfl:0a1b2c3d4e5f6071", True),
+    ("london-tfl", "london", False),
+    ("london:anna", "london-tfl:anna", False),
+    ("person:1", "person:2", False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "same"), SAME)
+def test_a_member_alone_stands_for_each_of_its_keys(one: str, other: str, same: bool) -> None:
+    assert trust.is_same_person(one, other) is same
+    assert trust.is_same_person(other, one) is same
+    assert trust.count_persons([one, other]) == 2 - same
+
+
+@pytest.mark.parametrize("person", [" ", "Anna", "anna:bo", "anna berg", "anna\n", "-", "a" * 61, "\0"])
+def test_a_key_is_made_for_a_person_with_a_fit_name(ctx: Context, person: str) -> None:
+    with ctx.tx() as tx:
+        league(tx)
+
+        with pytest.raises(InvalidInput) as refused:
+            trust.create_api_key(tx, "london-tfl", ["taps:write"], person=person)
+
+        assert [one.where for one in refused.value.problems] == ["person"]
+        assert tx.execute("select count(*) from trust.api_keys").fetchone() == (0,)
 
 
 def test_the_database_does_not_know_the_secret(ctx: Context) -> None:
@@ -58,6 +109,7 @@ def test_the_database_does_not_know_the_secret(ctx: Context) -> None:
         kept = tx.execute("select k::text from trust.api_keys k").fetchall()
         assert secret not in str(kept)
         assert secret.encode().hex() not in str(kept)
+        assert (trust.caller_of_key(tx, secret).key_id or "?") not in secret
 
 
 @pytest.mark.parametrize("secret", ["", "hansa_wrong", "\ud800", "a\0b"])

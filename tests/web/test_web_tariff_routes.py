@@ -20,9 +20,9 @@ def text(first_day: str = "2030-01-01", fare: str = "2.50") -> str:
     return toml.replace("2024-01-01", first_day).replace('fare = "2.00"', f'fare = "{fare}"', 1)
 
 
-def key(ctx: Context, member: str, *scopes: str) -> dict[str, str]:
+def key(ctx: Context, member: str, *scopes: str, person: str = "") -> dict[str, str]:
     with ctx.tx() as tx:
-        secret = trust.create_api_key(tx, member, scopes, at=ctx.clock.now())
+        secret = trust.create_api_key(tx, member, scopes, at=ctx.clock.now(), person=person)
     return {"authorization": f"Bearer {secret}"}
 
 
@@ -55,6 +55,40 @@ def test_from_a_text_to_a_scheduled_tariff_by_two_members(
     assert [one["step"] for one in approved.json()["facts"]] == ["checked", "proposed", "approved"]
     day = stranger.get(f"/v1/tariffs/{HANGZHOU}", params={"day": "2030-01-01"}).json()
     assert day["toml"] == sent["toml"]
+
+
+def test_two_clerks_of_one_operator_propose_and_approve(
+    ctx: Context, stranger: Client, league: LittleLeague
+) -> None:
+    assert league.riders
+    may = ("tariffs:write", "tariffs:approve")
+    writes, decides = key(ctx, HANGZHOU, *may), key(ctx, HANGZHOU, *may)
+    ada, ada_again = (key(ctx, HANGZHOU, *may, person="ada") for _ in range(2))
+    mine, hers, old = body(), body(toml=text("2030-02-01")), body(toml=text("2030-03-01"))
+    links = [f"/v1/tariff-proposals/{one['proposal_id']}" for one in (mine, hers, old)]
+
+    made = stranger.post("/v1/tariff-proposals", json=mine, headers=writes).json()
+    own = stranger.post(f"{links[0]}/approve", json={}, headers=writes)
+    other = stranger.post(f"{links[0]}/approve", json={}, headers=decides).json()
+    stranger.post("/v1/tariff-proposals", json=hers, headers=ada)
+    her_other_key = stranger.post(f"{links[1]}/approve", json={}, headers=ada_again)
+    stranger.post("/v1/tariff-proposals", json=old, headers=writes)
+    with ctx.tx() as tx:  # as it was kept before keys had names
+        tx.execute(
+            "update rides.tariff_proposals set made_by = %s where proposal_id = %s",
+            (HANGZHOU, old["proposal_id"]),
+        )
+    any_key = stranger.post(f"{links[2]}/approve", json={}, headers=decides)
+    again = stranger.post("/v1/tariff-proposals", json=old, headers=writes)
+
+    for refused in (own, her_other_key, any_key):
+        assert (refused.status_code, refused.json()["code"]) == (409, "rides.same_person")
+    assert other["state"] == "scheduled"
+    assert other["facts"][-1]["by"] != made["made_by"] and made["made_by"].startswith(f"{HANGZHOU}:")
+    assert again.status_code == 200 and again.json()["state"] == "proposed"
+    with ctx.tx() as tx:
+        days = {str(one.valid_from) for one in rides.list_tariffs(tx) if one.operator_id == HANGZHOU}
+    assert "2030-01-01" in days and not days & {"2030-02-01", "2030-03-01"}
 
 
 def test_a_text_with_errors_tells_them_and_is_no_proposal(

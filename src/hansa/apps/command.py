@@ -296,6 +296,7 @@ def key_create(
     member: Annotated[str, typer.Argument(help="Whose key it is, such as london-tfl.")],
     scope: Annotated[list[str], typer.Option(help="What it may do, such as taps:write; may be given again.")],
     gate: Annotated[str | None, typer.Option(help="Make it the key of one gate.")] = None,
+    person: Annotated[str, typer.Option(help="Who acts with it: all keys of anna are one person.")] = "",
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Make an API key. The secret is shown this once; only its hash is kept.
@@ -309,7 +310,7 @@ def key_create(
             f"No route asks for {', '.join(unknown)}. There are: {', '.join(sorted(every_scope()))}."
         )
     with opened(home, join=True) as ctx, ctx.tx() as tx:
-        secret = trust.create_api_key(tx, member, scope, at=ctx.clock.now(), gate_id=gate)
+        secret = trust.create_api_key(tx, member, scope, at=ctx.clock.now(), gate_id=gate, person=person)
     out.print(secret, highlight=False, soft_wrap=True)
 
 

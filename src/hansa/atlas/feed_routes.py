@@ -141,7 +141,7 @@ def hand_in_feed(
         operator_id=operator_id,
         label=label,
         valid_from=valid_from,
-        by=caller.caller_id,
+        by=caller.who,
         note=note,
     )
     return _view(found)
@@ -240,7 +240,7 @@ def approve_feed(
     caller.require("networks:approve")
     _found(ctx, caller, feed_id)
     with ctx.tx() as tx:
-        return _view(feeds.approve_feed(tx, feed_id, by=caller.caller_id, at=ctx.clock.now(), why=data.why))
+        return _view(feeds.approve_feed(tx, feed_id, by=caller.who, at=ctx.clock.now(), why=data.why))
 
 
 @post(
@@ -260,7 +260,7 @@ def withdraw_feed(
     caller.require("networks:write")
     _found(ctx, caller, feed_id)
     with ctx.tx() as tx:
-        return _view(feeds.withdraw_feed(tx, feed_id, by=caller.caller_id, at=ctx.clock.now(), why=data.why))
+        return _view(feeds.withdraw_feed(tx, feed_id, by=caller.who, at=ctx.clock.now(), why=data.why))
 
 
 @get("/v1/cities/{city_id:str}/versions", sync_to_thread=True, tags=["Atlas"])

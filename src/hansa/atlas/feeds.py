@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from typing import ClassVar
 from uuid import UUID
 
+from hansa import trust
 from hansa.atlas import feeds_store as kept
 from hansa.atlas import store
 from hansa.atlas.actions import get_city, get_fares_v2, get_network, import_city
@@ -150,8 +151,9 @@ def propose_feed(
             kept.add_row(tx, row, archive)
     with ctx.tx() as tx:
         found = get_feed(tx, feed_id)
-    same = (digest, city.city_id, operator_id, valid_from, by)
-    if (found.digest, found.city.city_id, found.operator_id, found.valid_from, found.made_by) != same:
+    same = (digest, city.city_id, operator_id, valid_from)
+    kept_as = (found.digest, found.city.city_id, found.operator_id, found.valid_from)
+    if kept_as != same or not trust.is_same_person(by, found.made_by):
         raise FeedConflict
     return found
 
@@ -167,7 +169,7 @@ def approve_feed(tx: Tx, feed_id: UUID, *, by: str, at: datetime, why: str = "")
         return found
     if found.state != "proposed":
         raise FeedClosed(f"This feed is {found.state}.")
-    if by == found.made_by:
+    if trust.is_same_person(by, found.made_by):
         raise SamePerson
     city = found.city
     current = store.find_current(tx, city.city_id, found.valid_from)

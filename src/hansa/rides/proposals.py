@@ -188,13 +188,13 @@ def propose_tariff(
             return get_proposal(tx, proposal_id, at)
         known = kept.find_row(tx, proposal_id)
     assert known is not None, "what could not be added is there"
-    if (known.operator_id, known.digest, known.note, known.replaces, known.made_by) != (
+    same = (known.operator_id, known.digest, known.note, known.replaces) == (
         operator_id,
         digest,
         note,
         replaces,
-        by,
-    ):
+    )
+    if not same or not trust.is_same_person(by, known.made_by):
         raise ProposalConflict
     return get_proposal(tx, proposal_id, at)
 
@@ -230,7 +230,7 @@ def approve_tariff(
         return found
     if found.state != "proposed":
         raise ProposalClosed(f"This proposal is {_said(found.state)}.")
-    if by in (found.made_by, found.by("proposed")):
+    if any(trust.is_same_person(by, one) for one in (found.made_by, found.by("proposed"))):
         raise SamePerson
     checked = _refuse_errors(tx, found)
     tariff = checked.tariff

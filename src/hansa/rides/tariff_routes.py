@@ -276,7 +276,7 @@ def propose_tariff(
             data.proposal_id,
             operator_id=data.operator_id,
             source=TariffSource(data.toml, data.tables),
-            by=caller.caller_id,
+            by=caller.who,
             at=ctx.clock.now(),
             note=data.note,
             replaces=data.replaces,
@@ -359,7 +359,7 @@ def submit_tariff(
     with ctx.tx() as tx:
         now = ctx.clock.now()
         _mine(tx, caller, proposal_id, now)
-        return _view(proposals.submit_tariff(tx, proposal_id, by=caller.caller_id, at=now, why=data.why))
+        return _view(proposals.submit_tariff(tx, proposal_id, by=caller.who, at=now, why=data.why))
 
 
 @post(
@@ -387,7 +387,7 @@ def approve_tariff(
 ) -> ProposalView:
     """Put a proposed tariff in force from its first day, as a second person. Needs `tariffs:approve`.
 
-    All keys of a member are one person here: what an operator proposes, the league approves, or the other way round.
+    Another person's key of the same member may, or the league's; all keys made for one person are one person's.
     Where its first day has begun, `days_again` says how many days are to be rated again.
     """
     caller.require("tariffs:approve")
@@ -396,7 +396,7 @@ def approve_tariff(
         _mine(tx, caller, proposal_id, now)
         return _view(
             proposals.approve_tariff(
-                tx, proposal_id, by=caller.caller_id, at=now, why=data.why, days_again=data.days_again
+                tx, proposal_id, by=caller.who, at=now, why=data.why, days_again=data.days_again
             )
         )
 
@@ -422,7 +422,7 @@ def withdraw_tariff(
     with ctx.tx() as tx:
         now = ctx.clock.now()
         _refuse_without_approval(caller, _mine(tx, caller, proposal_id, now))
-        return _view(proposals.withdraw_tariff(tx, proposal_id, by=caller.caller_id, at=now, why=data.why))
+        return _view(proposals.withdraw_tariff(tx, proposal_id, by=caller.who, at=now, why=data.why))
 
 
 @post(

@@ -211,7 +211,7 @@ def set_bank(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller
     if "\0" in text:
         raise BadProfile(problems=(Problem("profile", "it holds a NUL", "Take it out"),))
     with ctx.tx() as tx:
-        desk.set_profile(tx, text, by=caller.caller_id, at=ctx.clock.now())
+        desk.set_profile(tx, text, by=caller.who, at=ctx.clock.now())
         return _banks(tx)
 
 
@@ -227,7 +227,7 @@ def prepare(
 ) -> DeskFiles:
     """Prepare a closed day's files in the caller's name; others release them. Again is harmless."""
     caller.require_league("settlement:write")
-    files = desk.prepare(ctx, day, by=caller.caller_id)
+    files = desk.prepare(ctx, day, by=caller.who)
     with ctx.tx() as tx:
         return DeskFiles([_file(desk.view_file(tx, file.message_id)) for file in files])
 
@@ -276,7 +276,7 @@ def release(
         desk.release(
             ctx,
             message_id,
-            by=caller.caller_id,
+            by=caller.who,
             count=data.count,
             control_sum_minor=data.control_sum.minor,
             why=data.why,
@@ -345,7 +345,7 @@ def pay_anew(
 ) -> DeskFiles:
     """Instruct anew what surely did not move, each as a payment that names the old one; others release the files."""
     caller.require_league("settlement:write")
-    files = desk.pay_anew(ctx, data.end_to_end_ids, by=caller.caller_id, why=data.why)
+    files = desk.pay_anew(ctx, data.end_to_end_ids, by=caller.who, why=data.why)
     with ctx.tx() as tx:
         return DeskFiles([_file(desk.view_file(tx, file.message_id)) for file in files])
 

@@ -119,6 +119,8 @@ from hansa.trust.model import (
     UnknownGate,
     UnknownIssuer,
     UnknownMember,
+    count_persons,
+    is_same_person,
 )
 
 __all__ = [
@@ -179,6 +181,7 @@ __all__ = [
     "certificate_ends_at",
     "check_devices",
     "count_devices",
+    "count_persons",
     "create_api_key",
     "current_deny_list",
     "current_trust_list",
@@ -198,6 +201,7 @@ __all__ = [
     "get_gate",
     "get_member",
     "invite_device",
+    "is_same_person",
     "list_device_states",
     "list_gates",
     "list_gates_page",

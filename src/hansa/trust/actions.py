@@ -23,6 +23,8 @@ from hansa.trust.model import (
 )
 
 _SCOPE = re.compile(r"[a-z]+:[a-z]+")
+_PERSON = re.compile(r"[a-z0-9]+([._@-][a-z0-9]+)*")
+_PERSON_MAX = 60
 
 
 def add_members(tx: Tx, members: Sequence[Member]) -> None:
@@ -154,12 +156,20 @@ def set_key_status(tx: Tx, kid: bytes, status: KeyStatus, at: datetime) -> None:
 
 
 def create_api_key(
-    tx: Tx, member_id: str, scopes: Iterable[str], *, at: datetime | None = None, gate_id: str | None = None
+    tx: Tx,
+    member_id: str,
+    scopes: Iterable[str],
+    *,
+    at: datetime | None = None,
+    gate_id: str | None = None,
+    person: str = "",
 ) -> str:
-    """A new key for a member's programs, or for one gate. The secret is shown this once; its hash is kept.
+    """A new key for a member's programs, its people or one gate. The secret is shown this once; its hash is kept.
 
-    scopes: a room and what may be done there, such as ``taps:write``; each room asks for its own.
-    Errors: UnknownMember; UnknownGate (also for another operator's gate); InvalidInput for what cannot be a scope.
+    scopes: a room and what may be done there, such as ``taps:write``; each room asks for its own. person: who acts with
+    it, at most 60 of small letters, digits and ``.-_@``; where two persons must look, one person's keys are one.
+    Errors: UnknownMember; UnknownGate (also for another operator's gate); InvalidInput for what cannot be a scope or a
+    person.
     """
     get_member(tx, member_id)
     scopes = sorted(set(scopes))
@@ -167,6 +177,11 @@ def create_api_key(
     if odd:
         problem = Problem("scopes", f"{', '.join(map(repr, odd))} cannot be one", "Write it as in taps:write")
         raise InvalidInput("This key cannot be made: there are no such scopes.", problems=(problem,))
+    if person and (len(person) > _PERSON_MAX or not _PERSON.fullmatch(person)):
+        problem = Problem(
+            "person", f"{person!r} cannot be one", f"Write it as in anna.berg, at most {_PERSON_MAX} letters"
+        )
+        raise InvalidInput("This key cannot be made: its person has no fit name.", problems=(problem,))
     if gate_id is not None and get_gate(tx, gate_id).operator_id != member_id:
         raise UnknownGate(f"{member_id} has no gate {gate_id!r}.")
     secret = f"hansa_{secrets.token_urlsafe(32)}"
@@ -177,6 +192,7 @@ def create_api_key(
         gate_id=gate_id,
         scopes=scopes,
         at=at or datetime.now(UTC),
+        person=person,
     )
     return secret
 

@@ -1,5 +1,6 @@
 """The words of trust: members, gates, callers, and the errors about them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NewType, get_args
 
@@ -101,7 +102,11 @@ class GateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what they may. account_id: a person's account, as text. gate_id: the one gate whose key it is."""
+    """Who asks, and what they may. account_id: a person's account, as text. gate_id: the one gate whose key it is.
+
+    caller_id: a key's member or gate. key_id: 16 hex digits that name the key and tell nothing of its secret; person:
+    who acts with it, if it was made for one.
+    """
 
     caller_id: str
     kind: CallerKind
@@ -109,6 +114,13 @@ class Caller:
     member_id: MemberId | None = None
     account_id: str | None = None
     gate_id: str | None = None
+    key_id: str | None = None
+    person: str = ""
+
+    @property
+    def who(self) -> str:
+        """By which name a decision is kept where two persons must look: ``london-tfl:anna``, else with the key's id."""
+        return self.caller_id if self.key_id is None else f"{self.caller_id}:{self.person or self.key_id}"
 
     def may(self, scope: str) -> bool:
         """Whether the caller holds this scope, such as ``taps:write``."""
@@ -127,6 +139,21 @@ class Caller:
         self.require(scope)
         if self.kind != "league":
             raise NotAllowed("Only the league itself may do this.")
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names of ``Caller.who`` may be one person's.
+
+    Decisions of the time before keys had names are kept under the member alone, which stands for each of its keys.
+    """
+    short, long = sorted((one, other), key=len)
+    return short == long or long.startswith(f"{short}:")
+
+
+def count_persons(names: Iterable[str]) -> int:
+    """How many persons these names of ``Caller.who`` surely are: a member alone is none beside one of its keys."""
+    distinct = set(names)
+    return sum(not any(other.startswith(f"{one}:") for other in distinct) for one in distinct)
 
 
 ANONYMOUS = Caller("anonymous", "anonymous")

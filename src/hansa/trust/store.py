@@ -112,11 +112,12 @@ left join trust.revoked_tokens r on r.version > %(since)s and r.expires_at > %(a
 FIND_REVOKED = "select cti, version, revoked_at from trust.revoked_tokens where cti = any(%s)"
 
 INSERT_API_KEY = """
-insert into trust.api_keys (key_hash, member_id, gate_id, scopes, created_at) values (%s, %s, %s, %s, %s)
+insert into trust.api_keys (key_hash, member_id, gate_id, scopes, created_at, person)
+values (%s, %s, %s, %s, %s, %s)
 """
 
 API_KEY = """
-select m.member_id, m.role, k.gate_id, k.scopes
+select m.member_id, m.role, k.gate_id, k.scopes, k.person
 from trust.api_keys k join trust.members m using (member_id)
 where k.key_hash = %s and k.revoked_at is null
 """
@@ -298,10 +299,17 @@ def find_revoked(tx: Tx, ctis: Iterable[bytes]) -> dict[bytes, tuple[int, dateti
 
 
 def insert_api_key(
-    tx: Tx, *, key_hash: bytes, member_id: str, gate_id: str | None, scopes: Iterable[str], at: datetime
+    tx: Tx,
+    *,
+    key_hash: bytes,
+    member_id: str,
+    gate_id: str | None,
+    scopes: Iterable[str],
+    at: datetime,
+    person: str,
 ) -> None:
     """Keep the hash of an API key."""
-    tx.execute(INSERT_API_KEY, (key_hash, member_id, gate_id, sorted(scopes), at))
+    tx.execute(INSERT_API_KEY, (key_hash, member_id, gate_id, sorted(scopes), at, person))
 
 
 def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
@@ -309,9 +317,17 @@ def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
     row = tx.execute(API_KEY, (key_hash,)).fetchone()
     if row is None:
         return None
-    member_id, role, gate_id, scopes = row
+    member_id, role, gate_id, scopes, person = row
     kind = "gate" if gate_id else role if role in ("operator", "league") else "member"
-    return Caller(gate_id or member_id, kind, frozenset(scopes), MemberId(member_id), gate_id=gate_id)
+    return Caller(
+        gate_id or member_id,
+        kind,
+        frozenset(scopes),
+        MemberId(member_id),
+        gate_id=gate_id,
+        key_id=key_hash[:8].hex(),
+        person=person,
+    )
 
 
 def revoke_api_key(tx: Tx, key_hash: bytes, at: datetime) -> None:

@@ -420,7 +420,7 @@ def _clerk(request: Asked, site: Site) -> str:
     """By which name a decision is kept: the caller's, and in a demo that of the clerk one acts as."""
     operator = get_operator(request, site)
     if operator.caller_id != "demo:league":
-        return operator.caller_id
+        return operator.who
     wanted = request.cookies.get(CLERK_COOKIE, "")
     return f"demo:{wanted if wanted in DEMO_CLERKS else DEMO_CLERKS[0]}"
 

@@ -452,7 +452,9 @@ def _decision_page(
         ]
     by = _clerk(request, site)
     proposal = shown.proposal
-    same = proposal is not None and by in (proposal.made_by, proposal.by("proposed"))
+    same = proposal is not None and any(
+        trust.is_same_person(by, one) for one in (proposal.made_by, proposal.by("proposed"))
+    )
     return page(
         "console/tariff_decide.html",
         status_code=status_code,
@@ -753,7 +755,7 @@ def _clerk(request: Asked, site: Site) -> str:
     Errors: as get_operator.
     """
     operator = get_operator(request, site)
-    return f"demo:{_demo_clerk(request)}" if operator.caller_id == "demo:league" else operator.caller_id
+    return f"demo:{_demo_clerk(request)}" if operator.caller_id == "demo:league" else operator.who
 
 
 def _demo_clerk(request: Asked) -> str:
