@@ -41,13 +41,15 @@ order by operator_id, service_day, afresh
 FIND_KEPT = """
 select string_agg(int4send((k.n - 1)::integer), ''::bytea)
 from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
-where exists (
+cross join lateral (
     select from rides.journeys j
     where j.partition = %(partition)s and j.account_id = k.account_id and j.operator_id = %(operator_id)s
         and j.service_day >= %(service_day)s
-)
+    limit 1
+) as kept
 """
 
+# Account by account (``offset 0`` keeps the planner from turning it round): what is read does not grow with the books.
 # Places and payers are told apart by 64-bit digests: joins with a few hundred of them would be planned as loops.
 LOAD_TAPS = """
 with t as materialized (
@@ -62,8 +64,13 @@ with t as materialized (
         ) as place,
         hashtextextended(o.rider_class || e'\x1f' || o.issuer_id || e'\x1f' || o.wallet_currency, 0) as payer
     from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
-    join rides.taps t on t.partition = %(partition)s and t.account_id = k.account_id
-        and t.tapped_at >= %(starts_at)s and t.tapped_at < %(ends_at)s and t.operator_id = %(operator_id)s
+    cross join lateral (
+        select *
+        from rides.taps t
+        where t.partition = %(partition)s and t.account_id = k.account_id
+            and t.tapped_at >= %(starts_at)s and t.tapped_at < %(ends_at)s and t.operator_id = %(operator_id)s
+        offset 0
+    ) as t
     join rides.tokens o on o.cti = t.cti
 )
 select
@@ -80,13 +87,18 @@ select
 """
 
 LOAD_SUMS = """
-select k.n - 1, j.product, j.zones, coalesce(sum(j.tier_minor) filter (where j.service_day >= %(month_starts)s), 0),
-    coalesce(sum(j.counted_minor) filter (where j.service_day >= %(period_starts)s), 0)
+select k.n - 1, j.product, j.zones, j.tier_minor, j.counted_minor
 from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
-join rides.journeys j on j.partition = %(partition)s and j.account_id = k.account_id
-    and j.operator_id = %(operator_id)s and j.service_day >= least(%(month_starts)s::date, %(period_starts)s::date)
-    and j.service_day < %(service_day)s and j.status = 'priced'
-group by k.n, j.product, j.zones
+cross join lateral (
+    select j.product, j.zones,
+        coalesce(sum(j.tier_minor) filter (where j.service_day >= %(month_starts)s), 0) as tier_minor,
+        coalesce(sum(j.counted_minor) filter (where j.service_day >= %(period_starts)s), 0) as counted_minor
+    from rides.journeys j
+    where j.partition = %(partition)s and j.account_id = k.account_id and j.operator_id = %(operator_id)s
+        and j.service_day >= least(%(month_starts)s::date, %(period_starts)s::date)
+        and j.service_day < %(service_day)s and j.status = 'priced'
+    group by j.product, j.zones
+) as j
 """
 
 LOAD_OPENING = """
