@@ -24,6 +24,7 @@ from hansa.apps.web import (
     fare_pages,
     front,
     gate_screen,
+    held_pages,
     kit_routes,
     network_pages,
     proofs,
@@ -129,6 +130,7 @@ def _everything() -> Router:
         *proofs.ROUTES,
         *risk_pages.ROUTES,
         *tariff_pages.ROUTES,
+        *held_pages.ROUTES,
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
     ]
