@@ -24,6 +24,7 @@ from hansa.fares.model import (
 )
 from hansa.fares.parts.feed import FeedBasis
 from hansa.fares.parts.pairing import PLAIN, PairingRules, StatedRules
+from hansa.fares.parts.reductions import Pass
 from hansa.fares.parts.ride import Circumstances, Unpriceable
 from hansa.fares.pricing import Pricer, price_day
 from hansa.fares.reading import read_source, read_tariff, tariff_folder
@@ -46,6 +47,7 @@ __all__ = [
     "Kind",
     "Leg",
     "PairingRules",
+    "Pass",
     "Payment",
     "Places",
     "Pricer",

@@ -11,7 +11,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from hansa import identity, payments
-from hansa.fares import Tariff
+from hansa.fares import Pass, Tariff
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id
 from hansa.rides import passes_store, rating_store
 from hansa.rides.model import UnknownTariff
@@ -61,7 +61,10 @@ class UnknownPass(HansaError):
 
 @dataclass(frozen=True, slots=True)
 class PassOffer:
-    """A pass on sale to a rider. until_day: inclusive, where it begins on ``from_day``."""
+    """A pass on sale to a rider. until_day: inclusive, where it begins on ``from_day``.
+
+    terms: which rides it covers and what they still cost, as the tariff says.
+    """
 
     operator_id: str
     name: str
@@ -69,6 +72,7 @@ class PassOffer:
     from_day: date
     until_day: date
     clause: str
+    terms: Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def offer_passes(tx: Tx, *, operator_id: str, rider_class: str, from_day: date) 
             from_day,
             one.last_day(from_day),
             one.clause,
+            one,
         )
         for one in tariff.passes
         for price in (one.amount(pays_as),)
