@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody
 from hansa import identity, trust
 from hansa.fares import RiderClass
 from hansa.kernel import InvalidInput, Money, UnknownCurrency, in_utc
-from hansa.rides import actions, fare_routes, journey_routes, pass_routes, tariff_routes
+from hansa.rides import actions, fare_routes, held_routes, journey_routes, pass_routes, tariff_routes
 from hansa.rides.answering import of_our_time
 from hansa.rides.model import (
     REFUSED_CODES_MAX,
@@ -348,6 +348,7 @@ ROUTES = [
     *fare_routes.ROUTES,
     *tariff_routes.ROUTES,
     *pass_routes.ROUTES,
+    *held_routes.ROUTES,
     get_flow,
 ]
 
