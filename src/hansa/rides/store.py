@@ -41,6 +41,8 @@ on conflict do nothing
 """
 
 # A first tariff finds taps that came before it, and a later one changes days that are priced already.
+# The instants stand beside the days so that the index of taps by time is used, with a day to spare at either end: where
+# clocks go back, a service day is no interval.
 MARK_DAYS_OF_OPERATOR = """
 insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
 select distinct partition, account_id, operator_id,
@@ -50,6 +52,8 @@ where operator_id = %(operator_id)s
     and ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date >= %(valid_from)s
     and (%(valid_to)s::date is null
         or ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date <= %(valid_to)s::date)
+    and tapped_at >= (%(valid_from)s::date - 1)::timestamp at time zone %(tz)s
+    and tapped_at < coalesce((%(valid_to)s::date + 3)::timestamp at time zone %(tz)s, 'infinity')
 order by partition, account_id, operator_id, service_day
 on conflict (partition, account_id, operator_id, service_day)
     do update set due_at = least(dirty_days.due_at, excluded.due_at)
