@@ -183,7 +183,7 @@ def test_words_come_in_the_language_that_is_asked_for_and_else_in_english(
         assert answer.headers["content-language"] == journey["language"] == language
         assert answer.headers["vary"] == "Accept-Language"
         assert ("区" in journey["steps"][1]["text"]) == (language == "zh")
-        assert journey["steps"][1]["clause"].startswith("basis line ")
+        assert journey["steps"][1]["clause"].startswith("basis.span[")
         assert journey["steps"][1]["line"] == int(journey["steps"][1]["clause"].rpartition(" ")[2])
 
 

@@ -82,7 +82,7 @@ def test_a_fare_is_told_with_its_steps_and_where_the_tariff_says_so(client: Clie
     assert (fare["status"], fare["fare"], fare["held"]) == ("priced", {"minor": 290, "currency": "GBP"}, None)
     assert sum(step["amount"]["minor"] for step in fare["steps"]) == 290
     lines = tariff_of(LONDON).source.toml.splitlines()
-    assert lines[fare["steps"][1]["line"] - 1] == "[basis]"
+    assert lines[fare["steps"][1]["line"] - 1] == "[[basis.span]]"
     assert (fare["tariff_valid_from"], fare["service_day"], fare["product"]) == (
         "2025-03-02",
         "2026-11-17",

@@ -114,7 +114,7 @@ def _goes_by_sorts(basis: Basis) -> bool:
 _WORDS: dict[type, frozenset[str]] = {
     FlatBasis: frozenset(["price", "clause"]),
     LineBasis: frozenset(["prices", "clause"]),
-    ZoneBasis: frozenset(["order", "spans", "through", "clause"]),
+    ZoneBasis: frozenset(["order", "spans", "through", "clause", "clauses"]),
     ZoneSetBasis: frozenset(["sets", "through", "clause"]),
     ZoneCountBasis: frozenset(["prices", "through", "highest_stays", "clause"]),
     DistanceBasis: frozenset(["bands", "grace_m", "beyond", "measure", "clause", "table"]),

@@ -138,9 +138,6 @@ def show_tariff(
     operator_id: FromPath[str],
     valid_from: Annotated[date | None, QueryParameter(name="from")] = None,
     clause: Text = "",
-    zones: Text = "",
-    origin: Text = "",
-    destination: Text = "",
 ) -> Response[str]:
     say = words_for(request)
     with site.ctx.tx() as tx:
@@ -148,8 +145,8 @@ def show_tariff(
         day = valid_from or site.ctx.clock.now().date()
         tariff = rides.get_tariff(tx, operator_id, day)
         network = atlas.get_network(tx, tariff.city_id)
-    marked = {number for number, _ in rides.clause_lines(tariff.source, clause, zones=zones).lines}
-    row = rides.table_row(tariff.source, clause, origin, destination)
+    marked = {number for number, _ in rides.clause_lines(tariff.source, clause).lines}
+    row = rides.table_row(tariff.source, clause)
     answer = page(
         "fares_tariff.html",
         here="fares",
@@ -317,7 +314,7 @@ def _view_fare(tx: Tx, answer: rides.Answer, say: Words) -> FareView:
         rides.stop_name(network, one, say.language) for one in (question.origin, question.destination)
     )
     valid_from = answer.tariff.valid_from.isoformat()
-    priced = Priced(question.operator_id, valid_from, question.origin, question.destination, fare.zones)
+    priced = Priced(question.operator_id, valid_from)
     others = rides.alternatives(tx, answer)
     amount = None if answer.held else Money(fare.amount_minor, fare.currency)
     trip = say("from {origin} to {destination}", origin=origin, destination=destination)

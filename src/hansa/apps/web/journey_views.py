@@ -202,32 +202,25 @@ def tariff_text(tx: Tx, record: rides.JourneyRecord) -> rides.TariffSource | Non
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """What a clause's page needs to know of the ride: whose tariff, of which day, between which stops."""
+    """What a clause's page needs to know of the ride: whose tariff, of which day."""
 
     operator_id: str
     tariff_from: str
-    origin: str
-    destination: str
-    zones: str
 
 
 def record_question(record: rides.JourneyRecord) -> Priced:
     """The ride of a journey in the books."""
     valid_from = record.tariff_valid_from.isoformat()
-    return Priced(record.operator_id, valid_from, record.origin or "", record.destination or "", record.zones)
+    return Priced(record.operator_id, valid_from)
 
 
 def view_clause(step: rides.Step, priced: Priced, source: rides.TariffSource) -> ClauseView | None:
     """Where the tariff says what a step says; None where it says nothing of it."""
     if not step.clause:
         return None
-    excerpt = rides.clause_lines(source, step.clause, zones=str(step.facts.get("zones", "")))
-    row = rides.table_row(source, step.clause, priced.origin, priced.destination)
+    excerpt = rides.clause_lines(source, step.clause)
+    row = rides.table_row(source, step.clause)
     asked = {"from": priced.tariff_from, "clause": step.clause}
-    if zones := str(step.facts.get("zones", "")):
-        asked["zones"] = zones
-    if row.lines:
-        asked |= {"origin": priced.origin, "destination": priced.destination}
     address = f"/fares/{priced.operator_id}/tariff?{urlencode(asked)}"
     if not (excerpt.lines or row.lines):
         return None

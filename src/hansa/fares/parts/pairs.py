@@ -3,7 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hansa.fares.parts.price import ANY_TIME, Price
@@ -11,28 +12,27 @@ from hansa.fares.parts.ride import Found, Ride, Unpriceable
 from hansa.fares.tables import WORD, Table
 
 Columns = tuple[tuple[str, str], ...]
-Rows = dict[tuple[str, str], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class PairBasis:
     """By a table of pairs.
 
-    columns: (band, column) of each figure. symmetric: one row serves both ways.
+    rows: the line of each pair's row in the file. prices: the different ones; fares: which of them stands on a line.
+    symmetric: one row serves both ways.
     """
 
-    columns: Columns
-    rows: Mapping[tuple[str, str], tuple[int, ...]]
+    rows: Mapping[tuple[str, str], int]
+    fares: Sequence[int]
+    prices: Sequence[Price]
     symmetric: bool = True
     by_zone: bool = False
     clause: str = ""
 
-    def price_of(self, origin: str, destination: str) -> Price | None:
-        """The row for this pair, or None."""
-        row = self.rows.get((origin, destination))
-        if row is None and self.symmetric:
-            row = self.rows.get((destination, origin))
-        return None if row is None else Price(dict(zip(self.columns, row, strict=True)))
+    def line_of(self, origin: str, destination: str) -> int | None:
+        """The line of the row for this pair, or None."""
+        line = self.rows.get((origin, destination))
+        return self.rows.get((destination, origin)) if line is None and self.symmetric else line
 
     def find(self, ride: Ride) -> Found:
         """The pair's row. Errors: Unpriceable when there is none."""
@@ -42,10 +42,10 @@ class PairBasis:
                 if not ride.zones_of(stop):
                     raise Unpriceable("no_zone", {"stop": ride.name_of(stop)})
             origin, destination = "/".join(ride.zones_of(origin)), "/".join(ride.zones_of(destination))
-        price = self.price_of(origin, destination)
-        if price is None:
+        line = self.line_of(origin, destination)
+        if line is None:
             raise Unpriceable("no_row", {"origin": origin, "destination": destination})
-        return Found("pair", price, clause=self.clause)
+        return Found("pair", self.prices[self.fares[line]], clause=f"{self.clause} line {line}")
 
 
 def read_pairs(table: Table, classes: frozenset[str]) -> PairBasis:
@@ -60,10 +60,11 @@ def read_pairs(table: Table, classes: frozenset[str]) -> PairBasis:
         table.wrong(
             "file", f"{name!r} is not there", "Put the CSV file beside tariff.toml, named without folders"
         )
-        return PairBasis((), {}, symmetric, by_zone)
+        return PairBasis({}, (), (), symmetric, by_zone)
     rows = _PairRows(table, name, minor=minor, symmetric=symmetric, prefix=prefix)
     rows.read(text, classes)
-    return PairBasis(rows.columns, rows.rows, symmetric, by_zone, f"{table.path}, {name}")
+    prices = [Price(dict(zip(rows.columns, row, strict=False))) for row in rows.fares]
+    return PairBasis(rows.rows, rows.by_line, prices, symmetric, by_zone, f"{table.clause}, {name}")
 
 
 class _PairRows:
@@ -73,9 +74,11 @@ class _PairRows:
         self.reading, self.file = table.reading, file
         self.minor, self.symmetric, self.prefix = minor, symmetric, prefix
         self.columns: Columns = ()
-        self.rows: Rows = {}
-        self._names: dict[str, str] = {}  # a large table says few stops and few fares again and again
-        self._fares: dict[tuple[str, ...], tuple[int, ...]] = {}
+        self.rows: dict[tuple[str, str], int] = {}
+        self.by_line = array("I")  # a large table says few stops and few fares again and again
+        self.fares: list[tuple[int, ...]] = []
+        self._names: dict[str, str] = {}
+        self._known: dict[tuple[str, ...], int] = {}
 
     def wrong(self, line: int, field: str, what: str, remedy: str) -> None:
         self.reading.wrong(f"{self.file} line {line}, field {field}", what, remedy)
@@ -138,15 +141,18 @@ class _PairRows:
             self.wrong(line, "origin", "is no stop id", "Write it as the network does: beijing/xizhimen")
             return
         pair, written = (origin, destination), tuple(cells[2:])
-        amounts = self._fares.get(written)
-        if amounts is None:
+        fare = self._known.get(written)
+        if fare is None:
             before = len(self.reading.problems)
-            amounts = self._amounts(line, header, written)
+            fare = len(self.fares)
+            self.fares.append(self._amounts(line, header, written))
             if len(self.reading.problems) == before:  # what is wrong is told of every row
-                self._fares[written] = amounts
+                self._known[written] = fare
         if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
             self.wrong(line, "destination", "this pair has two fares", "Leave one row")
-        self.rows[pair] = amounts
+        self.rows[pair] = line
+        self.by_line.extend([0] * (line + 1 - len(self.by_line)))
+        self.by_line[line] = fare
 
     def _name(self, cell: str) -> str:
         """A stop or zone with the prefix; empty where it is none."""

@@ -1,7 +1,7 @@
 """Bases by zones: spans of nested zones, sets that may overlap, or how many zones are touched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hansa.fares.parts.price import FREE, Price
 from hansa.fares.parts.ride import Found, Ride, Unpriceable
@@ -13,6 +13,7 @@ class ZoneBasis:
     """By the zones a journey touches, from the innermost to the outermost.
 
     order: zone names from the centre outwards. spans: price by (first, last) position in it; no span is missing.
+    clauses: where the tariff says so, by span.
     through: zones of the stops passed on the shortest way count too; otherwise only the two ends do.
     """
 
@@ -20,6 +21,7 @@ class ZoneBasis:
     spans: Mapping[tuple[int, int], Price]
     through: bool = True
     clause: str = ""
+    clauses: Mapping[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
 
     def label(self, span: tuple[int, int]) -> str:
         """Positions in the order as ``"1-3"``, or ``"1"``."""
@@ -58,7 +60,7 @@ class ZoneBasis:
     def of_span(self, span: tuple[int, int]) -> Found:
         """The price of a span by itself."""
         label = self.label(span)
-        return Found("zones", self.spans[span], {"zones": label}, label, self.clause)
+        return Found("zones", self.spans[span], {"zones": label}, label, self.clauses.get(span, self.clause))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ def read_zones(table: Table, classes: frozenset[str]) -> ZoneBasis:
         table.wrong("order", "is empty or names a zone twice", 'Write each zone once: ["1", "2", "3"]')
         order = tuple(dict.fromkeys(order)) or ("1",)
     spans: dict[tuple[int, int], Price] = {}
+    clauses: dict[tuple[int, int], str] = {}
     for item in table.tables("span"):
         price = item.price("fare", classes=classes) or FREE
         for label in item.texts("zones"):
@@ -186,14 +189,14 @@ def read_zones(table: Table, classes: frozenset[str]) -> ZoneBasis:
                 continue
             if span in spans:
                 item.wrong("zones", f"{label!r} has two fares", "Leave it in one place")
-            spans[span] = price
+            spans[span], clauses[span] = price, item.clause
         item.done()
     for first in range(len(order)):
         for last in range(first, len(order)):
             if (first, last) not in spans:
                 label = order[first] if first == last else f"{order[first]}-{order[last]}"
                 table.wrong("span", f"zones {label} have no fare", "Add them to a [[basis.span]]")
-    return ZoneBasis(order, spans, table.flag("through", default=True), table.clause)
+    return ZoneBasis(order, spans, table.flag("through", default=True), table.clause, clauses)
 
 
 def read_span(label: str, order: tuple[str, ...]) -> tuple[int, int] | None:
