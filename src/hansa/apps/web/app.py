@@ -1,6 +1,7 @@
 """The application: the interface of every room, the wallet, the gate screen and the console, in one process."""
 
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -9,14 +10,15 @@ from litestar import Litestar, Request, Router
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
+from litestar.events import BaseEventEmitterBackend
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router
-from litestar.types import ASGIApp, ControllerRouterHandler, Message, Scope
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
-from hansa import trust
+from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
     console,
@@ -51,6 +53,9 @@ BODY_MAX = 4 * 1024 * 1024
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2200, 12, 31)
 """Days that may be asked for: where a calendar ends, the day before or after is no date any more."""
+
+SITE = "hansa_site"
+"""Under this name a request's state holds the site that it is asked of."""
 
 DAYS_ASKED = ("day", "before")
 """Names of queries that name a day."""
@@ -89,17 +94,39 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
         list_signer=trust.ListSigner(keys.lists()),
         witnessing=witnessing,
     )
-    application = Litestar(
-        route_handlers=[_everything(), *_file_routes(site)],
+    taps = HotTaps(_on(site), site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+    return HotTransfers(taps, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+
+
+def _on(site: Site) -> ASGIApp:
+    """The application, each of whose requests is told that it is this site's."""
+    application = _application(site.browser_files)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})[SITE] = site
+        await application(scope, receive, send)
+
+    return app
+
+
+@cache
+def _application(browser_files: Path | None) -> Litestar:
+    """All routes and pages, which take most of a second to make ready: so once in a process, for any number of sites.
+
+    Nothing of a site is in it; each request brings its own.
+    """
+    return Litestar(
+        route_handlers=[_everything(), *_file_routes(browser_files)],
         dependencies={
-            "site": Provide(lambda: site, sync_to_thread=False),
-            "ctx": Provide(lambda: ctx, sync_to_thread=False),
-            "log_signer": Provide(lambda: site.signer, sync_to_thread=False),
-            "list_signer": Provide(lambda: site.list_signer, sync_to_thread=False),
-            "token_signer": Provide(lambda: site.keys, sync_to_thread=False),
-            "registrar": Provide(lambda: registrar_of(home, ctx.clock.now()), sync_to_thread=True),
+            "site": Provide(_site, sync_to_thread=False),
+            "ctx": Provide(_ctx, sync_to_thread=False),
+            "log_signer": Provide(_log_signer, sync_to_thread=False),
+            "list_signer": Provide(_list_signer, sync_to_thread=False),
+            "token_signer": Provide(_token_signer, sync_to_thread=False),
+            "registrar": Provide(_registrar, sync_to_thread=True),
             "caller": Provide(find_caller, sync_to_thread=True),
         },
+        event_emitter_backend=_NoEvents,
         exception_handlers=EXCEPTION_HANDLERS,
         before_request=_before_request,
         before_send=[_add_security_headers],
@@ -108,8 +135,41 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
         openapi_config=_openapi(),
         logging_config=None,
     )
-    taps = HotTaps(application, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
-    return HotTransfers(taps, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+
+
+def _site(scope: Scope) -> Site:
+    site: Site = scope["state"][SITE]
+    return site
+
+
+def _ctx(scope: Scope) -> Context:
+    return _site(scope).ctx
+
+
+def _log_signer(scope: Scope) -> ledger.Signer:
+    return _site(scope).signer
+
+
+def _list_signer(scope: Scope) -> trust.ListSigner:
+    return _site(scope).list_signer
+
+
+def _token_signer(scope: Scope) -> trust.KeyFolder:
+    return _site(scope).keys
+
+
+def _registrar(scope: Scope) -> trust.Registrar | None:
+    site = _site(scope)
+    return registrar_of(site.home, site.ctx.clock.now())
+
+
+class _NoEvents(BaseEventEmitterBackend):
+    """Nobody sends events here. Litestar's own emitter belongs to one event loop; the application serves many."""
+
+    def emit(self, event_id: str, *_: object, **__: object) -> None:
+        raise AssertionError(event_id)
+
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 def _everything() -> Router:
@@ -176,17 +236,17 @@ async def _add_security_headers(message: Message, _: Scope) -> None:
             headers.setdefault(name, value)
 
 
-def _file_routes(site: Site) -> list[ControllerRouterHandler]:
+def _file_routes(browser_files: Path | None) -> list[ControllerRouterHandler]:
     routes: list[ControllerRouterHandler] = [
         create_static_files_router(
             path="/static", directories=[STATIC], include_in_schema=False, name="static"
         )
     ]
-    if site.browser_files is not None:
+    if browser_files is not None:
         routes += [
             create_static_files_router(
                 path=f"/vendor/{package}",
-                directories=[site.browser_files / package],
+                directories=[browser_files / package],
                 include_in_schema=False,
                 name=f"vendor-{package}",
             )
