@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hansa import rides, trust
 from hansa.kernel import FixedClock, fact_id
 from hansa.rides import JourneyId, JourneyRecord, Tap, TariffSource, read_source
+from hansa.rides.comparing_store import past_rides
+from hansa.rides.looking_back_store import load_rides
 from hansa.store import Context
 from rides.riding import League, account_of, local, tariff_of
 
@@ -221,3 +223,30 @@ def test_a_new_version_with_other_rules_pairs_each_day_by_its_own_and_comes_to_a
 
     kinds = [(one[5], one[0]) for one in told(league, 3_000)]
     assert kinds.count((date(2026, 11, 17), "no_exit")) + kinds.count((date(2026, 11, 18), "no_exit")) == 5
+
+
+def test_a_reader_on_the_way_changes_the_fare_and_is_kept_with_the_journey(league: League) -> None:
+    number = next(NUMBERS)
+    cti = league.rider(number)
+    there, back, way = at("09:00"), at("09:30"), at("09:10")
+    taps = [
+        tap_at(league, f"{STOPS[0]}/entry", STOPS[0], "entry", there, cti),
+        tap_at(league, f"{STOPS[1]}/exit", STOPS[1], "exit", back, cti),
+    ]
+    league.hand_in(taps)
+    rides.rate(league.ctx)
+    (before,) = told(league, number)
+
+    league.hand_in([tap_at(league, "way", STOPS[2], "board", way, cti)])  # comes in late
+    rides.rate(league.ctx)
+    (after,) = told(league, number)
+    with league.ctx.tx() as tx:
+        past = list(past_rides(tx, BEIJING, date(2026, 11, 17), date(2026, 11, 17)))
+        key = 1, account_of(number), BEIJING, date(2026, 11, 17), there, back
+        partition = next(one.partition for one in past if one.account_id == account_of(number))
+        (loaded,) = load_rides(tx, partition, [key])[1]
+
+    assert before[-1] != after[-1]
+    assert "via Fuchengmen" in str(after[-1]) and "via" not in str(before[-1])
+    assert [one.journey.via for one in past if one.account_id == account_of(number)] == [(STOPS[2],)]
+    assert loaded.journey.via == (STOPS[2],)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hansa.fares.model import Journey
@@ -30,7 +31,7 @@ class Asked:
         self.pricer, self.journey = pricer, journey
         self.join, self.joined, self.abouts = join, joined, abouts
         self.origin, self.destination = journey.origin, journey.destination
-        self.line_id = journey.line_id
+        self.line_id, self.via = journey.line_id, journey.via
         self.named = False
         self._about: Circumstances | None = None
 
@@ -61,18 +62,28 @@ class Asked:
 
     def zones_between(self) -> frozenset[str]:
         if self.join is None or self.join.by == "ends":
-            return self.pricer.ways.zones_between(*self.ends())
+            return self._zones_through(*self.ends(), self.via)
         found = frozenset[str]()
         for place, one in enumerate(self.joined):
             if one.origin is None or one.destination is None:
                 raise Unpriceable("no_stop")
-            found |= self.pricer.ways.zones_between(one.origin, one.destination)
+            found |= self._zones_through(one.origin, one.destination, one.via)
             for stop in (
                 one.origin if place else None,
                 one.destination if one is not self.joined[-1] else None,
             ):
                 zones = self.pricer.ways.zones_of(stop) if stop is not None else ()
                 found |= frozenset(zones) if len(zones) == 1 else frozenset()
+        return found
+
+    def _zones_through(self, origin: str, destination: str, via: Sequence[str]) -> frozenset[str]:
+        """Zones passed from stop to stop by a way that is proved; those of a reader's stop too, if it has but one."""
+        ways, found = self.pricer.ways, frozenset[str]()
+        for one, other in pairwise((origin, *via, destination)):
+            found |= ways.zones_between(one, other)
+        for stop in via:
+            zones = ways.zones_of(stop)
+            found |= frozenset(zones) if len(zones) == 1 else frozenset()
         return found
 
     def pays(self, price: Price) -> int:

@@ -242,7 +242,7 @@ class _Check:
     def _named(self) -> Iterator[tuple[str, str, frozenset[str]]]:
         tariff = self.tariff
         for condition, clause in _conditions(tariff):
-            yield clause, "stops", condition.stops | condition.from_stops | condition.to_stops
+            yield clause, "stops", condition.stops | condition.from_stops | condition.to_stops | condition.via
             yield clause, "lines", condition.lines
             yield clause, "zones", condition.from_zones | condition.to_zones | condition.zones
         for cap in tariff.caps:
@@ -266,6 +266,7 @@ class _Check:
         for basis, _ in self._bases():
             if isinstance(basis, PairBasis):
                 names = frozenset(name for pair in basis.rows for name in pair)
+                names |= frozenset(name for row in basis.ways for name in row)
                 yield basis.clause.rsplit(", ", 1)[-1], "zones" if basis.by_zone else "stops", names
             elif isinstance(basis, DistanceBasis | RateBasis) and basis.table is not None:
                 yield basis.table.file, "stops", frozenset(stop for pair in basis.table.rows for stop in pair)

@@ -10,7 +10,7 @@ each band wherever a price stands. Bands of metres have none between them: each 
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import product as product_of
 from typing import NamedTuple
@@ -99,16 +99,17 @@ def _asked(pricer: Pricer, kinds: Sequence[Sequence[str]]) -> list[_Asked]:
         ends = kinds[here][0], kinds[there][0]
         if apart & set(ends):
             continue
-        for at, product, line, who, medium in _circumstances(tariff):
+        for at, product, line, who, medium, via in _circumstances(tariff):
             journey = question(*ends, at, who, product, line or None, medium)
+            journey = replace(journey, via=(via,) if via else ())
             about = pricer.circumstances(journey, pricer.times(journey, None))
             rule = next((n for n, rule in enumerate(rules) if rule.condition.holds(about)), None)
             (main if rule is None else bases[rule]).blocks.add((here, there))
     return [one for one in (*bases, main) if one.blocks]
 
 
-def _circumstances(tariff: Tariff) -> Iterable[tuple[datetime, str, str, str, str]]:
-    """One of each kind of ride that rules tell apart: instant, product, line, class, medium."""
+def _circumstances(tariff: Tariff) -> Iterable[tuple[datetime, str, str, str, str, str]]:
+    """One of each kind of ride that rules tell apart: instant, product, line, class, medium, way."""
     chosen = _choosing(tariff)
 
     def named(name: str) -> list[str]:
@@ -121,6 +122,7 @@ def _circumstances(tariff: Tariff) -> Iterable[tuple[datetime, str, str, str, st
             ["", *named("lines")],
             [*dict.fromkeys(["adult", *named("classes")])],
             ["", *named("media")],
+            ["", *named("via")],
         )
     )
 

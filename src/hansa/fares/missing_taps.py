@@ -59,6 +59,7 @@ class MissingTaps:
             journey.operator_id,
             journey.medium,
             journey.rider_class,
+            journey.via,
             *self.pricer.whens(journey, None),
         )
         known = self._highest.get(key)

@@ -26,7 +26,8 @@ class Journey:
     origin, destination: stop ids, None where no tap tells. companion: 0 for the token's holder, 1 to 15 for who rides
     along. rider_class: one of the four that members verify, or a class of the tariff's own.
     operator_id: whose lines it ran on, where a tariff tells operators apart. medium: how it is paid, where it matters.
-    distance_m: metres, where the operator's devices measured them.
+    distance_m: metres, where the operator's devices measured them. via: stops of readers inside the network that prove
+    the way, in the order in which they were passed.
     """
 
     journey_id: JourneyId
@@ -45,6 +46,7 @@ class Journey:
     operator_id: str = ""
     medium: str = ""
     distance_m: int | None = None
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ class Pricer:
             journey.medium,
             journey.rider_class,
             journey.distance_m,
+            journey.via,
             *self.whens(journey, first_at),
         )
         leg = self._legs.get(key)
@@ -202,7 +203,10 @@ class Pricer:
         by_each = self._by_ride or self._by_minutes or join.hour != "first"
         key = (
             place,
-            *((one.origin, one.destination, one.line_id, one.product, one.distance_m) for one in journeys),
+            *(
+                (one.origin, one.destination, one.line_id, one.product, one.distance_m, one.via)
+                for one in journeys
+            ),
             *((self.whens(one, None) for one in journeys) if by_each else ()),
             first.operator_id,
             first.medium,
@@ -233,6 +237,7 @@ class Pricer:
             ended_at=last.ended_at,
             destination=last.destination,
             last_tap=last.last_tap,
+            via=tuple(stop for one in journeys for stop in one.via),
         )
         best: Leg | None = None
         for ride in [under] if under is not None else self._hours_of(join, whole, journeys):
@@ -439,6 +444,7 @@ class Pricer:
             zones=touched,
             times=times,
             seasons=self._seasons_at(journey.started_at) if self._seasonal else frozenset(),
+            via=frozenset(journey.via),
         )
         return replace(about, band=self.band(about)) if self.tariff.time_bands else about
 
@@ -472,6 +478,8 @@ class Pricer:
         if ride.origin is None or ride.destination is None:
             return ()
         facts: Facts = {"from": self.ways.name(ride.origin), "to": self.ways.name(ride.destination)}
+        if ride.via:
+            facts["via"] = ", ".join(map(self.ways.name, ride.via))
         if isinstance(basis, DistanceBasis | RateBasis):
             unit = basis.measure if basis.measure in ("stops", "minutes") else "distance_m"
             facts[unit] = ride.distance_m(basis.measure, basis.table)
@@ -509,7 +517,7 @@ class Pricer:
             return Quote(own, steps, "", free_of_tiers, free_of_caps)
         gateway = min(override.gateways, key=lambda stop: (self.ways.network_m(stop, inner), stop))
         ends = (inner, gateway) if inner == origin else (gateway, inner)
-        rest_of_way = Asked(self, replace(ride.journey, origin=ends[0], destination=ends[1]))
+        rest_of_way = Asked(self, replace(ride.journey, origin=ends[0], destination=ends[1], via=()))
         rest_of_way.settle(about)
         rest = self._by_basis(self.tariff.basis, rest_of_way, about, named=False)
         return Quote(own + rest.amount, (*steps, *rest.steps), rest.zones, free_of_tiers, free_of_caps)
@@ -702,7 +710,9 @@ class Pricer:
         for stop in sorted(held):
             ends = (stop, destination) if origin in held else (origin, stop)
             try:
-                amounts.append(self.leg(replace(journey, origin=ends[0], destination=ends[1])).quote.amount)
+                amounts.append(
+                    self.leg(replace(journey, origin=ends[0], destination=ends[1], via=())).quote.amount
+                )
             except Unpriceable:
                 continue
         return min(amounts, default=None)

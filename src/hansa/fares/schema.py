@@ -52,6 +52,7 @@ _CONDITION = (
     Word("stops", "words", "either end"),
     Word("from_stops", "words", "where the ride begins"),
     Word("to_stops", "words", "where it ends"),
+    Word("via", "words", "stops of readers inside, `interchange_stops`, one of which proves the way"),
     Word("from_zones", "texts", "zone where it begins; on a boundary either"),
     Word("to_zones", "texts", "zone where it ends"),
     Word("zones", "texts", "all zones it touches lie among these"),

@@ -206,7 +206,7 @@ class Tariff:
         ``carnet``: ``Counters.carnet``.
         ``subsidy``: that ``Fare.subsidy`` is charged to its payer.
         ``residence``, ``passes``, ``habits``, ``others``, ``earlier``: of ``Around``.
-        ``distance_m``, ``medium``, ``operator_id``: of each ``Journey``.
+        ``distance_m``, ``medium``, ``operator_id``, ``via``: of each ``Journey``.
         Who cannot give all of it must refuse the tariff, since it would be priced as if there were none.
         """
         bases = [self.basis, *(rule.basis for rule in self.fares)]
@@ -242,6 +242,9 @@ class Tariff:
             ),
             "medium": bool(self.media),
             "operator_id": any(one.operators for one in conditions),
+            "via": bool(self.pairing.interchange)
+            or any(one.via for one in conditions)
+            or any(isinstance(b, PairBasis) and b.ways for b in bases),
         }
         return frozenset(name for name, needed in asked.items() if needed)
 

@@ -32,7 +32,7 @@ class Ways:
     # -- metres --------------------------------------------------------------------------------------------
 
     def measured_m(self, measure: str, journey: Journey, table: MetresTable | None = None) -> int:
-        """Metres of one journey. Errors: Unpriceable."""
+        """Metres of one journey; over the network, through the stops that prove its way. Errors: Unpriceable."""
         if measure == "minutes":
             if journey.kind != "complete":
                 raise Unpriceable("no_minutes")
@@ -43,6 +43,9 @@ class Ways:
             return journey.distance_m
         if journey.origin is None or journey.destination is None:
             raise Unpriceable("no_stop")
+        if journey.via and measure == "network":
+            ends = (journey.origin, *journey.via, journey.destination)
+            return sum(self.network_m(one, other) for one, other in pairwise(ends))
         return self.metres_between(measure, journey.origin, journey.destination, table, journey.line_id)
 
     def metres_between(

@@ -6,6 +6,7 @@ from datetime import date
 from uuid import UUID
 
 from hansa.fares import Journey, JourneyId
+from hansa.rides.pairing import via_of
 from hansa.store import Tx
 
 ROWS_AT_ONCE = 5_000
@@ -23,7 +24,7 @@ select max(service_day) from rides.journeys where operator_id = %s and status <>
 PAST_RIDES = """
 select account_id, service_day, journey_id, kind, product, rider_class, started_at, ended_at, origin, destination,
     line_id, first_tap, last_tap, companion, status, fare_minor + subsidy_minor, zones, counted_minor, tier_minor,
-    medium, distance_m, counts, partition
+    medium, distance_m, counts, partition, notes
 from rides.journeys
 where operator_id = %s and service_day between %s and %s and status <> 'withdrawn'
 order by account_id, service_day, started_at, journey_id
@@ -89,6 +90,7 @@ def past_rides(tx: Tx, operator_id: str, first_day: date, last_day: date) -> Ite
                 companion=row[13],
                 medium=row[19],
                 distance_m=row[20],
+                via=via_of((rule, facts) for rule, _, facts in row[23]),
             )
             yield PastRide(
                 account_id=row[0],

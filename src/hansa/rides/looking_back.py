@@ -49,6 +49,7 @@ KEPT = frozenset(
         "distance_m",
         "medium",
         "operator_id",
+        "via",
     }
 )
 """What the books can give of ``Tariff.asks``."""

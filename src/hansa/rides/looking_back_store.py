@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from hansa.fares import HeldPass, Journey, JourneyId
+from hansa.rides.pairing import via_of
 from hansa.store import Tx
 
 LOAD_COUNTERS = """
@@ -80,7 +81,7 @@ group by 1, 2, 3
 LOAD_RIDES = """
 select k.n, j.journey_id, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination,
     j.line_id, j.first_tap, j.last_tap, j.companion, j.operator_id, j.medium, j.distance_m,
-    j.fare_minor + j.subsidy_minor, j.currency
+    j.fare_minor + j.subsidy_minor, j.currency, j.notes
 from unnest(%s::bigint[], %s::uuid[], %s::text[], %s::date[], %s::timestamptz[], %s::timestamptz[])
     as k (n, account_id, operator_id, service_day, starts_at, ends_at)
 join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.operator_id = k.operator_id
@@ -204,6 +205,7 @@ def _journey(row: tuple[Any, ...]) -> Journey:
         operator_id=row[13],
         medium=row[14],
         distance_m=row[15],
+        via=via_of((rule, facts) for rule, _, facts in row[18]),
     )
 
 

@@ -10,7 +10,7 @@ a day comes out right with ``reach(rules)`` around it.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Literal
 from uuid import UUID
@@ -80,6 +80,12 @@ def decided(notes: Iterable[tuple[str, Mapping[str, str | int]]]) -> tuple[objec
         (rule, *sorted((key, what) for key, what in facts.items() if isinstance(what, int) or key == "why"))
         for rule, facts in notes
     )
+
+
+def via_of(notes: Iterable[tuple[str, Mapping[str, str | int]]]) -> tuple[str, ...]:
+    """The stops that prove a journey's way, in the order of its taps there, by its notes as (rule, figures)."""
+    stops = (str(facts.get("stop", "")) for rule, facts in notes if rule == "pairing.interchange")
+    return tuple(stop for stop, _ in groupby(stops) if stop)
 
 
 def taps_beside(notes: Iterable[Step]) -> list[UUID]:
@@ -266,7 +272,11 @@ class _Pairing:
                 )
             if inside:
                 ride.beside.append(tap)
-                facts: dict[str, str | int] = {"place": self._place(tap), "taps": str(tap.tap_id)}
+                facts: dict[str, str | int] = {
+                    "place": self._place(tap),
+                    "stop": tap.stop_id or "",
+                    "taps": str(tap.tap_id),
+                }
                 ride.notes.append(self._note("interchange", facts))
                 return
 
@@ -500,6 +510,8 @@ class _Pairing:
         if self.evidence.clocks or self.evidence.received:
             self._note_taps(ride)
         journey = _journey(ride.kind, ride.first, ride.last)
+        if via := via_of((note.rule, note.facts) for note in ride.notes):
+            journey = replace(journey, via=via)
         if self.evidence.stated:
             journey = self._stated(journey, ride)
         beside = tuple(tap.tap_id for tap in sorted(ride.beside, key=_order)) if ride.beside else ()

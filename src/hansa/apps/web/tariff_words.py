@@ -612,6 +612,7 @@ def _condition(fields: _Fields) -> str:
         ("stops", "rides that begin or end at {}"),
         ("from_stops", "from {}"),
         ("to_stops", "to {}"),
+        ("via", "with a tap on the way at {}"),
         ("from_zones", "from zone {}"),
         ("to_zones", "to zone {}"),
         ("media", "paid by {}"),

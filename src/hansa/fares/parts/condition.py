@@ -31,6 +31,7 @@ class Condition:
     """All that is named must hold; of the names in one set any will do.
 
     stops: either end. zones: all zones that are touched lie among these. seasons: of the service day of its first tap.
+    via: a reader at one of these proves the way.
     unless: rides that this one speaks of are left out.
     """
 
@@ -47,6 +48,7 @@ class Condition:
     media: frozenset[str] = frozenset()
     bands: frozenset[str] = frozenset()
     seasons: frozenset[str] = frozenset()
+    via: frozenset[str] = frozenset()
     hours: Hours | None = None
     unless: "Condition | None" = None
 
@@ -72,6 +74,7 @@ class Condition:
             and (not self.classes or ride.rider_class in self.classes)
             and (not self.media or ride.medium in self.media)
             and (not self.seasons or not self.seasons.isdisjoint(ride.seasons))
+            and (not self.via or not self.via.isdisjoint(ride.via))
         ):
             return False
         left_out = self.unless is not None and not (places_only and self.unless.timed)
@@ -114,7 +117,7 @@ class Condition:
 
     def covers(self, other: "Condition") -> bool:
         """Whether every ride the other speaks of is one of these, as far as the names tell."""
-        for name in _SETS:
+        for name in (*_SETS, "via"):
             mine: frozenset[str] = getattr(self, name)
             theirs: frozenset[str] = getattr(other, name)
             if mine and not (theirs and theirs <= mine):
@@ -139,6 +142,7 @@ _SETS = (
     "bands",
     "seasons",
 )
+"""Of a ride's zones and ways there may be several: so two sets apart of ``via`` may hold for one ride."""
 
 
 def read_condition(item: Table, *, leave: frozenset[str] = frozenset()) -> Condition:
@@ -168,6 +172,7 @@ def read_condition(item: Table, *, leave: frozenset[str] = frozenset()) -> Condi
         media=names("media", reading.media, "medium"),
         bands=names("bands", tuple(sorted(reading.bands)), "time band"),
         seasons=names("seasons", tuple(reading.seasons), "season"),
+        via=words("via"),
         hours=_hours(item, leave),
         unless=_unless(item, leave),
     )

@@ -5,7 +5,7 @@ import io
 import re
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hansa.fares.parts.price import ANY_TIME, Price
 from hansa.fares.parts.ride import Found, Ride, Unpriceable
@@ -19,7 +19,8 @@ class PairBasis:
     """By a table of pairs.
 
     rows: the line of each pair's row in the file. prices: the different ones; fares: which of them stands on a line.
-    symmetric: one row serves both ways.
+    symmetric: one row serves both ways. ways: the lines of rows for who is proved to have come through a stop, by
+    (origin, destination, that stop); the other rows are for everybody else.
     """
 
     rows: Mapping[tuple[str, str], int]
@@ -28,9 +29,15 @@ class PairBasis:
     symmetric: bool = True
     by_zone: bool = False
     clause: str = ""
+    ways: Mapping[tuple[str, str, str], int] = field(default_factory=dict[tuple[str, str, str], int])
 
-    def line_of(self, origin: str, destination: str) -> int | None:
-        """The line of the row for this pair, or None."""
+    def line_of(self, origin: str, destination: str, via: Sequence[str] = ()) -> int | None:
+        """The line of the row for this pair, or None; of those for a way that is proved the first in the file."""
+        if via and self.ways:
+            ends = [(origin, destination), *([(destination, origin)] if self.symmetric else [])]
+            keys = [(*pair, stop) for stop in via for pair in ends]
+            if lines := [self.ways[key] for key in keys if key in self.ways]:
+                return min(lines)
         line = self.rows.get((origin, destination))
         return self.rows.get((destination, origin)) if line is None and self.symmetric else line
 
@@ -42,7 +49,7 @@ class PairBasis:
                 if not ride.zones_of(stop):
                     raise Unpriceable("no_zone", {"stop": ride.name_of(stop)})
             origin, destination = "/".join(ride.zones_of(origin)), "/".join(ride.zones_of(destination))
-        line = self.line_of(origin, destination)
+        line = self.line_of(origin, destination, ride.via)
         if line is None:
             raise Unpriceable("no_row", {"origin": origin, "destination": destination})
         return Found("pair", self.prices[self.fares[line]], clause=f"{self.clause} line {line}")
@@ -63,8 +70,12 @@ def read_pairs(table: Table, classes: frozenset[str]) -> PairBasis:
         return PairBasis({}, (), (), symmetric, by_zone)
     rows = _PairRows(table, name, minor=minor, symmetric=symmetric, prefix=prefix)
     rows.read(text, classes)
+    if by_zone and rows.ways:
+        rows.wrong(1, "via", "stands in a table of zones", 'Write by = "stop", or leave the column out')
     prices = [Price(dict(zip(rows.columns, row, strict=False))) for row in rows.fares]
-    return PairBasis(rows.rows, rows.by_line, prices, symmetric, by_zone, f"{table.clause}, {name}")
+    return PairBasis(
+        rows.rows, rows.by_line, prices, symmetric, by_zone, f"{table.clause}, {name}", rows.ways
+    )
 
 
 class _PairRows:
@@ -75,6 +86,8 @@ class _PairRows:
         self.minor, self.symmetric, self.prefix = minor, symmetric, prefix
         self.columns: Columns = ()
         self.rows: dict[tuple[str, str], int] = {}
+        self.ways: dict[tuple[str, str, str], int] = {}
+        self._first = 2  # the column in which the amounts begin
         self.by_line = array("I")  # a large table says few stops and few fares again and again
         self.fares: list[tuple[int, ...]] = []
         self._names: dict[str, str] = {}
@@ -92,7 +105,9 @@ class _PairRows:
                 what = "the first two columns are not origin and destination"
                 self.wrong(1, "origin", what, "Begin with that header")
                 return
-            self.columns = tuple(self._column(name) for name in header[2:])
+            if header[2:3] == ["via"]:
+                self._first = 3
+            self.columns = tuple(self._column(name) for name in header[self._first :])
             self._missing_columns(classes)
             for cells in lines:
                 if cells:
@@ -140,7 +155,7 @@ class _PairRows:
         if not (origin and destination):
             self.wrong(line, "origin", "is no stop id", "Write it as the network does: beijing/xizhimen")
             return
-        pair, written = (origin, destination), tuple(cells[2:])
+        pair, written = (origin, destination), tuple(cells[self._first :])
         fare = self._known.get(written)
         if fare is None:
             before = len(self.reading.problems)
@@ -148,11 +163,24 @@ class _PairRows:
             self.fares.append(self._amounts(line, header, written))
             if len(self.reading.problems) == before:  # what is wrong is told of every row
                 self._known[written] = fare
-        if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
-            self.wrong(line, "destination", "this pair has two fares", "Leave one row")
-        self.rows[pair] = line
+        if self._first == 3 and cells[2]:
+            self._way(line, pair, cells[2])
+        else:
+            if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
+                self.wrong(line, "destination", "this pair has two fares", "Leave one row")
+            self.rows[pair] = line
         self.by_line.extend([0] * (line + 1 - len(self.by_line)))
         self.by_line[line] = fare
+
+    def _way(self, line: int, pair: tuple[str, str], cell: str) -> None:
+        """A row for who is proved to have come through a stop."""
+        via = self._name(cell)
+        if not via:
+            self.wrong(line, "via", "is no stop id", "Write it as the network does: beijing/xizhimen")
+            return
+        if (*pair, via) in self.ways or (self.symmetric and (*pair[::-1], via) in self.ways):
+            self.wrong(line, "via", "this pair has two fares by this way", "Leave one row")
+        self.ways[(*pair, via)] = line
 
     def _name(self, cell: str) -> str:
         """A stop or zone with the prefix; empty where it is none."""
@@ -163,7 +191,7 @@ class _PairRows:
 
     def _amounts(self, line: int, header: list[str], written: tuple[str, ...]) -> tuple[int, ...]:
         amounts: list[int] = []
-        for column, cell in zip(header[2:], written, strict=True):
+        for column, cell in zip(header[self._first :], written, strict=True):
             amount = self._amount(cell)
             if amount is None:
                 remedy = "Write digits only" if self.minor else "Write 12.50"

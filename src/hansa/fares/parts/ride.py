@@ -55,6 +55,8 @@ class Ride(Protocol):
     def destination(self) -> str | None: ...
     @property
     def line_id(self) -> str | None: ...
+    @property
+    def via(self) -> tuple[str, ...]: ...
 
     def ends(self) -> tuple[str, str]:
         """Both stops."""
@@ -90,7 +92,7 @@ class Circumstances:
     """Where, when and by whom: what conditions look at.
 
     zones: all that the ride touches; None where it has none. from_zones, to_zones: those of its ends.
-    seasons: that hold on the service day of the first tap.
+    seasons: that hold on the service day of the first tap. via: stops that prove the way.
     times: (day type, wall time) at ``entry``, at ``exit``, and at the ``first`` tap of the trip.
     """
 
@@ -107,3 +109,4 @@ class Circumstances:
     zones: frozenset[str] | None
     times: Mapping[str, tuple[str, time]]
     seasons: frozenset[str] = frozenset()
+    via: frozenset[str] = frozenset()

@@ -22,6 +22,8 @@ _PERIODS = {"day": "today", "week": "this week", "month": "this month"}
 
 def _ride(said: Said) -> str:
     text = f"{said.facts['from']} to {said.facts['to']}"
+    if "via" in said.facts:
+        text += f" via {said.facts['via']}"
     if "distance_m" in said.facts:
         measure = _MEASURES.get(str(said.facts.get("measure", "")), "over the network")
         text += f": {said.facts['distance_m']:,} m {measure}"

@@ -19,6 +19,8 @@ _PERIODS = {"day": "当天", "week": "本周", "month": "本月"}
 
 def _ride(said: Said) -> str:
     text = f"{said.facts['from']} 至 {said.facts['to']}"
+    if "via" in said.facts:
+        text += f"（经 {said.facts['via']}）"
     if "distance_m" in said.facts:
         measure = _MEASURES.get(str(said.facts.get("measure", "")), "路网里程")
         text += f"：{measure} {said.facts['distance_m']:,} 米"
