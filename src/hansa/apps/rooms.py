@@ -18,6 +18,7 @@ ROOMS_WITH_TABLES = (
     "settlement",
     "rides",
     "risk",
+    "disputes",
     "insights",
 )
 

@@ -1,15 +1,15 @@
 """The worker: what must happen soon without anyone asking. It may be killed at any time and run beside others.
 
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
-crash left half-way is finished, holds whose time is up are released, gates' clocks and chains of taps are checked, and
-the rules of risk judge what gates sent.
+crash left half-way is finished, holds whose time is up are released, gates' clocks and chains of taps are checked,
+deadlines of disputes are kept, and the rules of risk judge what gates sent.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from hansa import ledger, payments, rides, risk, settlement
+from hansa import disputes, ledger, payments, rides, risk, settlement
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -32,6 +32,7 @@ def work_once(ctx: Context) -> int:
     done += rides.post_charges(ctx, limit=SOME).charges
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps
+    done += disputes.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)
     return done

@@ -52,6 +52,7 @@ class TransferCode(IntEnum):
     PAYMENT = 12
     OPENING = 13
     SUBSIDY = 14
+    CHARGEBACK = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ ROOMS = (
     "settlement",
     "rides",
     "risk",
+    "disputes",
     "insights",
 )
 """Rooms that may speak HTTP, lowest first; each that has a ``routes`` module is mounted."""

@@ -1,0 +1,66 @@
+"""Disputes: a rider asks for money back, or one member disputes an item of another.
+
+Journeys and items flow in; answers with deadlines flow out, and what is won is booked as items of its own: a refund to
+the rider's wallet, a chargeback between two members. Nothing that was booked is ever edited (docs/disputes.md).
+"""
+
+from hansa.disputes.actions import (
+    act,
+    ask_refund,
+    find_refund,
+    get_dispute,
+    list_disputes,
+    raise_dispute,
+    settle,
+    turn,
+)
+from hansa.disputes.life import FINAL, LIFE, Action, DisputeMoved, Kind, NotYourTurn, Side, State, diagram
+from hansa.disputes.model import (
+    WORDS_MAX,
+    AlreadyAsked,
+    AskedTooLate,
+    Booking,
+    Case,
+    Dispute,
+    DisputeConflict,
+    DisputeId,
+    Fact,
+    UnknownDispute,
+    UnknownItem,
+)
+from hansa.disputes.rules import BadDisputeRules, Rules, own_rules, read_rules
+
+__all__ = [
+    "FINAL",
+    "LIFE",
+    "WORDS_MAX",
+    "Action",
+    "AlreadyAsked",
+    "AskedTooLate",
+    "BadDisputeRules",
+    "Booking",
+    "Case",
+    "Dispute",
+    "DisputeConflict",
+    "DisputeId",
+    "DisputeMoved",
+    "Fact",
+    "Kind",
+    "NotYourTurn",
+    "Rules",
+    "Side",
+    "State",
+    "UnknownDispute",
+    "UnknownItem",
+    "act",
+    "ask_refund",
+    "diagram",
+    "find_refund",
+    "get_dispute",
+    "list_disputes",
+    "own_rules",
+    "raise_dispute",
+    "read_rules",
+    "settle",
+    "turn",
+]
