@@ -442,3 +442,26 @@ def test_weekly_and_monthly_caps_stand_together() -> None:
     assert [fare.amount_minor for fare in first] == [200, 100, 0]
     assert [fare.amount_minor for fare in second] == [100, 0]
     assert (pricer.tariff.period, pricer.tariff.counted) == (None, {"week", "month"})
+
+
+@pytest.mark.parametrize(
+    ("week", "month", "charged"),
+    [
+        (0, 0, [200, 100, 0]),
+        (250, 0, [50, 0, 0]),  # to the weekly cap of 3.00
+        (0, 350, [50, 0, 0]),  # to the monthly cap of 4.00
+        (250, 350, [50, 0, 0]),
+        (100, 400, [0, 0, 0]),
+        (150, 250, [150, 0, 0]),
+    ],
+)
+def test_what_was_spent_before_the_books_counts_by_its_period(
+    week: int, month: int, charged: list[int]
+) -> None:
+    rules = '[[cap]]\nperiod = "week"\namount = "3.00"\n[[cap]]\nperiod = "month"\namount = "4.00"\n'
+    pricer = Pricer(tariff_with(rules), STREET)
+    journeys = [ride(pricer.tariff, f"{hour}:00 bus") for hour in (10, 11, 12)]
+
+    fares = pricer.price_day(journeys, Counters(openings={"week": week, "month": month}))
+
+    assert [fare.amount_minor for fare in fares] == charged

@@ -234,3 +234,29 @@ def _noting(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str]]:
 
         monkeypatch.setattr(looking_back_store, name, note)
     yield noted
+
+
+def test_what_was_spent_before_the_books_counts_into_weekly_and_monthly_caps_by_its_period(
+    league: League,
+) -> None:
+    caps = '[[cap]]\nperiod = "week"\namount = "9.00"\n[[cap]]\nperiod = "month"\namount = "20.00"\n'
+    sell(league, FLAT + caps)
+    month, week = DAY.replace(day=1), DAY  # a Monday, the last of its month
+    with league.ctx.tx() as tx:
+        rides.set_opening_spend(
+            tx,
+            [
+                rides.OpeningSpend(account_of(1), OPERATOR, "week", week, 750),
+                rides.OpeningSpend(account_of(2), OPERATOR, "month", month, 1_950),
+                rides.OpeningSpend(account_of(3), OPERATOR, "month", month, 300),
+                rides.OpeningSpend(account_of(3), OPERATOR, "week", week - timedelta(days=7), 900),
+            ],
+        )
+    for number in (1, 2, 3):
+        for day in (0, 1):
+            league.hand_in(ride(league, NOON + timedelta(days=day), number=number))
+    rate(league)
+
+    # 1: 1.50 to the weekly cap; 2: 0.50 to that of November, then December; 3: neither is reached
+    fares = [[one.fare.minor for one in kept(league, number)] for number in (1, 2, 3)]
+    assert fares == [[150, 0], [50, 200], [200, 200]]

@@ -569,7 +569,8 @@ class Day:
                 inside = (any(cap.covers(product, span) for cap in cover) for cover in covers)
                 sums.add([0 if held else minor for held in inside])
         if period in ("week", "month"):
-            sums.add([0 if cover else counters.opening_minor for cover in covers])
+            opening = counters.openings.get(period, counters.opening_minor)
+            sums.add([0 if cover else opening for cover in covers])
         return sums
 
     def _take_subsidy(self, leg: Leg, work: _Working) -> Payment | None:

@@ -129,6 +129,7 @@ class Counters:
     month_minor: paid this calendar month, as the cumulative tiers count it.
     period_minor: counted towards the weekly (or monthly) cap so far, by (product, zones).
     opening_minor: spent in that period before Hansa kept the books; it counts inside every cap.
+    openings: the same by period, ``week`` and ``month``, where caps of both stand together.
     counts: sums of ``Fare.counts`` over the earlier days of the period that a counter's name begins with: ``week:...``,
         ``month:...``; of a rolling window, ``7d:...``, over its days so far (``fares.open_window`` finds them).
     carnet: the amounts of earlier rides of the period that a carnet may take in, by carnet.
@@ -139,6 +140,7 @@ class Counters:
     opening_minor: int = 0
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     carnet: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    openings: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,15 @@ class Tariff:
     @cached_property
     def period(self) -> Literal["week", "month"] | None:
         """The period whose plain sums earlier days hand on: of the weekly or the monthly caps; None where both are."""
-        if {"week", "month"} <= {cap.period for cap in self.caps}:
+        if self.both_periods:
             return None
         found = next((cap.period for cap in self.caps if cap.period in ("week", "month")), None)
         return "week" if found == "week" else "month" if found == "month" else None
+
+    @cached_property
+    def both_periods(self) -> bool:
+        """Whether weekly and monthly caps stand together."""
+        return {"week", "month"} <= {cap.period for cap in self.caps}
 
     @cached_property
     def long_periods(self) -> tuple[str, ...]:
@@ -169,8 +174,7 @@ class Tariff:
     @cached_property
     def _wide(self) -> frozenset[str]:
         wide = frozenset(cap.period for cap in self.caps if not cap.plain)
-        both = frozenset({"week", "month"})
-        return wide | both if both <= {cap.period for cap in self.caps} else wide
+        return wide | {"week", "month"} if self.both_periods else wide
 
     def wide(self, period: str) -> bool:
         """Whether some cap of the period hangs on more than products and zones: then it has counters by cover."""

@@ -229,7 +229,14 @@ class Running:
             opening_minor=self.opening.get((tariff.period or "", starts), 0),
             counts=counts,
             carnet={name: tuple(sorted(amounts)) for name, amounts in carnet.items()},
+            openings=self._openings(day) if look.both_periods else {},
         )
+
+    def _openings(self, day: date) -> dict[str, int]:
+        return {
+            "week": self.opening.get(("week", period_start(day, "week")), 0),
+            "month": self.opening.get(("month", period_start(day, "month")), 0),
+        }
 
     def _first_day(self, name: str, day: date) -> date | None:
         """From which day on a period's counters count; None when a new window begins with this day."""

@@ -78,6 +78,7 @@ class Look:
     media: tuple[str, ...]
     operators: bool
     distance: bool
+    both_periods: bool
 
     @classmethod
     def of(cls, tariff: Tariff) -> "Look":
@@ -102,6 +103,7 @@ class Look:
             media=tariff.media if "medium" in asks else (),
             operators="operator_id" in asks,
             distance="distance_m" in asks,
+            both_periods=tariff.both_periods,
         )
 
     @cached_property
@@ -200,12 +202,17 @@ def load_counters(tx: Tx, partition: int, asked: Sequence[Asked]) -> Windows:
         for n, product, zones, tier, counted in store.load_counters(tx, partition, asks):
             month[n] = month.get(n, 0) + tier
             period.setdefault(n, {})[product, zones] = counted
-        periods = {one.n: one.look.period for one in sums}
-        for n, name, minor in store.load_opening(tx, [_opening_ask(one) for one in sums]):
+    openings: dict[int, dict[str, int]] = {}
+    opening_asks = [one for one in asked if one.look.sums or one.look.both_periods]
+    if opening_asks:
+        looks = {one.n: one.look for one in opening_asks}
+        for n, name, minor in store.load_opening(tx, [_opening_ask(one) for one in opening_asks]):
             if name == "month":
                 month[n] = month.get(n, 0) + minor
-            if name == periods[n]:
+            if name == looks[n].period:
                 opening[n] = opening.get(n, 0) + minor
+            if looks[n].both_periods:
+                openings.setdefault(n, {})[name] = minor
     counts: dict[int, dict[str, int]] = {}
     carnets: dict[int, dict[str, tuple[int, ...]]] = {}
     counted = [one for one in asked if one.look.counts]
@@ -225,6 +232,7 @@ def load_counters(tx: Tx, partition: int, asked: Sequence[Asked]) -> Windows:
             opening.get(one.n, 0),
             counts.get(one.n, {}),
             carnets.get(one.n, {}),
+            openings.get(one.n, {}),
         )
         for one in asked
         if one.look.sums or one.look.counts
