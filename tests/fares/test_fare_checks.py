@@ -335,7 +335,8 @@ def test_a_tariff_says_what_it_must_be_told_of_the_rider() -> None:
     assert tariff.asks == {"passes", "carnet", "counts", "subsidy", "residence", "habits"}
 
 
-def test_the_tariffs_that_come_with_hansa_ask_for_nothing_more() -> None:
-    names = ("beijing-subway", "hangzhou-metro", "hong-kong-mtr", "london-tfl", "toronto-ttc")
+def test_the_tariffs_that_come_with_hansa_ask_for_nothing_more_but_the_one_that_sells_passes() -> None:
+    names = ("beijing-subway", "hong-kong-mtr", "london-tfl", "toronto-ttc")
 
     assert {read_tariff(tariff_folder(name)).asks for name in names} == {frozenset[str]()}
+    assert read_tariff(tariff_folder("hangzhou-metro")).asks == {"passes"}

@@ -111,6 +111,7 @@ from hansa.rides.model import (
 )
 from hansa.rides.pairing import Evidence, Paired, StatedEnd, pair, pair_taps
 from hansa.rides.passes import (
+    PASS_AHEAD_MAX,
     BoughtPass,
     PassConflict,
     PassHeld,
@@ -180,6 +181,7 @@ __all__ = [
     "AHEAD_MAX",
     "CHARGES_MAX",
     "GAP_FILLS",
+    "PASS_AHEAD_MAX",
     "RIDER_CLASSES",
     "TAPS_MAX",
     "Action",

@@ -20,7 +20,7 @@ from hansa.rides.rating_store import LaterDays, NewCharge
 from hansa.rides.tariffs import Tariffs
 from hansa.store import Context, Tx
 
-AHEAD_MAX = timedelta(days=60)
+PASS_AHEAD_MAX = timedelta(days=60)
 """How long before it begins a pass may be bought."""
 
 
@@ -212,9 +212,9 @@ def _tariff_on(tx: Tx, operator_id: str, day: date) -> tuple[Tariffs, Tariff]:
 
 
 def _refuse_days(from_day: date, today: date) -> None:
-    if not today <= from_day <= today + AHEAD_MAX:
+    if not today <= from_day <= today + PASS_AHEAD_MAX:
         problem = Problem(
-            "from_day", f"is {from_day}", f"Begin on a service day from {today} to {today + AHEAD_MAX}"
+            "from_day", f"is {from_day}", f"Begin on a service day from {today} to {today + PASS_AHEAD_MAX}"
         )
         raise InvalidInput("A pass cannot begin on that day.", problems=(problem,))
 
@@ -228,15 +228,26 @@ def _refuse_twice(tx: Tx, partition: int, wanted: PassRow) -> None:
 
 
 def _refuse_unpaid(tx: Tx, partition: int, wanted: PassRow, day: date) -> None:
-    """The issuer carries a ride that is over, and no pass that is still to be used."""
-    price = Money(wanted.price_minor, wanted.currency)
-    if wanted.wallet_currency != price.currency:
-        rate = payments.rate(tx, day, price.currency, wanted.wallet_currency)
-        price = payments.quote(price, wanted.wallet_currency, rate)
+    """The issuer carries a ride that is over, and no pass that is still to be used.
+
+    Passes that are not charged yet count too. They are read before the wallet: one that is being charged just now may
+    then count twice, and never not at all.
+    """
+    currency, price = wanted.wallet_currency, Money(wanted.price_minor, wanted.currency)
+    waiting = passes_store.list_waiting(tx, partition, wanted.account_id, currency)
+    debit = _in_wallet(tx, price, currency, day)
+    spoken_for = sum(_in_wallet(tx, one, currency, day).minor for one in waiting)
     held = payments.balance_of(tx, identity.AccountId(wanted.account_id), partition=partition)
-    there = next((one.minor for one in held if one.currency == price.currency), 0)
-    if there < price.minor:
-        raise PassNotPaid(f"The pass costs {price}; the wallet holds {Money(there, price.currency)}.")
+    there = next((one.minor for one in held if one.currency == currency), 0) - spoken_for
+    if there < debit.minor:
+        raise PassNotPaid(f"The pass costs {debit}; the wallet holds {Money(there, currency)}.")
+
+
+def _in_wallet(tx: Tx, price: Money, currency: str, day: date) -> Money:
+    """A price at the rate of a day. Errors: payments.NoRate."""
+    if price.currency == currency:
+        return price
+    return payments.quote(price, currency, payments.rate(tx, day, price.currency, currency))
 
 
 def _charge(tx: Tx, partition: int, row: PassRow, revision: int, amount_minor: int, at: datetime) -> None:

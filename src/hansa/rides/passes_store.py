@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from hansa.kernel import Money
 from hansa.store import Tx
 
 ADD_BOUGHT = """
@@ -36,6 +37,16 @@ order by p.from_day desc, p.bought_at desc, p.pass_id
 
 GIVE_BACK = """
 update rides.passes set refunded_at = %s where partition = %s and pass_id = %s and refunded_at is null
+"""
+
+LIST_WAITING = """
+select c.currency, sum(c.amount_minor)::bigint
+from rides.passes p
+join rides.charges c on c.partition = p.partition and c.journey_id = p.pass_id
+where p.partition = %s and p.account_id = %s and p.wallet_currency = %s and c.status = 'intent'
+group by c.currency
+having sum(c.amount_minor) > 0
+order by c.currency
 """
 
 
@@ -91,3 +102,9 @@ def list_passes(tx: Tx, partition: int, account_id: UUID, pass_id: UUID | None =
 def refund_pass(tx: Tx, partition: int, pass_id: UUID, at: datetime) -> None:
     """Note that a pass is given back."""
     tx.execute(GIVE_BACK, (at, partition, pass_id))
+
+
+def list_waiting(tx: Tx, partition: int, account_id: UUID, wallet_currency: str) -> list[Money]:
+    """What passes cost that are bought from a wallet and not yet charged to it, by currency."""
+    rows = tx.execute(LIST_WAITING, (partition, account_id, wallet_currency))
+    return [Money(minor, currency) for currency, minor in rows]

@@ -453,6 +453,7 @@ def show_rider(
         balances = payments.balance_of(tx, account.account_id, partition=partition)
         debts = payments.debts_of(tx, account.account_id, partition=partition)
         movements = payments.movements(tx, account.account_id, MOVEMENTS_SHOWN + 1, partition=partition)
+        passes = rides.list_passes(tx, account.account_id, partition=partition)
         places = Places(tx)
         found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=JOURNEYS_SHOWN + 1)
         shown = found[:JOURNEYS_SHOWN]
@@ -465,6 +466,7 @@ def show_rider(
         debts=debts,
         wallets=[(one.currency, payments.wallet_id(account.account_id, one.currency)) for one in balances],
         movements=movements[:MOVEMENTS_SHOWN],
+        passes={one.pass_id: one.name for one in passes},
         more_movements=len(movements) > MOVEMENTS_SHOWN,
         journeys=journeys,
         after=after,

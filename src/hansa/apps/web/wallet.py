@@ -305,6 +305,7 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
             tx, account.account_id, MOVEMENTS_ON_PAGE + 1, before=read_mark(after), partition=partition
         )
         debts = payments.debts_of(tx, account.account_id, partition=partition)
+        passes = rides.list_passes(tx, account.account_id, partition=partition)
     movements = found[:MOVEMENTS_ON_PAGE]
     return page(
         "wallet/statement.html",
@@ -312,6 +313,7 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
         account=account,
         movements=movements,
         debts=debts,
+        passes={one.pass_id: one.name for one in passes},
         city=city,
         top_up_transfer=payments.top_up_transfer,
         after=after,
