@@ -50,8 +50,12 @@ def test_days_of_a_tariff_are_found_by_the_citys_day(
 
         for valid_from, valid_to in spans:
             tx.execute("delete from rides.dirty_days")
-            store.mark_days_of_operator(tx, replace(tariff, valid_from=valid_from, valid_to=valid_to), first)
-            marked = tx.execute("select operator_id, service_day from rides.dirty_days order by 2").fetchall()
+            store.mark_days_of_operator(tx, replace(tariff, valid_from=valid_from, valid_to=valid_to))
+            marked = tx.execute(
+                "select operator_id, service_day, due_at from rides.dirty_days order by 3"
+            ).fetchall()
             assert marked == [
-                (BEIJING, day) for day in sorted(days) if valid_from <= day <= (valid_to or day)
+                (BEIJING, day, at)
+                for day, at in zip(days, taps, strict=True)
+                if valid_from <= day <= (valid_to or day)
             ]

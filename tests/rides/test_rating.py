@@ -235,6 +235,24 @@ def test_a_ride_before_any_tariff_is_held_and_priced_when_there_is_one(league: L
     assert charges_of(league) == [[300]]
 
 
+def test_a_tariffs_days_are_due_by_the_workers_clock_whatever_the_databases_says(ctx: Context) -> None:
+    ctx.clock.at = at("12:30", day=date(2024, 5, 7))  # type: ignore[attr-defined]
+    league = League(ctx, BEIJING)
+    cti = league.rider(1)
+    league.hand_in(league.ride(BEIJING, *NEAR, at("12:00", day=date(2024, 5, 7)), cti))
+    ctx.clock.at = at("23:00", day=date(2024, 5, 7))  # type: ignore[attr-defined]
+    counts = rides.rate(ctx)
+    text = tariff_of(BEIJING).source.toml
+    text = text.replace("valid_from = 2025-01-01", "valid_from = 2024-01-01\nvalid_to = 2024-12-31")
+
+    with ctx.tx() as tx:
+        assert rides.import_tariff(tx, read_source(TariffSource(text, {})))
+    rides.rate(ctx)
+
+    assert (counts.held, counts.charges) == (1, 0)
+    assert charges_of(league) == [[300]]
+
+
 def test_two_phones_of_one_account_share_a_cap(league: League) -> None:
     one, two = league.rider(1, token=1), league.rider(1, token=2)
     stops = ("london/oxford-circus", "london/brixton")

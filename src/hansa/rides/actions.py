@@ -87,10 +87,9 @@ def import_tariff(tx: Tx, tariff: Tariff) -> bool:
             raise TariffConflict(
                 "Time zone, day start and currency of an operator are the same in all its tariffs."
             )
-    at = _now(tx)
-    if not store.insert_tariff(tx, tariff, digest, looking_back.Look.of(tariff).partners, at):
+    if not store.insert_tariff(tx, tariff, digest, looking_back.Look.of(tariff).partners, _now(tx)):
         raise TariffConflict
-    store.mark_days_of_operator(tx, tariff, at)
+    store.mark_days_of_operator(tx, tariff)
     return True
 
 

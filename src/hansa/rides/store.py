@@ -42,11 +42,12 @@ on conflict do nothing
 
 # A first tariff finds taps that came before it, and a later one changes days that are priced already.
 # The instants stand beside the days so that the index of taps by time is used, with a day to spare at either end: where
-# clocks go back, a service day is no interval.
+# clocks go back, a service day is no interval. A day is due from its first tap on: at once, whatever clock the
+# worker goes by.
 MARK_DAYS_OF_OPERATOR = """
 insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
-select distinct partition, account_id, operator_id,
-    ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date as service_day, %(at)s::timestamptz
+select partition, account_id, operator_id,
+    ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date as service_day, min(tapped_at)
 from rides.taps
 where operator_id = %(operator_id)s
     and ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date >= %(valid_from)s
@@ -54,6 +55,7 @@ where operator_id = %(operator_id)s
         or ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date <= %(valid_to)s::date)
     and tapped_at >= (%(valid_from)s::date - 1)::timestamp at time zone %(tz)s
     and tapped_at < coalesce((%(valid_to)s::date + 3)::timestamp at time zone %(tz)s, 'infinity')
+group by partition, account_id, operator_id, service_day
 order by partition, account_id, operator_id, service_day
 on conflict (partition, account_id, operator_id, service_day)
     do update set due_at = least(dirty_days.due_at, excluded.due_at)
@@ -110,15 +112,14 @@ def insert_tariff(tx: Tx, tariff: Tariff, digest: bytes, partners: Iterable[str]
     return tx.execute(INSERT_TARIFF, row).rowcount == 1
 
 
-def mark_days_of_operator(tx: Tx, tariff: Tariff, at: datetime) -> None:
-    """Have all days rated again that this tariff speaks for."""
+def mark_days_of_operator(tx: Tx, tariff: Tariff) -> None:
+    """Have all days rated again that this tariff speaks for, each due from its first tap on."""
     values = {
         "tz": tariff.tz,
         "day_starts": tariff.day_starts,
         "operator_id": tariff.operator_id,
         "valid_from": tariff.valid_from,
         "valid_to": tariff.valid_to,
-        "at": at,
     }
     tx.execute(MARK_DAYS_OF_OPERATOR, values)
 
