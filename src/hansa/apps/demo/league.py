@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 from hansa import atlas, clearing, gate, identity, payments, rides, trust
 from hansa.apps.demo.people import Rider, make_riders
 from hansa.apps.demo.spec import CityRole, LeagueFacts, Spec, league_facts
-from hansa.kernel import CURRENCY_EXPONENTS, Money, fact_id
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, Money, fact_id
 from hansa.store import Context
 
 PRODUCTS = ("metro", "bus", "tram")
@@ -39,8 +40,18 @@ class League:
         return make_riders(spec, self.facts, CURRENCY_EXPONENTS, homes)
 
 
+class OlderDemoStands(HansaError):
+    """This folder holds a demonstration made by a Hansa with other tariffs."""
+
+    code: ClassVar[str] = "demo.older_stands"
+    status: ClassVar[int] = 409
+
+
 def build_league(ctx: Context, keys: trust.KeyFolder, spec: Spec) -> League:
-    """Members, keys, cities, tariffs, gates, agreements, rates and accounts, as ``league.toml`` states them."""
+    """Members, keys, cities, tariffs, gates, agreements, rates and accounts, as ``league.toml`` states them.
+
+    Errors: OlderDemoStands when a city of an earlier demonstration has another tariff; nothing of that city is changed.
+    """
     facts = league_facts()
     midnight = datetime.combine(spec.day, time(0), UTC)
     with ctx.tx() as tx:
@@ -226,6 +237,16 @@ def _rates(facts: LeagueFacts, currencies: Sequence[str]) -> list[tuple[str, str
 
 
 def _import_city(ctx: Context, role: CityRole) -> None:
+    try:
+        _read_city(ctx, role)
+    except rides.TariffConflict as error:
+        raise OlderDemoStands(
+            f"The data here is of a demonstration in which {role.operator_id} had another tariff than comes with "
+            "this Hansa. Start over with `hansa demo --fresh`, or choose another folder with --home."
+        ) from error
+
+
+def _read_city(ctx: Context, role: CityRole) -> None:
     folder = atlas.city_folder(role.city_id)
     if (folder / "gtfs").is_dir():
         feed = atlas.read_gtfs(
