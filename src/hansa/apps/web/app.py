@@ -23,6 +23,7 @@ from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
     console,
     device_pages,
+    dispute_pages,
     fare_pages,
     front,
     gate_screen,
@@ -191,6 +192,7 @@ def _everything() -> Router:
         *network_pages.ROUTES,
         *proofs.ROUTES,
         *risk_pages.ROUTES,
+        *dispute_pages.ROUTES,
         *tariff_pages.ROUTES,
         *held_pages.ROUTES,
         *device_pages.ROUTES,
