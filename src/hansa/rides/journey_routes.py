@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from hansa import atlas, trust
 from hansa.fares import JourneyId
 from hansa.kernel import InvalidInput, Money, Problem
-from hansa.rides import actions, held_routes
+from hansa.rides import actions
 from hansa.rides.answering import (
     AskedLanguage,
     StepView,
@@ -288,7 +288,7 @@ def state_journey_end(
     )
 
 
-ROUTES = [list_journeys, get_journey, state_journey_end, *held_routes.ROUTES]
+ROUTES = [list_journeys, get_journey, state_journey_end]
 
 
 def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:
