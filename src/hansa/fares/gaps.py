@@ -294,9 +294,11 @@ def _metres_beyond(basis: DistanceBasis | RateBasis, pairs: _Pairs) -> Iterator[
 
 def _metres_without(table: MetresTable, pairs: _Pairs) -> Iterator[Gap]:
     there = table.rows.keys() | ({(b, a) for a, b in table.rows} if table.symmetric else set[Pair]())
+    told: set[Pair] = set()
     for origin, destination in sorted(pair for pair in set(pairs) - there if pair[0] != pair[1]):
-        if table.symmetric and origin > destination:
+        if table.symmetric and (destination, origin) in told:
             continue
+        told.add((origin, destination))
         what = f"no fare for the stops {origin} to {destination}: the table of metres has no such row"
         yield Gap(what, f"Add the row {origin},{destination},…", table.file, "origin")
 
