@@ -119,6 +119,11 @@ def test_metres_as_the_operator_publishes_them() -> None:
         ("origin,destination,metres\na,b\n", "fares.csv line 2, field origin", "no row of two stops"),
         ("origin,destination,metres\na,b,-5\n", "fares.csv line 2, field metres", "'-5' is no number"),
         ("origin,destination,metres\na,b,5\nb,a,6\n", "fares.csv line 3, field destination", "two distances"),
+        (
+            "origin,destination,metres\na,b,5\nb,a,5\na,b,5\n",
+            "fares.csv line 4, field destination",
+            "two distances",
+        ),
         ('origin,destination,metres\na,"b,5\n', "fares.csv line 2, field origin", "not CSV"),
     ],
 )

@@ -1,5 +1,6 @@
 """Each part of a tariff by itself, in tables that a fare clerk can check. The town's currency is the euro."""
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from fares.cases import CLASSES, TUESDAY, Town, Track, charges, ride, shown, tariff_with
 from hansa.fares import Around, Counters, HeldPass, Payment, Pricer, open_window
 from hansa.fares.wording import LANGUAGES, RULES, en, say, zh
+from hansa.kernel import InvalidInput
 
 STREET = Town(
     {"a": 0, "b": 1_500, "c": 4_000, "d": 9_000},
@@ -170,6 +172,43 @@ to = "09:00"
         12:00-12:10 metro a>c medium=cash = held
         """,
     )
+
+
+PAIRS = '[basis]\nkind = "pairs"\nfile = "fares.csv"\namounts = "major"\n'
+
+
+def test_one_row_serves_both_ways_and_an_equal_one_for_the_way_back_may_stand_there() -> None:
+    table = "origin,destination,via,adult\na,b,,1.10\nb,a,,1.10\na,c,,2.00\na,b,d,1.00\nb,a,d,1.00\n"
+
+    charges(
+        Pricer(tariff_with(basis=PAIRS, table=table), STREET),
+        """
+        08:00-08:10 metro a>b = 1.10
+        08:20-08:30 metro b>a = 1.10
+        08:40-08:50 metro c>a = 2.00
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "where", "remedy"),
+    [
+        ("a,b,,1.10\nb,a,,1.20\n", "line 3, field destination", "Line 2 has another .*symmetric = false"),
+        (
+            "a,b,,1.10\na,b,d,1.00\nb,a,d,1.10\n",
+            "line 4, field via",
+            "Line 3 has another .*symmetric = false",
+        ),
+        ("a,b,,1.10\na,b,,1.10\n", "line 3, field destination", "Leave one row"),
+        ("a,a,,1.10\na,a,,1.10\n", "line 3, field destination", "Leave one row"),
+    ],
+)
+def test_two_fares_of_a_pair_are_refused_with_the_remedy(rows: str, where: str, remedy: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        tariff_with(basis=PAIRS, table="origin,destination,via,adult\n" + rows)
+
+    assert [one.where for one in refused.value.problems] == [f"fares.csv {where}"]
+    assert re.search(remedy, refused.value.problems[0].remedy)
 
 
 # -- who ------------------------------------------------------------------------------------------------------

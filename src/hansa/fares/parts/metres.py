@@ -63,8 +63,12 @@ def read_metres(table: Table) -> MetresTable:
                 wrong(line, "metres", f"{cells[2]!r} is no number of metres", f"Write 0 to {_METRES_MAX}")
                 continue
             pair = prefix + cells[0], prefix + cells[1]
-            if pair in rows or (symmetric and pair[::-1] in rows):
+            back = rows.get((prefix + cells[1], prefix + cells[0])) if symmetric else None
+            if pair in rows:
                 wrong(line, "destination", "this pair has two distances", "Leave one row")
+            elif back is not None and back != int(cells[2]):
+                remedy = f"It is {back} the other way: write symmetric = false if the ways differ"
+                wrong(line, "destination", "this pair has two distances", remedy)
             rows[pair] = int(cells[2])
     except csv.Error as error:
         wrong(lines.line_num, "origin", f"not CSV: {error}", "Close every quote")

@@ -19,8 +19,9 @@ class PairBasis:
     """By a table of pairs.
 
     rows: the line of each pair's row in the file. prices: the different ones; fares: which of them stands on a line.
-    symmetric: one row serves both ways. ways: the lines of rows for who is proved to have come through a stop, by
-    (origin, destination, that stop); the other rows are for everybody else.
+    symmetric: one row serves both ways, and may be followed by an equal one for the way back. ways: the lines of rows
+    for who is proved to have come through a stop, by (origin, destination, that stop); the other rows are for everybody
+    else.
     """
 
     rows: Mapping[tuple[str, str], int]
@@ -164,23 +165,35 @@ class _PairRows:
             if len(self.reading.problems) == before:  # what is wrong is told of every row
                 self._known[written] = fare
         if self._first == 3 and cells[2]:
-            self._way(line, pair, cells[2])
+            self._way(line, pair, cells[2], fare)
         else:
-            if pair in self.rows or (self.symmetric and pair[::-1] in self.rows):
-                self.wrong(line, "destination", "this pair has two fares", "Leave one row")
+            back = self.rows.get((destination, origin)) if self.symmetric else None
+            self._once(line, "destination", "this pair has two fares", self.rows.get(pair), back, fare)
             self.rows[pair] = line
         self.by_line.extend([0] * (line + 1 - len(self.by_line)))
         self.by_line[line] = fare
 
-    def _way(self, line: int, pair: tuple[str, str], cell: str) -> None:
+    def _way(self, line: int, pair: tuple[str, str], cell: str, fare: int) -> None:
         """A row for who is proved to have come through a stop."""
         via = self._name(cell)
         if not via:
             self.wrong(line, "via", "is no stop id", "Write it as the network does: beijing/xizhimen")
             return
-        if (*pair, via) in self.ways or (self.symmetric and (*pair[::-1], via) in self.ways):
-            self.wrong(line, "via", "this pair has two fares by this way", "Leave one row")
-        self.ways[(*pair, via)] = line
+        (origin, destination), what = pair, "this pair has two fares by this way"
+        back = self.ways.get((destination, origin, via)) if self.symmetric else None
+        self._once(line, "via", what, self.ways.get((origin, destination, via)), back, fare)
+        self.ways[origin, destination, via] = line
+
+    def _once(self, line: int, field: str, what: str, same: int | None, back: int | None, fare: int) -> None:
+        """A pair stands once; where one row serves both ways, once more the other way with equal amounts.
+
+        same, back: the lines of this pair's row above and of that the other way, where there is one.
+        """
+        if same is not None:
+            self.wrong(line, field, what, "Leave one row")
+        elif back is not None and self.fares[self.by_line[back]] != self.fares[fare]:
+            remedy = f"Line {back} has another for the way back: write symmetric = false if the ways differ"
+            self.wrong(line, field, what, remedy)
 
     def _name(self, cell: str) -> str:
         """A stop or zone with the prefix; empty where it is none."""
