@@ -11,6 +11,7 @@ from litestar.testing import TestClient
 from hansa import atlas, identity, payments, rides
 from hansa.apps.web import languages
 from hansa.apps.web.pass_pages import covers_in_words
+from hansa.apps.web.tariff_words import tariff_in_words
 from hansa.fares import Pass, TariffSource, read_source
 from hansa.kernel import Money
 from hansa.store import Context
@@ -87,6 +88,7 @@ def test_what_is_refused_is_said_on_the_form_and_nothing_is_bought(
     sent = form(client)
     other_price = client.post("/wallet/passes", data=sent | {"price": "1"})
     too_early = client.post("/wallet/passes", data=sent | {"from_day": "2020-01-01"})
+    too_late = client.post("/wallet/passes", data=sent | {"from_day": "9999-12-31"})
     unknown = client.post("/wallet/passes", data=sent | {"name": "Year", "price": "1"})
     first = ctx.clock.now().date() + timedelta(days=1)
     days = [
@@ -97,7 +99,7 @@ def test_what_is_refused_is_said_on_the_form_and_nothing_is_bought(
     twice = client.post("/wallet/passes", data=form(client, f"&from_day={first}"))
 
     assert other_price.status_code == 409 and "price has changed" in other_price.text
-    assert too_early.status_code in (409, 422)
+    assert too_early.status_code == too_late.status_code == 409
     assert unknown.status_code == 404 and "not on sale" in unknown.text
     assert [one.status_code for one in sales] == [200] * 6 + [402]
     assert "Top up" in sales[-1].text
@@ -173,3 +175,10 @@ def test_what_a_pass_covers_is_said_in_words(ctx: Context) -> None:
         "Such a ride costs nothing",
     )
     assert said(Pass("All")) == ("Every ride with Town Metro", "Such a ride costs nothing")
+
+
+def test_the_tariff_desk_says_what_a_pass_is_sold_for() -> None:
+    told = str(tariff_in_words(rides.read_tariff(rides.tariff_folder("hangzhou-metro")).source))
+
+    assert "It is sold here for a day: ¥15.00 (adult), ¥8.00 (student)" in told
+    assert "It is sold here for 3 days: ¥40.00 (adult)" in told

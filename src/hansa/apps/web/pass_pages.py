@@ -397,6 +397,8 @@ def _bought(tx: Tx, site: Site, account: identity.Account) -> list[rides.BoughtP
 
 def _price(tx: Tx, account: identity.Account, wanted: BuyForm) -> int | None:
     """What the pass costs by now; None where it is not on sale on that day."""
+    if not 2000 <= wanted.from_day.year < 2200:
+        return None
     offers = _offers(tx, wanted.operator_id, account, wanted.from_day)
     return next((one.price.minor for one in offers if one.name == wanted.name), None)
 

@@ -549,6 +549,10 @@ class _Teller:
         sentences = [f"Who holds it pays {_share(percent)}."]
         if fields.take("extend"):
             sentences.append("A ride that leaves its zones pays only the zones beyond.")
+        if price := fields.take("price"):
+            lasts = str(fields.take("lasts"))
+            length = f"a {lasts}" if lasts in ("day", "week", "month") else lasts
+            sentences.append(f"It is sold here for {length}: {self._price(price)}.")
         return sentences, ()
 
     # -- amounts -------------------------------------------------------------------------------------------
