@@ -12,13 +12,14 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 from pathlib import Path
 from threading import Event, Thread
 from typing import ClassVar, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hansa import clearing, ledger, rides, risk, settlement, store, trust
+from hansa import clearing, gate, ledger, rides, risk, settlement, store, trust
 from hansa.apps.demo.attacks import FOUND_BY, KINDS, Kind, Planted, plan_attacks
 from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter, reserved_cti
 from hansa.apps.demo.league import League, build_league, settle_people
@@ -167,8 +168,8 @@ class DemoRun:
         league = self._build()
         riders = self._people(league)
         days = self._live(league, riders)
+        self._hand_in_at_once(days)
         self.clock.at = _instant(self.spec.day + timedelta(days=1), 8)
-        self._hand_in(days, ("online",), "tap", "Gates hand in their taps")
         self._price("price", "Journeys, fares and caps")
         self._post("post", "Charges to the ledger")
         self._hand_in(days, ("late",), "late", "Offline gates catch up")
@@ -361,6 +362,19 @@ class DemoRun:
                 refusals[reason] += number
         self.summary.refusals = dict(refusals.most_common())
 
+    def _hand_in_at_once(self, days: Sequence[CityDay]) -> None:
+        """What gates with network send: each minute's taps as that minute ends."""
+        online = [tap for day in days for arrival, tap in day.taps if arrival == "online"]
+        online.sort(key=_minute)
+        recorded = 0
+        with self._stage("tap", "Gates hand in their taps", len(online), "taps") as count:
+            for minute, of_minute in groupby(online, key=_minute):
+                self.clock.at = max(self.clock.at, minute + timedelta(minutes=1))
+                for batch in batches(list(of_minute), TAPS_PER_BATCH):
+                    recorded += self._record(batch)
+                    count.add(len(batch))
+        self.summary.taps["tap"] = recorded
+
     def _hand_in(
         self, days: Sequence[CityDay], arrivals: tuple[Arrival, ...], stage: str, title: str
     ) -> None:
@@ -368,11 +382,14 @@ class DemoRun:
         recorded = 0
         with self._stage(stage, title, len(taps), "taps") as count:
             for batch in batches(taps, TAPS_PER_BATCH):
-                receipt = rides.record_taps(self.ctx, None, [rides.Tap.from_gate(tap) for tap in batch])
-                assert not receipt.refused, receipt.refused[:3]
-                recorded += receipt.recorded + receipt.duplicates
+                recorded += self._record(batch)
                 count.add(len(batch))
         self.summary.taps[stage] = recorded
+
+    def _record(self, taps: Sequence[gate.Tap]) -> int:
+        receipt = rides.record_taps(self.ctx, None, [rides.Tap.from_gate(tap) for tap in taps])
+        assert not receipt.refused, receipt.refused[:3]
+        return receipt.recorded + receipt.duplicates
 
     def _price(self, stage: str, title: str) -> None:
         with self._stage(stage, title, None, "journeys") as count:
@@ -621,6 +638,10 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def _minute(tap: gate.Tap) -> datetime:
+    return tap.tapped_at.replace(second=0, microsecond=0)
 
 
 def _instant(day: date, hour: int) -> datetime:
