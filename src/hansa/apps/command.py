@@ -23,6 +23,7 @@ from hansa.apps.bank.command import bank_app
 from hansa.apps.bank.links import Exchanging
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
+from hansa.apps.dispute_commands import dispute_app
 from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
@@ -58,6 +59,7 @@ for name, part in (
     ("clearing", clearing_app),
     ("settlement", settlement_app),
     ("bank", bank_app),
+    ("dispute", dispute_app),
     ("key", key_app),
     ("gate", gate_app),
     ("device", device_app),

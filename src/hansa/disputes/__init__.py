@@ -14,6 +14,9 @@ from hansa.disputes.actions import (
     settle,
     turn,
 )
+from hansa.disputes.bundle import BadBundle, Checked
+from hansa.disputes.bundle import check as check_bundle
+from hansa.disputes.evidence import evidence_bundle
 from hansa.disputes.life import FINAL, LIFE, Action, DisputeMoved, Kind, NotYourTurn, Side, State, diagram
 from hansa.disputes.model import (
     WORDS_MAX,
@@ -37,9 +40,11 @@ __all__ = [
     "Action",
     "AlreadyAsked",
     "AskedTooLate",
+    "BadBundle",
     "BadDisputeRules",
     "Booking",
     "Case",
+    "Checked",
     "Dispute",
     "DisputeConflict",
     "DisputeId",
@@ -54,7 +59,9 @@ __all__ = [
     "UnknownItem",
     "act",
     "ask_refund",
+    "check_bundle",
     "diagram",
+    "evidence_bundle",
     "find_refund",
     "get_dispute",
     "list_disputes",

@@ -79,6 +79,7 @@ from hansa.rides.corrections import corrections
 from hansa.rides.corrections_model import Correction, LateTap
 from hansa.rides.faresv2 import pricer_of
 from hansa.rides.gtfs_fares import refuse_unknown_names, tariff_from_fares_v1, tariff_from_fares_v2
+from hansa.rides.links_before import links_before
 from hansa.rides.model import (
     TAPS_MAX,
     Action,
@@ -310,6 +311,7 @@ __all__ = [
     "journeys",
     "latest_day_ridden",
     "line_of",
+    "links_before",
     "list_held",
     "list_passes",
     "list_proposals",
