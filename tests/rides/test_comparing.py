@@ -252,6 +252,33 @@ def test_a_tariff_beside_itself_changes_nothing_and_its_sum_is_that_of_the_books
         raise Undo
 
 
+def test_a_journey_whose_taps_tell_no_line_counts_for_that_on_which_its_way_begins(ctx: Context) -> None:
+    """Brixton to Stratford is Victoria line, then Central; a missing exit leaves the line unknown."""
+    ctx.clock.at = datetime(2026, 11, 30, tzinfo=UTC)  # type: ignore[attr-defined]
+    league, tariff, day = League(ctx, LONDON), tariff_of(LONDON), date(2026, 11, 17)
+    brixton, stratford = "london/brixton", "london/stratford"
+    cti = league.rider(1)
+    for clock, one, other in (
+        ("08:00", brixton, stratford),
+        ("12:00", stratford, brixton),
+        ("18:00", brixton, stratford),
+    ):
+        league.hand_in(league.ride(LONDON, one, other, local(tariff, clock, day), cti))
+    league.hand_in([league.tap(LONDON, brixton, "entry", local(tariff, "22:00", day), cti)])
+    rides.rate(ctx)
+
+    found = compared(ctx, tariff, tariff)
+
+    assert [(row.name, row.journeys) for row in found.by_line] == [
+        ("", 1),
+        ("london/central", 1),
+        ("london/victoria", 2),
+    ]
+    assert (found.journeys, found.lines_by_way) == (4, 3)
+    assert sum(row.before_minor for row in found.by_line) == found.before_minor
+    assert "line by the way,2026-11-16 to 2026-11-20,3," in rides.comparison_csv(found)
+
+
 def books_of(ctx: Context, operator: str, first: int) -> int:
     with ctx.tx() as tx:
         row = tx.execute(

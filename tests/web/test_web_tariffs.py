@@ -209,6 +209,7 @@ def test_two_tariffs_are_compared_over_what_was_ridden(
 
     assert "gives each journey the fare that the books hold: ¥2.00 in all" in page
     assert "over ¥0.20 up to ¥0.50 more" in page and "Xianghu → Binkang Lu" in page
+    assert "By line of the way: of 1 journey no tap tells the line" in page and "no line told" not in page
     assert table.headers["content-type"].startswith("text/csv")
     assert f"all,{day} to {day},1,1,2.00,2.50,0.50,CNY" in table.text
     assert long.status_code == 422 and "Name at most 62" in long.text

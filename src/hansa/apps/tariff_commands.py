@@ -172,6 +172,11 @@ def _tell_comparison(found: rides.Comparison) -> None:
         f"The books hold {money(found.books_minor)} for these journeys.",
         highlight=False,
     )
+    if found.lines_by_way:
+        out.print(
+            f"{found.lines_by_way:,} journeys whose taps tell no line count for that on which the shortest way begins.",
+            highlight=False,
+        )
     for reason in found.unpriced:
         out.print(f"No fare {reason.side}, {reason.journeys:,} journeys: {reason.why}", highlight=False)
 

@@ -76,7 +76,7 @@ from hansa.atlas.model import (
     great_circle_m,
     network_of,
 )
-from hansa.atlas.paths import Stretch, stretches
+from hansa.atlas.paths import Stretch, first_lines, stretches
 from hansa.atlas.report import Group, Notice, Report, ReportPage, Severity
 
 __all__ = [
@@ -137,6 +137,7 @@ __all__ = [
     "compare_networks",
     "feed_changes",
     "find_stops",
+    "first_lines",
     "get_city",
     "get_fares_v2",
     "get_feed",

@@ -33,14 +33,36 @@ def stretches(network: Network, origin: str, destination: str, product: str = ""
     network.stop(destination)
     if origin == destination:
         return ()
-    tried: list[frozenset[Mode]] = [frozenset({mode}) for mode in MODES if mode == product]
-    tried += [frozenset(MODES) - _ROAD_AND_WATER, frozenset(MODES)]
-    for modes in tried:
+    for modes in _tried(product):
         hops = _hops(network, modes)
-        path = _path(hops, origin, destination)
+        path = _path(_reached(hops, origin, destination), origin, destination)
         if path:
             return tuple(_by_line(network, hops, path))
     raise NotConnected(f"No line leads from {origin} to {destination}, nor any chain of lines.")
+
+
+def first_lines(network: Network, origin: str, product: str = "") -> dict[str, str]:
+    """The line on which the shortest way to each other stop begins, by stop: that of the first of its ``stretches``.
+
+    For very many pairs of stops: the network is gone through once for each origin. Stops that no line leads to are left
+    out. Errors: UnknownStop.
+    """
+    network.stop(origin)
+    found: dict[str, str] = {}
+    for modes in _tried(product):
+        hops = _hops(network, modes)
+        reached = _reached(hops, origin)
+        for stop in reached.keys() - found.keys() - {origin}:
+            found[stop] = next(iter(_by_line(network, hops, _path(reached, origin, stop)))).line_id
+        if len(found) == len(network.stops) - 1:
+            break
+    return found
+
+
+def _tried(product: str) -> list[frozenset[Mode]]:
+    """The modes of the lines among which a way is looked for, one after the other."""
+    tried: list[frozenset[Mode]] = [frozenset({mode}) for mode in MODES if mode == product]
+    return [*tried, frozenset(MODES) - _ROAD_AND_WATER, frozenset(MODES)]
 
 
 _Hops = dict[str, dict[str, dict[str, int]]]
@@ -59,9 +81,13 @@ def _hops(network: Network, modes: frozenset[Mode]) -> _Hops:
     return hops
 
 
-def _path(hops: _Hops, origin: str, destination: str) -> list[str]:
-    """The stops of the shortest way; of equal ones that with the first ids. Nothing where there is none."""
-    best: dict[str, tuple[int, str]] = {origin: (0, "")}
+_Reached = dict[str, tuple[int, str]]
+"""Metres of the shortest way to a stop, and the stop before it; of equal ways that with the first ids."""
+
+
+def _reached(hops: _Hops, origin: str, destination: str = "") -> _Reached:
+    """The shortest ways from a stop to all others, or until the destination is reached."""
+    best: _Reached = {origin: (0, "")}
     queue = [(0, origin)]
     done: set[str] = set()
     while queue:
@@ -69,17 +95,24 @@ def _path(hops: _Hops, origin: str, destination: str) -> list[str]:
         if here in done:
             continue
         if here == destination:
-            path = [here]
-            while path[-1] != origin:
-                path.append(best[path[-1]][1])
-            return path[::-1]
+            break
         done.add(here)
         for there, lines in hops.get(here, {}).items():
             reached = (metres + min(lines.values()), here)
             if there not in done and (there not in best or reached < best[there]):
                 best[there] = reached
                 heapq.heappush(queue, (reached[0], there))
-    return []
+    return best
+
+
+def _path(reached: _Reached, origin: str, destination: str) -> list[str]:
+    """The stops of the shortest way; nothing where there is none."""
+    if destination not in reached:
+        return []
+    path = [destination]
+    while path[-1] != origin:
+        path.append(reached[path[-1]][1])
+    return path[::-1]
 
 
 def _by_line(network: Network, hops: _Hops, path: Sequence[str]) -> Iterable[Stretch]:

@@ -46,6 +46,9 @@ JOURNEYS_MAX = 200_000
 RIDERS_AT_ONCE = 500
 """Riders held in memory with all their journeys of the span."""
 
+ORIGINS_KEPT_MAX = 1_000
+"""Stops of which the lines to all others are kept in memory."""
+
 FOUND_MAX = 10
 """Riders who lose most, and who gain most, that are told."""
 
@@ -144,6 +147,9 @@ class Comparison:
     books_minor: what the books hold for these journeys; books_differ: journeys to which the first tariff gives another
     fare than the books hold. better, same, worse: riders by what they themselves pay over the span, over the journeys
     that both tariffs have a fare for. unpriced_before, unpriced_after: journeys the one has no fare for.
+    by_line: a journey of which no tap tells the line counts, whole, for the one on which the shortest way between its
+    stops begins, through the readers inside that prove its way; lines_by_way: how many are counted so. Where no way is
+    known, as of a journey with one end, the name of the line is empty.
     """
 
     operator_id: str
@@ -163,6 +169,7 @@ class Comparison:
     books_differ: int
     by_class: tuple[Row, ...]
     by_line: tuple[Row, ...]
+    lines_by_way: int
     by_product: tuple[Row, ...]
     by_hour: tuple[Row, ...]
     better: int
@@ -283,6 +290,14 @@ Pricers = Callable[[Side, date], Pricer | None]
 """Gives the pricer of a side on a service day; None where there is no network on that day."""
 
 
+FirstLine = Callable[[Journey, date], str | None]
+"""Gives the line on which a journey's way begins, where no tap tells it; None where no way is known."""
+
+
+def _no_way(_journey: Journey, _day: date) -> None:
+    return None
+
+
 class Comparing:
     """Adds up riders, one after the other; ``result`` tells the sums.
 
@@ -290,11 +305,17 @@ class Comparing:
     """
 
     def __init__(
-        self, tariffs: tuple[Tariff, Tariff], pricers: Pricers, *, from_day: date, until_day: date
+        self,
+        tariffs: tuple[Tariff, Tariff],
+        pricers: Pricers,
+        *,
+        from_day: date,
+        until_day: date,
+        first_line: FirstLine = _no_way,
     ) -> None:
-        self.tariffs, self.pricers = tariffs, pricers
+        self.tariffs, self.pricers, self.first_line = tariffs, pricers, first_line
         self.from_day, self.until_day = from_day, until_day
-        self.journeys = self.riders = self.books_minor = self.books_differ = 0
+        self.journeys = self.riders = self.books_minor = self.books_differ = self.lines_by_way = 0
         self.sums = [0, 0]
         self.subsidies = [0, 0]
         self.unpriced = [0, 0]
@@ -387,10 +408,14 @@ class Comparing:
         self.books_minor += charged or 0
         if charged != (both[0] if before.status == "priced" else None):
             self.books_differ += 1
+        line = journey.line_id
+        if line is None:
+            line = self.first_line(journey, past.service_day)
+            self.lines_by_way += line is not None
         hour = journey.started_at.astimezone(self.tariffs[0].zone_info).hour
         for kind, name in (
             ("class", journey.rider_class),
-            ("line", journey.line_id or ""),
+            ("line", line or ""),
             ("product", journey.product),
             ("hour", f"{hour:02d}"),
         ):
@@ -447,6 +472,7 @@ class Comparing:
             books_differ=self.books_differ,
             by_class=self._rows("class"),
             by_line=self._rows("line"),
+            lines_by_way=self.lines_by_way,
             by_product=self._rows("product"),
             by_hour=self._rows("hour"),
             better=self.people["better"],
@@ -569,8 +595,10 @@ def compare_tariffs(
         raise TooManyJourneys(
             f"{count:,} journeys lie in these days, and {journeys_max:,} are compared at once. Choose fewer days."
         )
-    pricers = _Networks(tx, before, after)
-    comparing = Comparing((before, after), pricers, from_day=first_day, until_day=last_day)
+    networks = _Networks(tx, before, after)
+    comparing = Comparing(
+        (before, after), networks, from_day=first_day, until_day=last_day, first_line=networks.first_line
+    )
     from_day = min(_looks_back_to(tariff, first_day) for tariff in (before, after))
     rides = comparing_store.past_rides(tx, before.operator_id, from_day, last_day)
     riders = _by_rider(rides)
@@ -622,12 +650,14 @@ def _by_rider(rides: Iterator[PastRide]) -> Iterator[list[PastRide]]:
 
 
 class _Networks:
-    """Pricers by side and service day, over the network that held on it."""
+    """Pricers by side and service day, and first lines of ways, over the network that held on it."""
 
     def __init__(self, tx: Tx, before: Tariff, after: Tariff) -> None:
         self.tx, self.tariffs = tx, {"before": before, "after": after}
         self.by_day: dict[tuple[Side, date], Pricer | None] = {}
         self.by_network: dict[tuple[Side, int], Pricer] = {}
+        self.networks: dict[date, atlas.Network | None] = {}
+        self.lines: dict[tuple[int, str, str], Mapping[str, str]] = {}
 
     def __call__(self, side: Side, day: date) -> Pricer | None:
         if (side, day) not in self.by_day:
@@ -635,16 +665,35 @@ class _Networks:
         return self.by_day[side, day]
 
     def _pricer(self, side: Side, day: date) -> Pricer | None:
-        tariff = self.tariffs[side]
-        try:
-            network = atlas.get_network(self.tx, tariff.city_id, day=day)
-        except atlas.UnknownCity:
+        tariff, network = self.tariffs[side], self._network(day)
+        if network is None:
             return None
         name = side, network.version
         if name not in self.by_network:
             feed = partial(atlas.get_fares_v2, self.tx, tariff.city_id, version=network.version)
             self.by_network[name] = pricer_of(tariff, network, feed)
         return self.by_network[name]
+
+    def _network(self, day: date) -> atlas.Network | None:
+        if day not in self.networks:
+            try:
+                self.networks[day] = atlas.get_network(self.tx, self.tariffs["before"].city_id, day=day)
+            except atlas.UnknownCity:
+                self.networks[day] = None
+        return self.networks[day]
+
+    def first_line(self, journey: Journey, day: date) -> str | None:
+        """The line on which the shortest way begins, to the first reader inside that proves it or to the end."""
+        network, origin, destination = self._network(day), journey.origin, journey.destination
+        if network is None or origin is None or destination is None or origin not in network.stops:
+            return None
+        name = network.version, origin, journey.product
+        lines = self.lines.get(name)
+        if lines is None:
+            if len(self.lines) >= ORIGINS_KEPT_MAX:
+                self.lines.clear()
+            lines = self.lines[name] = atlas.first_lines(network, origin, journey.product)
+        return next((lines[stop] for stop in (*journey.via, destination) if stop in lines), None)
 
 
 def _looks_back_to(tariff: Tariff, day: date) -> date:

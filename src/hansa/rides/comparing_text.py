@@ -48,6 +48,7 @@ def _rows(found: Comparison) -> Iterator[tuple[object, ...]]:
     ):
         for row in rows:
             yield what, row.name, row.journeys, "", *amounts(row.before_minor, row.after_minor)
+    yield "line by the way", span, found.lines_by_way, "", "", "", "", ""
     for words, riders in (("better", found.better), ("same", found.same), ("worse", found.worse)):
         yield "riders", words, "", riders, "", "", "", ""
     for one in found.bins:

@@ -202,7 +202,8 @@ class ComparisonView(msgspec.Struct, frozen=True):
     """What two tariffs make of the same journeys. books: what these journeys cost in the books.
 
     books_differ: journeys to which the first tariff gives another fare than the books hold. better, same, worse: riders
-    by what they pay over the span, over journeys that both have a fare for.
+    by what they pay over the span, over journeys that both have a fare for. lines_by_way: journeys of which no tap
+    tells the line, counted for the one on which the shortest way between their stops begins.
     """
 
     journeys: int
@@ -215,6 +216,7 @@ class ComparisonView(msgspec.Struct, frozen=True):
     books_differ: int
     by_class: list[RowView]
     by_line: list[RowView]
+    lines_by_way: int
     by_product: list[RowView]
     by_hour: list[RowView]
     better: int
@@ -561,6 +563,7 @@ def _compared(found: Comparison) -> ComparisonView:
         books_differ=found.books_differ,
         by_class=rows(found.by_class),
         by_line=rows(found.by_line),
+        lines_by_way=found.lines_by_way,
         by_product=rows(found.by_product),
         by_hour=rows(found.by_hour),
         better=found.better,
