@@ -374,7 +374,8 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     demo = (home / "demo.json").is_file()
     address = f"http://{host}:{port}"
     out.print()
-    for name, path in (("The wallet", "wallet"), ("A gate", "gate"), ("The console", "console")):
+    pages = (("The wallet", "wallet"), ("A gate", "gate"), ("Fares", "fares"), ("The console", "console"))
+    for name, path in pages:
         out.print(f"  {name:<13} [link={address}/{path}/]{address}/{path}/[/link]", highlight=False)
     out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
     boxes = _boxes(ctx, home) if demo else nullcontext()
