@@ -191,7 +191,8 @@ def test_only_a_side_of_the_dispute_sees_it(league: League) -> None:
     ask(league.ctx, ride(league))
     before = everything(league.ctx)
 
-    for caller in (STRANGER, OTHER):
+    gate = trust.Caller("a gate", "gate", member_id=trust.MemberId(OPERATOR))
+    for caller in (STRANGER, OTHER, gate):
         with pytest.raises(disputes.UnknownDispute):
             do(league.ctx, caller, "withdraw")
     for caller in (RIDER, CARD):

@@ -8,6 +8,7 @@ every file; whoever sends a bundle tells its digest, which is the hash of the ma
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,13 @@ from hansa.trust.tlog.standalone import hansa_verify
 EVIDENCE, MANIFEST, RECEIPTS = "evidence.json", "manifest.json", "receipts/"
 SIZE_MAX = 16 * 1024 * 1024
 """Bytes of a bundle unpacked; a ride has some dozens of kilobytes."""
+
+
+# What reading bytes that anybody may have made can raise; RuntimeError is a zip that is locked or of an odd kind.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, EOFError),
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError),
+)
 
 
 class BadBundle(HansaError):
@@ -80,7 +88,7 @@ def check(data: bytes, *, log_keys: tuple[str, ...] = ()) -> list[Checked]:
         checked.append(Checked("receipts", have == wanted, f"{len(have)} of {len(wanted)} transfers"))
         for name, one in sorted(receipts.items()):
             checked += _check_receipt(name, one, log_keys)
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, EOFError) as error:
+    except _UNREADABLE as error:
         raise BadBundle(f"This is no evidence bundle: {error}") from error
     return checked
 

@@ -128,6 +128,8 @@ class Case:
         claimant, respondent = self.issuer_id, self.operator_id
         if self.sign < 0:
             claimant, respondent = respondent, claimant
+        if caller.kind == "gate":
+            return None
         if caller.kind == "league":
             return Side.LEAGUE
         if caller.kind == "person":
