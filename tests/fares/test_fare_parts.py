@@ -211,6 +211,28 @@ def test_two_fares_of_a_pair_are_refused_with_the_remedy(rows: str, where: str, 
     assert re.search(remedy, refused.value.problems[0].remedy)
 
 
+# -- what cannot be said --------------------------------------------------------------------------------------
+
+
+def test_rides_of_one_mode_are_joined_over_another_between_only_where_all_join() -> None:
+    join = '[[join]]\nname = "One fare"\nwithin_minutes = 60\nproducts = {products}\n'
+    rides = "08:00-08:10 bus a>b = 2.00\n08:15-08:25 metro b>c = {train}\n08:30-08:40 bus c>d = {bus}"
+
+    for products, train, bus in (('["bus"]', "2.00", "2.00"), ('["bus", "metro"]', "0.00", "0.00")):
+        pricer = Pricer(tariff_with(join.format(products=products)), STREET)
+        charges(pricer, rides.format(train=train, bus=bus))
+
+
+def test_a_discount_for_all_rides_names_all_days() -> None:
+    less = '[[discount]]\nname = "Half"\npercent = 50\n'
+    every = 'days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"]\n'
+
+    with pytest.raises(InvalidInput, match="Say which rides cost less"):
+        tariff_with(less)
+
+    charges(Pricer(tariff_with(less + every), STREET), "08:00-08:10 metro a>b = 1.00")
+
+
 # -- who ------------------------------------------------------------------------------------------------------
 
 
