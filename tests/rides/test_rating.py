@@ -253,6 +253,22 @@ def test_a_tariffs_days_are_due_by_the_workers_clock_whatever_the_databases_says
     assert charges_of(league) == [[300]]
 
 
+def test_a_day_is_rated_again_at_once_also_where_it_began_before_that_of_utc(ctx: Context) -> None:
+    """Half past six in Beijing: in Greenwich it is the evening before."""
+    ctx.clock.at = at("06:30")  # type: ignore[attr-defined]
+    league = League(ctx, BEIJING)
+    league.hand_in(league.ride(BEIJING, *NEAR, at("06:00"), league.rider(1)))
+    ctx.clock.at = at("07:30")  # type: ignore[attr-defined]
+    while rides.rate(ctx).days:
+        pass
+
+    with ctx.tx() as tx:
+        assert rides.rate_again(tx, BEIJING, DAY, DAY) == 1
+
+    assert rides.rate(ctx).days == 1
+    assert len(charges_of(league)) == 1
+
+
 def test_two_phones_of_one_account_share_a_cap(league: League) -> None:
     one, two = league.rider(1, token=1), league.rider(1, token=2)
     stops = ("london/oxford-circus", "london/brixton")

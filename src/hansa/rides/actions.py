@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hansa import atlas, clearing, identity, ledger, payments, trust
@@ -562,8 +562,7 @@ def rate_again(
     afresh: over the network that holds on each day by now; else a day keeps the network it was priced over, as it does
     whenever a tap comes late. only_held: only days with a ride that waits for a price.
     """
-    due_at = datetime.combine(first_day, time.min, UTC)  # at once, whatever clock the worker goes by
-    return store.rate_again(tx, operator_id, first_day, last_day, due_at, only_held=only_held, afresh=afresh)
+    return store.rate_again(tx, operator_id, first_day, last_day, only_held=only_held, afresh=afresh)
 
 
 def fares_by_city(tx: Tx, day: date) -> list[CityFares]:

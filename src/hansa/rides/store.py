@@ -314,12 +314,14 @@ order by 1 desc, 3 desc, 2
 limit %(limit)s
 """
 
+# Due from the day's first ride on: at once, whatever clock the worker goes by.
 RATE_AGAIN = """
 insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at, afresh)
-select distinct partition, account_id, operator_id, service_day, %(at)s::timestamptz, %(afresh)s
+select partition, account_id, operator_id, service_day, min(started_at), %(afresh)s
 from rides.journeys
 where operator_id = %(operator_id)s and service_day between %(first_day)s and %(last_day)s and status <> 'withdrawn'
     and (not %(only_held)s or status = 'held')
+group by partition, account_id, operator_id, service_day
 order by partition, account_id, operator_id, service_day
 on conflict (partition, account_id, operator_id, service_day)
     do update set due_at = least(dirty_days.due_at, excluded.due_at), afresh = dirty_days.afresh or excluded.afresh
@@ -394,14 +396,13 @@ def list_held(tx: Tx, operator_id: str, day: date | None, limit: int) -> list[He
 
 
 def rate_again(
-    tx: Tx, operator_id: str, first_day: date, last_day: date, at: datetime, *, only_held: bool, afresh: bool
+    tx: Tx, operator_id: str, first_day: date, last_day: date, *, only_held: bool, afresh: bool
 ) -> int:
     """Have an operator's days with journeys rated again; gives how many."""
     values = {
         "operator_id": operator_id,
         "first_day": first_day,
         "last_day": last_day,
-        "at": at,
         "only_held": only_held,
         "afresh": afresh,
     }
