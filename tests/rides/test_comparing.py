@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fares.cases import TUESDAY, Town, ride, tariff_with
-from hansa import rides
+from hansa import rides, trust
 from hansa.fares import Pricer, Tariff
 from hansa.kernel import InvalidInput
 from hansa.rides import TariffSource, comparing
@@ -277,6 +278,37 @@ def test_a_journey_whose_taps_tell_no_line_counts_for_that_on_which_its_way_begi
     assert (found.journeys, found.lines_by_way) == (4, 3)
     assert sum(row.before_minor for row in found.by_line) == found.before_minor
     assert "line by the way,2026-11-16 to 2026-11-20,3," in rides.comparison_csv(found)
+
+
+def test_a_reader_inside_proves_on_which_line_a_way_began(ctx: Context) -> None:
+    """Oxford Circus to Stratford is the Central line, but for who is seen at Warren Street, on the Victoria line."""
+    ctx.clock.at = datetime(2026, 11, 30, tzinfo=UTC)  # type: ignore[attr-defined]
+    league, day, middle = League(ctx, LONDON), date(2026, 11, 17), "london/warren-street"
+    source = tariff_of(LONDON).source
+    later = source.toml.replace(f"valid_from = {tariff_of(LONDON).valid_from}", "valid_from = 2026-11-01")
+    tariff = rides.read_source(
+        TariffSource(f'{later}\n[pairing]\ninterchange_stops = ["{middle}"]\n', source.tables)
+    )
+    reader = trust.GateRecord("inside", trust.MemberId(LONDON), "london", middle, None, "board", "metro")
+    with ctx.tx() as tx:
+        rides.import_tariff(tx, tariff)
+        trust.add_gates(tx, [reader])
+    league.gates[LONDON, middle, "board"] = "inside"
+    oxford_circus, stratford = "london/oxford-circus", "london/stratford"
+    for number in (1, 2):
+        cti = league.rider(number)
+        way_in, way_out = league.ride(LONDON, oxford_circus, stratford, local(tariff, "12:00", day), cti)
+        seen = league.tap(LONDON, middle, "board", way_in.tapped_at + timedelta(minutes=5), cti)
+        seen = replace(seen, stop_id=middle)
+        league.hand_in([way_in, way_out] if number == 1 else [way_in, seen, way_out])
+    rides.rate(ctx)
+
+    found = compared(ctx, tariff, tariff)
+
+    assert [(row.name, row.journeys) for row in found.by_line] == [
+        ("london/central", 1),
+        ("london/victoria", 1),
+    ]
 
 
 def books_of(ctx: Context, operator: str, first: int) -> int:
