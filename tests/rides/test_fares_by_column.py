@@ -93,7 +93,16 @@ def hold_equal(
         assert [told[int(codes[ride])] for ride in at] == [fare.steps for fare in plain]
 
 
-@pytest.mark.parametrize("operator_id", OPERATORS)
+WITHOUT_PASSES = [operator_id for operator_id in OPERATORS if not tariff_of(operator_id).passes]
+
+
+def test_a_city_that_sells_passes_is_left_to_the_plain_engine() -> None:
+    with_passes = set(OPERATORS) - set(WITHOUT_PASSES)
+    assert with_passes
+    assert all(columnar_for(pricer_of(operator_id)) is None for operator_id in with_passes)
+
+
+@pytest.mark.parametrize("operator_id", WITHOUT_PASSES)
 @settings(max_examples=6, deadline=None, phases=[Phase.generate])
 @given(seed=SEEDS)
 def test_days_of_every_city_come_out_the_same(operator_id: str, seed: int) -> None:
