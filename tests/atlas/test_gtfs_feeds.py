@@ -9,7 +9,7 @@ from datetime import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hansa.atlas import City, GtfsFeed, gtfs_zip, network_of, read_gtfs
@@ -416,6 +416,7 @@ def test_a_spoilt_feed_is_read_or_refused_and_nothing_else(name: str, at: int, p
 
 @settings(max_examples=150)
 @given(st.integers(0, 5_000), st.binary(min_size=1, max_size=4))
+@example(at=1_606, put=b"\0")  # a member without a name
 def test_a_spoilt_zip_is_read_or_refused_and_nothing_else(at: int, put: bytes) -> None:
     whole = bytearray(packed({**FEED}))
     at %= len(whole)

@@ -128,7 +128,7 @@ class Feed:
             self._wrong("unreadable_zip", label, f"it is not a whole zip ({error})", "Pack the feed again")
 
     def _members(self, archive: zipfile.ZipFile, label: str) -> None:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
         if len(entries) > MEMBERS_MAX:
             remedy = "A GTFS feed has a few dozen at most"
             self._wrong("too_many_files", label, f"it holds {len(entries)} files", remedy)
@@ -137,7 +137,9 @@ class Feed:
             path = PurePosixPath(entry.filename)
             place = f"{label}, member {shown(entry.filename)}"
             name = path.name
-            if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename:
+            if not name:
+                self._wrong("invalid_path", place, "it has no name", "Pack the files by their names")
+            elif path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename:
                 remedy = "Pack the files without any path"
                 self._wrong("invalid_path", place, "its path leads out of the archive", remedy)
             elif path.parts[0] == "__MACOSX":

@@ -318,6 +318,9 @@ class EmbeddedServer:
     def _give_lock_back(self) -> None:
         if self._lock is not None:
             _held.discard(self._lock)
+            fcntl.flock(
+                self._lock, fcntl.LOCK_UN
+            )  # a child forked just now may not have let go of its copy yet
             self._lock.close()
             self._lock = None
 
