@@ -311,6 +311,7 @@ def _feed(
         feed = atlas.get_feed(tx, feed_id)
         report = atlas.get_report(tx, feed_id)
         changes = atlas.feed_changes(tx, feed_id) if not feed.errors else None
+    clerk = _clerk_words(request, site)
     return page(
         "console/network_feed.html",
         status_code=409 if problems else 200,
@@ -325,7 +326,8 @@ def _feed(
         asked=asked,
         filtered=any(asked.values()),
         problems=problems,
-        **_clerk_words(request, site),
+        handed_in_myself=trust.is_same_person(clerk["by"], feed.made_by),
+        **clerk,
     )
 
 
