@@ -46,7 +46,7 @@ def test_a_feed_is_put_in_force_by_the_other_clerk(client: Client, ctx: Context)
     handed = send(client, packed(), **NEW)
     address = handed.url.path
     mine = client.post(address, data={"verdict": "approve"}, follow_redirects=True)
-    client.post("/console/networks/clerk", data={"clerk": "Bo", "back": address})
+    client.post("/console/clerk", data={"clerk": "Bo", "back": address})
 
     approved = client.post(address, data={"verdict": "approve", "why": "looked at"}, follow_redirects=True)
 

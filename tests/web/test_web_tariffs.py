@@ -34,7 +34,7 @@ def written(client: Client, *, nonce: str = "1", files: Any = None, **fields: st
 
 
 def act_as(client: Client, name: str) -> None:
-    client.post("/console/tariffs/clerk", data={"clerk": name, "back": "/console/tariffs"})
+    client.post("/console/clerk", data={"clerk": name, "back": "/console/tariffs"})
 
 
 def decide(client: Client, link: str, what: str, **fields: str) -> Any:
@@ -251,7 +251,7 @@ def test_the_desk_is_closed_to_others(client: Client, stranger: Client, draft: s
     assert crossed.status_code == 403
     assert "draft" in client.get(draft).text
     away = client.post(
-        "/console/tariffs/clerk",
+        "/console/clerk",
         data={"clerk": "Bo", "back": "https://elsewhere.example"},
         follow_redirects=False,
     )

@@ -6,6 +6,7 @@ tiers and caps are taken so. ``columnar_for`` says which tariffs need no more; o
 mixes classes under a cap, the plain engine is asked. The tests hold the two equal, steps and all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
@@ -695,7 +696,7 @@ class _Work:
         return self._columns[name]
 
 
-class _Extra:
+class _Extra(ABC):
     """Steps that one rule added. places: of the rule (or the choice) for each ride; -1 where it added none."""
 
     def __init__(self, count: int, facts: int) -> None:
@@ -713,8 +714,9 @@ class _Extra:
         place = int(self.places[ride])
         return () if place < 0 else (self.step(place, int(self.less[ride]), *self.facts[:, ride].tolist()),)
 
+    @abstractmethod
     def step(self, place: int, less: int, *facts: int) -> Step:
-        raise NotImplementedError
+        """The step itself. place: of the rule. less: minor units that it takes off. facts: by column, as kept."""
 
 
 class _Links(_Extra):

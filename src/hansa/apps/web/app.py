@@ -21,6 +21,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
+    clerks,
     console,
     device_pages,
     dispute_pages,
@@ -189,6 +190,7 @@ def _everything() -> Router:
         *pass_pages.ROUTES,
         *gate_screen.ROUTES,
         *console.ROUTES,
+        *clerks.ROUTES,
         *network_pages.ROUTES,
         *proofs.ROUTES,
         *risk_pages.ROUTES,

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from litestar import MediaType, Request, Response, get, post
-from litestar.datastructures import Cookie, UploadFile
+from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
 from hansa import atlas, trust
 from hansa.apps.web.callers import get_operator
+from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Problem, fact_id
@@ -33,9 +34,6 @@ STOPS_FOUND = 12
 ROW = 30
 """Height of a stop on a line's diagram."""
 BODY_MAX = atlas.UPLOAD_MAX + 1024 * 1024
-CLERK_COOKIE = "hansa_clerk"
-DEMO_CLERKS = ("Ada", "Bo")
-"""Whom the person at this machine may act as in a demo, since no feed is approved by the one who handed it in."""
 
 FIELDS = (
     "city_id", "operator_id", "valid_from", "note", "name", "country", "tz", "currency", "day_starts",
@@ -84,14 +82,6 @@ class LineDiagram:
 
 
 @dataclass(frozen=True)
-class ClerkForm:
-    """What the form sends to act as somebody else."""
-
-    clerk: str
-    back: str = "/console/networks"
-
-
-@dataclass(frozen=True)
 class DecideForm:
     """What the form sends that decides a feed."""
 
@@ -128,27 +118,6 @@ def _networks(
     )
 
 
-@post("/console/networks/clerk", sync_to_thread=True, include_in_schema=False)
-def act_as(
-    request: Asked, site: Here, data: Annotated[ClerkForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Redirect:
-    """In a demo, go on as the other clerk."""
-    get_operator(request, site)
-    back = (
-        data.back
-        if data.back.startswith("/console/networks") and "\\" not in data.back
-        else "/console/networks"
-    )
-    answer = Redirect(back, status_code=303)
-    if site.demo and data.clerk in DEMO_CLERKS:
-        answer.set_cookie(
-            Cookie(
-                key=CLERK_COOKIE, value=data.clerk, path="/console/networks", httponly=True, samesite="lax"
-            )
-        )
-    return answer
-
-
 @post("/console/networks", sync_to_thread=True, include_in_schema=False, request_max_body_size=BODY_MAX)
 def hand_in(
     request: Asked,
@@ -156,7 +125,7 @@ def hand_in(
     data: Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)],
 ) -> Response[Any]:
     """Keep a feed with its report, or show the form again with what is wrong with it."""
-    by = _clerk(request, site)
+    by = clerk_of(request, site)
     words = {name: value.strip() for name, value in data.items() if isinstance(value, str)}
     try:
         archive, label = _file(data.get("feed"))
@@ -356,7 +325,7 @@ def decide(
     data: Annotated[DecideForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Approve a feed, or take it back."""
-    by, now = _clerk(request, site), site.ctx.clock.now()
+    by, now = clerk_of(request, site), site.ctx.clock.now()
     try:
         with site.ctx.tx() as tx:
             if data.verdict == "approve":
@@ -418,33 +387,16 @@ def _day(text: str) -> date:
         raise InvalidInput("This feed cannot be taken.", problems=(problem,)) from None
 
 
-def _clerk(request: Asked, site: Site) -> str:
-    """By which name a decision is kept: the caller's, and in a demo that of the clerk one acts as."""
-    operator = get_operator(request, site)
-    if operator.caller_id != "demo:league":
-        return operator.who
-    wanted = request.cookies.get(CLERK_COOKIE, "")
-    return f"demo:{wanted if wanted in DEMO_CLERKS else DEMO_CLERKS[0]}"
-
-
 def _clerk_words(request: Asked, site: Site) -> dict[str, Any]:
-    """Who acts, and in a demo who else could; for the head of each page."""
-    by = _clerk(request, site)
-    back = (
-        request.url.path if request.method == "GET" or "/feeds/" in request.url.path else "/console/networks"
+    path = request.url.path
+    return clerk_words(
+        request, site, back=path if request.method == "GET" or "/feeds/" in path else "/console/networks"
     )
-    return {
-        "clerk": by.removeprefix("demo:"),
-        "by": by,
-        "clerks": DEMO_CLERKS if by.startswith("demo:") else (),
-        "back": back,
-    }
 
 
 ROUTES = [
     show_networks,
     hand_in,
-    act_as,
     show_network,
     show_changes,
     show_feed,

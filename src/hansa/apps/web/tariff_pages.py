@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie, UploadFile
+from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
@@ -16,6 +16,7 @@ from litestar.response import Redirect
 from hansa import atlas, rides, trust
 from hansa.apps.web import tariff_views as views
 from hansa.apps.web.callers import get_operator
+from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.journey_views import PRODUCTS
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
@@ -43,10 +44,6 @@ BODY_MAX = FILE_BYTES_MAX + 2 * 1024 * 1024
 PROPOSALS_SHOWN = 200
 STOPS_OFFERED = 700
 """Stops in the list that a field of a form offers; of larger networks a clerk types the name."""
-
-CLERK_COOKIE = "hansa_clerk"
-DEMO_CLERKS = ("Ada", "Bo")
-"""Whom the person at this machine may act as in a demo, since no tariff is approved by the one who wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +76,6 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class ClerkForm:
-    """Whom to act as, in a demo, and which page to come back to."""
-
-    clerk: str = ""
-    back: str = ""
-
-
-@dataclass(frozen=True)
 class DecideForm:
     """What the form of a decision sends. days_again: how many days it was told would be rated again."""
 
@@ -113,27 +102,6 @@ def show_tariffs(request: Asked, site: Here) -> Response[str]:
         cities=networks,
         **_clerk_words(request, site),
     )
-
-
-@post("/console/tariffs/clerk", sync_to_thread=True, include_in_schema=False)
-def act_as(
-    request: Asked,
-    site: Here,
-    data: Annotated[ClerkForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Redirect:
-    """In a demo, go on as the other clerk."""
-    get_operator(request, site)
-    back = (
-        data.back
-        if data.back.startswith("/console/tariffs") and "\\" not in data.back
-        else "/console/tariffs"
-    )
-    answer = Redirect(back, status_code=303)
-    if site.demo and data.clerk in DEMO_CLERKS:
-        answer.set_cookie(
-            Cookie(key=CLERK_COOKIE, value=data.clerk, path="/console/tariffs", httponly=True, samesite="lax")
-        )
-    return answer
 
 
 # -- one tariff ---------------------------------------------------------------------------------------------
@@ -228,7 +196,7 @@ def write_tariff(
     data: Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)],
 ) -> Response[Any]:
     """Keep what the form sends as a draft, or show the form again with what is wrong with it."""
-    by = _clerk(request, site)
+    by = clerk_of(request, site)
     operator, base_ref = _field(data, "operator"), _field(data, "base")
     toml = _field(data, "toml").replace("\r\n", "\n")
     try:
@@ -403,7 +371,7 @@ def decide(
     data: Annotated[DecideForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Propose, approve or withdraw, or show the question again with what stands in the way."""
-    by, now = _clerk(request, site), site.ctx.clock.now()
+    by, now = clerk_of(request, site), site.ctx.clock.now()
     why = data.why.replace("\0", "")[:500]
     try:
         with site.ctx.tx() as tx:
@@ -450,7 +418,7 @@ def _decision_page(
             and one.proposal_id != proposal_id
             and one.state in ("draft", "proposed")
         ]
-    by = _clerk(request, site)
+    by = clerk_of(request, site)
     proposal = shown.proposal
     same = proposal is not None and any(
         trust.is_same_person(by, one) for one in (proposal.made_by, proposal.by("proposed"))
@@ -749,35 +717,15 @@ def _line(
     )
 
 
-def _clerk(request: Asked, site: Site) -> str:
-    """By which name a decision is kept: the caller's, and in a demo that of the clerk one acts as.
-
-    Errors: as get_operator.
-    """
-    operator = get_operator(request, site)
-    return f"demo:{_demo_clerk(request)}" if operator.caller_id == "demo:league" else operator.who
-
-
-def _demo_clerk(request: Asked) -> str:
-    wanted = request.cookies.get(CLERK_COOKIE, "")
-    return wanted if wanted in DEMO_CLERKS else DEMO_CLERKS[0]
-
-
 def _clerk_words(request: Asked, site: Site) -> dict[str, Any]:
-    """Who acts, and in a demo who else could; for the head of each page."""
-    by = _clerk(request, site)
+    if request.method != "GET":
+        return clerk_words(request, site, back="/console/tariffs")
     query = request.scope["query_string"].decode("latin-1")
-    path = request.url.path if request.method == "GET" else "/console/tariffs"
-    return {
-        "clerk": by.removeprefix("demo:"),
-        "clerks": DEMO_CLERKS if by.startswith("demo:") else (),
-        "back": f"{path}?{query}" if query and request.method == "GET" else path,
-    }
+    return clerk_words(request, site, back=f"{request.url.path}?{query}" if query else request.url.path)
 
 
 ROUTES = [
     show_tariffs,
-    act_as,
     show_form,
     write_tariff,
     show_comparison,
