@@ -1,5 +1,6 @@
 """A league in which riders ride, pay and complain, for the tests of disputes."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -141,3 +142,15 @@ def do(
         words=f"I {action} it.",
         amount_minor=amount,
     )
+
+
+class Killed(Exception):
+    """The process was killed here."""
+
+
+def killed_at(wanted: str) -> Callable[[str], None]:
+    def watch(name: str) -> None:
+        if name == wanted:
+            raise Killed
+
+    return watch

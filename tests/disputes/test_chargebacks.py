@@ -17,10 +17,12 @@ from disputes.disputing import (
     RIDER,
     SUBWAY,
     B,
+    Killed,
     ask,
     claim,
     do,
     item_of,
+    killed_at,
     new,
     open_books,
     pass_days,
@@ -59,6 +61,30 @@ def test_an_accepted_claim_is_a_new_item_and_the_old_one_stands(league: League) 
         booked = ledger.get_transfer(tx, ledger.TransferId(closed.bookings[0].booking_id)).transfer
     assert (booked.code, booked.reference) == (ledger.TransferCode.CHARGEBACK, journey)
     assert booked.memo == f"dispute {new(1)}"
+
+
+@pytest.mark.parametrize("step", ["kept", "posted", "closed"])
+def test_killed_at_any_step_of_an_acceptance_the_worker_books_it_once(league: League, step: str) -> None:
+    ctx = league.ctx
+    claim(ctx, item_of(ctx, ride(league)), 200)
+    with pytest.raises(Killed):
+        disputes.act(
+            ctx,
+            SUBWAY,
+            new(1),
+            action_id=new(9),
+            action=disputes.Action.ACCEPT,
+            words="So it was.",
+            step=killed_at(step),
+        )
+
+    disputes.turn(ctx)
+    disputes.turn(ctx)
+
+    with ctx.tx() as tx:
+        found = disputes.get_dispute(tx, new(1))
+    assert (found.case.state, len(found.bookings)) == ("closed", 1)
+    assert (position(ctx), earned(ctx)) == (100, 200)
 
 
 def test_a_dispute_goes_through_arbitration_to_a_part(league: League) -> None:

@@ -1,6 +1,5 @@
 """Riders' refunds: by rule or by the desk, to the wallet, and never more than the ride cost."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -22,10 +21,12 @@ from disputes.disputing import (
     SUBWAY,
     A,
     B,
+    Killed,
     ask,
     claim,
     do,
     item_of,
+    killed_at,
     new,
     open_books,
     pass_days,
@@ -281,18 +282,6 @@ def test_a_refund_clears_with_the_day_on_which_it_is_booked(league: League) -> N
 
     assert given.case.state == "closed"
     assert [(one.items, one.gross.minor) for one in day.totals] == [(2, 1)]
-
-
-class Killed(Exception):
-    """The process was killed here."""
-
-
-def killed_at(wanted: str) -> Callable[[str], None]:
-    def watch(name: str) -> None:
-        if name == wanted:
-            raise Killed
-
-    return watch
 
 
 @pytest.mark.parametrize("step", ["kept", "posted", "closed"])
