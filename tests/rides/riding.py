@@ -341,9 +341,9 @@ def account_of(number: int) -> UUID:
 
 
 def random_day(seed: int, stops: Sequence[str], starts_at: datetime, rides_max: int = 7) -> list[Touch]:
-    """A day of rides with gaps: some taps missing, two phones."""
+    """A day of rides with gaps: some taps missing, two phones. No tap stands there twice, as in the books."""
     dice = Random(seed)
-    taps: list[Touch] = []
+    taps: dict[UUID, Touch] = {}
     at = starts_at
     for _ in range(dice.randint(1, rides_max)):
         at += timedelta(minutes=dice.randint(5, 150))
@@ -353,5 +353,6 @@ def random_day(seed: int, stops: Sequence[str], starts_at: datetime, rides_max: 
             touch(at, "entry", origin, cti=cti),
             touch(at + timedelta(minutes=dice.randint(3, 90)), "exit", destination, cti=cti),
         ]
-        taps += pair if dice.random() < 0.85 else [dice.choice(pair)]
-    return taps
+        made = pair if dice.random() < 0.85 else [dice.choice(pair)]
+        taps |= {tap.tap_id: tap for tap in made}
+    return list(taps.values())
