@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.testing import TestClient
 
-from hansa import rides
-from hansa.kernel import HansaError
+from hansa import payments, rides
+from hansa.kernel import HansaError, Money
 from hansa.rides.asking import Question, alternatives, ask
 from hansa.rides.fare_routes import ROUTES
 from hansa.store import Context
@@ -129,6 +130,76 @@ def test_a_journey_without_a_fare_is_held_and_says_why(ctx: Context, client: Cli
     assert far["held"] and far["steps"][-1]["rule"] == "held"
 
 
+def test_the_way_that_readers_prove_is_asked_for_and_counted_before(ctx: Context, client: Client) -> None:
+    ends = ("beijing/xizhimen", "beijing/guomao")
+    reader = "beijing/dongzhimen"
+    asked = {"operator_id": BEIJING, "origin": ends[0], "destination": ends[1], "at": MORNING.isoformat()}
+    unseen = client.get("/v1/fares", params=asked | {"via": reader})
+    source = tariff_of(BEIJING).source
+    text = source.toml.replace("valid_from = 2025-01-01", "valid_from = 2026-01-01")
+    with ctx.tx() as tx:
+        pairing = f'\n[pairing]\ninterchange_stops = ["{reader}"]\n'
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text + pairing, source.tables)))
+
+    shortest, round_about, before, typo = (
+        client.get("/v1/fares", params=asked | more)
+        for more in (
+            {},
+            {"via": "东直门"},
+            {"after": f"{ends[0]},{ends[1]},{MORNING.isoformat()},metro,,,{reader}"},
+            {"via": "beijing/dongzhimn"},
+        )
+    )
+
+    assert unseen.status_code == 422 and unseen.json()["problems"][0]["where"] == "via"
+    assert round_about.json()["via"] == [reader] and shortest.json()["via"] == []
+    assert round_about.json()["fare"]["minor"] > shortest.json()["fare"]["minor"]
+    assert "Dongzhimen" in round_about.json()["steps"][0]["text"]
+    assert before.json()["fare"] == shortest.json()["fare"]
+    assert typo.status_code == 422 and typo.json()["problems"][0]["where"] == "via[0]"
+
+
+def test_who_holds_too_little_to_enter_is_told_how_much(ctx: Context, client: Client) -> None:
+    source = tariff_of(BEIJING).source
+    text = source.toml.replace("valid_from = 2025-01-01", "valid_from = 2026-01-01")
+    wanted = text.replace(
+        "day_starts", 'minimum_balance = { adult = "10.00", child = "3.00" }\nday_starts', 1
+    )
+    with ctx.tx() as tx:
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(wanted, source.tables)))
+        payments.set_rates(tx, MORNING.date(), [("CNY", "HKD", Fraction("1.087"))])
+    asked = {"operator_id": BEIJING, "origin": "beijing/xizhimen", "destination": "beijing/guomao"}
+    asked["at"] = MORNING.isoformat()
+
+    told = [
+        client.get("/v1/fares", params=asked | {"rider_class": one}).json()["minimum_balance"]
+        for one in ("adult", "child", "senior")
+    ]
+    with ctx.tx() as tx:
+        lacking = {
+            (wallet, rider_class): [
+                (one.operator_id, str(one.wanted), str(one.lacking))
+                for one in rides.entries_lacking(tx, wallet, rider_class, MORNING)
+            ]
+            for wallet, rider_class in (
+                (Money(1_000, "CNY"), "adult"),
+                (Money(999, "CNY"), "adult"),
+                (Money(0, "CNY"), "child"),
+                (Money(0, "CNY"), "senior"),
+                (Money(1_086, "HKD"), "adult"),
+                (Money(1_087, "HKD"), "adult"),
+                (Money(0, "GBP"), "adult"),
+            )
+        }
+
+    assert told == [{"minor": 1_000, "currency": "CNY"}, {"minor": 300, "currency": "CNY"}, None]
+    assert [one for one in lacking.values() if one] == [
+        [(BEIJING, "¥10.00", "¥0.01")],
+        [(BEIJING, "¥3.00", "¥3.00")],
+        [(BEIJING, "¥10.00", "HK$0.01")],
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "where", "meant"),
     [
@@ -137,6 +208,7 @@ def test_a_journey_without_a_fare_is_held_and_says_why(ctx: Context, client: Cli
         ({"destination": "nowhere at all"}, 422, "destination", ""),
         ({"rider_class": "adutl"}, 422, "rider_class", "adult"),
         ({"medium": "cash"}, 422, "medium", "Leave it out"),
+        ({"via": BANK}, 422, "via", "Leave it out"),
         ({"line_id": "london/centrl"}, 422, "line_id", "london/central"),
         ({"at": "1999-01-01T00:00:00Z"}, 422, "at", "2000 to 2199"),
         ({"at": "2020-01-01T00:00:00Z"}, 404, "at", "another day"),

@@ -47,6 +47,30 @@ def test_one_click_signs_in_as_a_demo_rider(client: Client, league: LittleLeague
     assert "¥100.00" in home and "Hangzhou Card" in home and "Gao Lan" in home
 
 
+def test_the_wallet_says_what_to_top_up_before_a_gate_is_entered(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+    before = client.get("/wallet/home").text
+    with ctx.tx() as tx:
+        now = ctx.clock.now()
+        tariff = rides.get_tariff(tx, "hangzhou-metro", now.date())
+        text = tariff.source.toml.replace(
+            f"valid_from = {tariff.valid_from}", f"valid_from = {now.date() - timedelta(days=1)}"
+        ).replace("day_starts", 'minimum_balance = { adult = "100.01" }\nday_starts', 1)
+        rides.import_tariff(tx, rides.read_source(rides.TariffSource(text, tariff.source.tables)))
+
+    english, chinese = (
+        unescape(client.get("/wallet/home", params={"language": one}).text) for one in ("en", "zh")
+    )
+    asked = {"operator_id": "hangzhou-metro", "origin": "Xianghu", "destination": "Binkanglu"}
+    fare = client.get("/fares", params=asked | {"language": "zh"}).text
+
+    assert "must hold" not in before
+    assert "To ride in Hangzhou, your wallet must hold ¥100.01: top up ¥0.01" in english
+    assert "余额须不低于 ¥100.01" in chinese and "余额须不低于 ¥100.01" in fare
+
+
 def test_the_sign_in_cookie_is_out_of_reach_of_scripts_and_other_sites(
     client: Client, league: LittleLeague
 ) -> None:

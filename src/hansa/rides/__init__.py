@@ -77,6 +77,7 @@ from hansa.rides.comparing_store import latest_day_ridden
 from hansa.rides.comparing_text import comparison_csv
 from hansa.rides.corrections import corrections
 from hansa.rides.corrections_model import Correction, LateTap
+from hansa.rides.entering import EntryMinimum, entries_lacking
 from hansa.rides.faresv2 import pricer_of
 from hansa.rides.gtfs_fares import refuse_unknown_names, tariff_from_fares_v1, tariff_from_fares_v2
 from hansa.rides.links_before import links_before
@@ -205,6 +206,7 @@ __all__ = [
     "Correction",
     "Counters",
     "DaysAgain",
+    "EntryMinimum",
     "Evidence",
     "Excerpt",
     "Fare",
@@ -299,6 +301,7 @@ __all__ = [
     "digest_of",
     "end_phone",
     "end_tokens",
+    "entries_lacking",
     "fares_by_city",
     "find_journeys",
     "find_last_tap",

@@ -9,6 +9,7 @@ from uuid import UUID
 from hansa import atlas
 from hansa.fares import Counters, Fare, Journey, JourneyId, Pricer, Tariff
 from hansa.kernel import InvalidInput, Problem
+from hansa.rides.entering import entry_minimum
 from hansa.rides.looking_back import Look, told
 from hansa.rides.model import UnknownTariff
 from hansa.rides.store import TariffVersion
@@ -24,7 +25,7 @@ RIDES_TRIED_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class WhatIfRide:
-    """A ride made before the one that is asked about, that day. ended_at: None is at once."""
+    """A ride made before the one that is asked about, that day. ended_at: None is at once. via: as in Question."""
 
     origin: str
     destination: str
@@ -33,13 +34,15 @@ class WhatIfRide:
     product: str = ""
     line_id: str | None = None
     medium: str = ""
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A journey to ask about. at: the instant of entry. product: as taps name it; empty is that of the lines there.
 
-    after: rides made already that day, in order, by the same rider.
+    via: stops of readers inside the network that were passed, in order. after: rides made already that day, in order,
+    by the same rider.
     """
 
     operator_id: str
@@ -51,6 +54,7 @@ class Question:
     product: str = ""
     line_id: str | None = None
     medium: str = ""
+    via: tuple[str, ...] = ()
     after: tuple[WhatIfRide, ...] = ()
 
 
@@ -70,6 +74,11 @@ class Answer:
     @property
     def held(self) -> str:
         return next((one.why("en") for one in self.fare.steps if one.rule == "held"), "")
+
+    @property
+    def minimum_balance(self) -> int:
+        """What a wallet must hold to enter, in minor units of the tariff; zero where it asks for nothing."""
+        return entry_minimum(self.tariff, self.question.rider_class, self.question.medium)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,7 @@ class Alternatives:
 def ask(tx: Tx, question: Question) -> Answer:
     """The fare of a journey with its steps, or the reason why there is none.
 
-    origin, destination: stop ids, or whole names of stops.
+    origin, destination, via: stop ids, or whole names of stops.
     Errors: UnknownTariff; InvalidInput naming the field and what may have been meant.
     """
     tariffs, version, day = _version(tx, question)
@@ -172,9 +181,12 @@ def _known(question: Question, tariff: Tariff, network: atlas.Network) -> Questi
         _one_of("line_id", question.line_id, network.lines)
     origin = atlas.get_stop(network, question.origin, where="origin").stop_id
     destination = atlas.get_stop(network, question.destination, where="destination").stop_id
+    via = _readers(question.via, tariff, network, where="via")
+    after: list[WhatIfRide] = []
     for place, ride in enumerate(question.after):
         for field, stop in (("origin", ride.origin), ("destination", ride.destination)):
             atlas.get_stop(network, stop, where=f"after[{place}].{field}")
+        after.append(replace(ride, via=_readers(ride.via, tariff, network, where=f"after[{place}].via")))
         if ride.at > question.at:
             what = "it begins after the journey that is asked about"
             raise InvalidInput(
@@ -182,7 +194,19 @@ def _known(question: Question, tariff: Tariff, network: atlas.Network) -> Questi
                 problems=(Problem(f"after[{place}].at", what, "Name rides made earlier that day"),),
             )
     product = question.product or product_between(network, origin, destination, question.line_id)
-    return replace(question, origin=origin, destination=destination, product=product)
+    return replace(
+        question, origin=origin, destination=destination, product=product, via=via, after=tuple(after)
+    )
+
+
+def _readers(stops: Sequence[str], tariff: Tariff, network: atlas.Network, *, where: str) -> tuple[str, ...]:
+    """The stops of readers passed, by id. Errors: InvalidInput where the tariff looks at none."""
+    if stops and "via" not in tariff.asks:
+        problem = Problem(where, "this tariff does not look at the way that was taken", "Leave it out")
+        raise InvalidInput("The tariff does not know this.", problems=(problem,))
+    return tuple(
+        atlas.get_stop(network, stop, where=f"{where}[{place}]").stop_id for place, stop in enumerate(stops)
+    )
 
 
 def product_between(network: atlas.Network, origin: str, destination: str, line_id: str | None) -> str:
@@ -291,4 +315,5 @@ def _journey(
         first_tap=journey_id,
         last_tap=journey_id,
         medium=ride.medium,
+        via=ride.via,
     )

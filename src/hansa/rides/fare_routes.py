@@ -35,13 +35,24 @@ AskedStop = Annotated[
 AskedWord = Annotated[str, QueryParameter(max_length=100, pattern=NO_CONTROL)]
 AskedPart = Annotated[str, PathParameter(min_length=1, max_length=200, pattern=NO_CONTROL)]
 AFTER_MAX = 30
+VIA_MAX = 10
+AskedVia = Annotated[
+    list[Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]] | None,
+    QueryParameter(
+        max_items=VIA_MAX,
+        description=(
+            "A stop, by id or whole name, whose reader inside the network was passed, where the fare hangs on the way. "
+            "Once for each, in order."
+        ),
+    ),
+]
 AskedAfter = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=500)]] | None,
     QueryParameter(
         max_items=AFTER_MAX,
         description=(
             "A ride made before, that day, so that transfers and caps count it: `origin,destination,at`, and after "
-            "these, where they matter, `,product,line_id,medium`. Once for each ride, in order."
+            "these, where they matter, `,product,line_id,medium,via,...`. Once for each ride, in order."
         ),
     ),
 ]
@@ -79,6 +90,7 @@ class QuoteView(msgspec.Struct, frozen=True):
 
     status: ``priced``, or ``held`` when the tariff has no answer; then fare is null and held tells why.
     tariff_valid_from, network_version: which tariff priced it, over which network. language: of the steps' words.
+    minimum_balance: what the tariff wants a wallet to hold at entry; null where it asks for nothing.
     """
 
     status: str
@@ -96,6 +108,8 @@ class QuoteView(msgspec.Struct, frozen=True):
     tariff_valid_from: date
     network_version: int
     language: str
+    minimum_balance: Money | None
+    via: list[str]
 
 
 @get("/v1/tariffs", sync_to_thread=True, tags=["Rides"])
@@ -141,6 +155,7 @@ def get_fare(
     product: AskedWord = "",
     line_id: AskedWord = "",
     medium: AskedWord = "",
+    via: AskedVia = None,
     after: AskedAfter = None,
     language: AskedLanguage = "",
     wanted: Wanted = "",
@@ -148,7 +163,7 @@ def get_fare(
     """What if: the fare of a journey with its steps, after the rides of `after`, before what other days used up.
 
     `at`: the instant of entry, now if none is given; `ended_at`: of exit, where the tariff looks at it. `product`,
-    `line_id`, `medium`: where the fare hangs on them. `held` with the reason where the tariff has no fare for it.
+    `line_id`, `medium`, `via`: where the fare hangs on them. `held` with the reason where the tariff has none.
     `hansa.invalid_input` names the field that is not known, and what may have been meant.
     """
     at_utc = of_our_time(ctx.clock.now() if at is None else at, where="at")
@@ -166,6 +181,7 @@ def get_fare(
         product=product,
         line_id=line_id or None,
         medium=medium,
+        via=tuple(via or ()),
         after=tuple(_ride(text, place) for place, text in enumerate(after or ())),
     )
     said = language_of(language, wanted)
@@ -178,10 +194,10 @@ ROUTES = [list_tariffs, get_tariff, get_fare]
 
 
 def _ride(text: str, place: int) -> WhatIfRide:
-    """``origin,destination,at[,product[,line_id[,medium]]]`` as a ride. Errors: InvalidInput."""
+    """``origin,destination,at[,product[,line_id[,medium[,via...]]]]`` as a ride. Errors: InvalidInput."""
     parts = [part.strip() for part in text.split(",")]
     where = f"after[{place}]"
-    if not 3 <= len(parts) <= 6 or not all(parts[:3]):
+    if not 3 <= len(parts) <= 6 + VIA_MAX or not all(parts[:3]):
         problem = Problem(
             where, f"{text!r} is no ride", "Write origin,destination,at: a,b,2026-11-17T08:00:00Z"
         )
@@ -191,7 +207,7 @@ def _ride(text: str, place: int) -> WhatIfRide:
     except ValueError as error:
         problem = Problem(f"{where}.at", f"{parts[2]!r} is no instant", "Write it as 2026-11-17T08:00:00Z")
         raise InvalidInput("A ride before cannot be read.", problems=(problem,)) from error
-    product, line_id, medium = (*parts[3:], "", "", "")[:3]
+    product, line_id, medium, *_ = (*parts[3:], "", "", "")
     return WhatIfRide(
         origin=parts[0],
         destination=parts[1],
@@ -199,6 +215,7 @@ def _ride(text: str, place: int) -> WhatIfRide:
         product=product,
         line_id=line_id or None,
         medium=medium,
+        via=tuple(part for part in parts[6:] if part),
     )
 
 
@@ -221,4 +238,8 @@ def _quote(answer: Answer, language: str) -> QuoteView:
         tariff_valid_from=answer.tariff.valid_from,
         network_version=answer.network.version,
         language=language,
+        minimum_balance=Money(answer.minimum_balance, answer.tariff.currency)
+        if answer.minimum_balance
+        else None,
+        via=list(question.via),
     )

@@ -79,7 +79,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class FareView:
-    """An answer on the page. way: empty where no line leads there."""
+    """An answer on the page. way: empty where no line leads there. to_enter: what a wallet must hold, in words."""
 
     title: str
     why: str
@@ -90,6 +90,7 @@ class FareView:
     hours: Sequence[Option]
     classes: Sequence[Option]
     cap: str
+    to_enter: str
     tariff: str
     tariff_address: str
 
@@ -105,6 +106,7 @@ def show_fares(
     rider_class: Text = "adult",
     medium: Text = "",
     product: Text = "",
+    via: Text = "",
 ) -> Response[str]:
     say = words_for(request)
     with site.ctx.tx() as tx:
@@ -114,7 +116,7 @@ def show_fares(
             return spoken(page("fares.html", here="fares", say=say, cities=cities), say, request)
         network = atlas.get_network(tx, city.city_id)
         form = _Form(request, site, say, network, city)
-        form.read(tx, origin, destination, at, rider_class, medium, product)
+        form.read(tx, origin, destination, at, rider_class, medium, product, via)
         fare = form.answer(tx)
     answer = page(
         "fares_city.html",
@@ -190,6 +192,7 @@ class _Form:
         self.request, self.site, self.say = request, site, say
         self.network, self.city = network, city
         self.ends: list[EndChoice] = []
+        self.via: EndChoice | None = None
         self.at, self.at_wrong = "", ""
         self.rider_class, self.medium, self.product = "adult", "", ""
         self.classes: list[tuple[str, str]] = []
@@ -201,10 +204,19 @@ class _Form:
     @property
     def wrong(self) -> bool:
         """Whether something on the form has to be put right."""
-        return bool(self.at_wrong or self.refused or any(one.wrong for one in self.ends))
+        fields = [*self.ends, self.via] if self.via else self.ends
+        return bool(self.at_wrong or self.refused or any(one.wrong for one in fields))
 
     def read(
-        self, tx: Tx, origin: str, destination: str, at: str, rider_class: str, medium: str, product: str
+        self,
+        tx: Tx,
+        origin: str,
+        destination: str,
+        at: str,
+        rider_class: str,
+        medium: str,
+        product: str,
+        via: str,
     ) -> None:
         say, zone = self.say, ZoneInfo(self.network.city.tz)
         now = self.site.ctx.clock.now()
@@ -225,7 +237,10 @@ class _Form:
         self.medium = medium if medium in tariff.media else next(iter(tariff.media), "")
         self.product = product if product in dict(self.products) else ""
         ids = [stop_id for _, stop_id in found]
-        if all(ids) and not self.at_wrong:
+        passed = ""
+        if "via" in tariff.asks:
+            self.via, passed = self._end("via", say("Past a reader at"), via)
+        if all(ids) and not self.at_wrong and not (self.via and self.via.wrong):
             self.question = rides.Question(
                 operator_id=self.city.operator_id,
                 origin=ids[0],
@@ -234,6 +249,7 @@ class _Form:
                 rider_class=self.rider_class,
                 product=self.product,
                 medium=self.medium,
+                via=(passed,) if passed else (),
             )
 
     def answer(self, tx: Tx) -> FareView | None:
@@ -349,6 +365,12 @@ def _view_fare(tx: Tx, answer: rides.Answer, say: Words) -> FareView:
             for name, minor in others.classes.items()
         ],
         cap=_cap(others, fare.currency, say),
+        to_enter=say(
+            "To enter, a wallet must hold {amount}.",
+            amount=Money(answer.minimum_balance, answer.tariff.currency),
+        )
+        if answer.minimum_balance
+        else "",
         tariff=answer.tariff.name,
         tariff_address=f"/fares/{question.operator_id}/tariff?{urlencode({'from': valid_from})}",
     )

@@ -19,7 +19,14 @@ from litestar.response import Redirect
 from hansa import atlas, clearing, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
 from hansa.apps.web.fare_pages import fares_address
-from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
+from hansa.apps.web.journey_views import (
+    JourneyView,
+    Places,
+    city_name,
+    tariff_text,
+    view_detail,
+    view_journey,
+)
 from hansa.apps.web.languages import ENGLISH, Words, spoken, words_for
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, in_zone, page, static_version
@@ -158,14 +165,17 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
     account = find_account(request, site)
     if account is None:
         return Redirect("/wallet/")
+    say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
         issuer = trust.get_member(tx, trust.MemberId(account.issuer_id))
+        balances = _balances(tx, site, account)
         return page(
             "wallet/home.html",
             here="home",
             account=account,
             issuer_name=issuer.name,
-            balances=_balances(tx, site, account),
+            balances=balances,
+            lacking=_lacking(tx, site, account, balances, say),
             journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME)[0],
             demo=site.demo,
         )
@@ -526,6 +536,21 @@ def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
     partition = site.ctx.directory.partition_of(account.account_id)
     held = payments.balance_of(tx, account.account_id, partition=partition)
     return held or [Money(0, _currency(tx, account))]
+
+
+def _lacking(tx: Tx, site: Site, account: identity.Account, balances: list[Money], say: Words) -> list[str]:
+    """What operators want the wallet to hold before a rider enters, where it holds less, a sentence each."""
+    currency = _currency(tx, account)
+    held = next((one for one in balances if one.currency == currency), Money(0, currency))
+    return [
+        say(
+            "To ride in {place}, your wallet must hold {wanted}: top up {lacking} before you enter.",
+            place=city_name(Places(tx).network(one.city_id).city, say),
+            wanted=one.wanted,
+            lacking=one.lacking,
+        )
+        for one in rides.entries_lacking(tx, held, account.rider_class, site.ctx.clock.now())
+    ]
 
 
 def _may_state(tx: Tx, record: rides.JourneyRecord) -> bool:
