@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 
 from hansa.clearing.netting import (
     DEFAULT_AGREEMENT,
+    NO_FEE,
     Agreement,
+    ChargebackTerms,
+    Fee,
     Obligation,
     Shares,
+    Terms,
     agreement_of,
     matrix,
     net,
+    share_items,
     share_out,
+    share_parts,
 )
 from hansa.trust import MemberId
 
@@ -57,6 +63,129 @@ def test_what_is_shared_out_is_what_came_in(gross: int, issuer_bp: int, data: st
     assert abs(shares.issuer_fee - Fraction(gross * issuer_bp, 10_000)) < 1
     opposite = share_out(-gross, Agreement("*", "*", issuer_bp, league_bp, DAY))
     assert opposite == Shares(-shares.operator_share, -shares.issuer_fee, -shares.league_fee)
+
+
+# the fee | an item | what is kept of it, in cents and their ten-thousandths
+KEPT = [
+    (Fee(120), 300, "3.6"),
+    (Fee(120), -300, "-3.6"),
+    (Fee(120, fixed_minor=2), 300, "5.6"),
+    (Fee(120, fixed_minor=2), -300, "-1.6"),  # a correction gives back its share and is work as any other
+    (Fee(120, floor_minor=5), 300, "5"),
+    (Fee(120, floor_minor=5), -300, "-3.6"),  # the floor is for what adds
+    (Fee(120, floor_minor=5), 0, "0"),
+    (Fee(120, cap_minor=50), 100_000, "50"),
+    (Fee(120, cap_minor=50), -100_000, "-50"),
+    (Fee(120, fixed_minor=1, floor_minor=5, cap_minor=50), 100_000, "51"),
+    (Fee(2_000, all_above_minor=100), 110, "22"),  # a fifth is more than what lies beyond 1.00
+    (Fee(2_000, all_above_minor=100), 130, "30"),
+    (Fee(2_000, all_above_minor=100), -130, "-26"),
+    (Fee(all_above_minor=100), 90, "0"),
+]
+
+
+@pytest.mark.parametrize(("fee", "item", "kept"), KEPT)
+def test_what_is_kept_of_an_item(fee: Fee, item: int, kept: str) -> None:
+    assert fee.of_item(item) == Fraction(kept) * 10_000
+
+
+# what holds | items | to the operator, the issuer, the league, and the interchange in the issuer's
+SHARED_TERMS = [
+    (Terms("x", "ride", Fee(120, fixed_minor=2), Fee(30)), [300, 300], (587, 11, 2, 0)),  # 587, 11.2, 1.8
+    (Terms("x", "ride", Fee(100), Fee(0), Fee(50), 1), [1_000], (985, 15, 0, 5)),
+    (Terms("x", "ride", Fee(100), Fee(0), Fee(50), -1), [1_000], (995, 5, 0, -5)),
+    (Terms("x", "ride", Fee(0), Fee(0), Fee(50, fixed_minor=3), 0), [1_000], (1_000, 0, 0, 0)),
+    (Terms("x", "subsidy", Fee(2_000), NO_FEE), [100, 50], (120, 30, 0, 0)),
+    (
+        Terms("x", "chargeback", NO_FEE, NO_FEE, chargeback=ChargebackTerms(fee_minor=500)),
+        [-300],
+        (-800, 0, 500, 0),  # the operator lost, and bears it
+    ),
+    (
+        Terms("x", "chargeback", NO_FEE, NO_FEE, chargeback=ChargebackTerms(fee_minor=500)),
+        [300],
+        (300, -500, 500, 0),
+    ),
+    (
+        Terms("x", "ride", NO_FEE, NO_FEE, chargeback=ChargebackTerms(fee_minor=500)),
+        [-300],
+        (-300, 0, 0, 0),  # a correction is no chargeback
+    ),
+]
+
+
+@pytest.mark.parametrize(("terms", "items", "shares"), SHARED_TERMS)
+def test_items_are_shared_out_by_terms(
+    terms: Terms, items: list[int], shares: tuple[int, int, int, int]
+) -> None:
+    assert share_items(items, terms) == Shares(*shares)
+
+
+@st.composite
+def some_fees(draw: st.DrawFn) -> Fee:
+    floor = draw(st.sampled_from([0, 0, 5, 40]))
+    room = draw(st.none() | st.integers(0, 500))
+    return Fee(
+        bp=draw(st.integers(0, 10_000)),
+        fixed_minor=draw(st.integers(0, 50)),
+        floor_minor=floor,
+        cap_minor=None if room is None else floor + room,
+        all_above_minor=draw(st.none() | st.integers(0, 2_000)),
+    )
+
+
+fees = some_fees()
+all_terms = st.builds(
+    Terms,
+    st.just("agreed"),
+    st.sampled_from(["ride", "subsidy", "chargeback", "payment"]),
+    fees,
+    fees,
+    fees,
+    st.sampled_from([-1, 0, 1]),
+    st.builds(
+        ChargebackTerms,
+        fee_minor=st.integers(0, 900),
+        borne_by=st.sampled_from(["loser", "issuer", "operator"]),
+    ),
+)
+
+
+def kept_of(fee: Fee, minor: int) -> Fraction:
+    """A clerk's way: the share, not under the floor, not over the cap, and the fixed part. In cents."""
+    share = Fraction(abs(minor) * fee.bp, 10_000)
+    if minor > 0:
+        share = max(share, Fraction(fee.floor_minor))
+        if fee.all_above_minor is not None:
+            share = max(share, Fraction(minor - fee.all_above_minor))
+    if fee.cap_minor is not None:
+        share = min(share, Fraction(fee.cap_minor))
+    return (share if minor > 0 else -share) + fee.fixed_minor
+
+
+@given(terms=all_terms, items=st.lists(st.integers(-(10**7), 10**7), max_size=12), cut=st.integers(0, 12))
+def test_items_shared_out_together_are_what_a_clerk_finds_one_by_one(
+    terms: Terms, items: list[int], cut: int
+) -> None:
+    issuer = league = Fraction(0)
+    for minor in items:
+        across = terms.interchange_sign * kept_of(terms.interchange, minor)
+        issuer += kept_of(terms.issuer, minor) + across
+        league += kept_of(terms.league, minor)
+        if terms.product == "chargeback":
+            league += terms.chargeback.fee_minor
+            bearer = terms.chargeback.borne_by
+            issuer -= terms.chargeback.fee_minor * (bearer == "issuer" or (bearer == "loser" and minor > 0))
+
+    shares = share_items(items, terms)
+
+    assert shares.operator_share + shares.issuer_fee + shares.league_fee == sum(items)
+    assert abs(shares.issuer_fee - issuer) < 2 and abs(shares.league_fee - league) < 1
+    # In whatever order and portions they come, they come to the same.
+    portions = terms.parts_of_items(items[:cut]) + terms.parts_of_items(reversed(items[cut:]))
+    assert share_parts(sum(items), portions) == shares
+    if terms.by_sum:
+        assert portions == terms.parts_of_sum(len(items), sum(items))
 
 
 AGREEMENTS = [
