@@ -151,7 +151,7 @@ def test_a_deadline_is_the_cut_off_of_its_business_day_in_local_time() -> None:
         ("asked = 5, ", "", "refunds.days.asked"),
         ('code = "not_me"', 'code = "wrong_fare"', "refunds.reasons"),
         ("rest = [6, 7]", "rest = [1, 2, 3, 4, 5, 6, 7]", "calendar.rest"),
-        ("version = 1", "version = 0", "rules.toml"),
+        ("version = 2", "version = 0", "rules.toml"),
         ("within_days = 60", "within = 60", "rules.toml"),
         ("[calendar]", "[calendar", "rules.toml"),
     ],

@@ -93,7 +93,7 @@ def test_members_need_their_scopes_and_page_through_their_disputes(league: Leagu
     assert forbidden.status_code == 403 and odd.status_code == 422
     seen = {one["disputes"][0]["dispute_id"] for one in (first, rest)}
     assert seen == {str(new(1)), str(new(2))} and rest["next"] is None
-    assert len(reasons["reasons"]) == 10 and reasons["version"] == 1
+    assert len(reasons["reasons"]) == 10 and reasons["version"] == 2
 
 
 def test_nobody_may_ask_without_signing_in(league: League) -> None:

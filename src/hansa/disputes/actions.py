@@ -23,8 +23,11 @@ from hansa.disputes.model import (
     DisputeConflict,
     DisputeId,
     Fact,
+    Proposal,
     UnknownDispute,
     UnknownItem,
+    Waiting,
+    Wanted,
     booking_id_of,
     chargeback,
     refund_charge,
@@ -225,6 +228,8 @@ def act(
     """Do something about a dispute; the same again by the same id is harmless.
 
     amount_minor: of ``grant`` (1 to the claim; None is all of it) and ``decide`` (0 to the claim), else None.
+    What gives more than one person may waits among the dispute's ``waiting``, until another of the same side does
+    the same.
     Errors: UnknownDispute, also where it is none of the caller's; DisputeMoved; NotYourTurn; DisputeConflict;
     InvalidInput naming ``words`` or ``amount``. What a passed deadline did stays done.
     """
@@ -243,28 +248,59 @@ def act(
                 known.amount_minor != amount
             ):
                 raise DisputeConflict(f"Action {action_id} is known with other content.")
-        else:
+        elif not _is_proposed(tx, case, caller, action_id, action, words, amount):
             state = after(case.kind, case.state, action, side)
             _refuse_words(words)
             _refuse_action_amount(case, action, amount)
-            _do(
-                tx,
-                case,
-                rules,
-                len(done),
-                action_id,
-                action,
-                side,
-                caller.who,
-                now,
-                words,
-                amount,
-                state,
-            )
+            n = len(done)
+            mine = Proposal(n, action_id, action, side, caller.who, now, words, amount)
+            if state not in PAYING or _has_second(tx, case, rules, mine):
+                _do(tx, case, rules, n, action_id, action, side, caller.who, now, words, amount, state)
     step("kept")
     settle(ctx, dispute_id, step=step)
     with ctx.tx() as tx:
         return get_dispute(tx, dispute_id)
+
+
+def _is_proposed(
+    tx: Tx,
+    case: Case,
+    caller: trust.Caller,
+    action_id: UUID,
+    action: Action,
+    words: str,
+    amount: int | None,
+) -> bool:
+    """Whether this very action was proposed before. Errors: DisputeConflict where its id has other content."""
+    known = next((one for one in store.proposals(tx, case.dispute_id) if one.action_id == action_id), None)
+    if known is None:
+        return False
+    if (known.action, known.caller_id, known.words, known.amount_minor) != (
+        action,
+        caller.who,
+        words,
+        amount,
+    ):
+        raise DisputeConflict(f"Action {action_id} is known with other content.")
+    return True
+
+
+def _has_second(tx: Tx, case: Case, rules: Rules, mine: Proposal) -> bool:
+    """Whether an action that gives money may be done now; else it is kept for a second person. Lock the dispute."""
+    given = mine.amount_minor or 0
+    if given <= rules.alone_minor(case.currency):
+        return True
+    same = [
+        one
+        for one in store.proposals(tx, case.dispute_id)
+        if (one.n, one.action, one.side, one.amount_minor)
+        == (mine.n, mine.action, mine.side, mine.amount_minor)
+    ]
+    if any(not trust.is_same_person(one.caller_id, mine.caller_id) for one in same):
+        return True
+    if not same:
+        store.add_proposal(tx, case.dispute_id, mine)
+    return False
 
 
 def lapse(ctx: Context, dispute_id: UUID, *, rules: Rules | None = None) -> bool:
@@ -375,7 +411,12 @@ def get_dispute(tx: Tx, dispute_id: UUID) -> Dispute:
     case = store.find_case(tx, dispute_id)
     if case is None:
         raise UnknownDispute(f"There is no dispute {dispute_id}.")
-    return Dispute(case, tuple(store.facts(tx, dispute_id)), tuple(store.bookings(tx, dispute_id)))
+    return Dispute(
+        case,
+        tuple(store.facts(tx, dispute_id)),
+        tuple(store.bookings(tx, dispute_id)),
+        tuple(store.proposals(tx, dispute_id)),
+    )
 
 
 def find_refund(tx: Tx, journey_id: UUID) -> Dispute | None:
@@ -396,16 +437,28 @@ def list_disputes(
     limit: int = 50,
 ) -> list[Case]:
     """Disputes, latest first; of a member or a rider where named. before: (raised_at, id) of the last seen."""
-    return store.list_cases(
-        tx,
-        member=member,
-        account=account,
-        kind=kind,
-        state=state,
-        subject=subject,
-        before=before,
-        limit=limit,
-    )
+    states = frozenset[State]() if state is None else frozenset({state})
+    wanted = Wanted(member=member, account=account, kind=kind, states=states, subject=subject)
+    return find_disputes(tx, wanted, before=before, limit=limit)
+
+
+def find_disputes(
+    tx: Tx, wanted: Wanted, *, before: tuple[datetime, UUID] | None = None, limit: int = 50
+) -> list[Case]:
+    """Disputes that are looked for, latest first. before: (raised_at, id) of the last seen."""
+    return store.list_cases(tx, wanted, before=before, limit=limit)
+
+
+def queue(
+    tx: Tx, wanted: Wanted, *, after: tuple[datetime, UUID] | None = None, limit: int = 50
+) -> list[Case]:
+    """Disputes that somebody must act on, the nearest deadline first. after: (due_at, id) of the last seen."""
+    return store.queue(tx, wanted, after=after, limit=limit)
+
+
+def count_waiting(tx: Tx, member: str | None, *, soon: datetime) -> list[Waiting]:
+    """How many disputes wait for somebody, by kind and state. soon: deadlines up to then are near."""
+    return store.count_waiting(tx, member, soon)
 
 
 _NO_ITEMS = frozenset(

@@ -87,6 +87,23 @@ class Booking:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """An action that gives more than one person may, and waits for a second person of the same side.
+
+    n: how many facts the dispute had; after the next fact the proposal no longer counts. caller_id: who proposed it.
+    """
+
+    n: int
+    action_id: UUID
+    action: Action
+    side: Side
+    caller_id: str
+    at: datetime
+    words: str
+    amount_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A dispute as its facts make it.
 
@@ -139,11 +156,86 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A dispute with all that was done about it, in order, and what it moved."""
+    """A dispute with all that was done about it, in order, what it moved, and what was ever proposed."""
 
     case: Case
     facts: tuple[Fact, ...]
     bookings: tuple[Booking, ...]
+    proposals: tuple[Proposal, ...] = ()
+
+    @property
+    def waiting(self) -> tuple[Proposal, ...]:
+        """Proposals that a second person can still join."""
+        return tuple(one for one in self.proposals if one.n == len(self.facts))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which disputes are looked for; what is not named does not narrow. member: on either side. states: any of them.
+
+    text: the first digits of the id of a dispute, of its item or of its journey, at least 4, with or without hyphens.
+    """
+
+    member: str | None = None
+    account: UUID | None = None
+    kind: Kind | None = None
+    states: frozenset[State] = frozenset()
+    reason: str | None = None
+    subject: UUID | None = None
+    text: str | None = None
+
+    @property
+    def range(self) -> tuple[UUID, UUID] | None:
+        """The least and the greatest id that begin with the text; None without a text.
+
+        A text that is no beginning of an id gives a range that holds none.
+        """
+        if not self.text:
+            return None
+        digits = self.text.lower().replace("-", "")
+        if not 4 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
+            return UUID(int=1), UUID(int=0)
+        return UUID(hex=digits.ljust(32, "0")), UUID(hex=digits.ljust(32, "f"))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many disputes wait for somebody in a state. soon: those with a near deadline. first_due_at: the nearest."""
+
+    kind: Kind
+    state: State
+    number: int
+    soon: int
+    first_due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of an operator's disputes of one kind and reason that were raised in a time.
+
+    raised: all. open: not decided yet. in_full, in_part: given back. corrected: rated again instead. nothing: lost,
+    also by silence. withdrawn: by who claimed. at_once: decided by rule when raised. by_silence: by a deadline
+    that passed. median_days: from raised to decided; None where none is.
+    """
+
+    operator_id: str
+    kind: Kind
+    reason: str
+    raised: int
+    open: int
+    in_full: int
+    in_part: int
+    corrected: int
+    nothing: int
+    withdrawn: int
+    at_once: int
+    by_silence: int
+    median_days: float | None
+
+    @property
+    def decided(self) -> int:
+        """How many have an outcome."""
+        return self.raised - self.open
 
 
 def stands_minor(case: Case, granted_minor: int, charged_minor: int) -> int:

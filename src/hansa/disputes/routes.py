@@ -95,6 +95,18 @@ class BookingView(msgspec.Struct, frozen=True):
     posted_at: datetime | None
 
 
+class ProposalView(msgspec.Struct, frozen=True):
+    """An action that gives more than one person may: it waits until another of the same side does the same."""
+
+    action_id: UUID
+    action: Action
+    side: Side
+    caller_id: str
+    at: datetime
+    words: str
+    amount: Money | None
+
+
 class CaseView(msgspec.Struct, frozen=True):
     """A dispute. subject_id: the journey of a refund, the transfer of an item. root_id: the journey behind an item.
 
@@ -122,6 +134,7 @@ class DisputeView(msgspec.Struct, frozen=True):
     evidence: dict[str, str]
     facts: list[FactView]
     bookings: list[BookingView]
+    waiting: list[ProposalView]
 
 
 class CasePage(msgspec.Struct, frozen=True):
@@ -277,6 +290,7 @@ def act(
 ) -> DisputeView:
     """Answer, appeal, escalate, decide. Sending it again is harmless.
 
+    What gives more than one person may stands in `waiting`, until a key of another person does the same.
     Needs `disputes:write`, or the rider's sign-in.
     """
     _whose(caller, "disputes:write")
@@ -352,6 +366,18 @@ def _view(found: Dispute) -> DisputeView:
         bookings=[
             BookingView(one.booking_id, Money(one.amount_minor, unit), one.at, one.posted_at)
             for one in found.bookings
+        ],
+        waiting=[
+            ProposalView(
+                one.action_id,
+                one.action,
+                one.side,
+                one.caller_id,
+                one.at,
+                one.words,
+                None if one.amount_minor is None else Money(one.amount_minor, unit),
+            )
+            for one in found.waiting
         ],
     )
 

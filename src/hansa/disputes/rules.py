@@ -72,10 +72,14 @@ class ItemRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All rules of disputes. version: kept with each dispute that began under them."""
+    """All rules of disputes. version: kept with each dispute that began under them.
+
+    two_persons_minor: by currency, what one person of a side may give; 0 where a currency is not named.
+    """
 
     version: Annotated[int, msgspec.Meta(ge=1)]
     calendar: Calendar
+    two_persons_minor: Mapping[str, Annotated[int, msgspec.Meta(ge=0)]]
     refunds: RefundRules
     items: ItemRules
 
@@ -86,6 +90,10 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def item_reason(self, code: str) -> ItemReason | None:
         """The reason of this code, or None."""
         return next((one for one in self.items.reasons if one.code == code), None)
+
+    def alone_minor(self, currency: str) -> int:
+        """What one person may give without a second, in minor units."""
+        return self.two_persons_minor.get(currency, 0)
 
     def silence(self, kind: Kind, state: State) -> Action:
         """What is done when nobody acts in this state until its deadline."""

@@ -1,7 +1,7 @@
 """Disputes in SQL: cases, their facts, what they move."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, LiteralString
@@ -11,7 +11,17 @@ import psycopg
 from psycopg.rows import class_row, kwargs_row
 
 from hansa.disputes.life import Action, Kind, Side, State
-from hansa.disputes.model import AlreadyAsked, Booking, Case, DisputeId, Fact
+from hansa.disputes.model import (
+    AlreadyAsked,
+    Booking,
+    Case,
+    DisputeId,
+    Fact,
+    Outcomes,
+    Proposal,
+    Waiting,
+    Wanted,
+)
 from hansa.store import Event, Tx, write_outbox
 
 TOPIC = "disputes"
@@ -43,11 +53,73 @@ from disputes.cases
 where (%(member)s::text is null or %(member)s::text in (issuer_id, operator_id))
     and (%(account)s::uuid is null or account_id = %(account)s::uuid)
     and (%(kind)s::text is null or kind = %(kind)s::text)
-    and (%(state)s::text is null or state = %(state)s::text)
+    and (%(states)s::text[] is null or state = any(%(states)s::text[]))
+    and (%(reason)s::text is null or reason = %(reason)s::text)
     and (%(subject)s::uuid is null or subject_id = %(subject)s::uuid)
+    and (%(low)s::uuid is null or dispute_id between %(low)s::uuid and %(high)s::uuid
+        or subject_id between %(low)s::uuid and %(high)s::uuid or root_id between %(low)s::uuid and %(high)s::uuid)
     and (raised_at, dispute_id) < (%(before_at)s::timestamptz, %(before_id)s::uuid)
 order by raised_at desc, dispute_id desc
 limit %(limit)s
+"""
+
+QUEUE = """
+select dispute_id, kind, root_id, subject_id, partition, account_id, issuer_id, operator_id, currency, sign,
+    claim_minor, reason, words, evidence, rules_version, raised_by, raised_at, state, due_at, holds_minor,
+    at_most_minor, look_at
+from disputes.cases
+where due_at is not null
+    and (%(member)s::text is null or %(member)s::text in (issuer_id, operator_id))
+    and (%(account)s::uuid is null or account_id = %(account)s::uuid)
+    and (%(kind)s::text is null or kind = %(kind)s::text)
+    and (%(states)s::text[] is null or state = any(%(states)s::text[]))
+    and (%(reason)s::text is null or reason = %(reason)s::text)
+    and (%(subject)s::uuid is null or subject_id = %(subject)s::uuid)
+    and (%(low)s::uuid is null or dispute_id between %(low)s::uuid and %(high)s::uuid
+        or subject_id between %(low)s::uuid and %(high)s::uuid or root_id between %(low)s::uuid and %(high)s::uuid)
+    and (due_at, dispute_id) > (%(after_at)s::timestamptz, %(after_id)s::uuid)
+order by due_at, dispute_id
+limit %(limit)s
+"""
+
+COUNT_WAITING = """
+select kind, state, count(*), count(*) filter (where due_at <= %(soon)s), min(due_at)
+from disputes.cases
+where due_at is not null and (%(member)s::text is null or %(member)s::text in (issuer_id, operator_id))
+group by kind, state
+order by kind desc, min(due_at), state
+"""
+
+OUTCOMES = """
+select c.operator_id, c.kind, c.reason, count(*), count(*) filter (where o.at is null),
+    count(*) filter (where o.action in ('grant', 'accept', 'decide') and o.amount_minor >= c.claim_minor),
+    count(*) filter (where o.action in ('grant', 'accept', 'decide')
+        and o.amount_minor > 0 and o.amount_minor < c.claim_minor),
+    count(*) filter (where o.action = 'correct'),
+    count(*) filter (where o.action = 'uphold' or o.amount_minor = 0 or (o.action = 'withdraw' and o.side = 'hansa')),
+    count(*) filter (where o.action = 'withdraw' and o.side <> 'hansa'),
+    count(*) filter (where o.side = 'hansa' and o.at = c.raised_at),
+    count(*) filter (where o.side = 'hansa' and o.at > c.raised_at),
+    percentile_cont(0.5) within group (order by extract(epoch from o.at - c.raised_at)::float8 / 86400)
+from disputes.cases c
+left join lateral (
+    select f.action, f.side, f.amount_minor, f.at from disputes.facts f
+    where f.dispute_id = c.dispute_id and f.state in ('granted', 'accepted', 'decided', 'corrected', 'closed')
+    order by f.n limit 1
+) o on true
+where c.raised_at >= %s and c.raised_at < %s
+group by c.operator_id, c.kind, c.reason
+order by c.operator_id, c.kind desc, c.reason
+"""
+
+ADD_PROPOSAL = """
+insert into disputes.proposals (dispute_id, n, action_id, action, side, caller_id, at, words, amount_minor)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+PROPOSALS = """
+select n, action_id, action, side, caller_id, at, words, amount_minor
+from disputes.proposals where dispute_id = %s order by at, n, action_id
 """
 
 CHANGE_CASE = """
@@ -146,30 +218,58 @@ def find_case(tx: Tx, dispute_id: UUID, *, lock: bool = False) -> Case | None:
         return cursor.execute(FIND_CASE, (dispute_id,)).fetchone()
 
 
-def list_cases(
-    tx: Tx,
-    *,
-    member: str | None,
-    account: UUID | None,
-    kind: Kind | None,
-    state: State | None,
-    subject: UUID | None,
-    before: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[Case]:
+def list_cases(tx: Tx, wanted: Wanted, *, before: tuple[datetime, UUID] | None, limit: int) -> list[Case]:
     """Disputes, latest first."""
-    asked: Mapping[str, object] = {
-        "member": member,
-        "account": account,
-        "kind": kind,
-        "state": state,
-        "subject": subject,
+    asked = _asked(wanted, limit) | {
         "before_at": before[0] if before else "infinity",
         "before_id": before[1] if before else UUID(int=2**128 - 1),
-        "limit": limit,
     }
     with tx.cursor(row_factory=kwargs_row(_row_case)) as cursor:
         return cursor.execute(LIST_CASES, asked).fetchall()
+
+
+def queue(tx: Tx, wanted: Wanted, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Case]:
+    """Disputes that somebody must act on, the nearest deadline first."""
+    asked = _asked(wanted, limit) | {
+        "after_at": after[0] if after else "-infinity",
+        "after_id": after[1] if after else UUID(int=0),
+    }
+    with tx.cursor(row_factory=kwargs_row(_row_case)) as cursor:
+        return cursor.execute(QUEUE, asked).fetchall()
+
+
+def count_waiting(tx: Tx, member: str | None, soon: datetime) -> list[Waiting]:
+    """How many disputes wait, by kind and state."""
+    return [
+        Waiting(Kind(kind), State(state), number, late, first)
+        for kind, state, number, late, first in tx.execute(
+            COUNT_WAITING, {"member": member, "soon": soon}
+        ).fetchall()
+    ]
+
+
+def outcomes(tx: Tx, first: datetime, end: datetime) -> list[Outcomes]:
+    """What became of disputes raised from an instant to before another, by operator, kind and reason."""
+    return [
+        Outcomes(operator, Kind(kind), reason, *figures)
+        for operator, kind, reason, *figures in tx.execute(OUTCOMES, (first, end)).fetchall()
+    ]
+
+
+def add_proposal(tx: Tx, dispute_id: UUID, one: Proposal) -> None:
+    """Keep what waits for a second person."""
+    values = one.n, one.action_id, one.action, one.side, one.caller_id, one.at, one.words, one.amount_minor
+    tx.execute(ADD_PROPOSAL, (dispute_id, *values))
+
+
+def proposals(tx: Tx, dispute_id: UUID) -> list[Proposal]:
+    """What was ever proposed of a dispute, in order."""
+    return [
+        Proposal(n, action_id, Action(action), Side(side), caller, at, words, amount)
+        for n, action_id, action, side, caller, at, words, amount in tx.execute(
+            PROPOSALS, (dispute_id,)
+        ).fetchall()
+    ]
 
 
 def facts(tx: Tx, dispute_id: UUID) -> list[Fact]:
@@ -239,6 +339,21 @@ def list_to_post(tx: Tx, limit: int) -> list[DisputeId]:
 def list_to_look_at(tx: Tx, now: datetime, limit: int) -> list[DisputeId]:
     """Granted refunds whose journey may have another fare by now."""
     return _ids(tx, TO_LOOK_AT, (now, limit))
+
+
+def _asked(wanted: Wanted, limit: int) -> dict[str, object]:
+    low, high = wanted.range or (None, None)
+    return {
+        "member": wanted.member,
+        "account": wanted.account,
+        "kind": wanted.kind,
+        "states": list(wanted.states) or None,
+        "reason": wanted.reason,
+        "subject": wanted.subject,
+        "low": low,
+        "high": high,
+        "limit": limit,
+    }
 
 
 def _ids(tx: Tx, query: LiteralString, values: Sequence[object]) -> list[DisputeId]:
