@@ -16,6 +16,9 @@ from hansa.trust import MemberId
 WHOLE_BP = 10_000
 """Basis points in a whole, and the parts of a minor unit in which fees are counted."""
 
+LOWEST = -(2**62)
+"""Below every item."""
+
 ANYONE: Literal["*"] = "*"
 
 Product = Literal["ride", "subsidy", "chargeback", "payment"]
@@ -70,19 +73,50 @@ class Fee:
 
     def of_item(self, minor: int) -> int:
         """The fee of one item, in ten-thousandths of a minor unit."""
-        part = abs(minor) * self.bp
-        if minor > 0:
-            if self.all_above_minor is not None:
-                part = max(part, (minor - self.all_above_minor) * WHOLE_BP)
-            part = max(part, self.floor_minor * WHOLE_BP)
-        if self.cap_minor is not None:
-            part = min(part, self.cap_minor * WHOLE_BP)
-        return (part if minor > 0 else -part) + self.fixed_minor * WHOLE_BP
+        slope, constant = self.line_at(minor)
+        return slope * minor + constant
 
     def of_sum(self, items: int, gross_minor: int) -> int:
         """The fee of so many items that sum to this, in ten-thousandths of a minor unit; only where ``by_sum``."""
         assert self.by_sum, "a floor or a cap is for each item by itself"
         return gross_minor * self.bp + items * self.fixed_minor * WHOLE_BP
+
+    def line_at(self, minor: int) -> tuple[int, int]:
+        """The straight line that the fee of an item of this size lies on: slope and constant, in ten-thousandths."""
+        fixed = self.fixed_minor * WHOLE_BP
+        lines = [(self.bp, 0)]
+        if minor > 0:
+            lines += [(0, self.floor_minor * WHOLE_BP)] if self.floor_minor else []
+            lines += self._beyond
+        slope, constant = max(lines, key=lambda line: line[0] * minor + line[1])
+        cap = None if self.cap_minor is None else self.cap_minor * WHOLE_BP
+        if cap is not None and abs(slope * minor + constant) > cap:
+            slope, constant = 0, cap if minor > 0 else -cap
+        return slope, constant + fixed
+
+    @property
+    def steps(self) -> frozenset[int]:
+        """The sizes of items from which on the fee lies on another line; none where ``by_sum``."""
+        if self.by_sum:
+            return frozenset()
+        lines = [(self.bp, 0), (0, self.floor_minor * WHOLE_BP), *self._beyond]
+        if self.cap_minor is not None:
+            lines.append((0, self.cap_minor * WHOLE_BP))
+        crossed = {0, 1}
+        for slope, constant in lines:
+            for other, at in lines:
+                if slope > other:
+                    first = -((constant - at) // (slope - other))  # the first item not below the crossing
+                    crossed |= {first, first + 1}
+        if self.cap_minor is not None and self.bp:
+            last = self.cap_minor * WHOLE_BP // self.bp
+            crossed |= {-last, 1 - last}
+        return frozenset(crossed)
+
+    @property
+    def _beyond(self) -> list[tuple[int, int]]:
+        above = self.all_above_minor
+        return [] if above is None else [(WHOLE_BP, -above * WHOLE_BP)]
 
 
 NO_FEE = Fee()
@@ -191,6 +225,31 @@ class Terms:
             items=items,
             by_issuer=self.chargeback.borne_by == "issuer",
         )
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The sizes of items from which on other lines of the fees hold, ascending; no item is below the first.
+
+        Items from one step up to the next may be counted and summed together: ``parts_of_step``.
+        """
+        if self.by_sum:
+            return (LOWEST,)
+        each = {0, 1} if self._chargeback_fee else set[int]()
+        return LOWEST, *sorted(self.issuer.steps | self.league.steps | self._across.steps | each)
+
+    def parts_of_step(self, from_minor: int, items: int, gross_minor: int) -> Parts:
+        """What is kept of so many items that sum to this, before rounding, all of them within one step.
+
+        from_minor: one of ``steps``.
+        """
+        low = from_minor if from_minor != LOWEST or self.by_sum else self.steps[1] - 1
+        issuer, league, across = (
+            slope * gross_minor + constant * items
+            for slope, constant in (fee.line_at(low) for fee in (self.issuer, self.league, self._across))
+        )
+        borne_by = self.chargeback.borne_by
+        by_issuer = borne_by == "issuer" or (borne_by == "loser" and low > 0)
+        return self._parts(issuer, league, across, items=items, by_issuer=by_issuer)
 
     @property
     def _across(self) -> Fee:
