@@ -19,6 +19,7 @@ ROOMS_WITH_TABLES = (
     "rides",
     "risk",
     "disputes",
+    "reports",
     "insights",
 )
 

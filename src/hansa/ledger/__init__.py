@@ -35,6 +35,7 @@ from hansa.ledger.changes import Page, changes, parse_place, place_text, read_ch
 from hansa.ledger.chart import CHART, AccountCode, AccountFlag, ChartLine, TransferCode, account_path
 from hansa.ledger.engine import Engine, EngineTaken, Pace, find_engine
 from hansa.ledger.history import History, HistoryBroken, PartitionInUse, export_history, import_history
+from hansa.ledger.journal_columns import CodeSum, Journal, read_columns, sums_by_code
 from hansa.ledger.log import (
     Cosigned,
     LogDiffers,
@@ -94,6 +95,7 @@ __all__ = [
     "Block",
     "Booked",
     "ChartLine",
+    "CodeSum",
     "Cosigned",
     "Engine",
     "EngineTaken",
@@ -102,6 +104,7 @@ __all__ = [
     "Head",
     "History",
     "HistoryBroken",
+    "Journal",
     "LogDiffers",
     "LogReader",
     "NoLog",
@@ -154,11 +157,13 @@ __all__ = [
     "postings",
     "read_batch",
     "read_changes",
+    "read_columns",
     "rebuild",
     "receipt",
     "search_accounts",
     "signer_for",
     "statement",
+    "sums_by_code",
     "transfers_of",
     "tree",
     "trial_balance",

@@ -40,6 +40,7 @@ ROOMS = (
     "rides",
     "risk",
     "disputes",
+    "reports",
     "insights",
 )
 """Rooms that may speak HTTP, lowest first; each that has a ``routes`` module is mounted."""

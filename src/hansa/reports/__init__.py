@@ -1,0 +1,37 @@
+"""Reports: what members, accountants and auditors read of the league's books.
+
+Closed days flow in through the doors of clearing, settlement, disputes and rides; statements, matrices, invoices and
+audit packs flow out. A report moves no money. Each figure is held against the rooms that it comes from before it is
+given out, and opens into what it is made of (docs/reports.md).
+"""
+
+from hansa.reports.model import (
+    Balance,
+    CurrencyStatement,
+    FiguresDiffer,
+    Line,
+    NoStatement,
+    Section,
+    Statement,
+)
+from hansa.reports.statement_pdf import statement_pdf
+from hansa.reports.statements import carry, statement
+from hansa.reports.tables import statement_csv, statement_parquet
+from hansa.reports.words import LANGUAGES, Language
+
+__all__ = [
+    "LANGUAGES",
+    "Balance",
+    "CurrencyStatement",
+    "FiguresDiffer",
+    "Language",
+    "Line",
+    "NoStatement",
+    "Section",
+    "Statement",
+    "carry",
+    "statement",
+    "statement_csv",
+    "statement_parquet",
+    "statement_pdf",
+]
