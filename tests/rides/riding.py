@@ -1,15 +1,11 @@
 """Helpers for tests of rides: a line of stops, journeys without a database, a league to ride in."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from random import Random
 from uuid import UUID
-
-import pytest
 
 from hansa import atlas, identity, payments, rides, trust
 from hansa.kernel import Money, fact_id
@@ -26,15 +22,6 @@ CITY_OF = {
     "utsunomiya-lightline": "utsunomiya",
 }
 OPERATORS = tuple(CITY_OF)
-
-
-def shared_data(folder: str) -> Path:
-    """A folder of published tables, or a skipped test where there is none."""
-    named = os.environ.get("HANSA_SHARED_DATA")
-    home = Path(named) if named else Path(__file__).parents[3] / "shared" / "data"
-    if not (home / folder).is_dir():
-        pytest.skip(f"published tables ({folder}) are not here; name their folder in HANSA_SHARED_DATA")
-    return home / folder
 
 
 # -- without a database -------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ import csv
 
 from hansa import atlas, rides
 from hansa.rides import Pricer
-from rides.riding import local, network_of, pricer_of, shared_data, tariff_of
+from published import published
+from rides.riding import local, network_of, pricer_of, tariff_of
 
 COLUMNS = {
     "adult": "OCT_ADT_FARE",
@@ -15,7 +16,7 @@ COLUMNS = {
 
 
 def test_all_octopus_fares_of_hong_kong_are_the_published_ones() -> None:
-    path = shared_data("mtr_2024") / "mtr_lines_fares.csv"
+    path = published("mtr_2024") / "mtr_lines_fares.csv"
     pricer = pricer_of("hong-kong-mtr")
     at = local(pricer.tariff, "12:00")
     compared = 0
@@ -33,7 +34,7 @@ def test_all_octopus_fares_of_hong_kong_are_the_published_ones() -> None:
 
 
 def test_all_fares_of_utsunomiya_are_those_of_the_feed() -> None:
-    folder = shared_data("utsunomiya_lrt")
+    folder = published("utsunomiya_lrt")
     city = atlas.read_city_facts(atlas.city_folder("utsunomiya"))
     feed = atlas.read_gtfs(folder, city=city, operator_id="utsunomiya-lightline")
     tariff = rides.tariff_from_fares_v1(feed.fares_v1, operator_id="utsunomiya-lightline")
@@ -59,7 +60,7 @@ def test_all_fares_of_utsunomiya_are_those_of_the_feed() -> None:
 
 def test_our_own_feed_of_utsunomiya_has_the_same_fares() -> None:
     """By distance order of the one line: the nth stop to the mth costs what the published feed says."""
-    folder = shared_data("utsunomiya_lrt")
+    folder = published("utsunomiya_lrt")
     pricer = pricer_of("utsunomiya-lightline")
     at = local(tariff_of("utsunomiya-lightline"), "12:00")
     stops = {

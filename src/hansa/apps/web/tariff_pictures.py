@@ -85,7 +85,7 @@ def _months(first: date, last: date, x_of: Callable[[date], float]) -> Iterable[
     for place in range(1, months + 1, step):
         index = first.month - 1 + place
         day = date(first.year + index // 12, index % 12 + 1, 1)
-        if x_of(day) < WIDTH - 30:
+        if x_of(day) < WIDTH - 60:
             yield Mark(x_of(day), f"{day:%b %Y}")
 
 
