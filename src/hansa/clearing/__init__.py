@@ -1,24 +1,40 @@
-"""Clearing: what the cities owe each other for a day.
+"""Clearing: what the cities owe each other, window by window.
 
 Postings on position accounts flow in, from the ledger alone: a ride, a parcel and a fee all clear the same way. Closed
-days flow out: positions shared out by agreement, and one net figure per member and currency that sums to zero. A day
-is what was booked since the day before it was closed; once closed it never changes, and every figure opens into its
-items (docs/clearing.md).
+windows flow out: positions shared out by agreement, and one net figure per member and currency that sums to zero. A
+window is what was booked since the one before it was decided, on the positions that its settlement model takes; once
+closed it never changes, and every figure opens into its items (docs/clearing.md). The league's business day is the
+model that takes what no other takes.
 """
 
 from hansa.clearing.actions import (
+    WINDOWS_TOPIC,
     add_agreements,
     close_day,
+    close_due,
+    close_window,
     day_dues,
     day_matrix,
     get_day,
     get_settings,
+    get_window,
     items,
     list_days,
+    list_windows,
     net_positions,
+    next_window,
+    note_settled,
+    note_settling,
     open_positions,
     positions,
     set_settings,
+    unsettled_before,
+    window_dues,
+    window_figures,
+    window_items,
+    window_matrix,
+    window_nets,
+    window_positions,
 )
 from hansa.clearing.model import (
     LEAGUE,
@@ -29,51 +45,108 @@ from hansa.clearing.model import (
     DayStatus,
     DayTotal,
     Due,
+    Figure,
     Item,
     NetPosition,
+    NoWindowDue,
     Position,
     Settings,
     UnknownDay,
+    UnknownModel,
+    UnknownWindow,
     Watermark,
+    Window,
+    WindowStatus,
+    WindowTotal,
     day_reference,
+    day_window,
     due_account,
     earned_account,
     position_account,
+    window_label,
+    window_reference,
 )
+from hansa.clearing.models import ModelDecided, ModelsOverlap, SamePerson, Version
+from hansa.clearing.models import decide as decide_model
+from hansa.clearing.models import list_versions as list_model_versions
+from hansa.clearing.models import propose as propose_model
 from hansa.clearing.netting import ANYONE, DEFAULT_AGREEMENT, Agreement
+from hansa.clearing.running import Lag, follow, lags
+from hansa.clearing.running import verify as verify_figures
+from hansa.clearing.schedule import DAILY, BadModel, Model, stamp_of
 
 __all__ = [
     "ANYONE",
+    "DAILY",
     "DEFAULT_AGREEMENT",
     "LEAGUE",
+    "WINDOWS_TOPIC",
     "Agreement",
     "AgreementDiffers",
+    "BadModel",
     "ClearingDay",
     "DayClosed",
     "DayNotOver",
     "DayStatus",
     "DayTotal",
     "Due",
+    "Figure",
     "Item",
+    "Lag",
+    "Model",
+    "ModelDecided",
+    "ModelsOverlap",
     "NetPosition",
+    "NoWindowDue",
     "Position",
+    "SamePerson",
     "Settings",
     "UnknownDay",
+    "UnknownModel",
+    "UnknownWindow",
+    "Version",
     "Watermark",
+    "Window",
+    "WindowStatus",
+    "WindowTotal",
     "add_agreements",
     "close_day",
+    "close_due",
+    "close_window",
     "day_dues",
     "day_matrix",
     "day_reference",
+    "day_window",
+    "decide_model",
     "due_account",
     "earned_account",
+    "follow",
     "get_day",
     "get_settings",
+    "get_window",
     "items",
+    "lags",
     "list_days",
+    "list_model_versions",
+    "list_windows",
     "net_positions",
+    "next_window",
+    "note_settled",
+    "note_settling",
     "open_positions",
     "position_account",
     "positions",
+    "propose_model",
     "set_settings",
+    "stamp_of",
+    "unsettled_before",
+    "verify_figures",
+    "window_dues",
+    "window_figures",
+    "window_items",
+    "window_label",
+    "window_matrix",
+    "window_nets",
+    "window_positions",
+    "window_reference",
 ]
