@@ -18,6 +18,7 @@ from hansa.reports.statement_pdf import statement_pdf
 from hansa.reports.statements import carry, statement
 from hansa.reports.tables import statement_csv, statement_parquet
 from hansa.reports.words import LANGUAGES, Language
+from hansa.reports.writing import WrittenDay, write_statements
 
 __all__ = [
     "LANGUAGES",
@@ -29,9 +30,11 @@ __all__ = [
     "NoStatement",
     "Section",
     "Statement",
+    "WrittenDay",
     "carry",
     "statement",
     "statement_csv",
     "statement_parquet",
     "statement_pdf",
+    "write_statements",
 ]

@@ -233,6 +233,8 @@ def _is_wide(run: str) -> bool:
 
 def _plain(words: str) -> str:
     """Words in characters that the faces have; what neither has is a question mark."""
+    if words.isascii():
+        return words
     words = words.replace("\u2212", "-").replace("\u2192", ">").replace("\u202f", " ")
     return "".join(
         one if one >= "\u2e80" else one.encode("cp1252", "replace").decode("cp1252") for one in words
