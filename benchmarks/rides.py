@@ -311,7 +311,7 @@ def pricing(count: int) -> dict[str, Any]:
             began = time.perf_counter()
             priced = columnar.price(own)
             took += (priced_at := time.perf_counter()) - began
-            priced.explanations()
+            priced.told()
             steps += time.perf_counter() - priced_at
             done, seed, first = done + len(own), seed + 1, first or own
         assert first is not None

@@ -1,5 +1,6 @@
 """Fares by the column say what the plain engine says, to the cent and to the word."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -84,13 +85,15 @@ def hold_equal(
     """Both engines say the same of these days."""
     priced = columnar.price(rides, None if earlier is None else Earlier.of(earlier))
 
-    codes, told = priced.explanations()
+    told = [json.loads(steps) for steps in priced.told()]
     for rider in range(int(rides.riders[-1]) + 1):
         at = np.flatnonzero(rides.riders == rider).tolist()
         journeys = [rides.journey(ride, UUID(int=ride + 1)) for ride in at]
         plain = pricer.price_day(journeys, Counters() if earlier is None else earlier[rider])
         assert [priced.fare(ride, UUID(int=ride + 1)) for ride in at] == plain
-        assert [told[int(codes[ride])] for ride in at] == [fare.steps for fare in plain]
+        assert [told[ride] for ride in at] == [
+            [[step.rule, step.amount, step.facts] for step in fare.steps] for fare in plain
+        ]
 
 
 WITHOUT_PASSES = [operator_id for operator_id in OPERATORS if not tariff_of(operator_id).passes]
@@ -207,8 +210,99 @@ TOWN = Street(
 )
 
 
-def _tariff(rules: str) -> Tariff:
-    return read_source(TariffSource(HEAD + rules, {}))
+BANDS = """[basis]
+kind = "distance"
+grace_m = 50
+[[basis.band]]
+up_to_m = 900
+fare = "1.10"
+[[basis.band]]
+up_to_m = 2000
+fare = { adult = "1.73", student = "1.20" }
+[[basis.beyond]]
+every_m = 700
+up_to_m = 3700
+add = "0.31"
+"""
+PAIRS = "origin,destination,adult\n" + "a,b,150\nb,a,150\na,c,210\nb,c,150\nd,a,395\ne,a,395\nd,b,210\n"
+SETS = """[basis]
+kind = "zone-sets"
+[[basis.set]]
+name = "Inner"
+zones = ["1", "2"]
+fare = "2.20"
+[[basis.set]]
+name = "All"
+zones = ["1", "2", "3"]
+fare = "3.15"
+"""
+EXPRESS = """
+[[override]]
+name = "Express"
+stops = ["e"]
+gateways = ["c", "d"]
+fare = "5.00"
+tiers = false
+[[override]]
+name = "Night boat"
+stops = ["b"]
+lines = ["3"]
+fare = "9.00"
+caps = false
+"""
+BASES = {
+    "bands that end": (BANDS, {}),
+    "bands without end, an express": (
+        BANDS
+        + '[[basis.beyond]]\nevery_m = 900\nadd = "0.50"\n'
+        + EXPRESS
+        + DAY_CAPS.replace('"1-2"', '["1"]'),
+        {},
+    ),
+    "a rate": ('[basis]\nkind = "rate"\nbase = "0.50"\nper_km = "0.333"\nevery_m = 300\n', {}),
+    "a table of pairs": ('[basis]\nkind = "pairs"\nfile = "f.csv"\namounts = "minor"\n', {"f.csv": PAIRS}),
+    "a table for each way, an express": (
+        '[basis]\nkind = "pairs"\nfile = "f.csv"\namounts = "minor"\nsymmetric = false\n' + EXPRESS,
+        {"f.csv": PAIRS},
+    ),
+    "a table of zones": (
+        '[basis]\nkind = "pairs"\nfile = "f.csv"\namounts = "minor"\nby = "zone"\n',
+        {"f.csv": "origin,destination,adult\n1,2,150\n1/2,2,120\n2,3,150\n1,1,100\n1,3,150\n"},
+    ),
+    "sets of zones": (SETS, {}),
+    "how many zones": (
+        '[basis]\nkind = "zone-count"\n[[basis.count]]\nzones = 1\nfare = "1.40"\n'
+        + '[[basis.count]]\nzones = 2\nfare = "2.40"\n',
+        {},
+    ),
+    "the cheapest, and a rule with a table of its own": (
+        '[basis]\nkind = "cheapest"\n[[basis.either]]\nkind = "distance"\n[[basis.either.band]]\nup_to_m = 1500\n'
+        + 'fare = "1.90"\n[[basis.either]]\nkind = "pairs"\nfile = "f.csv"\namounts = "minor"\n'
+        + '[[fare]]\nname = "Bus"\nproducts = ["bus"]\nkind = "pairs"\nfile = "g.csv"\namounts = "minor"\n'
+        + '[[discount]]\nname = "Markets"\npercent = 40\nstops = ["c", "e"]\n',
+        {"f.csv": PAIRS, "g.csv": PAIRS.replace("150", "99").replace("395", "99")},
+    ),
+}
+
+
+def _tariff(rules: str, basis: str = "", tables: dict[str, str] | None = None) -> Tariff:
+    head = HEAD if not basis else HEAD[: HEAD.index("[basis]")] + basis
+    return read_source(TariffSource(head + rules, tables or {}))
+
+
+@pytest.mark.parametrize("name", BASES)
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(seed=SEEDS)
+def test_pairs_of_one_sort_cost_the_same_and_are_told_apart(name: str, seed: int) -> None:
+    basis, tables = BASES[name]
+    pricer = Pricer(_tariff("", basis, tables), TOWN)
+    columnar = columnar_for(pricer)
+    assert columnar is not None
+    columnar.know_pairs()
+
+    rides = random_days(pricer.tariff, (*TOWN.stops, "nowhere"), seed)
+
+    hold_equal(pricer, columnar, rides, None)
 
 
 @pytest.mark.parametrize("name", RULES)

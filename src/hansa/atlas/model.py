@@ -11,7 +11,10 @@ from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from hansa.atlas.all_metres import FAR_M, all_metres
 from hansa.atlas.faresv2 import FaresV2
 from hansa.atlas.report import Report
 from hansa.kernel import CurrencyMismatch, HansaError, Money
@@ -21,6 +24,13 @@ MODES: tuple[Mode, ...] = ("metro", "tram", "bus", "rail", "ferry")
 
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius. Source: IUGG, GRS 80."""
+
+
+ORIGINS_MAX = 12
+"""Origins whose distances are worked out one by one; with the next, those of all are worked out at once."""
+
+SQUARE_MAX = 2_000
+"""Stops of a network of which all distances are kept at once: 16 MB."""
 
 
 class UnknownCity(HansaError):
@@ -184,7 +194,8 @@ _Edges = dict[str, dict[str, tuple[int, Line]]]
 class Network:
     """A city's stops and lines at one version, with the distances over them.
 
-    Distances are worked out from each origin when first asked for and then kept; a network never changes.
+    Distances are worked out from each origin when first asked for and then kept, and soon from all of them; a network
+    never changes.
     """
 
     city: City
@@ -196,6 +207,8 @@ class Network:
     _common: _Edges = field(init=False, repr=False)
     _all: _Edges = field(init=False, repr=False)
     _from: dict[tuple[str, bool], dict[str, _Step]] = field(init=False, repr=False)
+    _metres: list[npt.NDArray[np.int32]] = field(init=False, repr=False)
+    _places: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -209,6 +222,8 @@ class Network:
         put(self, "_common", _edges(line for line in self.lines.values() if not line.own_fare))
         put(self, "_all", _edges(self.lines.values()))
         put(self, "_from", {})
+        put(self, "_metres", [])
+        put(self, "_places", {stop_id: place for place, stop_id in enumerate(self.stops)})
 
     def __reduce__(self) -> tuple[object, ...]:
         """What goes to another process: the facts, without the distances worked out so far."""
@@ -235,7 +250,29 @@ class Network:
 
         Errors: UnknownStop, NotConnected.
         """
+        if not self._metres and len(self._from) > ORIGINS_MAX and len(self.stops) <= SQUARE_MAX:
+            self.metres()
+        if self._metres and a in self._places and b in self._places:
+            metres = int(self._metres[0][self._places[a], self._places[b]])
+            if metres >= 0:
+                return metres
         return self._step(a, b)[1].distance_m
+
+    def metres(self) -> npt.NDArray[np.int32]:
+        """``distance_m`` of every two stops at once, as a square in the order of ``stops``; -1 where no way leads.
+
+        It is worked out once and kept: read it, and do not write to it.
+        """
+        if not self._metres:
+            stops = tuple(self.stops)
+            square = all_metres(stops, _metres_of(self._common))
+            apart = square == FAR_M
+            if apart.any():
+                by_all = all_metres(stops, _metres_of(self._all))
+                square = np.where(apart, np.where(by_all == FAR_M, -1, by_all), square).astype(np.int32)
+            square.flags.writeable = False
+            self._metres.append(square)
+        return self._metres[0]
 
     def way(self, a: str, b: str) -> Way:
         """The shortest way between two stops, split by what its metres are paid under.
@@ -412,6 +449,10 @@ def _edges(lines: Iterable[Line]) -> _Edges:
                 if known is None or metres < known[0]:
                     edges[here][there] = (metres, line)
     return edges
+
+
+def _metres_of(edges: _Edges) -> dict[str, dict[str, int]]:
+    return {here: {there: metres for there, (metres, _) in near.items()} for here, near in edges.items()}
 
 
 def _shortest(edges: _Edges, origin: str) -> dict[str, _Step]:

@@ -7,23 +7,24 @@ mixes classes under a cap, the plain engine is asked. The tests hold the two equ
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
-from hansa.fares.columnar_pairs import Pairs, goes_by_sorts
+from hansa.fares.columnar_pairs import Pairs, as_json, goes_by_sorts
 from hansa.fares.days import Day
+from hansa.fares.legs import Leg
 from hansa.fares.model import Counters, Fare, Journey, JourneyId, Kind, Step
 from hansa.fares.parts.caps import Cap
 from hansa.fares.parts.links import Transfer
 from hansa.fares.parts.reductions import Tier
 from hansa.fares.parts.ride import Unpriceable
-from hansa.fares.pricing import Pricer
+from hansa.fares.pricing import Pricer, conditions
 from hansa.fares.tariff import Tariff
 
 Int64 = npt.NDArray[np.int64]
@@ -35,11 +36,14 @@ KINDS: tuple[Kind, ...] = ("complete", "boarding", "no_exit", "no_entry")
 STOPS_MAX, LINES_MAX, PRODUCTS_MAX, CLASSES_MAX = 32_767, 1_023, 31, 15
 """How many words of each sort the columns can tell apart."""
 
+WHENS_MAX = 4_096
+"""How many hours of entry (and of exit, where it counts) the columns can tell apart, together."""
+
 LEGS_MAX = 400_000
 """Kinds of ride that are remembered before the memory is emptied."""
 
-PAIRS_FROM = 20_000
-"""Rides after which it pays to look through all pairs of stops, a matter of seconds in a large city."""
+PAIRS_FROM = 2_000
+"""Rides after which it pays to look through all pairs of stops, a tenth of a second in a large city."""
 
 _QUARTER_US, _DAY_US, _MINUTE_US, _HOUR_US = 900_000_000, 86_400_000_000, 60_000_000, 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -201,29 +205,39 @@ class Priced:
             (*own, *(step for extra in self._extras for step in extra.steps(ride))) if self._extras else own
         )
 
-    def explanations(self) -> tuple[Int64, list[tuple[Step, ...]]]:
-        """The different explanations, and which of them is each ride's."""
-        more = np.zeros(len(self), np.bool_)
-        for extra in self._extras:
-            more |= extra.places >= 0
-        if self._told:
-            more[list(self._told)] = True
-        count = len(self._rides.stops) + 1
-        pairs = (self._rides.origins + 1) * count + self._rides.destinations + 1
-        own = self._legs * np.int64(count * count) + np.where(self._shared[self._legs], pairs, 0)
-        _, firsts, codes = np.unique(np.where(more, -1, own), return_index=True, return_inverse=True)
-        found = [() if more[ride] else self.steps(ride) for ride in firsts.tolist()]
-        known: dict[object, int] = {}
-        for ride in np.flatnonzero(more).tolist():
-            key = (int(own[ride]), *(extra.key(ride) for extra in self._extras))
-            code = None if ride in self._told else known.get(key)
-            if code is None:
-                code = len(found)
-                found.append(self.steps(ride))
-                if ride not in self._told:
-                    known[key] = code
-            codes[ride] = code
-        return codes.astype(np.int64), found
+    def told(self) -> list[bytes]:
+        """The steps of each ride as JSON: ``[[rule, amount, facts], ...]``."""
+        order = np.argsort(self._legs, kind="stable")
+        legs = self._legs[order]
+        starts = np.flatnonzero(np.concatenate(([True], legs[1:] != legs[:-1]))) if len(legs) else legs
+        holes = self._columnar.holes(self._rides, order) if self._shared[legs].any() else _no_holes
+        begun: list[bytes] = []
+        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(legs)], strict=True):
+            begun += self._begun(int(legs[start]), order, slice(start, end), holes)
+        heads = np.empty(len(legs), np.object_)
+        heads[order] = begun
+        tails = np.full(len(legs), b"]", np.object_)
+        for extra in reversed(self._extras):
+            rides, codes, pieces = extra.pieces()
+            tails[rides] = np.array(pieces, np.object_)[codes] + tails[rides]
+        told = (heads + tails).tolist()
+        for ride, steps in self._told.items():
+            told[ride] = as_json(steps) + b"]"
+        return told
+
+    def _begun(
+        self, leg: int, order: Int64, some: slice, holes: "Callable[[str], list[bytes]]"
+    ) -> list[bytes]:
+        """The steps of rides of one kind as JSON, still open at the end. some: where they stand in the order."""
+        form, names = self._columnar.form(leg)
+        if form is None:  # it tells of two ways
+            return [
+                as_json(self._columnar.told(self._steps[leg], self._rides, ride))
+                for ride in order[some].tolist()
+            ]
+        if not names:
+            return [form] * (some.stop - some.start)
+        return [form % row for row in zip(*(holes(name)[some] for name in names), strict=True)]
 
     def fare(self, ride: int, journey_id: UUID) -> Fare:
         """One fare as a value."""
@@ -251,7 +265,7 @@ def columnar_for(pricer: Pricer) -> "Columnar | None":
         )
         and not (pricer.by_first and pricer.linked)
         and not pricer._by_minutes  # pyright: ignore[reportPrivateUsage]
-        and len(pricer._edges) < _SLOTS  # pyright: ignore[reportPrivateUsage]
+        and _hours_told_apart(pricer) <= WHENS_MAX
         and len(pricer.ladders) <= 1
         and all(one.same_line != "never" for one in tariff.transfers)
         and _says_only(tariff, _OF_TARIFF)
@@ -348,6 +362,11 @@ class Columnar:
         self._periods = tuple(
             period for period in ("day", *self.tariff.long_periods) if len(pricer.covers(period, "")) > 1
         )
+        self._plain_caps = {
+            period: all(cap.plain for cap in self.tariff.caps if cap.period == period)
+            for period in self._periods
+        }
+        self._hours = _hours(pricer)
         self._pairs: Pairs | None = None
         self._by_sorts, self._rides = goes_by_sorts(pricer), 0
         self._offsets: dict[int, int] = {}
@@ -358,15 +377,17 @@ class Columnar:
 
     def _forget(self) -> None:
         self._words = ({}, {}, {}, {})
-        self._whens: dict[int, int] = {}
         self._keys = np.zeros(0, np.uint64)
         self._places = np.zeros(0, np.int64)
         self._zone_places: dict[str, int] = {"": 0}
         self._whos: dict[str, int] = {}
         self.leg_steps: list[tuple[Step, ...]] = []
+        self._forms: dict[int, tuple[bytes | None, Sequence[str]]] = {}
+        self._covered: dict[tuple[str, str, str], Sequence[tuple[Cap | None, int | None]]] = {}
         self.zone_labels: list[str] = [""]
         self._table = np.zeros((0, len(_LEG_COLUMNS)), np.int64)
         self.shared = np.zeros(0, np.bool_)
+        self._alone = np.zeros(0, np.bool_)
         self.rests = {period: np.zeros((0, self._count(period)), np.int64) for period in self._periods}
         self.takers = {period: np.zeros((0, self._count(period)), np.int64) for period in self._periods}
 
@@ -429,22 +450,21 @@ class Columnar:
     def _legs(self, rides: RideColumns) -> Int64:
         """Which kind of ride each is, as its place in the table."""
         keys = self._keys_of(rides)
-        different, firsts, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        new = self._unknown(different)
-        if new.any():
-            if len(self._keys) + int(new.sum()) > LEGS_MAX and len(self._keys):
+        unknown = self._unknown(keys)
+        if unknown.any():
+            some = np.flatnonzero(unknown)
+            different, firsts = np.unique(keys[some], return_index=True)
+            if len(self._keys) + len(different) > LEGS_MAX and len(self._keys):
                 self._forget()
                 return self._legs(rides)
-            self._learn(rides, different[new], firsts[new])
-        legs = self._places[np.searchsorted(self._keys, different)]
+            self._learn(rides, different, some[firsts])
+        legs = self._places[np.searchsorted(self._keys, keys)]
         # Of a sort that has no fare each pair is told for itself: the reason names the stops.
-        alone = (self._table[legs, _HELD] != 0) & self.shared[legs]
+        alone = self._alone[legs]
         if alone.any():
-            some = np.flatnonzero(alone[inverse])
-            found = legs[inverse]
-            found[some] = self._legs_alone(rides, some)
-            return found
-        return legs[inverse]
+            some = np.flatnonzero(alone)
+            legs[some] = self._legs_alone(rides, some)
+        return legs
 
     def _legs_alone(self, rides: RideColumns, some: Int64) -> Int64:
         """The kinds of these rides, each pair of stops by itself."""
@@ -483,26 +503,36 @@ class Columnar:
                 self._pairs.sorts[origins, destinations],
                 -1,
             )
-            ends = np.where(sorts >= 0, sorts.astype(np.uint64) | np.uint64(1 << 32), ends)
+            ends = np.where(sorts >= 0, sorts.astype(np.uint64) | np.uint64(1 << _ENDS_BITS), ends)
         key = ends << np.uint64(2) | rides.kinds.astype(np.uint64)
         for column, bits in zip(coded[2:], (10, 5, 4), strict=True):
             key = key << np.uint64(bits) | column
-        when = np.zeros(len(rides), np.uint64)
         if self._timed:
-            whens = self._when(rides.started_us)
+            when = self._when(rides.started_us)
             if self._by_exit:
-                whens = whens << 10 | self._when(rides.ended_us)
-            different, inverse = np.unique(whens, return_inverse=True)
-            codes = [self._whens.setdefault(one, len(self._whens)) for one in different.tolist()]
-            assert len(self._whens) < 1 << 10, "more hours than the columns can tell apart"
-            when = np.array(codes, np.uint64)[inverse]
-        return key << np.uint64(10) | when
+                when = when * (int(self._hours.max()) + 1) + self._when(rides.ended_us)
+            return key << np.uint64(_WHEN_BITS) | when.astype(np.uint64)
+        return key << np.uint64(_WHEN_BITS)
 
     def _ends(self, rides: RideColumns) -> tuple[Int64, Int64]:
         """Both ends as places of the network's stops; -1 where a stop is not of it, or not known."""
         assert self._pairs is not None, "asked for where there are pairs"
         places = np.array([self._pairs.stops.get(stop, -1) for stop in rides.stops] + [-1], np.int64)
         return places[rides.origins], places[rides.destinations]
+
+    def form(self, leg: int) -> tuple[bytes | None, Sequence[str]]:
+        """The steps of a kind of ride as JSON, with holes for what is told of its stops, and which these are."""
+        form = self._forms.get(leg)
+        if form is None:
+            steps, pairs = self.leg_steps[leg], self._pairs if self.shared[leg] else None
+            form = self._forms[leg] = pairs.form(steps) if pairs is not None else (as_json(steps), ())
+        return form
+
+    def holes(self, rides: RideColumns, order: Int64) -> Callable[[str], list[bytes]]:
+        """What stands in the holes of forms, by their name, of rides in this order."""
+        assert self._pairs is not None, "only pairs share fares"
+        origins, destinations = self._ends(rides)
+        return self._pairs.holes(origins[order], destinations[order])
 
     def told(self, steps: tuple[Step, ...], rides: RideColumns, ride: int) -> tuple[Step, ...]:
         """The steps of a fare of many pairs of stops, as they are told of this ride's."""
@@ -515,7 +545,7 @@ class Columnar:
         return self._pairs.told(steps, stops[origin], stops[destination])
 
     def _when(self, instants_us: Int64) -> Int64:
-        """Day type and slot of the clock, as one number."""
+        """Which hours of the tariff an instant lies in, as a number."""
         quarters = instants_us // _QUARTER_US
         different, inverse = np.unique(quarters, return_inverse=True)
         offsets = np.array([self._offset(one) for one in different.tolist()], np.int64)
@@ -523,9 +553,8 @@ class Columnar:
         days = local // _DAY_US
         first = int(days.min())
         types = np.array([self._day_type(day) for day in range(first, int(days.max()) + 1)], np.int64)
-        return types[days - first] * _SLOTS + np.searchsorted(
-            self._edges_us, local - days * _DAY_US, side="right"
-        )
+        slots = np.searchsorted(self._edges_us, local - days * _DAY_US, side="right")
+        return self._hours[types[days - first], slots]
 
     def _offset(self, quarter: int) -> int:
         """Microseconds that the city's clocks are ahead in a quarter of an hour; they change between two at most."""
@@ -578,10 +607,11 @@ class Columnar:
                 ]
             )
             for period in self._periods:
-                held[period].append(self.pricer.covered(leg, period, ""))
+                held[period].append(self._held(leg, period))
         places = np.arange(len(self._table), len(self._table) + len(rows))
         self.shared = np.concatenate([self.shared, keys >> np.uint64(_SHARED_BIT) != 0])
         self._table = np.concatenate([self._table, np.array(rows, np.int64)])
+        self._alone = self.shared & (self._table[:, _HELD] != 0)
         for period, choices in held.items():
             covers = self.pricer.covers(period, "")
             more = [[_NOTHING_LEFT if cap is None else rest or 0 for cap, rest in one] for one in choices]
@@ -597,6 +627,16 @@ class Columnar:
         keys = np.concatenate([self._keys, keys])
         order = np.argsort(keys)
         self._keys, self._places = keys[order], np.concatenate([self._places, places])[order]
+
+    def _held(self, leg: Leg, period: str) -> Sequence[tuple[Cap | None, int | None]]:
+        """``Pricer.covered``; where zones and products say all about the caps, once for each of these."""
+        if not self._plain_caps[period]:
+            return self.pricer.covered(leg, period, "")
+        key = period, leg.quote.zones, leg.about.product
+        found = self._covered.get(key)
+        if found is None:
+            found = self._covered[key] = self.pricer.covered(leg, period, "")
+        return found
 
     def _zone_place(self, label: str) -> int:
         place = self._zone_places.setdefault(label, len(self._zone_places))
@@ -674,9 +714,37 @@ _LEG_COLUMNS = (
 )  # fmt: skip
 _DAY_TYPES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
 _HELD = _LEG_COLUMNS.index("held")
-_SLOTS = 128
 _TAKERS = 32
-_SHARED_BIT = 32 + 2 + 10 + 5 + 4 + 10
+_ENDS_BITS, _WHEN_BITS = 30, 12
+_SHARED_BIT = _ENDS_BITS + 2 + 10 + 5 + 4 + _WHEN_BITS
+
+
+def _hours(pricer: Pricer) -> Int64:
+    """A number for each day type and slot of the clock: the same where the same hours of the tariff hold.
+
+    Shape (8, slots). A price sees no more of the time than which hours hold.
+    """
+    edges = pricer._edges  # pyright: ignore[reportPrivateUsage]
+    parts = (part for one in conditions(pricer.tariff) for part in one.parts)
+    spans = [*pricer.tariff.time_bands, *(part.hours for part in parts if part.hours is not None)]
+    known: dict[tuple[bool, ...], int] = {}
+    rows = [
+        [
+            known.setdefault(tuple(span.hold(day_type, clock) for span in spans), len(known))
+            for clock in (time(0), *edges)
+        ]
+        for day_type in _DAY_TYPES
+    ]
+    return np.array(rows, np.int64)
+
+
+def _hours_told_apart(pricer: Pricer) -> int:
+    count = int(_hours(pricer).max()) + 1
+    return count * count if pricer._by_exit else count  # pyright: ignore[reportPrivateUsage]
+
+
+def _no_holes(_name: str) -> list[bytes]:
+    return []
 
 
 class _Work:
@@ -704,10 +772,17 @@ class _Extra(ABC):
         self.less = np.zeros(count, np.int64)
         self.facts = np.zeros((facts, count), np.int64)
 
-    def key(self, ride: int) -> tuple[int, ...]:
-        """What tells this ride's step from others."""
-        place = int(self.places[ride])
-        return () if place < 0 else (place, int(self.less[ride]), *self.facts[:, ride].tolist())
+    def pieces(self) -> tuple[Int64, Int64, list[bytes]]:
+        """The rides that have such a step, which of the different ones each has, and those as JSON, after a comma."""
+        rides = np.flatnonzero(self.places >= 0)
+        codes = self.places[rides]
+        for column in (self.less[rides], *self.facts[:, rides]):
+            low = int(column.min(initial=0))
+            codes = codes * (int(column.max(initial=0)) - low + 1) + column - low
+            codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
+        _, firsts = np.unique(codes, return_index=True)
+        found = [b"," + as_json(self.steps(ride))[1:] for ride in rides[firsts].tolist()]
+        return rides, codes, found
 
     def steps(self, ride: int) -> tuple[Step, ...]:
         """The step of a ride, if it has one."""

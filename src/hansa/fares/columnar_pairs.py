@@ -1,33 +1,39 @@
 """Pairs of stops that no rule tells apart: a fare worked out for one of them is every other's.
 
-Where fares go by zones or by metres over the network, all that the tariff sees of two stops is their zones, the zones
-between, and the band that their distance falls into; unless it names a stop, which is then like no other. A city has a
-hundred thousand pairs and a few hundred sorts of them, so sorts are what ``columnar`` prices. What a fare tells of the
-stops themselves, names and metres, is put in for each pair.
+All that a tariff sees of two stops is their zones, the zones between, the band that their metres fall into or the row
+of a table with the same amounts, and what it says of stops by name: stops that stand in the same lists are alike.
+A city has a hundred thousand pairs and a few hundred sorts of them, so sorts are what ``columnar`` prices. What a fare
+tells of the stops themselves, names, metres and lines of tables, is put in for each pair.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hansa.fares.model import Step
+from hansa.fares.model import HasMetres, Step
 from hansa.fares.parts.basis import Basis, CheapestBasis
-from hansa.fares.parts.condition import Condition
 from hansa.fares.parts.distance import DistanceBasis, RateBasis
+from hansa.fares.parts.extras import Override
 from hansa.fares.parts.flat import FlatBasis, LineBasis
-from hansa.fares.parts.ride import Unpriceable
-from hansa.fares.parts.zones import ZoneBasis, ZoneCountBasis, ZoneSetBasis
+from hansa.fares.parts.pairs import PairBasis
+from hansa.fares.parts.zones import ByZones, ZoneBasis, ZoneCountBasis, ZoneSetBasis
 from hansa.fares.pricing import Pricer
 from hansa.fares.tariff import Tariff
-from hansa.fares.ways import NOWHERE_M
 
 Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
 
 STOPS_MAX = 2_000
 """Networks with more stops are priced pair by pair: the table of pairs would take too much memory."""
+
+_FAR_M = 1 << 29
+_ZONES_AT_ONCE = 30
 
 
 class Pairs:
@@ -36,71 +42,230 @@ class Pairs:
     def __init__(self, pricer: Pricer) -> None:
         """pricer: of a tariff that ``goes_by_sorts`` allows."""
         self._pricer = pricer
-        ways = pricer.ways
+        ways, tariff = pricer.ways, pricer.tariff
         self.stops: dict[str, int] = {stop: place for place, stop in enumerate(pricer.places.stops)}
+        self._ids = tuple(self.stops)
         self.names = [ways.name(stop) for stop in self.stops]
-        count = len(self.stops)
-        self.metres = np.array(
-            [[ways.reach_m(one, other) for other in self.stops] for one in self.stops], np.int64
-        ).reshape(count, count)
-        self.sorts = self._sorted(pricer.tariff)
+        self._names_json = np.array([json.dumps(name).encode() for name in self.names], np.object_)
+        self.metres = self._measured()
+        self._zones = [pricer.places.zone_of(stop) or "" for stop in self.stops]
+        self._lines = {
+            basis.clause: self._lines_of(basis) for basis in _bases(tariff) if isinstance(basis, PairBasis)
+        }
+        self._overrides = {one.clause: one for one in tariff.overrides}
+        self.sorts = self._sorted(tariff)
+
+    def _measured(self) -> Int32:
+        """Metres between all stops; ``_FAR_M`` where no way leads."""
+        places, ways = self._pricer.places, self._pricer.ways
+        if isinstance(places, HasMetres):
+            metres = places.metres()
+            return np.where(metres < 0, _FAR_M, metres).astype(np.int32)
+        rows = [[min(ways.reach_m(one, other), _FAR_M) for other in self.stops] for one in self.stops]
+        return np.array(rows, np.int32).reshape(len(self.stops), len(self.stops))
+
+    # -- sorts -----------------------------------------------------------------------------------------------
 
     def _sorted(self, tariff: Tariff) -> Int64:
-        """The sort of each pair; -1 where it is of a sort of its own."""
+        """The sort of each pair, from 0."""
         count = len(self.stops)
-        named = _named(tariff)
-        zones_of = [self._pricer.places.zone_of(stop) or "" for stop in self.stops]
-        own = [place + 1 if stop in named else 0 for stop, place in self.stops.items()]
-        kinds = _codes(list(zip(zones_of, own, strict=True)))
+        listed = _listed(tariff)
+        kinds = _codes(
+            [(zone, listed.get(stop, ())) for stop, zone in zip(self.stops, self._zones, strict=True)]
+        )
         sorts = kinds[:, None] * (int(kinds.max(initial=0)) + 1) + kinds[None, :]
         sorts = _dense(sorts * 2 + np.eye(count, dtype=np.int64))
         bases = list(_bases(tariff))
-        if any(isinstance(one, ZoneBasis | ZoneSetBasis | ZoneCountBasis) and one.through for one in bases):
-            sorts = _with(sorts, self._zones_between(zones_of))
+        through = [one for one in bases if isinstance(one, ByZones) and one.through]
+        nested = [one.order for one in through if isinstance(one, ZoneBasis)]
+        if through:
+            for masks in self._zones_between(nested[0] if len(nested) == len(through) == 1 else ()):
+                sorts = _with(sorts, masks)
         for basis in bases:
             if isinstance(basis, DistanceBasis | RateBasis):
                 sorts = _with(sorts, self._bands(basis))
-        apart = frozenset[str]().union(*(one.stops for one in tariff.overrides))
-        alone = np.array([stop in apart for stop in self.stops], np.bool_)
-        return np.where(alone[:, None] | alone[None, :] | (self.metres >= NOWHERE_M), -1, sorts)
+            elif isinstance(basis, PairBasis):
+                sorts = _with(sorts, self._rows(basis))
+        return self._with_overrides(sorts)
 
-    def _zones_between(self, zones_of: list[str]) -> Int64:
-        """A number for each set of zones that shortest ways run through, boundary stops left open."""
-        count = len(self.stops)
-        between = np.zeros((count, count), np.int64)
-        for zone in sorted({zone for zone in zones_of if zone and "/" not in zone}):
-            inside = np.zeros((count, count), np.bool_)
-            for place, own in enumerate(zones_of):
-                if own == zone:
-                    there = self.metres[:, place]
-                    inside |= there[:, None] + there[None, :] == self.metres
-            between = _with(between, inside.astype(np.int64))
-        return between
+    def _zones_between(self, order: Sequence[str]) -> Iterator[Int64]:
+        """Which zones shortest ways run through, boundary stops left open: some zones at a time, as bits.
+
+        order: where given, only the first and the last of them count.
+        """
+        metres, zones = self.metres, self._zones
+        inner = [place for place, zone in enumerate(zones) if zone and "/" not in zone]
+        names = [one for one in order or sorted(set(zones)) if one in {zones[place] for place in inner}]
+        for start in range(0, len(names), _ZONES_AT_ONCE):
+            rank = {zone: bit for bit, zone in enumerate(names[start : start + _ZONES_AT_ONCE])}
+            stops = sorted(
+                (place for place in inner if zones[place] in rank), key=lambda one: rank[zones[one]]
+            )
+            there = np.ascontiguousarray(metres[stops])
+            starts = [at for at in range(len(stops)) if not at or zones[stops[at]] != zones[stops[at - 1]]]
+            bits = np.int64(1) << np.arange(len(rank))
+            masks = np.empty(metres.shape, np.int64)
+            for origin in range(len(metres)):
+                on_way = there[:, origin, None] + there == metres[origin]
+                masks[origin] = bits @ np.maximum.reduceat(on_way.view(np.int8), starts, axis=0)
+            if order:
+                masks = (masks & -masks) | np.int64(1) << np.frexp(masks)[1] >> 1
+            yield masks
 
     def _bands(self, basis: DistanceBasis | RateBasis) -> Int64:
-        """A number for each band of distance; for each distance, where the fare goes by the metre."""
-        different, inverse = np.unique(self.metres, return_inverse=True)
+        """A number for each band of distance, or stretch beyond them; where the fare goes by the metre, for each."""
+        metres = self.metres.astype(np.int64)
         if isinstance(basis, RateBasis):
-            return inverse.reshape(self.metres.shape).astype(np.int64)
-        return _codes([_band(basis, metres) for metres in different.tolist()])[inverse].reshape(
-            self.metres.shape
-        )
+            return -(-metres // basis.every_m)
+        paid = metres - basis.grace_m
+        ends = np.array([band.up_to_m for band in basis.bands], np.int64)
+        codes = np.searchsorted(ends, paid).astype(np.int64)
+        low, longer = int(ends[-1]), paid > ends[-1]
+        for part in basis.beyond:
+            end = paid if part.up_to_m is None else np.minimum(paid, part.up_to_m)
+            stretches = np.where(longer, -(-(end - low) // part.every_m), 0)
+            codes += np.where(longer, stretches, 0)
+            if part.up_to_m is None:
+                break
+            low, longer = part.up_to_m, paid > part.up_to_m
+            codes += longer  # the last stretch may be cut short
+        return np.where(self.metres >= _FAR_M, -1, codes) + 1
+
+    def _rows(self, basis: PairBasis) -> Int64:
+        """A number for each row of different amounts; 0 where there is none."""
+        fares = np.array([0, *basis.fares], np.int64)
+        lines = self._lines[basis.clause]
+        return np.where(lines > 0, fares[lines + 1] + 1, 0)
+
+    def _lines_of(self, basis: PairBasis) -> Int64:
+        """The line of each pair's row in the file; -1 where it has none."""
+        places: dict[str, int] = self.stops
+        names: Sequence[str] = self._ids
+        if basis.by_zone:
+            places = {zone: place for place, zone in enumerate(dict.fromkeys(self._zones))}
+            names = self._zones
+        square = np.full((len(places), len(places)), -1, np.int64)
+        rows = [
+            (places[origin], places[destination], line)
+            for (origin, destination), line in basis.rows.items()
+            if origin in places and destination in places
+        ]
+        if rows:
+            origins, destinations, lines = np.array(rows, np.int64).T
+            if basis.symmetric:
+                square[destinations, origins] = lines
+            square[origins, destinations] = lines
+        at = np.array([places[name] for name in names], np.int64)
+        return square[at[:, None], at[None, :]]
+
+    def _with_overrides(self, sorts: Int64) -> Int64:
+        """Pairs with an override told further apart by the sort of the rest of their way."""
+        apart = np.zeros_like(sorts)
+        listed = frozenset[str]().union(*(one.stops for one in self._pricer.tariff.overrides))
+        for place in [self.stops[stop] for stop in sorted(listed) if stop in self.stops]:
+            for other in range(len(self.names)):
+                for pair in ((place, other), (other, place)):
+                    override = self._override(*pair)
+                    rest = None if override is None else self._rest(override, *pair)
+                    apart[pair] = 0 if rest is None else sorts[rest] + 1
+        return _with(sorts, apart)
+
+    def _override(self, origin: int, destination: int) -> Override | None:
+        ends = {self._ids[origin], self._ids[destination]}
+        return next((one for one in self._pricer.tariff.overrides if not ends.isdisjoint(one.stops)), None)
+
+    def _rest(self, override: Override, origin: int, destination: int) -> tuple[int, int] | None:
+        """Both ends of the way that the main fare is paid for beside an override; None where there is none."""
+        inward = self._ids[origin] in override.stops
+        inner = destination if inward else origin
+        known = [(self.stops[stop], stop) for stop in override.gateways if stop in self.stops]
+        if not known or self._ids[inner] in override.stops | set(override.gateways):
+            return None
+        _, _, gateway = min((int(self.metres[place, inner]), stop, place) for place, stop in known)
+        return (gateway, inner) if inward else (inner, gateway)
+
+    # -- what is told ----------------------------------------------------------------------------------------
 
     def told(self, steps: tuple[Step, ...], origin: int, destination: int) -> tuple[Step, ...]:
         """The steps of a fare of this sort, as they are told of one pair of stops."""
-        if not steps or steps[0].rule != "ride":
-            return steps
-        facts: dict[str, str | int] = {**steps[0].facts}
-        facts["from"], facts["to"] = self.names[origin], self.names[destination]
-        if "distance_m" in facts:
-            facts["distance_m"] = int(self.metres[origin, destination])
-        return (Step("ride", 0, steps[0].currency, facts), *steps[1:])
+        ends: tuple[int, int] | None = origin, destination
+        found: list[Step] = []
+        for step in steps:
+            if step.rule == "override":
+                override = self._overrides.get(step.clause)
+                ends = None if override is None else self._rest(override, origin, destination)
+            elif step.rule in _OF_PAIRS and ends is not None:
+                step = self._of_pair(step, *ends)
+            found.append(step)
+        return tuple(found)
+
+    def _of_pair(self, step: Step, origin: int, destination: int) -> Step:
+        facts = {**step.facts}
+        if step.rule == "ride":
+            facts["from"], facts["to"] = self.names[origin], self.names[destination]
+            if "distance_m" in facts:
+                facts["distance_m"] = int(self.metres[origin, destination])
+        else:
+            table, _, _ = step.clause.rpartition(" line ")
+            facts["clause"] = f"{table} line {self._lines[table][origin, destination]}"
+        return Step(step.rule, step.amount, step.currency, facts)
+
+    def form(self, steps: tuple[Step, ...]) -> tuple[bytes | None, Sequence[str]]:
+        """Steps of a fare of this sort as JSON, with a hole for each thing told of the pair, and which things they are.
+
+        None where they tell of two ways: there is an override.
+        """
+        if any(step.rule == "override" for step in steps):
+            return None, ()
+        told: list[Step] = []
+        for step in steps:
+            facts = {**step.facts}
+            if step.rule == "ride":
+                facts |= {name: f"{_HOLE}{name}" for name in ("from", "to", "distance_m") if name in facts}
+            elif step.rule == "pair":
+                table, _, _ = step.clause.rpartition(" line ")
+                facts["clause"] = f"{_HOLE}{table}"
+            told.append(Step(step.rule, step.amount, step.currency, facts))
+        parts = _HOLES.split(as_json(tuple(told)).replace(b"%", b"%%"))
+        return b"%b".join(parts[::2]), [json.loads(b'"' + name + b'"') for name in parts[1::2]]
+
+    def holes(self, origins: Int64, destinations: Int64) -> Callable[[str], list[bytes]]:
+        """What stands in the holes of forms, by their name, of rides between these stops."""
+
+        @cache
+        def holes(name: str) -> list[bytes]:
+            if name in ("from", "to"):
+                places = origins if name == "from" else destinations
+                return self._names_json[places].tolist()
+            if name == "distance_m":
+                return [b"%d" % one for one in self.metres[origins, destinations].tolist()]
+            form = json.dumps(f"{name} line ").encode()[:-1].replace(b"%", b"%%") + b'%d"'
+            return [form % one for one in self._lines[name][origins, destinations].tolist()]
+
+        return holes
+
+
+_OF_PAIRS = frozenset(["ride", "pair"])
+"""Steps that tell of two stops."""
+
+_HOLE = "\0"
+_HOLES = re.compile(rb'"\\u0000([^"]*)"')
+
+
+def as_json(steps: tuple[Step, ...]) -> bytes:
+    """Steps as JSON, ``[[rule, amount, facts], ...``, still open at the end."""
+    told = [[step.rule, step.amount, dict(step.facts)] for step in steps]
+    return json.dumps(told, separators=(",", ":")).encode()[:-1]
 
 
 def goes_by_sorts(pricer: Pricer) -> bool:
-    """Whether all bases of the tariff go by zones, lines, or metres over the network."""
+    """Whether all bases of the tariff go by zones, lines, tables of pairs, or metres over the network."""
     few = 0 < len(pricer.places.stops) <= STOPS_MAX
-    return few and all(map(_goes_by_sorts, _bases(pricer.tariff)))
+    tariff = pricer.tariff
+    by_line = any(
+        one.lines and one.gateways for one in tariff.overrides
+    )  # its rest hangs on the stop of entry
+    return few and not by_line and all(map(_goes_by_sorts, _bases(tariff)))
 
 
 def _goes_by_sorts(basis: Basis) -> bool:
@@ -121,6 +286,7 @@ _WORDS: dict[type, frozenset[str]] = {
     RateBasis: frozenset(
         ["base", "parts", "rounding", "every_m", "least", "most", "measure", "clause", "table"]
     ),
+    PairBasis: frozenset(["rows", "fares", "prices", "symmetric", "by_zone", "clause", "ways"]),
     CheapestBasis: frozenset(["choices", "clause"]),
 }
 
@@ -132,34 +298,16 @@ def _bases(tariff: Tariff) -> Iterable[Basis]:
             yield from basis.choices
 
 
-class _Metres:
-    """A ride of which only its metres are known."""
+def _listed(tariff: Tariff) -> dict[str, tuple[int | str, ...]]:
+    """For each name that some rule says, in which of the tariff's lists it stands: stops of the same lists are alike.
 
-    def __init__(self, metres: int) -> None:
-        self._metres = metres
-
-    def distance_m(self, _measure: str, _table: object = None) -> int:
-        return self._metres
-
-
-def _band(basis: DistanceBasis, metres: int) -> object:
-    asked: Any = _Metres(metres)
-    try:
-        found = basis.find(asked)
-    except Unpriceable:
-        return metres  # the reason names the metres
-    return (
-        tuple(sorted(found.price.amounts.items())),
-        found.rule,
-        tuple(sorted(found.facts.items(), key=str)),
-        found.clause,
-        found.zones,
-    )
-
-
-def _named(tariff: Tariff) -> frozenset[str]:
-    """Every stop that some rule names."""
-    return frozenset(_texts_in([getattr(tariff, name) for name in _RULES]))
+    A name that stands anywhere but in a list of names is like no other.
+    """
+    found: dict[str, dict[int | str, None]] = {}
+    for number, names in enumerate(_lists_in([getattr(tariff, name) for name in _RULES])):
+        for name in names:
+            found.setdefault(name, {})[name if len(names) == 1 else number] = None
+    return {name: tuple(lists) for name, lists in found.items()}
 
 
 _RULES = (
@@ -177,20 +325,22 @@ _RULES = (
 )
 
 
-def _texts_in(value: Any) -> Iterable[str]:
-    """All texts within a rule, at any depth: whichever of them is a stop is a stop that it names."""
+def _lists_in(value: Any) -> Iterator[frozenset[str]]:
+    """All lists of names within a rule, at any depth, and every other text as a list of its own; but no bases."""
     if isinstance(value, str):
-        yield value
+        yield frozenset([value])
     elif isinstance(value, Mapping):
         for key, one in value.items():  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts_in(key)
-            yield from _texts_in(one)
+            yield from _lists_in(key)
+            yield from _lists_in(one)
+    elif isinstance(value, frozenset) and value and all(isinstance(one, str) for one in value):  # pyright: ignore[reportUnknownVariableType]
+        yield value  # pyright: ignore[reportUnknownVariableType]
     elif isinstance(value, tuple | list | frozenset | set):
         for one in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts_in(one)
-    elif isinstance(value, Condition) or hasattr(value, "__dataclass_fields__"):
+            yield from _lists_in(one)
+    elif type(value) not in _WORDS and hasattr(value, "__dataclass_fields__"):
         for name in value.__dataclass_fields__:
-            yield from _texts_in(getattr(value, name))
+            yield from _lists_in(getattr(value, name))
 
 
 def _codes(values: list[Any]) -> Int64:
@@ -205,5 +355,5 @@ def _dense(numbers: Int64) -> Int64:
 
 
 def _with(sorts: Int64, more: Int64) -> Int64:
-    """Sorts told further apart."""
+    """Sorts told further apart. more: not below 0."""
     return _dense(sorts * (int(more.max(initial=0)) + 1) + more)

@@ -6,6 +6,9 @@ from datetime import date, datetime
 from typing import Literal, NewType, Protocol, runtime_checkable
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
 from hansa.fares.wording import say, why
 
 JourneyId = NewType("JourneyId", UUID)
@@ -231,3 +234,12 @@ class HasLines(Protocol):
 
     @property
     def lines(self) -> Mapping[str, LineFacts]: ...
+
+
+@runtime_checkable
+class HasMetres(Protocol):
+    """A network that tells all distances at once."""
+
+    def metres(self) -> npt.NDArray[np.int32]:
+        """``Places.distance_m`` of every two stops, a square in the order of ``stops``; -1 where no way leads."""
+        ...

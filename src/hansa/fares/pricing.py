@@ -65,7 +65,7 @@ class Pricer:
         self._covers: dict[tuple[str, str], tuple[tuple[Cap, ...], ...]] = {}
         self._caps_minor: dict[tuple[str, str, str], list[int]] = {}
         self._shares: dict[tuple[int, int, Rounding | None], int] = {}
-        parts = [part for condition in _conditions(tariff) for part in condition.parts]
+        parts = [part for condition in conditions(tariff) for part in condition.parts]
         hours = [part.hours for part in parts if part.hours is not None]
         self._timed = bool(tariff.time_bands or hours)
         taps = {band.tap for band in tariff.time_bands} | {one.tap for one in hours}
@@ -743,7 +743,8 @@ class Pricer:
         return Step(rule, amount, self.tariff.currency, said)
 
 
-def _conditions(tariff: Tariff) -> Iterable[Condition]:
+def conditions(tariff: Tariff) -> Iterable[Condition]:
+    """The conditions of all rules of a tariff."""
     for part in (
         tariff.time_bands,
         tariff.fares,

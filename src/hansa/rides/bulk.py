@@ -14,7 +14,6 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -216,14 +215,8 @@ class _Chunk:
             earlier = self._earlier(days, rules, riders, len(numbers))
         with _COLUMNARS.lock:
             priced = rules.columnar.price(rides, earlier)
-            codes, told = priced.explanations()
-        steps = [
-            json_piece(msgspec.json.encode([[step.rule, step.amount, step.facts] for step in one]))
-            for one in told
-        ]
-        self._write_journeys(
-            days, rules, loaded, journeys, rides, priced, [steps[code] for code in codes.tolist()]
-        )
+            steps = [json_piece(one) for one in priced.told()]
+        self._write_journeys(days, rules, loaded, journeys, rides, priced, steps)
         self._add_charges(days, rules, loaded, journeys, priced)
         held = int(priced.held.sum())
         self.counts += RateCounts(held=held, charges=int((priced.amounts > 0).sum()))
