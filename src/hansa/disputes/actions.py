@@ -6,7 +6,7 @@ A deadline that has passed counts before anything that comes after it, whether t
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -454,6 +454,11 @@ def queue(
 ) -> list[Case]:
     """Disputes that somebody must act on, the nearest deadline first. after: (due_at, id) of the last seen."""
     return store.queue(tx, wanted, after=after, limit=limit)
+
+
+def entered_at(tx: Tx, dispute_ids: Sequence[UUID]) -> dict[DisputeId, datetime]:
+    """When each of some disputes came into the state it is in: the instant of its last fact."""
+    return store.entered_at(tx, dispute_ids)
 
 
 def count_waiting(tx: Tx, member: str | None, *, soon: datetime) -> list[Waiting]:

@@ -112,6 +112,10 @@ group by c.operator_id, c.kind, c.reason
 order by c.operator_id, c.kind desc, c.reason
 """
 
+ENTERED = """
+select dispute_id, max(at) from disputes.facts where dispute_id = any(%s) group by dispute_id
+"""
+
 ADD_PROPOSAL = """
 insert into disputes.proposals (dispute_id, n, action_id, action, side, caller_id, at, words, amount_minor)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -246,6 +250,11 @@ def count_waiting(tx: Tx, member: str | None, soon: datetime) -> list[Waiting]:
             COUNT_WAITING, {"member": member, "soon": soon}
         ).fetchall()
     ]
+
+
+def entered_at(tx: Tx, dispute_ids: Sequence[UUID]) -> dict[DisputeId, datetime]:
+    """When each dispute came into the state it is in."""
+    return {DisputeId(which): at for which, at in tx.execute(ENTERED, (list(dispute_ids),)).fetchall()}
 
 
 def outcomes(tx: Tx, first: datetime, end: datetime) -> list[Outcomes]:
