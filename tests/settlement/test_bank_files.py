@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from clearing.example_day import DAY, OVER, ride_all, set_clock
 from hansa import clearing, settlement
 from hansa.clearing import NetPosition
-from hansa.kernel import CURRENCY_EXPONENTS
+from hansa.kernel import CURRENCY_EXPONENTS, is_iban
 from hansa.settlement import validate_pain001
-from hansa.settlement.iso20022 import BankAccount, is_iban, plain, read_account, short, uetr_of
+from hansa.settlement.iso20022 import BankAccount, plain, read_account, short, uetr_of
 from hansa.settlement.model import FileRecord, instructions_of, message_id
 from hansa.settlement.pain001 import control_sum, write_pain001
 from hansa.store import Context

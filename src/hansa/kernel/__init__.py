@@ -4,6 +4,7 @@ Money in whole minor units, instants in UTC, service days, ids made by whoever f
 one error that is told to a caller. Nothing flows in or out; only the standard library is used.
 """
 
+from hansa.kernel.bank_accounts import BIC, is_iban
 from hansa.kernel.errors import HansaError, InvalidInput, Problem
 from hansa.kernel.ids import fact_id, hex_id, new_id
 from hansa.kernel.instants import Clock, FixedClock, SystemClock, in_utc, service_day, service_day_bounds
@@ -19,6 +20,7 @@ from hansa.kernel.money import (
 from hansa.kernel.partitions import BUCKETS, Directory, bucket_of
 
 __all__ = [
+    "BIC",
     "BUCKETS",
     "CURRENCY_EXPONENTS",
     "Clock",
@@ -37,6 +39,7 @@ __all__ = [
     "fact_id",
     "hex_id",
     "in_utc",
+    "is_iban",
     "new_id",
     "round_half_even",
     "service_day",

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
-from hansa.kernel import Money, Problem
+from hansa.kernel import Money, Problem, is_iban
 from hansa.settlement.iso20022 import (
     CAMT_053,
     CAMT_054,
     add_account,
     add_text,
     instant,
-    is_iban,
     read_account,
     read_xml,
     split_tag,

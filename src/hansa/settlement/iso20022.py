@@ -9,7 +9,7 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 from xml.parsers.expat import ErrorString
 
-from hansa.kernel import fact_id
+from hansa.kernel import BIC, fact_id, is_iban
 
 PAIN_001: Final = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 PAIN_002: Final = "urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"
@@ -19,12 +19,6 @@ PACS_009: Final = "urn:iso:std:iso:20022:tech:xsd:pacs.009.001.08"
 PACS_028: Final = "urn:iso:std:iso:20022:tech:xsd:pacs.028.001.03"
 CAMT_053: Final = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
 CAMT_054: Final = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
-
-BIC = re.compile(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?")
-"""BICFIDec2014Identifier. Source: ISO 9362 and the published XSD of pain.001.001.09."""
-
-IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[a-zA-Z0-9]{1,30}")
-"""IBAN2007Identifier. Source: ISO 13616 and the published XSD."""
 
 TEXT = re.compile(r"[A-Za-z0-9/\-?:().,'+ ]+")
 """The characters every bank takes. Source: EPC217-08, SEPA requirements for an extended character set, section 6.2."""
@@ -44,46 +38,7 @@ class BankAccount:
     bic: str = ""
 
     @property
-    def is_iban(self) -> bool:
-        """Its form and its check digits are those of an IBAN."""
-        return is_iban(self.number)
-
-
-class DocumentRefused(Exception):
-    """This is not an XML document we read. where: line and column, or the element; what: why; remedy."""
-
-    def __init__(self, where: str, what: str, remedy: str) -> None:
-        super().__init__(f"{where}: {what}")
-        self.where, self.what, self.remedy = where, what, remedy
-
-
-class _NoDoctype(ET.TreeBuilder):
-    """Builds the tree, and refuses the one construct by which XML reads files and swells without bound."""
-
-    def doctype(self, name: str, *_: object) -> None:
-        raise DocumentRefused("the DOCTYPE", f"{name!r} is declared", "Send the message without a DOCTYPE")
-
-
-def read_account(text: str) -> BankAccount:
-    """A member's bank account as trust keeps it: ``BIC/number``, or the number alone.
-
-    ``BARCGB22XXX/GB33BUKB20201555555555``, ``HNSACNBJXXX/6222-0001``, ``GB33BUKB20201555555555``.
-    """
-    head, slash, tail = text.partition("/")
-    if slash and BIC.fullmatch(head):
-        return BankAccount(_number(tail), head)
-    return BankAccount(_number(text))
-
-
-def is_iban(number: str) -> bool:
-    """The form is right and the remainder by 97 is one. Source: ISO 13616 (ISO 7064, mod 97-10)."""
-    if not IBAN.fullmatch(number) or len(number) < 15:
-        return False
-    turned = number[4:] + number[:4]
-    return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
-
-
-def plain(text: str, limit: int, *, instead: str) -> str:
+    def plain(text: str, limit: int, *, instead: str) -> str:
     """A text in the characters every bank takes, at most ``limit`` long; ``instead`` where nothing is left of it."""
     flat = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     kept = re.sub(r"[^A-Za-z0-9/\-?:().,'+ ]", " ", flat)

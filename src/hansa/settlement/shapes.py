@@ -11,8 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
-from hansa.kernel import CURRENCY_EXPONENTS, Problem
-from hansa.settlement.iso20022 import BIC, TEXT, UETR, is_iban, split_tag
+from hansa.kernel import BIC, CURRENCY_EXPONENTS, Problem, is_iban
+from hansa.settlement.iso20022 import TEXT, UETR, split_tag
 
 Rule = Callable[[str], str]
 """What is wrong with a text; empty where nothing is."""
