@@ -351,17 +351,17 @@ def test_a_position_opens_into_its_items_page_by_page(ctx: Context) -> None:
     [
         "update clearing.positions set gross_minor = gross_minor + 1",
         "update clearing.net_positions set net_minor = 0",
-        "update clearing.day_totals set net_sum_minor = 0",
+        "update clearing.window_totals set net_sum_minor = 0",
         "update clearing.watermarks set up_to_block = up_to_block + 1",
-        "update clearing.days set decided_at = now()",
+        "update clearing.windows set decided_at = now()",
         "update clearing.closings set closed_at = now()",
         "delete from clearing.closings",
         "delete from clearing.positions",
         "truncate clearing.net_positions",
-        "insert into clearing.net_positions values ('2026-11-17', 'CNY', 'stranger', 0)",
-        "insert into clearing.day_totals values ('2026-11-17', 'JPY', 0, 0, 0, 0, 0, 0)",
+        "insert into clearing.net_positions values ('daily-20261117', 'CNY', 'stranger', 0)",
+        "insert into clearing.window_totals values ('daily-20261117', 'JPY', 0, 0, 0, 0, 0, 0)",
         "insert into clearing.positions values"
-        " ('2026-11-17', 'a', 'b', 'CNY', 0, 1, 1, 0, 0, 1, 0, 0, 'a', 'b')",
+        " ('daily-20261117', 'a', 'b', 'CNY', 0, 1, 1, 0, 0, 1, 0, 0, 'a', 'b')",
     ],
 )
 def test_the_database_refuses_to_change_a_closed_day(ctx: Context, change: str) -> None:
@@ -377,23 +377,31 @@ def test_the_database_refuses_to_change_a_closed_day(ctx: Context, change: str) 
 
 def test_the_database_refuses_nets_that_do_not_sum_to_zero(ctx: Context) -> None:
     with ctx.tx() as tx:
-        tx.execute(store.ADD_DAY, (DAY, OVER, OVER))
+        tx.execute(
+            store.ADD_WINDOW,
+            ("daily-20261117", "daily", 0, 1, DAY, 1, "net", "multilateral", "deferred", OVER, OVER),
+        )
 
     with pytest.raises(psycopg.errors.CheckViolation, match="nets_sum_to_zero"), ctx.tx() as tx:
-        store.add_net_positions(tx, DAY, {(MemberId("a"), "CNY"): 100, (MemberId("b"), "CNY"): -99})
+        store.add_net_positions(
+            tx, "daily-20261117", {(MemberId("a"), "CNY"): 100, (MemberId("b"), "CNY"): -99}
+        )
 
     with ctx.tx() as tx:
-        assert store.net_positions(tx, DAY) == []
+        assert store.net_positions(tx, "daily-20261117") == []
 
 
 def test_the_database_refuses_shares_that_lose_a_cent(ctx: Context) -> None:
     with ctx.tx() as tx:
-        tx.execute(store.ADD_DAY, (DAY, OVER, OVER))
+        tx.execute(
+            store.ADD_WINDOW,
+            ("daily-20261117", "daily", 0, 1, DAY, 1, "net", "multilateral", "deferred", OVER, OVER),
+        )
 
     with pytest.raises(psycopg.errors.CheckViolation, match="shares_add_up"), ctx.tx() as tx:
         tx.execute(
             "insert into clearing.positions values"
-            " ('2026-11-17', 'a', 'b', 'CNY', 0, 1, 100, 120, 30, 98, 1, 0, 'a', 'b')"
+            " ('daily-20261117', 'a', 'b', 'CNY', 0, 1, 100, 120, 30, 98, 1, 0, 'a', 'b')"
         )
 
 

@@ -1,14 +1,15 @@
-"""Clearing days, positions, nets: the words, and how a decided day is booked. Pure."""
+"""Windows, positions, nets: the words, and how a decided window is booked. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
 from hansa import ledger
-from hansa.clearing.netting import Agreement, Obligation, share_out
+from hansa.clearing.netting import Obligation, Parts, Product, Terms, product_of, share_parts
+from hansa.clearing.schedule import DAILY, stamp_of, window_id_of
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, service_day, service_day_bounds
 from hansa.trust import MemberId
 
@@ -44,11 +45,37 @@ class AgreementDiffers(HansaError):
     status: ClassVar[int] = 409
 
 
-class DayStatus(StrEnum):
-    """How far a clearing day is: decided and being booked, or closed for good."""
+class UnknownWindow(HansaError):
+    """No such window: it was not closed yet."""
+
+    code: ClassVar[str] = "clearing.unknown_window"
+    status: ClassVar[int] = 404
+
+
+class UnknownModel(HansaError):
+    """No such settlement model is in force."""
+
+    code: ClassVar[str] = "clearing.unknown_model"
+    status: ClassVar[int] = 404
+
+
+class NoWindowDue(HansaError):
+    """No window of this model is over; close it after its cut-off."""
+
+    code: ClassVar[str] = "clearing.no_window_due"
+    status: ClassVar[int] = 409
+
+
+class WindowStatus(StrEnum):
+    """How far a window is: decided and being booked, closed for good, its money on the way, its money moved."""
 
     CLOSING = "closing"
     CLOSED = "closed"
+    SETTLING = "settling"
+    SETTLED = "settled"
+
+
+DayStatus = WindowStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +104,11 @@ class Watermark:
 
 
 @dataclass(frozen=True, slots=True)
-class DayTotal:
-    """A day in one currency. ``to_pay``: what all net debtors pay together, and all net creditors receive."""
+class WindowTotal:
+    """A window in one currency. ``to_pay``: what all net debtors pay together, and all net creditors receive.
+
+    settling_at, settled_at: when settlement told a bank, and when all money had moved; None before.
+    """
 
     currency: str
     items: int
@@ -86,28 +116,72 @@ class DayTotal:
     issuer_fees: Money
     league_fees: Money
     to_pay: Money
+    settling_at: datetime | None = None
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ClearingDay:
-    """A business day as it was cleared. Once closed, none of this ever changes."""
+class Window:
+    """Positions of one model as they cleared together. Once closed, nothing changes but how far its money is.
 
-    day: date
-    status: DayStatus
+    number: counts the model's windows from one. part: which of its business day. basis, sides, timing: of its model
+    when it was decided. watermark: after_block is where the model's window before it ended.
+    """
+
+    window_id: str
+    model_id: str
+    model_version: int
+    number: int
+    business_day: date
+    part: int
+    basis: Literal["net", "gross"]
+    sides: Literal["multilateral", "bilateral"]
+    timing: Literal["deferred", "immediate"]
     ends_at: datetime
     decided_at: datetime
     closed_at: datetime | None
     watermark: tuple[Watermark, ...]
     items: int
-    totals: tuple[DayTotal, ...]
+    totals: tuple[WindowTotal, ...]
+
+    @property
+    def day(self) -> date:
+        """The business day."""
+        return self.business_day
+
+    @property
+    def label(self) -> str:
+        """What postings and people call it: a business day by its date."""
+        return window_label(self.window_id)
+
+    @property
+    def status(self) -> WindowStatus:
+        """How far it is. A window in which nothing is to be paid is settled once settlement says so."""
+        if self.closed_at is None:
+            return WindowStatus.CLOSING
+        if self.totals and all(total.settled_at for total in self.totals):
+            return WindowStatus.SETTLED
+        if any(total.settling_at or total.settled_at for total in self.totals):
+            return WindowStatus.SETTLING
+        return WindowStatus.CLOSED
+
+    @property
+    def settled_at(self) -> datetime | None:
+        """When the last of its money had moved; None before."""
+        ends = [total.settled_at for total in self.totals if total.settled_at]
+        return max(ends) if self.status is WindowStatus.SETTLED else None
+
+
+ClearingDay = Window
+DayTotal = WindowTotal
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What an issuer owes an operator for a day, and how it is shared out, in minor units of the currency.
+    """What an issuer owes an operator for a window, and how it is shared out, in minor units of the currency.
 
-    gross = operator_share + issuer_fee + league_fee; below zero where corrections outweigh fares.
-    debtor_id, creditor_id: the members as which the two clear.
+    gross = operator_share + issuer_fee + league_fee; below zero where corrections outweigh fares. day: the window's
+    business day. debtor_id, creditor_id: the members as which the two clear.
     """
 
     day: date
@@ -121,16 +195,18 @@ class Position:
     items: int
     debtor_id: MemberId
     creditor_id: MemberId
+    window_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NetPosition:
-    """What a member receives (+) or pays (-) for a day in a currency."""
+    """What a member receives (+) or pays (-) for a window in a currency. day: its business day."""
 
     day: date
     member_id: MemberId
     currency: str
     net: int
+    window_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +270,41 @@ class PositionAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Items of one transfer code on a position account, counted and added up.
+
+    from_minor: the step of their sizes, where a fee hangs on the size of each item; else ``netting.LOWEST``.
+    after_block: they stand in blocks after this one.
+    """
+
+    account: PositionAccount
+    code: int
+    from_minor: int
+    items: int
+    minor: int
+    after_block: int
+
+    @property
+    def product(self) -> Product:
+        """What they are, as far as models and fees go."""
+        return product_of(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Items of one transfer code that a window took on a position, all partitions together."""
+
+    issuer_id: str
+    operator_id: str
+    currency: str
+    code: int
+    items: int
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class PositionLine:
-    """A position in one ledger partition, as a day decides it."""
+    """A position in one ledger partition, as a window decides it."""
 
     issuer_id: str
     operator_id: str
@@ -227,41 +336,59 @@ def earned_account(member_id: str, currency: str, partition: int = 0) -> ledger.
     return ledger.AccountId(fact_id(None, "earned", member_id, currency, partition))
 
 
+def day_window(day: date) -> str:
+    """The id of the window that a business day of the league is."""
+    return window_id_of(DAILY, day, 1, several=False)
+
+
+def window_label(window_id: str) -> str:
+    """What postings and people call a window: a business day of the league by its date, another by its id."""
+    stamp = stamp_of(window_id)
+    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:]}" if window_id.startswith(f"{DAILY}-") else window_id
+
+
 def day_reference(day: date) -> UUID:
-    """What all transfers of a clearing day refer to."""
-    return fact_id(None, "clearing day", day.isoformat())
+    """What all transfers of a business day refer to."""
+    return window_reference(day_window(day))
+
+
+def window_reference(window_id: str) -> UUID:
+    """What all transfers of a window refer to."""
+    return fact_id(None, "clearing day", window_label(window_id))
 
 
 def line_of(
     account: PositionAccount,
-    agreement: Agreement,
+    items: Sequence[tuple[Terms, Tally]],
     *,
-    items: int,
-    gross: int,
     debtor: MemberId,
     creditor: MemberId,
-    subsidies: int = 0,
 ) -> PositionLine:
-    """A position as the day decides it: the gross, shared out by agreement.
-
-    subsidies: the part of the gross that bears no fee; it is the operator's as a whole.
-    """
-    shares = share_out(gross - subsidies, agreement)
+    """A position as the window decides it: its items, each kind shared out by its terms, rounded once together."""
+    gross = sum(one.minor for _, one in items)
+    parts = sum((_parts(terms, one) for terms, one in items), Parts())
+    shares = share_parts(gross, parts)
+    ride = next((terms for terms, _ in items if terms.product == "ride"), items[0][0])
     return PositionLine(
         issuer_id=account.issuer_id,
         operator_id=account.operator_id,
         currency=account.currency,
         partition=account.partition,
-        items=items,
+        items=sum(one.items for _, one in items),
         gross=gross,
-        issuer_fee_bp=agreement.issuer_fee_bp,
-        league_fee_bp=agreement.league_fee_bp,
-        operator_share=shares.operator_share + subsidies,
+        issuer_fee_bp=ride.issuer.bp,
+        league_fee_bp=ride.league.bp,
+        operator_share=shares.operator_share,
         issuer_fee=shares.issuer_fee,
         league_fee=shares.league_fee,
         debtor_id=debtor,
         creditor_id=creditor,
     )
+
+
+def _parts(terms: Terms, items: Tally) -> Parts:
+    step = max(step for step in terms.steps if step <= items.from_minor)
+    return terms.parts_of_step(step, items.items, items.minor)
 
 
 def obligations(lines: Iterable[PositionLine | Position]) -> list[Obligation]:
@@ -283,9 +410,12 @@ def dues(lines: Iterable[PositionLine]) -> list[Due]:
     return [Due(*key, minor) for key, minor in sorted(sums.items()) if minor]
 
 
-def transfers_of_day(day: date, ends_at: datetime, lines: Sequence[PositionLine]) -> list[ledger.Transfer]:
-    """The transfers that empty the positions of a day into what members are due; ids worked out from the day."""
+def transfers_of_window(
+    window_id: str, ends_at: datetime, lines: Sequence[PositionLine]
+) -> list[ledger.Transfer]:
+    """The transfers that empty a window's positions into what members are due; ids worked out from the window."""
     transfers: list[ledger.Transfer] = []
+    label, reference = window_label(window_id), window_reference(window_id)
     for line in lines:
         position = position_account(line.issuer_id, line.operator_id, line.currency, line.partition)
         pair = f"{line.issuer_id} to {line.operator_id}"
@@ -293,14 +423,7 @@ def transfers_of_day(day: date, ends_at: datetime, lines: Sequence[PositionLine]
             if minor:
                 due = due_account(member, line.currency, line.partition)
                 debit, credit = (position, due) if minor > 0 else (due, position)
-                parts = (
-                    day.isoformat(),
-                    line.issuer_id,
-                    line.operator_id,
-                    line.currency,
-                    line.partition,
-                    share,
-                )
+                parts = (label, line.issuer_id, line.operator_id, line.currency, line.partition, share)
                 transfers.append(
                     ledger.Transfer(
                         transfer_id=ledger.TransferId(fact_id(ends_at, "cleared", *parts)),
@@ -311,8 +434,8 @@ def transfers_of_day(day: date, ends_at: datetime, lines: Sequence[PositionLine]
                         code=ledger.TransferCode.CLEARED if share == "share" else ledger.TransferCode.FEE,
                         partition=line.partition,
                         event_at=ends_at,
-                        reference=day_reference(day),
-                        memo=f"{day.isoformat()} {pair}"[:200],
+                        reference=reference,
+                        memo=f"{label} {pair}"[:200],
                     )
                 )
     return transfers

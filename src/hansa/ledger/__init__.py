@@ -27,6 +27,7 @@ from hansa.ledger.actions import (
     transfers_of,
     tree,
     trial_balance,
+    turnover,
     verify,
 )
 from hansa.ledger.batch import RECORD, Batch, batch_of, batch_of_records, read_batch, write_batch
@@ -74,6 +75,7 @@ from hansa.ledger.model import (
     TreeRow,
     TrialBalance,
     TrialRow,
+    Turnover,
     UnknownAccount,
     UnknownTransfer,
 )
@@ -123,6 +125,7 @@ __all__ = [
     "TreeRow",
     "TrialBalance",
     "TrialRow",
+    "Turnover",
     "UnknownAccount",
     "UnknownTransfer",
     "account_path",
@@ -167,6 +170,7 @@ __all__ = [
     "transfers_of",
     "tree",
     "trial_balance",
+    "turnover",
     "verify",
     "write_batch",
 ]

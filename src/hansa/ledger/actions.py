@@ -38,6 +38,7 @@ from hansa.ledger.model import (
     TransferId,
     TreeRow,
     TrialBalance,
+    Turnover,
     UnknownAccount,
     UnknownTransfer,
     is_path,
@@ -335,6 +336,25 @@ def postings(
     return store.list_postings(
         tx, account_ids, partition=partition, after=start, to=store.last_place(to_block), limit=limit
     )
+
+
+def turnover(
+    tx: Tx,
+    steps: Mapping[AccountId, Sequence[int]],
+    *,
+    after_block: int,
+    to_block: int,
+    partition: int = 0,
+) -> list[Turnover]:
+    """What was booked on these accounts of a partition after one block and up to another, added up by transfer code.
+
+    steps: for each account, rising amounts in minor units from which on postings are added up apart; mostly none. A
+    debit counts below zero. Costs one reading of those blocks, however many accounts there are.
+    """
+    if not steps or to_block <= after_block:
+        return []
+    rows = store.list_turnover(tx, partition, steps, after_block=after_block, to_block=to_block)
+    return [Turnover(AccountId(row[0]), *row[1:]) for row in rows]
 
 
 def transfers_of(

@@ -273,6 +273,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Turnover:
+    """Postings of one transfer code on an account: how many, and what they add to its credit balance.
+
+    from_minor: the step that their amounts have reached and not the next one; None where there is none.
+    """
+
+    account_id: AccountId
+    code: int
+    from_minor: int | None
+    items: int
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The end of a partition's chain: its last block's number (0 before the first), hash and booking time.
 

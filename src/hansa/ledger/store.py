@@ -429,6 +429,25 @@ POSTINGS: LiteralString = (
     ") found order by place, account_id limit %(limit)s) p" + _AT_PLACES + " order by p.place, p.account_id"
 )
 
+# What blocks booked on accounts, counted and added up by transfer code: read once in the order of the journal, not
+# account by account. steps: amounts from which on postings are counted apart; for most accounts none.
+TURNOVER = """
+select s.account_id, s.code, a.steps[nullif(width_bucket(s.minor, a.steps), 0)] as from_minor,
+    count(*), sum(s.minor)::bigint
+from (
+    select credit_account as account_id, code, amount::bigint as minor from ledger.transfers
+    where partition = %(partition)s and block > %(after)s and block <= %(to)s and flags & 10 = 0
+    union all
+    select debit_account, code, - amount::bigint from ledger.transfers
+    where partition = %(partition)s and block > %(after)s and block <= %(to)s and flags & 10 = 0
+) s
+join (
+    select account_id, case when steps <> '{}' then steps::bigint[] end as steps
+    from unnest(%(ids)s::uuid[], %(steps)s::text[]) as given (account_id, steps)
+) a using (account_id)
+group by 1, 2, 3
+"""
+
 # The last place of each account up to a block of its partition, and the account's sums after the transfer there.
 _SUMS_AT: LiteralString = (
     " left join lateral (select place from ("
@@ -1306,6 +1325,15 @@ def list_postings(
         },
     )
     return [Entry(AccountId(row[0]), _booked(row[1:])) for row in rows]
+
+
+def list_turnover(
+    tx: Tx, partition: int, steps: Mapping[AccountId, Sequence[int]], *, after_block: int, to_block: int
+) -> list[tuple[UUID, int, int | None, int, int]]:
+    """Rows of account, code, step, items, minor."""
+    values = {"partition": partition, "after": after_block, "to": to_block, "ids": list(steps)}
+    texts = ["{" + ",".join(map(str, some)) + "}" for some in steps.values()]
+    return tx.execute(TURNOVER, values | {"steps": texts}).fetchall()
 
 
 def list_balances_at_block(
