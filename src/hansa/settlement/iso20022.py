@@ -38,7 +38,38 @@ class BankAccount:
     bic: str = ""
 
     @property
-    def plain(text: str, limit: int, *, instead: str) -> str:
+    def is_iban(self) -> bool:
+        """Its form and its check digits are those of an IBAN."""
+        return is_iban(self.number)
+
+
+class DocumentRefused(Exception):
+    """This is not an XML document we read. where: line and column, or the element; what: why; remedy."""
+
+    def __init__(self, where: str, what: str, remedy: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.where, self.what, self.remedy = where, what, remedy
+
+
+class _NoDoctype(ET.TreeBuilder):
+    """Builds the tree, and refuses the one construct by which XML reads files and swells without bound."""
+
+    def doctype(self, name: str, *_: object) -> None:
+        raise DocumentRefused("the DOCTYPE", f"{name!r} is declared", "Send the message without a DOCTYPE")
+
+
+def read_account(text: str) -> BankAccount:
+    """A member's bank account as trust keeps it: ``BIC/number``, or the number alone.
+
+    ``BARCGB22XXX/GB33BUKB20201555555555``, ``HNSACNBJXXX/6222-0001``, ``GB33BUKB20201555555555``.
+    """
+    head, slash, tail = text.partition("/")
+    if slash and BIC.fullmatch(head):
+        return BankAccount(_number(tail), head)
+    return BankAccount(_number(text))
+
+
+def plain(text: str, limit: int, *, instead: str) -> str:
     """A text in the characters every bank takes, at most ``limit`` long; ``instead`` where nothing is left of it."""
     flat = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     kept = re.sub(r"[^A-Za-z0-9/\-?:().,'+ ]", " ", flat)
