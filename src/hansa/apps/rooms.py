@@ -15,6 +15,7 @@ ROOMS_WITH_TABLES = (
     "payments",
     "orders",
     "clearing",
+    "hub",
     "settlement",
     "rides",
     "risk",

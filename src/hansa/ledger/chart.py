@@ -33,6 +33,9 @@ class AccountCode(IntEnum):
     SETTLEMENT = 80
     OPENING = 90
     SUBSIDY = 100
+    COVER = 110
+    LIMIT = 120
+    HEADROOM = 130
 
 
 class TransferCode(IntEnum):
@@ -53,6 +56,9 @@ class TransferCode(IntEnum):
     OPENING = 13
     SUBSIDY = 14
     CHARGEBACK = 15
+    FUNDS_IN = 16
+    FUNDS_OUT = 17
+    LIMIT = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,19 @@ CHART: dict[AccountCode, ChartLine] = {
     ),
     AccountCode.OPENING: ChartLine("Opening", "either", _FREE, "what stood elsewhere before the books began"),
     AccountCode.SUBSIDY: ChartLine("Subsidy", "debit", _FREE, "what a member has paid of riders' fares"),
+    AccountCode.COVER: ChartLine(
+        "Cover",
+        "credit",
+        AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+        "what the league holds for a member against its payments; never below zero",
+    ),
+    AccountCode.LIMIT: ChartLine("Limit", "debit", _FREE, "how much headroom a member was granted"),
+    AccountCode.HEADROOM: ChartLine(
+        "Headroom",
+        "credit",
+        AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+        "what a member may still send to other members; never below zero",
+    ),
 }
 """Every kind of account, by code."""
 

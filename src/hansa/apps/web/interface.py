@@ -36,6 +36,7 @@ ROOMS = (
     "payments",
     "orders",
     "clearing",
+    "hub",
     "settlement",
     "rides",
     "risk",
