@@ -400,7 +400,8 @@ def _case_page(
         detail=detail,
         item=booked if case.kind is disputes.Kind.ITEM else None,
         rider=rider,
-        checked=checked,
+        checked=_summed(checked),
+        checked_all=checked,
         names=names,
         needs=NEEDS,
         given=Money(sum(one.amount_minor for one in dispute.bookings), case.currency),
@@ -573,6 +574,18 @@ def _choices(case: disputes.Case, side: disputes.Side | None) -> list[Choice]:
         for action, step in disputes.LIFE[case.kind].get(case.state, {}).items()
         if step.side is side and side is not disputes.Side.HANSA
     ]
+
+
+def _summed(checked: Sequence[disputes.Checked]) -> list[disputes.Checked]:
+    """What was checked, the many steps of receipts as one."""
+    steps = [one for one in checked if one.what.startswith("receipts/")]
+    plain = [one for one in checked if one not in steps]
+    if not steps:
+        return plain
+    wrong = [one for one in steps if one.ok is False]
+    ok = False if wrong else None if any(one.ok is None for one in steps) else True
+    told = "; ".join(one.told for one in wrong) or "each leads to a checkpoint that the log has signed"
+    return [*plain, disputes.Checked("transfers in the log", ok, told)]
 
 
 def _next(
