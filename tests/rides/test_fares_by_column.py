@@ -10,8 +10,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hansa.fares import RIDER_CLASSES, Counters, Pricer, Tariff, TariffSource, read_source
+from hansa.fares import RIDER_CLASSES, Counters, Journey, Pricer, Tariff, TariffSource, read_source
 from hansa.fares.columnar import KINDS, Columnar, Earlier, RideColumns, columnar_for
+from hansa.rides.looking_back import Look, told
 from rides.riding import OPERATORS, TUESDAY, Street, local, network_of, pricer_of, tariff_of
 
 SEEDS = st.integers(0, 1_000_000)
@@ -79,33 +80,29 @@ def random_earlier(tariff: Tariff, seed: int, riders: int = 30) -> list[Counters
     ]
 
 
+def given_metres(pricer: Pricer, journeys: list[Journey]) -> list[Journey]:
+    """The journeys as the books tell them to this tariff."""
+    return told(journeys, pricer.tariff.operator_id, Look.of(pricer.tariff), pricer)
+
+
 def hold_equal(
     pricer: Pricer, columnar: Columnar, rides: RideColumns, earlier: Sequence[Counters] | None
 ) -> None:
     """Both engines say the same of these days."""
     priced = columnar.price(rides, None if earlier is None else Earlier.of(earlier))
 
-    told = [json.loads(steps) for steps in priced.told()]
+    as_json = [json.loads(steps) for steps in priced.told()]
     for rider in range(int(rides.riders[-1]) + 1):
         at = np.flatnonzero(rides.riders == rider).tolist()
-        journeys = [rides.journey(ride, UUID(int=ride + 1)) for ride in at]
+        journeys = given_metres(pricer, [rides.journey(ride, UUID(int=ride + 1)) for ride in at])
         plain = pricer.price_day(journeys, Counters() if earlier is None else earlier[rider])
         assert [priced.fare(ride, UUID(int=ride + 1)) for ride in at] == plain
-        assert [told[ride] for ride in at] == [
+        assert [as_json[ride] for ride in at] == [
             [[step.rule, step.amount, step.facts] for step in fare.steps] for fare in plain
         ]
 
 
-WITHOUT_PASSES = [operator_id for operator_id in OPERATORS if not tariff_of(operator_id).passes]
-
-
-def test_a_city_that_sells_passes_is_left_to_the_plain_engine() -> None:
-    with_passes = set(OPERATORS) - set(WITHOUT_PASSES)
-    assert with_passes
-    assert all(columnar_for(pricer_of(operator_id)) is None for operator_id in with_passes)
-
-
-@pytest.mark.parametrize("operator_id", WITHOUT_PASSES)
+@pytest.mark.parametrize("operator_id", OPERATORS)
 @settings(max_examples=6, deadline=None, phases=[Phase.generate])
 @given(seed=SEEDS)
 def test_days_of_every_city_come_out_the_same(operator_id: str, seed: int) -> None:
@@ -202,6 +199,22 @@ RULES = {
     + '[[tier]]\nperiod = "month"\nfrom = "150.00"\npercent = 45\n'
     + DAY_CAPS,
     "a stop like no other": '[[discount]]\nname = "Market"\npercent = 40\nstops = ["c"]\n' + DAY_CAPS,
+    "fees": '[[fee]]\nname = "Station"\nstops = ["c"]\namount = { adult = "1.20", child = "0.60" }\ncaps = true\n'
+    + '[[fee]]\nname = "Bus of the day"\nproducts = ["bus"]\nper = "day"\namount = "0.35"\ntiers = true\n'
+    + '[[fee]]\nname = "Boarding"\nper = "trip"\namount = "0.50"\n'
+    + '[[fee]]\nname = "Cheap"\nfrom_stops = ["a"]\namount = "0.40"\ndiscounts = true\n'
+    + TRANSFER
+    + 'window_from = "exit"\npercent = 50\n'
+    + DAY_CAPS
+    + '[[tier]]\nperiod = "month"\nfrom = "100.00"\npercent = 80\n',
+    "a fee and nothing else": '[[fee]]\nname = "Night"\namount = "1.00"\n',
+    "joins, on days that have none": '[[join]]\nname = "One way"\nwithin_minutes = 20\n'
+    + '[[join]]\nname = "Bus"\nwithin_minutes = 40\nproducts = ["bus"]\nnever_more = false\n'
+    + TRANSFER
+    + 'window_from = "exit"\npercent = 50\n'
+    + DAY_CAPS,
+    "passes that nobody holds": '[[pass]]\nname = "Week"\nproducts = ["bus"]\nprice = "20.00"\nlasts = "week"\n'
+    + DAY_CAPS,
     "dear by exit": '[[discount]]\nname = "Early"\npercent = 50\nfrom = "05:00"\nto = "07:30"\ntap = "exit"\n',
 }
 TOWN = Street(
@@ -260,6 +273,7 @@ BASES = {
         {},
     ),
     "a rate": ('[basis]\nkind = "rate"\nbase = "0.50"\nper_km = "0.333"\nevery_m = 300\n', {}),
+    "metres given with the ride": (BANDS.replace("grace_m", 'measure = "given"\ngrace_m'), {}),
     "a table of pairs": ('[basis]\nkind = "pairs"\nfile = "f.csv"\namounts = "minor"\n', {"f.csv": PAIRS}),
     "a table for each way, an express": (
         '[basis]\nkind = "pairs"\nfile = "f.csv"\namounts = "minor"\nsymmetric = false\n' + EXPRESS,
@@ -321,7 +335,9 @@ def test_rules_come_out_the_same(name: str, seed: int) -> None:
 
 
 BEYOND = {
-    "a fee": '[[fee]]\nname = "Night"\namount = "1.00"\n',
+    "a fee that costs no more than so much": '[[fee]]\nname = "Night"\namount = "1.00"\n'
+    + 'most = { period = "week", amount = "3.00" }\n',
+    "a join over midnight": '[[join]]\nname = "One"\nwithin_minutes = 30\nacross_days = true\n',
     "a carnet": '[[carnet]]\nname = "Ten"\nrides = 10\nfare = "15.00"\n',
     "a cap of some days": DAY_CAPS.replace("extend = true", 'days = ["sat", "sun"]'),
     "tiers by rides": '[[tier]]\nperiod = "week"\nfrom_rides = 8\npercent = 50\nname = "Reward"\n',

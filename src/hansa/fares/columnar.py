@@ -8,7 +8,7 @@ mixes classes under a cap, the plain engine is asked. The tests hold the two equ
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from hansa.fares.parts.reductions import Tier
 from hansa.fares.parts.ride import Unpriceable
 from hansa.fares.pricing import Pricer, conditions
 from hansa.fares.tariff import Tariff
+from hansa.fares.ways import NOWHERE_M
 
 Int64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -183,13 +184,13 @@ class Priced:
 
     @property
     def went_on(self) -> Flags:
-        """Which rides went on with one before, by a transfer."""
+        """Which rides went on with one before, by a transfer or a join."""
         went_on = np.zeros(len(self), np.bool_)
         for extra in self._extras:
             if isinstance(extra, _Links):
                 went_on |= extra.places >= 0
         for ride, steps in self._told.items():
-            went_on[ride] = any(step.rule == "transfer" for step in steps)
+            went_on[ride] = any(step.rule in ("transfer", "join") for step in steps)
         return went_on
 
     def steps(self, ride: int) -> tuple[Step, ...]:
@@ -255,14 +256,15 @@ class Priced:
 
 
 def columnar_for(pricer: Pricer) -> "Columnar | None":
-    """Columns for this tariff and network, or None where the tariff has a rule that only the plain engine knows."""
+    """Columns for this tariff and network, or None where the tariff has a rule that only the plain engine knows.
+
+    They know no pass: riders who hold one on the day must be left to the plain engine.
+    """
     tariff = pricer.tariff
     if type(pricer) is not Pricer:  # one that prices by other rules than the tariff's
         return None
     known = (
-        not (
-            tariff.joins or tariff.fees or tariff.passes or tariff.carnets or tariff.asks or pricer.subsidised
-        )
+        not (tariff.carnets or tariff.asks - _GIVEN or pricer.subsidised)
         and not (pricer.by_first and pricer.linked)
         and not pricer._by_minutes  # pyright: ignore[reportPrivateUsage]
         and _hours_told_apart(pricer) <= WHENS_MAX
@@ -272,9 +274,13 @@ def columnar_for(pricer: Pricer) -> "Columnar | None":
         and all(_says_only(one, _OF_TRANSFER) for one in tariff.transfers)
         and all(_says_only(one, _OF_TIER) for one in tariff.tiers)
         and all(_says_only(one, _OF_CAP) for one in tariff.caps)
+        and all(_says_only(one, _OF_FEE) for one in tariff.fees)
     )
     return Columnar(pricer) if known else None
 
+
+_GIVEN = frozenset(["passes", "distance_m"])
+"""What a tariff may ask for: passes, since who holds one is left out; and metres of rides, which are the network's."""
 
 _OF_TARIFF = frozenset(
     [
@@ -298,8 +304,11 @@ _OF_TARIFF = frozenset(
         "holidays",
         "fares",
         "overrides",
+        "fees",
+        "joins",
         "transfers",
         "discounts",
+        "passes",
         "tiers",
         "caps",
         "companions",
@@ -325,6 +334,9 @@ _OF_TRANSFER = frozenset(
         "name",
         "clause",
     ]
+)
+_OF_FEE = frozenset(
+    ["name", "price", "condition", "per", "discounts", "tiers", "caps", "most_period", "clause"]
 )
 _OF_TIER = frozenset(["from_minor", "percent", "condition", "clause"])
 _OF_CAP = frozenset(
@@ -362,6 +374,9 @@ class Columnar:
         self._periods = tuple(
             period for period in ("day", *self.tariff.long_periods) if len(pricer.covers(period, "")) > 1
         )
+        self._given = "distance_m" in self.tariff.asks
+        self._sums = bool(self.tariff.joins or self.tariff.transfers or self.tariff.fees or self.tariff.tiers)
+        self._sums |= bool(self.tariff.caps)
         self._plain_caps = {
             period: all(cap.plain for cap in self.tariff.caps if cap.period == period)
             for period in self._periods
@@ -387,6 +402,7 @@ class Columnar:
         self.zone_labels: list[str] = [""]
         self._table = np.zeros((0, len(_LEG_COLUMNS)), np.int64)
         self.shared = np.zeros(0, np.bool_)
+        self.fees = np.zeros((0, len(self.tariff.fees)), np.int64)
         self._alone = np.zeros(0, np.bool_)
         self.rests = {period: np.zeros((0, self._count(period)), np.int64) for period in self._periods}
         self.takers = {period: np.zeros((0, self._count(period)), np.int64) for period in self._periods}
@@ -406,10 +422,10 @@ class Columnar:
         legs = self._legs(rides)
         work = _Work(self._table[legs])
         told: dict[int, tuple[Step, ...]] = {}
-        if not self.pricer.alone:
-            mixed = self._mixed(rides, work) if self.tariff.caps else np.zeros(0, np.int64)
+        if self._sums:
+            odd = self._odd(rides, work)
             self._add_up(rides, legs, work, earlier)
-            for rider in mixed.tolist():
+            for rider in odd.tolist():
                 self._plainly(rides, work, rider, earlier, told)
         return Priced(self, rides, legs, work, told)
 
@@ -431,19 +447,24 @@ class Columnar:
         first, last = np.searchsorted(rides.riders, [rider, rider + 1]).tolist()
         day = Day(self.pricer, earlier.counters(rider) if earlier is not None else Counters(), None)
         for ride in range(first, last):
-            fare = day.price(rides.journey(ride))
+            fare = day.price(self._journey(rides, ride))
             work.amounts[ride], work.counted[ride] = fare.amount_minor, fare.counted_minor
             work.tiered[ride], work.held[ride] = fare.tier_minor, fare.status == "held"
             work.zones[ride] = self._zone_place(fare.zones)
             told[ride] = fare.steps
 
-    @staticmethod
-    def _mixed(rides: RideColumns, work: "_Work") -> Int64:
-        """Riders who pay as several classes on this day: each class has caps of its own."""
-        priced = ~work.held
-        riders, whos = rides.riders[priced], work.leg("who")[priced]
-        changes = (riders[1:] == riders[:-1]) & (whos[1:] != whos[:-1])
-        return np.unique(riders[1:][changes])
+    def _odd(self, rides: RideColumns, work: "_Work") -> Int64:
+        """Riders whose day is left to the plain engine: they may join rides, or pay as several classes under caps."""
+        same = rides.riders[1:] == rides.riders[:-1]
+        odd: list[Int64] = [rides.riders[:0]]
+        if self.tariff.joins:
+            within = max(join.within for join in self.tariff.joins) // timedelta(microseconds=1)
+            odd.append(rides.riders[1:][same & (rides.started_us[1:] - rides.ended_us[:-1] <= within)])
+        if self.tariff.caps:  # each class has caps of its own
+            priced = ~work.held
+            riders, whos = rides.riders[priced], work.leg("who")[priced]
+            odd.append(riders[1:][(riders[1:] == riders[:-1]) & (whos[1:] != whos[:-1])])
+        return np.unique(np.concatenate(odd))
 
     # -- rides by themselves -------------------------------------------------------------------------------
 
@@ -577,16 +598,18 @@ class Columnar:
     def _learn(self, rides: RideColumns, keys: npt.NDArray[np.uint64], firsts: Int64) -> None:
         """Have the plain engine price kinds of ride that were not seen before."""
         rows: list[list[int]] = []
+        fees: list[list[int]] = []
         held: dict[str, list[Sequence[tuple[Cap | None, int | None]]]] = {
             period: [] for period in self._periods
         }
         for ride in firsts.tolist():
-            journey = rides.journey(ride)
+            journey = self._journey(rides, ride)
             try:
                 leg = self.pricer.leg(journey)
             except Unpriceable as reason:
                 self.leg_steps.append((Step("held", 0, self.tariff.currency, reason.facts),))
                 rows.append([0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+                fees.append([-1] * len(self.tariff.fees))
                 for period in self._periods:
                     held[period].append([(None, None)] * self._count(period))
                 continue
@@ -606,11 +629,14 @@ class Columnar:
                     0,
                 ]
             )
+            amounts = dict(leg.fees)
+            fees.append([amounts.get(place, -1) for place in range(len(self.tariff.fees))])
             for period in self._periods:
                 held[period].append(self._held(leg, period))
         places = np.arange(len(self._table), len(self._table) + len(rows))
         self.shared = np.concatenate([self.shared, keys >> np.uint64(_SHARED_BIT) != 0])
         self._table = np.concatenate([self._table, np.array(rows, np.int64)])
+        self.fees = np.concatenate([self.fees, np.array(fees, np.int64).reshape(len(rows), -1)])
         self._alone = self.shared & (self._table[:, _HELD] != 0)
         for period, choices in held.items():
             covers = self.pricer.covers(period, "")
@@ -627,6 +653,19 @@ class Columnar:
         keys = np.concatenate([self._keys, keys])
         order = np.argsort(keys)
         self._keys, self._places = keys[order], np.concatenate([self._places, places])[order]
+
+    def _journey(self, rides: RideColumns, ride: int) -> Journey:
+        """One ride as a value, with its metres where the tariff wants to be told of them."""
+        journey = rides.journey(ride)
+        if (
+            not self._given
+            or journey.kind != "complete"
+            or journey.origin is None
+            or journey.destination is None
+        ):
+            return journey
+        metres = self.pricer.ways.reach_m(journey.origin, journey.destination)
+        return replace(journey, distance_m=None if metres >= NOWHERE_M else metres)
 
     def _held(self, leg: Leg, period: str) -> Sequence[tuple[Cap | None, int | None]]:
         """``Pricer.covered``; where zones and products say all about the caps, once for each of these."""
@@ -662,6 +701,7 @@ class Columnar:
         numbers = riders[starts]
         # In the order of rules: so a fare's steps are told.
         links = _Links(self, rides, work, len(order)) if self.tariff.transfers else None
+        fees = [_Fees(self, work, place, len(order)) for place in range(len(self.tariff.fees))]
         tiers = _Tiers(self, work, numbers, earlier) if self.tariff.tiers else None
         caps = [_Caps(self, work, period, numbers, whos, earlier) for period in self._periods]
         before_long = bool(self.tariff.caps)
@@ -671,6 +711,8 @@ class Columnar:
             of = legs[at]
             if links is not None:
                 links.take(at)
+            for one in fees:
+                one.take(at, of, links)
             if tiers is not None:
                 tiers.take(at)
             for one in caps:
@@ -936,6 +978,36 @@ class _TransferPrices:
             return np.minimum(amounts, self._fares[np.minimum(counts, len(self._fares) - 1), whos]), none
         percents = self._percents[np.minimum(counts, len(self._percents) - 1)]
         return self._columnar.shares(amounts, percents), percents
+
+
+class _Fees(_Extra):
+    """One fee that is added: for each ride, once a trip, or once a day."""
+
+    def __init__(self, columnar: Columnar, work: _Work, fee: int, riders: int) -> None:
+        """fee: its place in the tariff."""
+        super().__init__(len(work.amounts), 0)
+        self._columnar, self._work, self._place = columnar, work, fee
+        self._fee = columnar.tariff.fees[fee]
+        self._paid = np.zeros(riders, np.bool_)
+        work.extras.append(self)
+
+    def take(self, at: Int64, legs: Int64, links: _Links | None) -> None:
+        """The next ride of the first so many riders. legs: their kinds. links: what of them are transfers."""
+        work, fee, paid = self._work, self._fee, self._paid[: len(at)]
+        if fee.per == "trip":
+            goes_on = np.zeros(len(at), np.bool_) if links is None else links.places[at] >= 0
+            paid &= goes_on | work.held[at]
+        amounts = self._columnar.fees[legs, self._place]
+        some = np.flatnonzero((amounts >= 0) & ~(paid & (fee.per != "leg")))
+        paid[some] = True
+        of, more = at[some], amounts[some]
+        work.amounts[of] += more
+        work.free_of_tiers[of] += 0 if fee.tiers else more
+        work.free_of_caps[of] += 0 if fee.caps else more
+        self.places[of], self.less[of] = 0, more
+
+    def step(self, place: int, less: int, *facts: int) -> Step:  # noqa: ARG002  (as every step)
+        return self._columnar.pricer.step("fee", less, {"name": self._fee.name}, self._fee.clause)
 
 
 class _Tiers(_Extra):

@@ -273,8 +273,11 @@ def _goes_by_sorts(basis: Basis) -> bool:
     known = _WORDS.get(type(basis))
     if known is None or {one.name for one in fields(basis)} - known:
         return False
-    return not isinstance(basis, DistanceBasis | RateBasis) or basis.measure == "network"
+    return not isinstance(basis, DistanceBasis | RateBasis) or basis.measure in _NETWORK
 
+
+_NETWORK = ("network", "given")
+"""Measures that are metres over the network: those given with a ride are, where ``columnar`` gives them."""
 
 _WORDS: dict[type, frozenset[str]] = {
     FlatBasis: frozenset(["price", "clause"]),

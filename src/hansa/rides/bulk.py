@@ -21,7 +21,7 @@ from hansa import atlas, payments
 from hansa.fares import Pricer, Tariff, period_start
 from hansa.fares.columnar import Columnar, Earlier, Priced, RideColumns, columnar_for
 from hansa.kernel import new_id
-from hansa.rides import bulk_store, rating, rating_store
+from hansa.rides import bulk_store, looking_back_store, rating, rating_store
 from hansa.rides.bulk_store import DueDays, LoadedTaps
 from hansa.rides.evidence import load_beside
 from hansa.rides.looking_back import Look
@@ -145,6 +145,8 @@ class _Chunk:
         odd = np.zeros(len(days), np.bool_)
         odd[bulk_store.find_kept(self.tx, self.partition, days)] = True
         odd[self._beside(days, span)] = True
+        if rules.look.passes:
+            odd[self._holders(days)] = True
         journeys = pair_plain(loaded, odd, rules)
         if len(journeys.n):
             self._price(days, rules, loaded, journeys)
@@ -163,7 +165,10 @@ class _Chunk:
         pairing = tariffs.pairing(operator_id, day)
         around = (tariffs.pairing(operator_id, day + timedelta(days=step)) for step in (-1, 1))
         if (
-            look.around
+            look.residence
+            or look.habits
+            or look.earlier
+            or look.partners
             or look.tells
             or look.counts
             or not pairing.plain
@@ -202,6 +207,12 @@ class _Chunk:
             for account_id in bulk_store.accounts_of(days, range(len(days)))
         ]
         return list(load_beside(self.tx, self.partition, keys, [span] * len(keys)))
+
+    def _holders(self, days: DueDays) -> list[int]:
+        """Places of accounts that hold a pass on the day, which columns do not know."""
+        accounts = bulk_store.accounts_of(days, range(len(days)))
+        asks = [(n, account_id, days.operator_id, days.service_day) for n, account_id in enumerate(accounts)]
+        return list(looking_back_store.load_passes(self.tx, self.partition, asks))
 
     # -- pricing -------------------------------------------------------------------------------------------
 
