@@ -41,7 +41,7 @@ returning f.member_id, f.last_seq, f.delivered_seq, f.attempts, f.next_at
 """
 
 GIVE_BACK = """
-update hub.feeds set leased_until = '-infinity', delivered_seq = %(delivered)s, attempts = %(attempts)s,
+update hub.feeds set leased_until = 'epoch', delivered_seq = %(delivered)s, attempts = %(attempts)s,
     next_at = %(next_at)s
 where member_id = %(member_id)s and leased_until = %(until)s
 """

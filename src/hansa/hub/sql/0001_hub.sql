@@ -109,7 +109,7 @@ create table hub.watches (
     one boolean primary key default true check (one),
     exposure_at timestamptz not null
 );
-insert into hub.watches (exposure_at) values ('-infinity');
+insert into hub.watches (exposure_at) values ('epoch');
 
 -- A payment as its payer asked for it. hold_s: how long the ledger holds the money at most.
 create table hub.payments (
@@ -161,8 +161,8 @@ create table hub.feeds (
     last_seq bigint not null default 0,
     delivered_seq bigint not null default 0,
     attempts integer not null default 0,
-    next_at timestamptz not null default '-infinity',
-    leased_until timestamptz not null default '-infinity',
+    next_at timestamptz not null default 'epoch',
+    leased_until timestamptz not null default 'epoch',
     check (delivered_seq <= last_seq)
 );
 
