@@ -10,6 +10,7 @@ from fractions import Fraction
 from random import Random
 from typing import TypeVar
 from unittest import mock
+from uuid import UUID
 
 from hansa import clearing, identity, ledger, payments, rides, trust
 from hansa.kernel import FixedClock, Money, fact_id
@@ -154,12 +155,11 @@ def outcome_of(ctx: Context) -> Outcome:
                 " where status <> 'withdrawn'"
             )
         }
-        charged = {
-            row[0]: int(row[1])
-            for row in tx.execute(
-                "select journey_id, sum(amount_minor) from rides.charges where status = 'posted' group by journey_id"
-                " having sum(amount_minor) <> 0"
-            )
+        found = rides.charges_of(tx, [rides.JourneyId(one) for one in journeys if isinstance(one, UUID)])
+        charged: dict[object, int] = {
+            journey_id: total
+            for journey_id, charges in found.items()
+            if (total := sum(one.amount.minor for one in charges if one.status == "posted"))
         }
         gross: Counter[tuple[str, str, str]] = Counter()
         nets: Counter[tuple[str, str]] = Counter()

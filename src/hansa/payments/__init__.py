@@ -20,7 +20,7 @@ from hansa.payments.actions import (
     subsidise,
     top_up,
 )
-from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, keep_fares, shaped_ids, uuid_texts
+from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, shaped_ids, uuid_texts
 from hansa.payments.model import (
     Charge,
     Charged,
@@ -38,6 +38,7 @@ from hansa.payments.model import (
     WrongCurrency,
     cash_account,
     exchange_account,
+    fare_transfer,
     no_step,
     quote,
     risk_account,
@@ -69,8 +70,8 @@ __all__ = [
     "charge",
     "debts_of",
     "exchange_account",
+    "fare_transfer",
     "finish",
-    "keep_fares",
     "list_rates",
     "movements",
     "no_step",

@@ -40,6 +40,7 @@ from hansa.payments.model import (
     top_up_transfer,
     wallet_id,
 )
+from hansa.payments.plain_fares import list_plain_fares
 from hansa.store import Context, Tx
 
 _POOR = ledger.ResultCode.EXCEEDS_CREDITS
@@ -217,11 +218,39 @@ def movements(
 
     before: the mark of the last line already seen.
     """
-    held = {money.currency: money.minor for money in balance_of(tx, account_id, partition=partition)}
+    currencies = store.wallets_of(tx, partition, account_id)
+    wallets = {wallet_id(account_id, currency): currency for currency in currencies}
+    held = {wallets[wallet]: one.credit_minor for wallet, one in ledger.balances(tx, list(wallets)).items()}
+    plain = list_plain_fares(tx, partition, account_id, wallets, limit, before)
     if before is not None:
         for currency, gained in store.gained_since(tx, partition, account_id, before).items():
             held[currency] = held.get(currency, 0) - gained
-    return store.movements(tx, partition, account_id, limit, before=before, held=held)
+        for line in plain:
+            if (line.at, line.movement_id) >= before:
+                held[line.wallet_currency] -= line.wallet_minor
+        plain = [line for line in plain if (line.at, line.movement_id) < before]
+    lines = [*plain, *store.list_lines(tx, partition, account_id, limit, before)]
+    lines.sort(key=lambda line: (line.at, line.movement_id), reverse=True)
+    return list(_with_balances(lines[:limit], held))
+
+
+def _with_balances(lines: Iterable[store.Line], held: dict[str, int]) -> Iterator[Movement]:
+    """Lines, newest first, with what each left behind. held: what each wallet held after the first of them."""
+    for line in lines:
+        left = held.get(line.wallet_currency, 0)
+        if line.finished:
+            held[line.wallet_currency] = left - line.wallet_minor
+        yield Movement(
+            at=line.at,
+            kind=line.kind,
+            amount=Money(line.wallet_minor, line.wallet_currency),
+            price=Money(line.price_minor, line.price_currency),
+            owed=Money(line.owed_minor, line.price_currency),
+            reference=line.reference,
+            finished=line.finished,
+            movement_id=line.movement_id,
+            balance=Money(left, line.wallet_currency),
+        )
 
 
 def _rate(rates: dict[tuple[date, str, str], Fraction], day: date, base: str, quote: str) -> Fraction:

@@ -1,9 +1,10 @@
 """Plain fares by the column: what ``charge`` does with them, at a fraction of its cost.
 
-A fare is plain when it is above zero and in the wallet's own currency: then it is one transfer from wallet to payee.
-Who calls keeps the intent until ``keep_fares`` is committed; a kill in between is healed by doing both again, for the
-ledger knows each transfer by its id. What a wallet cannot carry, or the ledger has no account for, is not booked:
-``charge`` is for that.
+A fare is plain when it is above zero and in the wallet's own currency: then it is one transfer from wallet to payee,
+and that transfer says all of it. So it is kept in the ledger and nowhere else in this room; ``movements`` finds it on
+the wallet's statement. Who calls keeps the intent until the ledger has answered; a kill in between is healed by asking
+again, for the ledger knows each transfer by its id. What a wallet cannot carry, or the ledger has no account for, is
+not booked: ``charge`` is for that.
 """
 
 from collections.abc import Sequence
@@ -15,17 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hansa import ledger
-from hansa.store import Context, Tx
-from hansa.store.copying import POSTGRES_EPOCH_US, head_of, heads, rows_of, texts
+from hansa.store import Context
+from hansa.store.copying import texts
 
 Int64 = npt.NDArray[np.int64]
 Ids = npt.NDArray[Any]
-
-COPY_CHARGES = """
-copy payments.charges (partition, charge_id, account_id, amount_minor, payee, charge_at, rate_day, reference, code,
-    wallet_minor, risk_minor, issuer_id, wallet_currency, currency, state)
-from stdin (format binary)
-"""
 
 _FARE = int(ledger.TransferCode.FARE)
 _BOOKED = (ledger.ResultCode.CREATED, ledger.ResultCode.EXISTS)
@@ -36,7 +31,7 @@ class FareColumns:
     """Plain fares of one partition, at most ``ledger.BATCH_MAX``, in the order in which they are to be carried.
 
     charge_ids, accounts, payees, references: 16 bytes each. amounts: minor units, above zero. at_us: microseconds since
-    1970. rate_days: days since 2000. parties: of each fare, its place in ``words``: (issuer, currency).
+    1970. parties: of each fare, its place in ``words``: (issuer, currency).
     """
 
     partition: int
@@ -46,7 +41,6 @@ class FareColumns:
     references: Ids
     amounts: Int64
     at_us: Int64
-    rate_days: Int64
     parties: Int64
     words: Sequence[tuple[str, str]]
 
@@ -80,22 +74,6 @@ def carry_fares(ctx: Context, fares: FareColumns) -> CarriedFares:
     return CarriedFares(
         np.array([code in _BOOKED for code in codes], np.bool_), records["transfer_id"].copy()
     )
-
-
-def keep_fares(tx: Tx, fares: FareColumns, booked: npt.NDArray[np.bool_]) -> None:
-    """Record those that are booked. Errors: UniqueViolation when one is recorded already; then ask ``charge``."""
-    some = np.flatnonzero(booked)
-    rows = heads(_ROW, _ROW_LENGTHS, len(some))
-    rows["partition"] = fares.partition
-    rows["charge_id"], rows["account_id"] = fares.charge_ids[some], fares.accounts[some]
-    rows["amount"] = rows["wallet"] = fares.amounts[some]
-    rows["payee"], rows["reference"] = fares.payees[some], fares.references[some]
-    rows["charge_at"] = fares.at_us[some] - POSTGRES_EPOCH_US
-    rows["rate_day"] = fares.rate_days[some]
-    rows["code"] = _FARE
-    tails = [texts(issuer, currency, currency, "posted") for issuer, currency in fares.words]
-    with tx.cursor() as cursor, cursor.copy(COPY_CHARGES) as copy:
-        copy.write(rows_of(rows, [tails[party] for party in fares.parties[some].tolist()]))
 
 
 def payee_transfers(charge_ids: Ids, at_us: Int64) -> Ids:
@@ -146,21 +124,3 @@ def shaped_ids(hashed: bytes, at_us: Int64 | None) -> Ids:
     ids[:, 6] = ids[:, 6] & 0x0F | 0x80
     ids[:, 8] = ids[:, 8] & 0x3F | 0x80
     return ids.view("V16").ravel()
-
-
-_ROW, _ROW_LENGTHS = head_of(
-    [
-        ("partition", ">i2"),
-        ("charge_id", "V16"),
-        ("account_id", "V16"),
-        ("amount", ">i8"),
-        ("payee", "V16"),
-        ("charge_at", ">i8"),
-        ("rate_day", ">i4"),
-        ("reference", "V16"),
-        ("code", ">i2"),
-        ("wallet", ">i8"),
-        ("risk", ">i8"),
-    ],
-    4,
-)

@@ -247,7 +247,12 @@ def payee_transfer(charge: Charge) -> ledger.TransferId:
     It is the same whether the wallet or the risk account pays, so the ledger itself lets only one of them do so,
     however often and by however many the charge is tried.
     """
-    return ledger.TransferId(fact_id(charge.at, charge.charge_id, "payee"))
+    return fare_transfer(charge.charge_id, charge.at)
+
+
+def fare_transfer(charge_id: UUID, at: datetime) -> ledger.TransferId:
+    """``payee_transfer`` of the charge with this id. at: the charge's own instant."""
+    return ledger.TransferId(fact_id(at, charge_id, "payee"))
 
 
 def top_up_transfer(top_up_id: UUID, at: datetime) -> ledger.TransferId:

@@ -1,9 +1,13 @@
-"""The SQL of payments."""
+"""The SQL of payments.
+
+A plain fare in the wallet's own currency has no row here: ``plain_fares`` finds it on the wallet's statement.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -11,7 +15,7 @@ from psycopg.rows import class_row
 from hansa import ledger
 from hansa.identity import AccountId
 from hansa.kernel import Money
-from hansa.payments.model import Charge, Mark, Movement, MovementKind, Plan, TopUp
+from hansa.payments.model import Charge, Mark, MovementKind, Plan, TopUp
 from hansa.store import Tx
 
 DebtKey = tuple[int, AccountId, str, str]
@@ -180,7 +184,27 @@ from (
 group by currency
 """
 
+CHARGES_BETWEEN = """
+select charge_id, charge_at from payments.charges
+where partition = %s and account_id = %s and charge_at between %s and %s
+"""
+
 END_OF_TIME = ("infinity", UUID(int=2**128 - 1))
+
+
+class Line(NamedTuple):
+    """A movement as it is read, before what the wallet held after it: amounts as in ``Movement``, in minor units."""
+
+    at: datetime
+    kind: MovementKind
+    wallet_minor: int
+    wallet_currency: str
+    price_minor: int
+    price_currency: str
+    owed_minor: int
+    reference: UUID
+    finished: bool
+    movement_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +429,7 @@ def debts_of(tx: Tx, partition: int, account_id: AccountId) -> list[Money]:
 
 
 def gained_since(tx: Tx, partition: int, account_id: AccountId, mark: Mark) -> dict[str, int]:
-    """What the line of this mark and all newer ones brought to the account's wallets, by currency."""
+    """What the line of this mark and all newer ones that have rows brought to the account's wallets, by currency."""
     at, movement_id = mark
     rows = tx.execute(
         GAINED_SINCE, {"partition": partition, "account_id": account_id, "at": at, "id": movement_id}
@@ -413,45 +437,15 @@ def gained_since(tx: Tx, partition: int, account_id: AccountId, mark: Mark) -> d
     return dict(rows)
 
 
-def movements(
-    tx: Tx, partition: int, account_id: AccountId, limit: int, *, before: Mark | None, held: dict[str, int]
-) -> list[Movement]:
-    """Top-ups, fares and corrections of an account, newest first; those older than a mark.
-
-    held: what each wallet held after the first of them; each line says what it left behind.
-    """
+def list_lines(tx: Tx, partition: int, account_id: AccountId, limit: int, before: Mark | None) -> list[Line]:
+    """Top-ups, and charges that have rows, newest first; those older than a mark."""
     at, movement_id = before or END_OF_TIME
-    rows = tx.execute(
-        MOVEMENTS,
-        {"partition": partition, "account_id": account_id, "limit": limit, "at": at, "id": movement_id},
-    ).fetchall()
-    found: list[Movement] = []
-    for (
-        at,
-        kind,
-        wallet_minor,
-        wallet_currency,
-        price_minor,
-        price_currency,
-        owed,
-        reference,
-        finished,
-        movement_id,
-    ) in rows:
-        left = held.get(wallet_currency, 0)
-        if finished:
-            held[wallet_currency] = left - wallet_minor
-        found.append(
-            Movement(
-                at=at,
-                kind=MovementKind(kind),
-                amount=Money(wallet_minor, wallet_currency),
-                price=Money(price_minor, price_currency),
-                owed=Money(owed, price_currency),
-                reference=reference,
-                finished=finished,
-                movement_id=movement_id,
-                balance=Money(left, wallet_currency),
-            )
-        )
-    return found
+    values = {"partition": partition, "account_id": account_id, "limit": limit, "at": at, "id": movement_id}
+    return [Line(row[0], MovementKind(row[1]), *row[2:]) for row in tx.execute(MOVEMENTS, values)]
+
+
+def charges_between(
+    tx: Tx, partition: int, account_id: AccountId, first_at: datetime, last_at: datetime
+) -> list[tuple[UUID, datetime]]:
+    """Id and instant of an account's charges that have rows, of two instants and in between."""
+    return tx.execute(CHARGES_BETWEEN, (partition, account_id, first_at, last_at)).fetchall()

@@ -28,6 +28,7 @@ from hansa.fares import (
 from hansa.rides.actions import (
     AHEAD_MAX,
     CHARGES_MAX,
+    charges_of,
     fares_by_city,
     find_journeys,
     find_last_tap,
@@ -289,6 +290,7 @@ __all__ = [
     "begin_watching_anew",
     "buy_pass",
     "cap_progress",
+    "charges_of",
     "check_chains",
     "check_clocks",
     "check_source",

@@ -15,11 +15,12 @@ from hansa.kernel import (
     fact_id,
     service_day_bounds,
 )
-from hansa.rides import charges_store, looking_back, store, tokens_store
+from hansa.rides import charges_store, first_charges, looking_back, store, tokens_store
 from hansa.rides.chains import note_two_taps
 from hansa.rides.model import (
     REFUSED_CODES_MAX,
     TAPS_MAX,
+    ChargeRecord,
     CityFares,
     CityFlow,
     Flow,
@@ -538,9 +539,21 @@ def journey(tx: Tx, journey_id: JourneyId) -> JourneyDetail:
         raise UnknownJourney(f"There is no journey {journey_id}.")
     one = found[0]
     taps = store.get_taps(tx, one.partition, [*one.taps, *taps_beside(one.record.notes)])
-    charges = store.get_charges(tx, one.partition, journey_id)
+    charges = first_charges.charges_of(tx, one.partition, [journey_id]).get(journey_id, [])
     subsidies = store.get_subsidies(tx, one.partition, journey_id)
     return JourneyDetail(one.record, tuple(taps), tuple(charges), tuple(subsidies))
+
+
+def charges_of(tx: Tx, journey_ids: Sequence[JourneyId]) -> dict[UUID, list[ChargeRecord]]:
+    """The charges of each of these journeys, first to last; those that have none are left out."""
+    partitions: dict[int, list[UUID]] = {}
+    for found in store.get_journeys(tx, journey_ids):
+        partitions.setdefault(found.partition, []).append(found.record.journey_id)
+    return {
+        journey_id: records
+        for partition, ids in partitions.items()
+        for journey_id, records in first_charges.charges_of(tx, partition, ids).items()
+    }
 
 
 def list_held(tx: Tx, operator_id: str, day: date | None = None, *, limit: int = 200) -> list[HeldReason]:
@@ -576,7 +589,7 @@ def fares_by_city(tx: Tx, day: date) -> list[CityFares]:
 
 def posted_total(tx: Tx) -> dict[str, int]:
     """All charges and subsidies ever posted, by currency: what positions have taken in from rides, to the cent."""
-    return charges_store.posted_by_currency(tx)
+    return first_charges.posted_by_currency(tx)
 
 
 def flow(tx: Tx, day: date) -> Flow:

@@ -22,7 +22,7 @@ from hansa.fares import Pricer, Tariff, period_start
 from hansa.fares.columnar import Columnar, Earlier, Priced, RideColumns, columnar_for
 from hansa.kernel import new_id
 from hansa.rides import bulk_store, looking_back_store, rating, rating_store
-from hansa.rides.bulk_store import DueDays, LoadedTaps
+from hansa.rides.bulk_store import CHARGE, DueDays, LoadedTaps
 from hansa.rides.evidence import load_beside
 from hansa.rides.looking_back import Look
 from hansa.rides.model import RateCounts
@@ -483,18 +483,6 @@ def _trip_pieces(ids: npt.NDArray[Any], priced: Priced) -> Sequence[bytes]:
 
 
 # -- charges ------------------------------------------------------------------------------------------------
-
-CHARGE = np.dtype(
-    [
-        ("journey_id", "V16"),
-        ("account_id", "V16"),
-        ("charge_id", "V16"),
-        ("amount", ">i8"),
-        ("event_us", ">i8"),
-        ("word", ">i4"),
-    ]
-)
-"""A plain charge in a run. event_us: microseconds since 1970. word: place among the run's words."""
 
 
 def charge_ids(journey_ids: npt.NDArray[Any], event_us: Int64) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """The SQL of rating and posting by the column: what comes and goes as bytes, many days at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, LiteralString, NamedTuple
@@ -127,12 +127,6 @@ copy rides.charges (partition, journey_id, revision, charge_id, account_id, amou
 from stdin (format binary)
 """
 
-COPY_POSTED_CHARGES = """
-copy rides.charges (partition, journey_id, revision, charge_id, account_id, amount_minor, event_at, service_day,
-    made_at, on_risk, wallet_minor, transfer_ids, posted_at, issuer_id, operator_id, wallet_currency, currency, status)
-from stdin (format binary)
-"""
-
 INSERT_RUN = """
 insert into rides.charge_runs (partition, run_id, count, words, body, made_at) values (%s, %s, %s, %s, %s, %s)
 """
@@ -144,6 +138,10 @@ where partition = %s
 order by run_id
 limit 1
 for no key update
+"""
+
+LIST_RUNS = """
+select partition, run_id, words, body, made_at from rides.charge_runs where partition = %s order by run_id
 """
 
 LIST_RUN_PARTITIONS = "select distinct partition from rides.charge_runs order by partition"
@@ -166,6 +164,19 @@ TAP = np.dtype(
 )
 """A tap as it is read: n counts the accounts asked for; instants are microseconds since 2000; place and payer are
 digests, and once read, places in the lists beside."""
+
+
+CHARGE = np.dtype(
+    [
+        ("journey_id", "V16"),
+        ("account_id", "V16"),
+        ("charge_id", "V16"),
+        ("amount", ">i8"),
+        ("event_us", ">i8"),
+        ("word", ">i4"),
+    ]
+)
+"""A plain charge in a run. event_us: microseconds since 1970. word: place among the run's words."""
 
 
 class DueDays(NamedTuple):
@@ -305,6 +316,12 @@ def run_partitions(tx: Tx) -> list[int]:
     return [row[0] for row in tx.execute(LIST_RUN_PARTITIONS)]
 
 
+def list_runs(tx: Tx, partition: int) -> Iterator[Run]:
+    """All runs that wait in a partition, oldest first."""
+    for row in tx.execute(LIST_RUNS, (partition,), binary=True):
+        yield Run(row[0], row[1], [tuple(one) for one in row[2]], bytes(row[3]), row[4])
+
+
 def next_run(tx: Tx, partition: int) -> Run | None:
     """The oldest run that waits."""
     row = tx.execute(NEXT_RUN, (partition,), binary=True).fetchone()
@@ -317,7 +334,7 @@ def lock_run(tx: Tx, partition: int, run_id: UUID) -> bool:
 
 
 def drop_run(tx: Tx, partition: int, run_id: UUID) -> None:
-    """A run's charges have rows of their own."""
+    """The ledger has a run's charges, or they have rows of their own."""
     tx.execute(DROP_RUN, (partition, run_id))
 
 

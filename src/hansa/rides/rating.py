@@ -28,6 +28,7 @@ from hansa.fares import (
 from hansa.kernel import fact_id
 from hansa.rides import looking_back, rating_store, store
 from hansa.rides.evidence import Beside, load_beside
+from hansa.rides.first_charges import charge_id, write_out
 from hansa.rides.looking_back import HABIT_DAYS, Asked, told
 from hansa.rides.model import RateCounts
 from hansa.rides.pairing import Evidence, Paired, decided, edge, pair
@@ -137,6 +138,8 @@ class _Chunk:
         self._look_around(days)
         for day in days:
             self._rate(day)
+        changing = [one.journey.journey_id for one in self.updated] + [one for one, _ in self.withdrawn]
+        write_out(self.tx, self.partition, changing)
         rating_store.add_journeys(self.tx, self.added, self.at)
         rating_store.update_journeys(self.tx, self.updated, self.at)
         rating_store.withdraw_journeys(self.tx, self.partition, self.withdrawn, self.at)
@@ -437,7 +440,7 @@ class _Chunk:
                 partition=key.partition,
                 journey_id=journey_id,
                 revision=revision,
-                charge_id=fact_id(event_at, "rides.charge", journey_id, revision),
+                charge_id=charge_id(event_at, journey_id, revision),
                 account_id=key.account_id,
                 issuer_id=payer.issuer_id,
                 operator_id=key.operator_id,

@@ -12,7 +12,6 @@ from psycopg.types.json import Jsonb
 from hansa.fares import JourneyId, Payment, Step, Tariff, TariffSource
 from hansa.kernel import Money
 from hansa.rides.model import (
-    ChargeRecord,
     HeldReason,
     JourneyRecord,
     OpeningSpend,
@@ -287,15 +286,6 @@ where partition = %s and tap_id = any(%s)
 order by tapped_at, gate_id, sequence
 """
 
-GET_CHARGES = """
-select charge_id, revision, status, amount_minor, currency, wallet_minor, wallet_currency, on_risk, transfer_ids,
-    made_at, posted_at
-from rides.charges
-where partition = %s and journey_id = %s
-order by revision
-"""
-
-
 GET_SUBSIDIES = """
 select subsidy_id, revision, payer_id, status, amount_minor, currency, transfer_id, made_at, posted_at
 from rides.subsidies
@@ -358,24 +348,6 @@ def get_taps(tx: Tx, partition: int, ids: Sequence[UUID]) -> list[Tap]:
     """Taps by id, in order of time."""
     cursor = tx.cursor(row_factory=class_row(Tap))
     return cursor.execute(GET_TAPS, (partition, list(ids))).fetchall()
-
-
-def get_charges(tx: Tx, partition: int, journey_id: UUID) -> list[ChargeRecord]:
-    """A journey's postings, first to last."""
-    return [
-        ChargeRecord(
-            charge_id=row[0],
-            revision=row[1],
-            status=row[2],
-            amount=Money(row[3], row[4]),
-            wallet_amount=None if row[5] is None else Money(row[5], row[6]),
-            on_risk=row[7],
-            transfer_ids=tuple(row[8] or ()),
-            made_at=row[9],
-            posted_at=row[10],
-        )
-        for row in tx.execute(GET_CHARGES, (partition, journey_id))
-    ]
 
 
 def get_subsidies(tx: Tx, partition: int, journey_id: UUID) -> list[SubsidyRecord]:
