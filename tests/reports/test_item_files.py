@@ -3,7 +3,6 @@
 import csv
 from collections import Counter
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -21,10 +20,13 @@ from clearing.example_day import (
     top_up,
 )
 from hansa import clearing, ledger, payments, reports
+from hansa.clearing import day_window
 from hansa.kernel import BUCKETS, Directory, InvalidInput
 from hansa.reports import items, writing
 from hansa.store import Context, Tx
 from reports.test_statements import MEMBERS, close, ride
+
+WINDOW = day_window(DAY)
 
 
 def read(folder: Path, member: str) -> list[dict[str, object]]:
@@ -35,7 +37,7 @@ def test_each_item_stands_on_both_sides_and_adds_up(ctx: Context, tmp_path: Path
     ride_all(ctx)
     close(ctx)
 
-    written = reports.write_statements(ctx, DAY, tmp_path / "day")
+    written = reports.write_statements(ctx, WINDOW, tmp_path / "day")
 
     assert (written.members, written.items, written.lines) == (4, len(RIDES), 2 * len(RIDES))
     sums: Counter[tuple[str, object]] = Counter()
@@ -44,7 +46,7 @@ def test_each_item_stands_on_both_sides_and_adds_up(ctx: Context, tmp_path: Path
         assert [row["block"] for row in mine] == sorted(row["block"] for row in mine)  # type: ignore[type-var]
         for row in mine:
             sums[member, row["currency"]] += row["amount_minor"]  # type: ignore[operator]
-        made = reports.statement(ctx, DAY, member)
+        made = reports.statement(ctx, day_window(DAY), member)
         for one in made.currencies:
             parts = (reports.Section.ITEMS, reports.Section.ADJUSTMENTS)
             assert sums[member, one.currency] == sum(one.sum_of(part) for part in parts)
@@ -70,10 +72,10 @@ def test_the_files_of_a_day_are_the_statements_asked_for_one_by_one(ctx: Context
     ride_all(ctx)
     close(ctx)
 
-    reports.write_statements(ctx, DAY, tmp_path / "day", languages=("en", "zh"))
+    reports.write_statements(ctx, WINDOW, tmp_path / "day", languages=("en", "zh"))
 
     for member in MEMBERS:
-        made = reports.statement(ctx, DAY, member)
+        made = reports.statement(ctx, day_window(DAY), member)
         head = tmp_path / "day" / member
         assert head.with_suffix(".statement.csv").read_bytes() == reports.statement_csv(made)
         assert head.with_suffix(".statement.en.pdf").read_bytes() == reports.statement_pdf(made, "en")
@@ -84,8 +86,8 @@ def test_csv_of_items_says_what_parquet_says(ctx: Context, tmp_path: Path) -> No
     ride_all(ctx)
     close(ctx)
 
-    reports.write_statements(ctx, DAY, tmp_path / "csv", item_form="csv", members=["beijing"])
-    reports.write_statements(ctx, DAY, tmp_path / "parquet", members=["beijing"])
+    reports.write_statements(ctx, WINDOW, tmp_path / "csv", item_form="csv", members=["beijing"])
+    reports.write_statements(ctx, WINDOW, tmp_path / "parquet", members=["beijing"])
 
     with (tmp_path / "csv" / "beijing.items.csv").open(newline="", encoding="utf-8") as file:
         text = file.read()
@@ -102,10 +104,10 @@ def test_what_waits_is_bounded(ctx: Context, tmp_path: Path, monkeypatch: pytest
     ride_all(ctx)
     ride(ctx, list(range(200, 240)), [("beijing-card", "hangzhou-metro", 100 + n) for n in range(40)])
     close(ctx)
-    reports.write_statements(ctx, DAY, tmp_path / "at-once")
+    reports.write_statements(ctx, WINDOW, tmp_path / "at-once")
     monkeypatch.setattr(items, "WAITING_MAX", 7)
 
-    reports.write_statements(ctx, DAY, tmp_path / "bit-by-bit")
+    reports.write_statements(ctx, WINDOW, tmp_path / "bit-by-bit")
 
     for member in ("beijing", "hangzhou", "hong-kong"):
         assert read(tmp_path / "bit-by-bit", member) == read(tmp_path / "at-once", member)
@@ -150,13 +152,13 @@ def test_partitions_come_together(ctx: Context, tmp_path: Path) -> None:
     )
     close(spread)
 
-    written = reports.write_statements(spread, DAY, tmp_path / "day")
+    written = reports.write_statements(spread, WINDOW, tmp_path / "day")
 
     assert written.items == len(RIDES) and len(set(place.values())) > 1
     told = [
         (member, one.currency, one.net)
         for member in MEMBERS
-        for one in reports.statement(spread, DAY, member).currencies
+        for one in reports.statement(spread, day_window(DAY), member).currencies
     ]
     with ctx.tx() as tx:
         assert sorted(told) == sorted(
@@ -170,7 +172,7 @@ def test_a_folder_that_is_there_is_left_alone(ctx: Context, tmp_path: Path) -> N
     (tmp_path / "kept.txt").write_text("mine")
 
     with pytest.raises(InvalidInput, match="folder of their own"):
-        reports.write_statements(ctx, DAY, tmp_path)
+        reports.write_statements(ctx, WINDOW, tmp_path)
 
     assert [one.name for one in tmp_path.iterdir()] == ["kept.txt"]
 
@@ -184,13 +186,13 @@ def test_figures_that_differ_leave_no_folder(
         positions = clearing.positions(tx, DAY)
     wrong = [replace(positions[0], gross=positions[0].gross + 1), *positions[1:]]
 
-    def told_wrongly(_: Tx, __: date) -> list[clearing.Position]:
+    def told_wrongly(_: Tx, __: str) -> list[clearing.Position]:
         return wrong
 
-    monkeypatch.setattr(writing.clearing, "positions", told_wrongly)
+    monkeypatch.setattr(writing.clearing, "window_positions", told_wrongly)
 
     with pytest.raises(reports.FiguresDiffer):
-        reports.write_statements(ctx, DAY, tmp_path / "day")
+        reports.write_statements(ctx, WINDOW, tmp_path / "day")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -200,6 +202,6 @@ def test_who_clears_as_another_has_no_file(ctx: Context, tmp_path: Path) -> None
     close(ctx)
 
     with pytest.raises(InvalidInput, match="have a statement"):
-        reports.write_statements(ctx, DAY, tmp_path / "day", members=["beijing-card"])
+        reports.write_statements(ctx, WINDOW, tmp_path / "day", members=["beijing-card"])
 
     assert list(tmp_path.iterdir()) == []

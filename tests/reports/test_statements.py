@@ -27,6 +27,7 @@ from clearing.example_day import (
     top_up,
 )
 from hansa import clearing, identity, ledger, payments, reports, settlement, trust
+from hansa.clearing import day_window
 from hansa.kernel import fact_id
 from hansa.reports import model, store, tables
 from hansa.settlement import SimulatedBank
@@ -56,7 +57,7 @@ def figures(ctx: Context, day: date = DAY) -> list[Figures]:
     return [
         (member, one.currency, one.opening, one.net, one.paid, one.closing)
         for member in MEMBERS
-        for one in reports.statement(ctx, day, member).currencies
+        for one in reports.statement(ctx, day_window(day), member).currencies
     ]
 
 
@@ -105,7 +106,7 @@ def test_what_the_bank_moved_stands_in_the_next_days_statement(ctx: Context) -> 
     assert figures(ctx, NEXT) == [
         (member, unit, closing, 0, closing, 0) for member, unit, _, _, _, closing in FIRST
     ]
-    one = reports.statement(ctx, NEXT, "beijing").currencies[0]
+    one = reports.statement(ctx, day_window(NEXT), "beijing").currencies[0]
     assert [(line.kind, line.minor, line.reference) for line in one.lines] == [
         ("paid out", -982, "HANSA-20261117-CNY-beijing")
     ]
@@ -115,7 +116,7 @@ def test_the_lines_tell_items_by_product_and_counterparty_and_fees(ctx: Context)
     ride_all(ctx)
     close(ctx)
 
-    one = reports.statement(ctx, DAY, "hangzhou").currencies[0]
+    one = reports.statement(ctx, day_window(DAY), "hangzhou").currencies[0]
 
     assert [
         (line.section.value, line.counterparty_id, line.issuer_id, line.kind, line.count, line.minor)
@@ -141,11 +142,13 @@ def test_what_clears_as_a_city_adds_up_to_the_citys_net(ctx: Context) -> None:
     }.items():
         sums: Counter[str] = Counter()
         for part in parts:
-            made = reports.statement(ctx, DAY, part)
+            made = reports.statement(ctx, day_window(DAY), part)
             assert not made.settles and made.clears_as == city
             for one in made.currencies:
                 sums[one.currency] += one.net
-        assert sums == {one.currency: one.net for one in reports.statement(ctx, DAY, city).currencies}
+        assert sums == {
+            one.currency: one.net for one in reports.statement(ctx, day_window(DAY), city).currencies
+        }
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -208,8 +211,8 @@ def test_carrying_again_and_out_of_order_changes_nothing(ctx: Context) -> None:
     close(ctx, NEXT)
     later = figures(ctx, NEXT)
 
-    reports.carry(ctx, DAY)
-    reports.carry(ctx, NEXT)
+    reports.carry(ctx, day_window(DAY))
+    reports.carry(ctx, day_window(NEXT))
 
     assert figures(ctx) == FIRST
     assert figures(ctx, NEXT) == later
@@ -218,7 +221,7 @@ def test_carrying_again_and_out_of_order_changes_nothing(ctx: Context) -> None:
 def test_a_carried_balance_never_changes(ctx: Context) -> None:
     ride_all(ctx)
     close(ctx)
-    reports.carry(ctx, DAY)
+    reports.carry(ctx, day_window(DAY))
 
     with pytest.raises(psycopg.errors.RestrictViolation), ctx.tx() as tx:
         tx.execute("update reports.balances set net_minor = net_minor + 1")
@@ -229,11 +232,11 @@ def test_a_carried_balance_never_changes(ctx: Context) -> None:
 def test_a_day_that_is_not_closed_has_no_statement(ctx: Context) -> None:
     ride_all(ctx)
 
-    with pytest.raises(clearing.UnknownDay):
-        reports.statement(ctx, DAY, "beijing")
+    with pytest.raises(clearing.UnknownWindow):
+        reports.statement(ctx, day_window(DAY), "beijing")
 
     with ctx.tx() as tx:
-        assert store.latest_carried(tx) is None
+        assert store.latest_carried(tx, "daily") is None
 
 
 def test_a_member_that_is_none_has_no_statement(ctx: Context) -> None:
@@ -241,7 +244,7 @@ def test_a_member_that_is_none_has_no_statement(ctx: Context) -> None:
     close(ctx)
 
     with pytest.raises(trust.UnknownMember):
-        reports.statement(ctx, DAY, "atlantis")
+        reports.statement(ctx, day_window(DAY), "atlantis")
 
 
 def test_figures_that_differ_are_not_given_out(ctx: Context) -> None:
@@ -253,13 +256,13 @@ def test_figures_that_differ_are_not_given_out(ctx: Context) -> None:
     with pytest.raises(reports.FiguresDiffer, match="beijing-card to beijing-subway"):
         model.check_position(position, [model.KindSum(int(ledger.TransferCode.FARE), 1, 299)])
     with pytest.raises(reports.FiguresDiffer, match="its net is 1"):
-        model.statement_of("CNY", [], model.Balance(DAY, "beijing", "CNY", 0, 1, 0))
+        model.statement_of("CNY", [], model.Balance("daily-1", "beijing", "CNY", 0, 1, 0))
 
 
 def test_csv_and_parquet_say_the_same_and_add_up(ctx: Context) -> None:
     ride_all(ctx)
     close(ctx)
-    made = reports.statement(ctx, DAY, "beijing")
+    made = reports.statement(ctx, day_window(DAY), "beijing")
 
     text = reports.statement_csv(made).decode()
     told = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -286,7 +289,7 @@ def test_csv_and_parquet_say_the_same_and_add_up(ctx: Context) -> None:
 def test_on_paper_it_is_the_same_bytes_each_time(ctx: Context, language: reports.Language) -> None:
     ride_all(ctx)
     close(ctx)
-    made = reports.statement(ctx, DAY, "hong-kong")
+    made = reports.statement(ctx, day_window(DAY), "hong-kong")
 
     paper = reports.statement_pdf(made, language)
 

@@ -63,6 +63,7 @@ from hansa.clearing.agreements import (
     worked_shares,
 )
 from hansa.clearing.agreements_text import AgreementText, BadAgreement, read_agreement
+from hansa.clearing.blocks import window_blocks
 from hansa.clearing.model import (
     LEAGUE,
     AgreementDiffers,
@@ -212,6 +213,7 @@ __all__ = [
     "terms_on",
     "unsettled_before",
     "verify_figures",
+    "window_blocks",
     "window_dues",
     "window_figures",
     "window_items",

@@ -1,6 +1,6 @@
 """Reports: what members, accountants and auditors read of the league's books.
 
-Closed days flow in through the doors of clearing, settlement, disputes and rides; statements, matrices, invoices and
+Closed windows flow in through the doors of clearing, settlement, disputes and rides; statements, matrices, invoices and
 audit packs flow out. A report moves no money. Each figure is held against the rooms that it comes from before it is
 given out, and opens into what it is made of (docs/reports.md).
 """
@@ -18,7 +18,7 @@ from hansa.reports.statement_pdf import statement_pdf
 from hansa.reports.statements import carry, statement
 from hansa.reports.tables import statement_csv, statement_parquet
 from hansa.reports.words import LANGUAGES, Language
-from hansa.reports.writing import WrittenDay, write_statements
+from hansa.reports.writing import WrittenWindow, write_statements
 
 __all__ = [
     "LANGUAGES",
@@ -30,7 +30,7 @@ __all__ = [
     "NoStatement",
     "Section",
     "Statement",
-    "WrittenDay",
+    "WrittenWindow",
     "carry",
     "statement",
     "statement_csv",

@@ -1,11 +1,11 @@
-"""Item files: every item of a member's day, for hundreds of members in one reading of the journal.
+"""Item files: every item of a member's window, for hundreds of members in one reading of the journal.
 
 The journal is read once, by the column; each item goes to the member on either side of its position. What waits to be
-written is bounded, so memory does not grow with the day. On the way the items are added up by position and code, and
+written is bounded, so memory does not grow with the window. On the way the items are added up by position and code, and
 the sums are what the statements are made from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from errno import EMFILE
 from pathlib import Path
@@ -46,6 +46,10 @@ Items = npt.NDArray[Any]
 """Items as a member sees them. minor: what it adds to what the member is to receive. owes: 1 on the issuer's side."""
 
 
+Blocks = Mapping[tuple[str, str, str, int], Mapping[int, int]]
+"""After which block a window's items stand, by issuer, operator, currency and partition, and by code."""
+
+
 class TooManyFiles(HansaError):
     """This machine does not let so many files be open at once as there are members. Name fewer, or raise the limit."""
 
@@ -55,7 +59,7 @@ class TooManyFiles(HansaError):
 
 @dataclass(slots=True)
 class Sides:
-    """Positions of a day as columns: who they are between, and for which members items are written."""
+    """Positions of a window as columns: who they are between, and for which members items are written."""
 
     keys: list[PositionKey]
     issuers: list[str]
@@ -98,6 +102,33 @@ class PositionFinder:
         return np.where(hit, self._order[at], -1)
 
 
+class Taken:
+    """Which items a window took in one partition: those of some codes on a position, after a block of each."""
+
+    def __init__(self, keys: Sequence[PositionKey], blocks: Blocks, partition: int, after_block: int) -> None:
+        """after_block: of the window, for one of which clearing kept no blocks: it took all."""
+        rows = sorted(
+            (place << 16 | code, after)
+            for place, key in enumerate(keys)
+            for code, after in blocks.get((*key, partition), {}).items()
+        )
+        self.all = not blocks
+        self._keys = np.array([key for key, _ in rows], np.int64)
+        self._after = np.array([after for _, after in rows], np.int64)
+        self.after_block = after_block if self.all else min((after for _, after in rows), default=None)
+
+    def __call__(self, items: Items) -> Items:
+        """Those of these items that the window took."""
+        if self.all or not len(items):
+            return items
+        if not len(self._keys):
+            return items[:0]
+        keys = items["position"].astype(np.int64) << 16 | items["code"].astype(np.int64)
+        at = np.searchsorted(self._keys, keys)
+        at[at == len(self._keys)] = 0
+        return items[(self._keys[at] == keys) & (items["place"] >> 16 > self._after[at])]
+
+
 def items_in(rows: ledger.Journal, finder: PositionFinder) -> Items:
     """The items among these transfers, one for each position that a transfer stands on, in order of booking.
 
@@ -132,7 +163,7 @@ class Summing:
         if not len(items):
             return
         if float(np.abs(items["minor"]).sum(dtype=np.float64)) >= 2**62:
-            raise FiguresDiffer("A part of the day moves more than 64 bits hold.")
+            raise FiguresDiffer("A part of the window moves more than 64 bits hold.")
         keys = items["position"].astype(np.int64) << 16 | items["code"].astype(np.int64)
         order = np.argsort(keys, kind="stable")
         found, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)
@@ -151,7 +182,7 @@ class Summing:
 
 
 class ItemFiles:
-    """The item files of a day's members, written side by side.
+    """The item files of a window's members, written side by side.
 
     An item stands in the file of the member that clears its issuer and in that of the one that clears its operator; in
     a member's own rides abroad and at home alike. Errors: TooManyFiles.

@@ -20,7 +20,7 @@ class FiguresDiffer(HansaError):
 
 
 class NoStatement(HansaError):
-    """There is no statement of this member for this day: the day is not closed."""
+    """There is no statement yet: the window is still being closed."""
 
     code: ClassVar[str] = "reports.no_statement"
     status: ClassVar[int] = 404
@@ -59,8 +59,8 @@ class Line:
 class CurrencyStatement:
     """A statement in one currency, in minor units: closing = opening + net - paid.
 
-    opening: what earlier days left unsettled, above zero where the member is to receive. net: of this day. paid: what
-    the bank has moved to the member in the ledger's blocks of the day; below zero where the member paid in.
+    opening: what earlier windows left unsettled, above zero where the member is to receive. net: of this window. paid:
+    what the bank has moved to the member in the ledger's blocks of the window; below zero where the member paid in.
     """
 
     currency: str
@@ -85,8 +85,9 @@ class CurrencyStatement:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a member receives and pays for a business day.
+    """What a member receives and pays for a window: the league's business day, or another model's.
 
+    label: what people call the window.
     settles: whether it settles for itself. One that clears as another has no balance of its own: its opening is zero,
     nothing is paid to it, and its closing is what it adds to the net of the one that settles for it.
     """
@@ -95,6 +96,8 @@ class Statement:
     name: str
     clears_as: str
     settles: bool
+    window_id: str
+    label: str
     day: date
     ends_at: datetime
     closed_at: datetime | None
@@ -104,7 +107,7 @@ class Statement:
     @property
     def number(self) -> str:
         """What the statement is called, on paper and in file names."""
-        return f"{self.member_id}-{self.day:%Y%m%d}"
+        return f"{self.member_id}-{self.window_id}"
 
     def name_of(self, member_id: str) -> str:
         """A member's name, else its id."""
@@ -113,9 +116,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a member's account with the league comes to at the end of a day, in one currency."""
+    """What a member's account with the league comes to at the end of a window, in one currency."""
 
-    day: date
+    window_id: str
     member_id: str
     currency: str
     opening: int
@@ -140,7 +143,16 @@ class KindSum:
     minor: int
 
 
-def sums_of(
+def sums_of_figures(figures: Iterable[clearing.Figure]) -> dict[PositionKey, list[KindSum]]:
+    """What a window took on each position, by code."""
+    found: dict[PositionKey, list[KindSum]] = {}
+    for one in figures:
+        key = (one.issuer_id, one.operator_id, one.currency)
+        found.setdefault(key, []).append(KindSum(one.code, one.items, one.minor))
+    return found
+
+
+def sums_of_codes(
     sums: Iterable[CodeSum], keys: Mapping[AccountId, PositionKey]
 ) -> dict[PositionKey, list[KindSum]]:
     """Sums by account as sums by position, all partitions together. keys: which position an account is."""
@@ -229,7 +241,7 @@ def statement_of(currency: str, lines: Sequence[Line], balance: Balance) -> Curr
     come_to = sum(made.sum_of(part) for part in (Section.ITEMS, Section.ADJUSTMENTS, Section.FEES))
     if come_to != balance.net or -made.sum_of(Section.PAYMENTS) != balance.paid:
         raise FiguresDiffer(
-            f"{balance.member_id} on {balance.day}: items and fees come to {come_to}, its net is {balance.net}; "
+            f"{balance.member_id} in {balance.window_id}: items and fees come to {come_to}, its net is {balance.net}; "
             f"payments come to {-made.sum_of(Section.PAYMENTS)}, {balance.paid} was paid ({currency}, minor units)."
         )
     return made

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 MARGIN = 48.0
@@ -47,6 +47,8 @@ class Paper:
         self._head, self._foot, self._page_words = running_head, foot, page_words
         self._page = 0
         self._y = 0.0
+        self._colour: tuple[float, float, float] | None = None
+        self._hand: tuple[str, float] | None = None
         self._begin_page()
 
     @property
@@ -108,7 +110,7 @@ class Paper:
                 self._begin_page()
                 self._table_head(columns, edges)
             if number % 2:
-                self._canvas.setFillColorRGB(*BAND)
+                self._fill(BAND)
                 self._canvas.rect(MARGIN, self._y - LINE, self.room, LINE, stroke=0, fill=1)
             self._row(columns, edges, row)
         if foot is not None:
@@ -142,7 +144,7 @@ class Paper:
     ) -> None:
         self._y -= LINE * 0.72
         for place, (column, cell) in enumerate(zip(columns, cells, strict=True)):
-            words = _cut(cell, size, edges[place + 1] - edges[place] - 8, bold)
+            words = _cut(cell, size, round(edges[place + 1] - edges[place] - 8, 3), bold)
             if column.right:
                 self._text(edges[place + 1] - 4 - width_of(words, size, bold), words, size, bold, colour)
             else:
@@ -157,12 +159,20 @@ class Paper:
         bold: bool = False,
         colour: tuple[float, float, float] = (0.05, 0.15, 0.21),
     ) -> None:
-        self._canvas.setFillColorRGB(*colour)
+        self._fill(colour)
         for run in _RUNS.findall(_plain(words)):
-            font = _font(run, bold)
-            self._canvas.setFont(font, size)
+            hand = _font(run, bold), size
+            if hand != self._hand:
+                self._canvas.setFont(*hand)
+                self._hand = hand
             self._canvas.drawString(x, self._y, run)
             x += width_of(run, size, bold)
+
+    def _fill(self, colour: tuple[float, float, float]) -> None:
+        """Say a colour only where it changes: a page of figures says it once and not two hundred times."""
+        if colour != self._colour:
+            self._canvas.setFillColorRGB(*colour)
+            self._colour = colour
 
     def _broken(self, words: str, size: float, width: float) -> list[str]:
         lines, line = [], ""
@@ -189,7 +199,8 @@ class Paper:
             self._end_page()
         self._page += 1
         self._y = self._height - 34
-        self._canvas.setFillColorRGB(*SEA)
+        self._colour, self._hand = None, None
+        self._fill(SEA)
         self._canvas.rect(0, self._height - 8, self._width, 8, stroke=0, fill=1)
         self._text(MARGIN, self._head, 8.5, colour=QUIET)
         self._y = self._height - 62
@@ -203,6 +214,7 @@ class Paper:
         self._canvas.showPage()
 
 
+@lru_cache(maxsize=20_000)
 def width_of(words: str, size: float, bold: bool = False) -> float:
     """Points that words take. A wide character is as wide as it is high."""
     from reportlab.pdfbase.pdfmetrics import stringWidth
@@ -213,6 +225,7 @@ def width_of(words: str, size: float, bold: bool = False) -> float:
     )
 
 
+@lru_cache(maxsize=20_000)
 def _cut(words: str, size: float, width: float, bold: bool) -> str:
     if width_of(words, size, bold) <= width:
         return words

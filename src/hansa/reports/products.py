@@ -3,39 +3,37 @@
 The product groups items that are priced alike by an agreement; the kind says which of them correct others.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hansa.clearing import Product, product_of
 from hansa.ledger import TransferCode
 
 
 @dataclass(frozen=True, slots=True)
 class ItemKind:
-    """product: ride, subsidy, chargeback or payment. adjusts: whether it corrects what was booked before."""
+    """product: as agreements speak of it. adjusts: whether it corrects what was booked before."""
 
     code: int
-    product: str
+    product: Product
     kind: str
     adjusts: bool
 
 
-_KINDS = {
-    kind.code: kind
-    for kind in (
-        ItemKind(TransferCode.FARE, "ride", "fare", adjusts=False),
-        ItemKind(TransferCode.FARE_CORRECTION, "ride", "correction", adjusts=True),
-        ItemKind(TransferCode.REFUND, "ride", "refund", adjusts=True),
-        ItemKind(TransferCode.SUBSIDY, "subsidy", "subsidy", adjusts=True),
-        ItemKind(TransferCode.CHARGEBACK, "chargeback", "chargeback", adjusts=True),
-        ItemKind(TransferCode.PAYMENT, "payment", "payment", adjusts=False),
-    )
+_KINDS: Mapping[int, tuple[str, bool]] = {
+    TransferCode.FARE: ("fare", False),
+    TransferCode.FARE_CORRECTION: ("correction", True),
+    TransferCode.REFUND: ("refund", True),
+    TransferCode.SUBSIDY: ("subsidy", True),
+    TransferCode.CHARGEBACK: ("chargeback", True),
+    TransferCode.PAYMENT: ("payment", False),
 }
 
 CLEARINGS_OWN = (TransferCode.CLEARED, TransferCode.FEE)
 """Codes that stand on positions too, and are no items: what clearing itself books there."""
 
-PRODUCTS = ("ride", "subsidy", "chargeback", "payment")
-
 
 def kind_of(code: int) -> ItemKind:
-    """What an item of this code is for; a code that nothing is known of is a payment of its number."""
-    return _KINDS.get(code) or ItemKind(code, "payment", f"code {code}", adjusts=False)
+    """What an item of this code is for; one that nothing more is known of is named by its code."""
+    product, (kind, adjusts) = product_of(code), _KINDS.get(code, (f"code {code}", False))
+    return ItemKind(code, product, kind, adjusts=adjusts)

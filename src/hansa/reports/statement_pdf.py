@@ -23,7 +23,11 @@ def statement_pdf(statement: Statement, language: Language = "en") -> bytes:
     paper.heading(say("Member statement", language))
     paper.facts(
         [
-            (say("Business day", language), statement.day.isoformat()),
+            (
+                say("Business day", language),
+                statement.day.isoformat()
+                + ("" if statement.label == statement.day.isoformat() else f" ({statement.label})"),
+            ),
             (say("Member", language), f"{statement.name} ({statement.member_id})"),
             (say("Ended", language), f"{statement.ends_at:%Y-%m-%d %H:%M} UTC"),
             (

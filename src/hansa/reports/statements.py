@@ -1,11 +1,10 @@
-"""Statements: balances carried from day to day, and what a member's day is made of.
+"""Statements: balances carried from window to window, and what a member's window is made of.
 
-Everything comes through the doors of clearing, settlement and the ledger. What the ledger's postings add up to is held
-against what clearing decided, line by line, before a figure leaves the room.
+Everything comes through the doors of clearing, settlement and the ledger. What the items add up to is held against what
+clearing decided, line by line, before a figure leaves the room.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 
 from hansa import clearing, ledger, payments, settlement, trust
 from hansa.reports import store
@@ -21,50 +20,51 @@ from hansa.reports.model import (
     check_position,
     lines_of,
     statement_of,
-    sums_of,
+    sums_of_codes,
+    sums_of_figures,
 )
 from hansa.store import Context, Tx
+from hansa.trust import MemberId
 
 _PAGE = 100
 _BANKS_OWN = frozenset((ledger.TransferCode.SETTLED_IN, ledger.TransferCode.SETTLED_OUT))
 
 
-def carry(ctx: Context, day: date) -> None:
-    """Work out what each member's account comes to with every closed day up to this one; again is harmless.
+def carry(ctx: Context, window_id: str) -> None:
+    """Work out what each member's account comes to with every closed window of a model up to this one.
 
-    Days are taken in order, each in a transaction of its own. Errors: clearing.UnknownDay; NoStatement while the day
-    is being closed.
+    Windows are taken in order, each in a transaction of its own; again is harmless. Errors: clearing.UnknownWindow;
+    NoStatement while the window is being closed.
     """
     with ctx.tx() as tx:
-        if store.is_carried(tx, day):
+        if store.is_carried(tx, window_id):
             return
-        if clearing.get_day(tx, day).closed_at is None:
-            raise NoStatement(f"{day} is being closed; its statements come after.")
-        waiting = _to_carry(tx, day)
+        window = clearing.get_window(tx, window_id)
+        if window.closed_at is None:
+            raise NoStatement(f"{window.label} is being closed; its statements come after.")
+        waiting = _to_carry(tx, window)
     for one in reversed(waiting):
         with ctx.tx() as tx:
-            before = store.latest_carried(tx)
-            if before is not None and before >= one.day:
+            before = store.latest_carried(tx, one.model_id)
+            if before is not None and before[0] >= one.number:
                 continue
-            made = _balances_with(tx, one, [] if before is None else store.balances(tx, before))
-            store.add_balances(tx, one.day, made, ctx.clock.now())
+            made = _balances_with(tx, one, [] if before is None else store.balances(tx, before[1]))
+            store.add_balances(tx, one, made, ctx.clock.now())
 
 
-def statement(ctx: Context, day: date, member_id: str) -> Statement:
-    """A member's statement of a closed day, its figures checked.
+def statement(ctx: Context, window_id: str, member_id: str) -> Statement:
+    """A member's statement of a closed window, its figures checked.
 
-    A member that clears as another gets what its own positions came to. Errors: clearing.UnknownDay, NoStatement,
+    A member that clears as another gets what its own positions came to. Errors: clearing.UnknownWindow, NoStatement,
     trust.UnknownMember, FiguresDiffer.
     """
-    carry(ctx, day)
+    carry(ctx, window_id)
     with ctx.tx() as tx:
-        trust.get_member(tx, trust.MemberId(member_id))
-        found = clearing.get_day(tx, day)
-        positions = clearing.positions(tx, day)
-        mine = [one for one in positions if is_party(one, member_id)]
-        sums = position_sums(tx, found, mine)
-        made = Maker(tx, found, positions)
-        return made.statement(member_id, sums)
+        trust.get_member(tx, MemberId(member_id))
+        window = clearing.get_window(tx, window_id)
+        positions = clearing.window_positions(tx, window_id)
+        sums = position_sums(tx, window, [one for one in positions if is_party(one, member_id)])
+        return Maker(tx, window, positions).statement(member_id, sums)
 
 
 def is_party(position: clearing.Position, member_id: str) -> bool:
@@ -82,29 +82,26 @@ def key_of(position: clearing.Position) -> PositionKey:
     return position.issuer_id, position.operator_id, position.currency
 
 
-def account_keys(
-    found: clearing.ClearingDay, positions: Iterable[clearing.Position]
-) -> dict[int, dict[ledger.AccountId, PositionKey]]:
-    """The ledger accounts of these positions, by partition."""
-    keys = [key_of(one) for one in positions]
-    return {
-        mark.partition: {clearing.position_account(*key, mark.partition): key for key in keys}
-        for mark in found.watermark
-    }
-
-
 def position_sums(
-    tx: Tx, found: clearing.ClearingDay, positions: Sequence[clearing.Position]
+    tx: Tx, window: clearing.Window, positions: Sequence[clearing.Position]
 ) -> dict[PositionKey, list[KindSum]]:
-    """The items of these positions by code, from the ledger; checked against what clearing decided.
+    """The items of these positions by code, checked against what clearing decided. Errors: FiguresDiffer."""
+    by_position = sums_of_figures(clearing.window_figures(tx, window.window_id))
+    if not by_position:
+        by_position = _sums_of_blocks(tx, window, positions)
+    for one in positions:
+        check_position(one, by_position.get(key_of(one), ()))
+    return by_position
 
-    Errors: FiguresDiffer.
-    """
-    by_partition = account_keys(found, positions)
+
+def _sums_of_blocks(
+    tx: Tx, window: clearing.Window, positions: Sequence[clearing.Position]
+) -> dict[PositionKey, list[KindSum]]:
+    """The same from the ledger's postings, for a window that was closed before clearing kept figures."""
     sums: list[ledger.CodeSum] = []
     keys: dict[ledger.AccountId, PositionKey] = {}
-    for mark in found.watermark:
-        accounts = by_partition[mark.partition]
+    for mark in window.watermark:
+        accounts = {clearing.position_account(*key_of(one), mark.partition): key_of(one) for one in positions}
         keys.update(accounts)
         sums += ledger.sums_by_code(
             tx,
@@ -113,25 +110,21 @@ def position_sums(
             to_block=mark.up_to_block,
             partition=mark.partition,
         )
-    by_position = sums_of(sums, keys)
-    for one in positions:
-        check_position(one, by_position.get(key_of(one), ()))
-    return by_position
+    return sums_of_codes(sums, keys)
 
 
 class Maker:
-    """Makes the statements of one day, for a member or for hundreds: what they share is read once."""
+    """Makes the statements of one window, for a member or for hundreds: what they share is read once."""
 
-    def __init__(self, tx: Tx, found: clearing.ClearingDay, positions: Sequence[clearing.Position]) -> None:
-        self._found = found
+    def __init__(self, tx: Tx, window: clearing.Window, positions: Sequence[clearing.Position]) -> None:
+        self._window = window
         self._members = {member.member_id: member for member in trust.list_members(tx)}
         self._names: dict[str, str] = {one.member_id: one.name for one in self._members.values()}
         self._balances: dict[str, dict[str, Balance]] = {}
-        for one in store.balances(tx, found.day):
+        balances = store.balances(tx, window.window_id)
+        for one in balances:
             self._balances.setdefault(one.member_id, {})[one.currency] = one
-        self._payments = _payment_lines(
-            tx, found, {one.currency for one in store.balances(tx, found.day)}, list(self._members)
-        )
+        self._payments = _payment_lines(tx, window, {one.currency for one in balances}, list(self._members))
         self._by_member: dict[str, list[clearing.Position]] = {}
         for one in positions:
             for member in {one.issuer_id, one.operator_id, one.debtor_id, one.creditor_id, clearing.LEAGUE}:
@@ -139,7 +132,7 @@ class Maker:
 
     @property
     def members(self) -> list[str]:
-        """Who has a statement of this day by right: each member that settles and has a balance or a position."""
+        """Who has a statement of this window by right: each member that settles and has a balance or a position."""
         return sorted(
             member_id
             for member_id, member in self._members.items()
@@ -148,7 +141,7 @@ class Maker:
 
     def statement(self, member_id: str, sums: Mapping[PositionKey, Sequence[KindSum]]) -> Statement:
         """One member's. sums: at least of its own positions. Errors: FiguresDiffer."""
-        member = self._members[trust.MemberId(member_id)]
+        member = self._members[MemberId(member_id)]
         settles = member.clears_as == member_id
         positions = self._by_member.get(member_id, [])
         balances = self._balances.get(member_id, {}) if settles else {}
@@ -157,9 +150,11 @@ class Maker:
             name=member.name,
             clears_as=member.clears_as,
             settles=settles,
-            day=self._found.day,
-            ends_at=self._found.ends_at,
-            closed_at=self._found.closed_at,
+            window_id=self._window.window_id,
+            label=self._window.label,
+            day=self._window.business_day,
+            ends_at=self._window.ends_at,
+            closed_at=self._window.closed_at,
             names=self._names,
             currencies=tuple(
                 self._in_currency(member_id, currency, positions, balances.get(currency), sums)
@@ -177,44 +172,48 @@ class Maker:
     ) -> CurrencyStatement:
         lines = lines_of(member_id, [one for one in positions if one.currency == currency], sums)
         if balance is None:
-            balance = Balance(self._found.day, member_id, currency, 0, sum(one.minor for one in lines), 0)
+            balance = Balance(
+                self._window.window_id, member_id, currency, 0, sum(one.minor for one in lines), 0
+            )
         else:
             lines += self._payments.get((member_id, currency), [])
         return statement_of(currency, lines, balance)
 
 
-def _to_carry(tx: Tx, day: date) -> list[clearing.ClearingDay]:
-    """Closed days up to this one that are not carried yet, latest first."""
-    carried = store.latest_carried(tx)
-    found = [clearing.get_day(tx, day)]
-    while True:
-        page = clearing.list_days(tx, before=found[-1].day, limit=_PAGE)
-        found += [one for one in page if carried is None or one.day > carried]
-        if len(page) < _PAGE or found[-1].day > page[-1].day:
-            return found
+def _to_carry(tx: Tx, window: clearing.Window) -> list[clearing.Window]:
+    """Windows of a model up to this one that are not carried yet, latest first."""
+    before = store.latest_carried(tx, window.model_id)
+    first = 0 if before is None else before[0]
+    found = [window]
+    while found[-1].number > first + 1:
+        page = clearing.list_windows(
+            tx, model_id=window.model_id, before_number=found[-1].number, limit=_PAGE
+        )
+        found += [one for one in page if one.number > first]
+    return found
 
 
-def _balances_with(tx: Tx, found: clearing.ClearingDay, before: Sequence[Balance]) -> list[Balance]:
+def _balances_with(tx: Tx, window: clearing.Window, before: Sequence[Balance]) -> list[Balance]:
     opening = {(one.member_id, one.currency): one.closing for one in before if one.closing}
-    nets = {(str(one.member_id), one.currency): one.net for one in clearing.net_positions(tx, found.day)}
-    members = [member.member_id for member in trust.list_members(tx) if member.clears_as == member.member_id]
-    currencies = {currency for _, currency in [*opening, *nets]}
-    lines = _payment_lines(tx, found, currencies, members)
+    nets = {(str(one.member_id), one.currency): one.net for one in clearing.window_nets(tx, window.window_id)}
+    members = [one.member_id for one in trust.list_members(tx) if one.clears_as == one.member_id]
+    lines = _payment_lines(tx, window, {currency for _, currency in [*opening, *nets]}, members)
     paid = {key: -sum(line.minor for line in made) for key, made in lines.items()}
     return [
-        Balance(found.day, *key, opening.get(key, 0), nets.get(key, 0), paid.get(key, 0))
+        Balance(window.window_id, *key, opening.get(key, 0), nets.get(key, 0), paid.get(key, 0))
         for key in sorted({*opening, *nets, *paid})
     ]
 
 
 def _payment_lines(
-    tx: Tx, found: clearing.ClearingDay, currencies: Iterable[str], members: Sequence[str]
+    tx: Tx, window: clearing.Window, currencies: Iterable[str], members: Sequence[str]
 ) -> dict[tuple[str, str], list[Line]]:
-    """What the bank moved for each member in the day's blocks, by member and currency."""
-    mark = next((one for one in found.watermark if one.partition == 0), None)
+    """What the bank moved for each member in the window's blocks, for windows of its model, by member and currency."""
+    mark = next((one for one in window.watermark if one.partition == 0), None)
     lines: dict[tuple[str, str], list[Line]] = {}
     if mark is None:
         return lines
+    of_model = _References(tx, window)
     for currency in sorted(currencies):
         holders = {payments.cash_account(member, currency): member for member in members}
         account = settlement.settlement_account(currency)
@@ -223,7 +222,7 @@ def _payment_lines(
         ):
             moved = entry.booked.transfer
             member = holders.get(moved.debit if moved.credit == account else moved.credit)
-            if moved.code not in _BANKS_OWN or member is None:
+            if moved.code not in _BANKS_OWN or member is None or moved.reference not in of_model:
                 continue
             lines.setdefault((member, currency), []).append(
                 Line(
@@ -239,3 +238,20 @@ def _payment_lines(
                 )
             )
     return lines
+
+
+class _References:
+    """By what payments refer to windows of a model; the latest are looked through first, the others where need be."""
+
+    def __init__(self, tx: Tx, window: clearing.Window) -> None:
+        self._tx, self._model_id, self._before = tx, window.model_id, window.number
+        self._known = {clearing.window_reference(window.window_id)}
+
+    def __contains__(self, reference: object) -> bool:
+        while reference not in self._known and self._before > 1:
+            page = clearing.list_windows(
+                self._tx, model_id=self._model_id, before_number=self._before, limit=_PAGE
+            )
+            self._known.update(clearing.window_reference(one.window_id) for one in page)
+            self._before = page[-1].number if page else 0
+        return reference in self._known

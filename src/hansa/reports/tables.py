@@ -16,6 +16,7 @@ Row = tuple[str | int, ...]
 
 COLUMNS: tuple[tuple[str, type], ...] = (
     ("statement", str),
+    ("window_id", str),
     ("day", str),
     ("member_id", str),
     ("currency", str),
@@ -43,7 +44,8 @@ def statement_rows(statement: Statement) -> list[Row]:
         def row(section: str, *words: str | int, of: CurrencyStatement = one) -> Row:
             *texts, count, minor = words
             amount = of.money(int(minor)).decimal()
-            head = (statement.number, statement.day.isoformat(), statement.member_id, of.currency, section)
+            day = statement.day.isoformat()
+            head = (statement.number, statement.window_id, day, statement.member_id, of.currency, section)
             return (*head, *texts, count, minor, amount)
 
         none = ("",) * 6

@@ -1,15 +1,14 @@
-"""All statements of a day as files: for each member paper, CSV, Parquet, and its items; hundreds of members at once."""
+"""All statements of a window as files: for each member paper, CSV, Parquet and its items; for hundreds at once."""
 
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from hansa import clearing, ledger
 from hansa.kernel import InvalidInput, Problem
-from hansa.reports.items import ItemFiles, ItemForm, PositionFinder, Sides, Summing, items_in
+from hansa.reports.items import ItemFiles, ItemForm, PositionFinder, Sides, Summing, Taken, items_in
 from hansa.reports.model import check_position
 from hansa.reports.statement_pdf import statement_pdf
 from hansa.reports.statements import Maker, carry, key_of
@@ -19,10 +18,10 @@ from hansa.store import Context
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenDay:
-    """What was written. items: of the day, each once; lines: of items in all members' files."""
+class WrittenWindow:
+    """What was written. items: of the window, each once; lines: of items in all members' files."""
 
-    day: date
+    window_id: str
     folder: Path
     members: int
     items: int
@@ -35,40 +34,40 @@ def no_one(_: str, __: int) -> None:
 
 def write_statements(
     ctx: Context,
-    day: date,
+    window_id: str,
     folder: Path,
     *,
     members: Sequence[str] | None = None,
     languages: Sequence[Language] = ("en",),
     item_form: ItemForm | None = "parquet",
     watch: Callable[[str, int], None] = no_one,
-) -> WrittenDay:
-    """Write a closed day's statements into a new folder: ``MEMBER.statement.en.pdf``, ``.csv``, ``.parquet``,
+) -> WrittenWindow:
+    """Write a closed window's statements into a new folder: ``MEMBER.statement.en.pdf``, ``.csv``, ``.parquet``,
     ``MEMBER.items.parquet``.
 
     The folder appears whole, with every figure checked, or not at all. members: who settle, all unless given.
     item_form: none where no item files are wanted. watch: told of each step and how many it has done.
-    Errors: InvalidInput where the folder is there, or a member has no statement of its own; clearing.UnknownDay,
+    Errors: InvalidInput where the folder is there, or a member has no statement of its own; clearing.UnknownWindow,
     NoStatement, FiguresDiffer, TooManyFiles.
     """
     if folder.exists():
         problem = Problem("folder", f"{folder} is there already", "Name a folder that is not there yet")
         raise InvalidInput("Statements are written into a folder of their own.", problems=(problem,))
-    carry(ctx, day)
+    carry(ctx, window_id)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        written = _write(ctx, day, draft, members, languages, item_form, watch)
+        written = _write(ctx, window_id, draft, members, languages, item_form, watch)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return WrittenDay(day, folder, *written)
+    return WrittenWindow(window_id, folder, *written)
 
 
 def _write(
     ctx: Context,
-    day: date,
+    window_id: str,
     folder: Path,
     members: Sequence[str] | None,
     languages: Sequence[Language],
@@ -76,27 +75,33 @@ def _write(
     watch: Callable[[str, int], None],
 ) -> tuple[int, int, int]:
     with ctx.tx() as tx:
-        found = clearing.get_day(tx, day)
-        positions = clearing.positions(tx, day)
-        maker = Maker(tx, found, positions)
+        window = clearing.get_window(tx, window_id)
+        positions = clearing.window_positions(tx, window_id)
+        maker = Maker(tx, window, positions)
         wanted = maker.members if members is None else list(dict.fromkeys(members))
         strange = sorted(set(wanted) - set(maker.members))
         if strange:
-            problem = Problem("members", f"{strange[0]!r} has no statement of this day", "Name who settles")
-            raise InvalidInput("Not all of these have a statement of this day.", problems=(problem,))
+            problem = Problem(
+                "members", f"{strange[0]!r} has no statement of this window", "Name who settles"
+            )
+            raise InvalidInput("Not all of these have a statement of this window.", problems=(problem,))
         sides = Sides.of(positions, wanted)
         sums = Summing()
         count = 0
         with ItemFiles(folder, sides, item_form or "parquet") as files:
-            for mark in found.watermark:
+            blocks = clearing.window_blocks(tx, window_id)
+            for mark in window.watermark:
                 finder = PositionFinder(sides.keys, mark.partition)
+                taken = Taken(sides.keys, blocks, mark.partition, mark.after_block)
+                if taken.after_block is None:
+                    continue
                 for rows in ledger.read_columns(
                     tx,
-                    after_block=mark.after_block,
+                    after_block=taken.after_block,
                     to_block=mark.up_to_block,
                     partition=mark.partition,
                 ):
-                    items = items_in(rows, finder)
+                    items = taken(items_in(rows, finder))
                     sums.add(items)
                     if item_form is not None:
                         files.add(items)
