@@ -17,9 +17,9 @@ def find_stops(network: Network, text: str, *, limit: int = FOUND_MAX) -> list[S
     Case, accents and punctuation make no difference. Order: the id, the whole name, its beginning, the beginning of
     one of its words, any part of it.
     """
-    asked = _plain(text)
     if text in network.stops:
         return [network.stops[text]]
+    asked = _plain(text)
     if not asked:
         return []
     ranked: list[tuple[int, str, str]] = []
@@ -41,13 +41,13 @@ def get_stop(network: Network, text: str, *, where: str) -> Stop:
 
     where: the field, for the refusal. Errors: InvalidInput, with what may have been meant.
     """
+    if text in network.stops:
+        return network.stops[text]
     found = find_stops(network, text, limit=6)
     asked = _plain(text)
     named = [
         one for one in found if asked in (_plain(one.name), _plain(one.local_name), _plain(_own_id(one)))
     ]
-    if text in network.stops:
-        return network.stops[text]
     if len(named) == 1:
         return named[0]
     if named:

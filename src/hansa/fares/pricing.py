@@ -8,7 +8,7 @@ basis, share of the class, fees that discounts touch, discounts.
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from itertools import combinations, pairwise
 
@@ -338,6 +338,24 @@ class Pricer:
             day_type, slot = self._when(at)
             times[tap] = day_type, self._edges[slot - 1] if slot else time(0)
         return times
+
+    def changes(self, starts_at: datetime, ends_at: datetime, lasts: timedelta) -> list[datetime] | None:
+        """Where between two instants a ride may begin to cost something else, in order; None if that is not known.
+
+        lasts: how long the ride takes. It is not known where the city's clocks are changed in between.
+        """
+        first, last = self.local(starts_at), self.local(ends_at)
+        if type(self) is not Pricer or first.utcoffset() != last.utcoffset():
+            return None
+        days = [first.date() + timedelta(days=day) for day in range((last.date() - first.date()).days + 2)]
+        edges = [
+            datetime.combine(day, edge, self._zone_info).astimezone(UTC)
+            for day in days
+            for edge in (time(0), *self._edges)
+        ]
+        if self._by_exit:
+            edges += [edge - lasts for edge in edges]
+        return sorted({edge for edge in edges if starts_at < edge < ends_at}) if self._timed else []
 
     def _seasons_at(self, at: datetime) -> frozenset[str]:
         return self.tariff.seasons_on(self.tariff.service_day(self.local(at)))

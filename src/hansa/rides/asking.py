@@ -120,9 +120,11 @@ def ask(tx: Tx, question: Question) -> Answer:
     Errors: UnknownTariff; InvalidInput naming the field and what may have been meant.
     """
     tariffs, version, day = _version(tx, question)
-    tariff, network = tariffs.read(version), atlas.get_network(tx, version.city_id, day=day)
+    pricer = tariffs.pricer(version, day)
+    tariff, network = pricer.tariff, pricer.places
+    assert isinstance(network, atlas.Network), "a pricer of the books prices over a city's network"
     question = _known(question, tariff, network)
-    return Answer(question, _explained(tariffs.pricer(version, day), question), tariff, network, day)
+    return Answer(question, _explained(pricer, question), tariff, network, day)
 
 
 def alternatives(tx: Tx, answer: Answer) -> Alternatives:
@@ -248,6 +250,16 @@ def _hours(
     def at(instant: datetime) -> int | None:
         return _minor(pricer, replace(question, at=instant, ended_at=instant + lasts))
 
+    changes = pricer.changes(starts_at, ends_at, lasts)
+    if changes is not None:
+        begun, minor = starts_at, at(starts_at)
+        for instant in changes:
+            there = at(instant)
+            if there != minor:
+                yield HourlyFare(begun, instant, minor)
+                begun, minor = instant, there
+        yield HourlyFare(begun, ends_at, minor)
+        return
     begun, minor, sample = starts_at, at(starts_at), starts_at
     while sample < ends_at:
         following = min(sample + SAMPLE, ends_at)
