@@ -17,6 +17,7 @@ from hansa.identity.actions import (
     session_of,
     start_session,
 )
+from hansa.identity.documents import Passport, ResidentNumber, read_passport, read_resident_number
 from hansa.identity.model import (
     SESSION_COOKIE,
     SESSION_LASTS,
@@ -76,6 +77,7 @@ __all__ = [
     "Enrolled",
     "Level",
     "NonceRefused",
+    "Passport",
     "Phone",
     "PhoneEnded",
     "PhoneId",
@@ -84,6 +86,7 @@ __all__ = [
     "PhoneStatus",
     "Proof",
     "ProofRefused",
+    "ResidentNumber",
     "RiderClass",
     "SignInAnew",
     "Standing",
@@ -106,8 +109,10 @@ __all__ = [
     "own_phone_policy",
     "phone_id_of",
     "prove_phone",
+    "read_passport",
     "read_phone_policy",
     "read_proof",
+    "read_resident_number",
     "sample_accounts",
     "search_accounts",
     "session_of",
