@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clearing.example_day import (
+    AT,
     DAY,
     RIDES,
     charge_of,
@@ -17,6 +18,7 @@ from clearing.example_day import (
     open_league,
     ride_all,
     rider,
+    set_clock,
     top_up,
 )
 from hansa import clearing, ledger, payments, reports
@@ -205,3 +207,40 @@ def test_who_clears_as_another_has_no_file(ctx: Context, tmp_path: Path) -> None
         reports.write_statements(ctx, WINDOW, tmp_path / "day", members=["beijing-card"])
 
     assert list(tmp_path.iterdir()) == []
+
+
+HOURLY = """
+model_id = "hourly"
+name = "Hong Kong, on the hour"
+tz = "Asia/Shanghai"
+timing = "deferred"
+cut_offs = ["21:00", "22:00"]
+closes = "person"
+
+[[takes]]
+currency = "HKD"
+"""
+
+
+def test_a_models_window_takes_its_own_items_and_has_balances_of_its_own(
+    ctx: Context, tmp_path: Path
+) -> None:
+    open_league(ctx)
+    clearing.propose_model(ctx, HOURLY, in_force_from=DAY, by="league:anna", why="Hong Kong asked for it")
+    clearing.decide_model(ctx, "hourly", 1, "approved", by="league:ben", why="looked at it")
+    top_up(ctx)
+    payments.charge(ctx, [charge_of(one) for one in RIDES])
+    set_clock(ctx, AT.replace(hour=13, minute=1))
+    hourly = clearing.close_window(ctx, "hourly").window_id
+    close(ctx)
+
+    written = {
+        window: reports.write_statements(ctx, window, tmp_path / window) for window in (hourly, WINDOW)
+    }
+
+    assert {window: one.items for window, one in written.items()} == {hourly: 2, WINDOW: 6}
+    made = {window: reports.statement(ctx, window, "hong-kong") for window in (hourly, WINDOW)}
+    assert [(one.currency, one.opening, one.closing) for one in made[hourly].currencies] == [
+        ("HKD", 0, 3_103)
+    ]
+    assert [(one.currency, one.opening, one.closing) for one in made[WINDOW].currencies] == [("CNY", 0, -593)]
