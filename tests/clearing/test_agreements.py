@@ -78,13 +78,13 @@ def agree(ctx: Context, toml: str, *, proposer: str = "league:ada", second: str 
 # what is changed in the example | the field that is named | a word of the remedy or the fault
 FAULTS = [
     (("valid_from = 2026-12-01\n", ""), "the text", "valid_from"),
-    (('"hangzhou"', '"Hang Zhou"'), "issuer", "regex"),
+    (('"hangzhou"', '"Hang Zhou"'), "issuer", "a city"),
     (("bp = 100", "bp = 10001"), "ride.issuer.bp", "10000"),
     (("bp = 100", "bp = 9960"), "ride", "more than the whole"),
     (('currency = "CNY"\n', ""), "ride.issuer.fixed", "currency"),
     (('currency = "CNY"', 'currency = "ABC"'), "currency", "ISO 4217"),
     (('currency = "CNY"', 'currency = "JPY"'), "ride.issuer.fixed", "at most 0"),
-    (('fixed = "0.01"', "fixed = 0.01"), "ride.issuer.fixed", "str"),
+    (('fixed = "0.01"', "fixed = 0.01"), "ride.issuer.fixed", "as text"),
     (('fixed = "0.01"', 'fixed = "0.001"'), "ride.issuer.fixed", "decimals"),
     (('cap = "1.00"', 'cap = "0.01"'), "ride.issuer.cap", "floor"),
     (("[ride]", "valid_to = 2026-11-30\n[ride]"), "valid_to", "before"),

@@ -43,6 +43,17 @@ Amount = Annotated[
 ]
 Days = Annotated[int, msgspec.Meta(ge=1, le=365)]
 
+_REMEDIES = {
+    "issuer": "Name a member, a city, or *",
+    "operator": "Name a member, a city, or *",
+    "currency": 'Write three capital letters, such as "CNY"',
+    "bp": "Write basis points, 0 to 10000",
+    "valid_from": "Write a date, such as 2027-01-01",
+    "valid_to": "Write a date, such as 2027-12-31",
+    **dict.fromkeys(
+        ("fixed", "floor", "cap", "fee", "pays_at_most"), 'Write the amount as text, such as "0.02"'
+    ),
+}
 _MARK = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`")
 
 
@@ -216,7 +227,8 @@ def _problem_of(told: str) -> Problem:
     found = _MARK.search(told)
     where = found[1] if found else ""
     what = _MARK.sub("", told)
-    remedy = "Write it as docs/agreements.md tells"
+    what = re.sub(r" matching regex .*", " of another form", what)
+    remedy = _REMEDIES.get(where.rpartition(".")[2], "Write it as docs/agreements.md tells")
     if "unknown field" in what:
         what, remedy = what.replace("Object contains", "there is an"), "Take it out, or correct its name"
     elif "missing required field" in what:
