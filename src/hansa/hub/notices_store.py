@@ -60,7 +60,7 @@ DELIVERED = "delete from hub.undelivered where member_id = %s and seq = any(%s)"
 
 STANDING = """
 select f.member_id, f.last_seq, f.delivered_seq, f.attempts, f.next_at,
-    (select count(*) from hub.undelivered u where u.member_id = f.member_id)
+    (select count(*) from hub.undelivered u where u.member_id = f.member_id) as kept_back
 from hub.feeds f where f.member_id = %(member_id)s or %(member_id)s::text is null order by f.member_id
 """
 

@@ -360,17 +360,20 @@ def _void(
 
 
 def _look_up(ctx: Context, payments: Sequence[Payment]) -> dict[UUID, Payment]:
-    """Keep as committed those that are committed in the books, with the fulfilment that stands there."""
+    """Keep as ended those that are in the books: committed with the fulfilment that stands there, or given back."""
+    steps: list[Stepped] = []
     with ctx.tx() as tx:
-        booked = [(one, ledger.find_transfer(tx, one.ledger_id("commit"))) for one in payments]
-    return _keep(
-        ctx,
-        [
-            Stepped(one, 2, State.COMMITTED, fulfilment=_read_fulfilment(row.transfer.memo))
-            for one, row in booked
-            if row is not None
-        ],
-    )
+        for one in payments:
+            booked = ledger.find_transfer(tx, one.ledger_id("commit"))
+            if booked is not None:
+                fulfilment = urlsafe_b64decode(booked.transfer.memo)
+                steps.append(Stepped(one, 2, State.COMMITTED, fulfilment=fulfilment))
+                continue
+            voided = ledger.find_transfer(tx, one.ledger_id("void"))
+            if voided is not None:
+                reason = Reason.EXPIRED if voided.booked_at >= one.expires_at else Reason.PAYEE
+                steps.append(Stepped(one, 2, State.ABORTED, reason))
+    return _keep(ctx, steps)
 
 
 def _end(ctx: Context, keys: Sequence[tuple[int, UUID]], step: Step) -> int:
@@ -413,10 +416,6 @@ def _release(payment: Payment) -> ledger.Transfer:
         flags=ledger.TransferFlag.VOID_PENDING,
         pending_id=payment.ledger_id("hold"),
     )
-
-
-def _read_fulfilment(memo: str) -> bytes:
-    return urlsafe_b64decode(memo)
 
 
 def _ask(
