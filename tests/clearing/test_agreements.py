@@ -11,7 +11,7 @@ import pytest
 from example_day import DAY, OVER, open_league
 from psycopg.errors import RestrictViolation
 
-from hansa import clearing
+from hansa import clearing, ledger
 from hansa.clearing import agreements as desk
 from hansa.clearing import agreements_text
 from hansa.clearing.agreements_text import BadAgreement, read_agreement
@@ -508,3 +508,83 @@ def test_two_clerks_at_once_decide_once(committed_ctx: Context) -> None:
         facts = desk.get_agreement(tx, one, NOW).facts
     assert sum(fact.step in ("approved", "refused") for fact in facts) == 1
     assert told.count("clearing.agreement_decided") == 3, "those who meant the other thing are told"
+
+
+def test_the_fees_of_a_window_stand_by_product_and_agreement_and_add_up_to_its_positions(
+    ctx: Context,
+) -> None:
+    open_league(ctx)
+    by_city = agree(ctx, EXAMPLE.replace("2026-12-01", DAY.isoformat()))
+    items = [
+        (ledger.TransferCode.FARE, 300),
+        (ledger.TransferCode.FARE, 100),
+        (ledger.TransferCode.FARE, 100_000),
+        (ledger.TransferCode.FARE_CORRECTION, -300),
+        (ledger.TransferCode.SUBSIDY, 300),
+        (ledger.TransferCode.CHARGEBACK, -300),
+    ]
+    for issuer in ("hangzhou-card", "beijing-card"):
+        book(ctx, issuer, items)
+    late = replace(ctx, clock=FixedClock(OVER))
+
+    window = clearing.close_day(late, DAY)
+
+    with ctx.tx() as tx:
+        fees = desk.window_fees(tx, window.window_id)
+        positions = clearing.window_positions(tx, window.window_id)
+    # By the example: 4 fares of 1,001.00 bear 3 + 1 + 2 + 1 + 100 + 1 - 3 + 1 cents, interchange 300.3, league 200.2;
+    # the subsidy beyond 2.00 is the operator's; the chargeback gives back 3, 0.9 and 0.6 and costs the operator 5.00.
+    # As for all: 1.2 % and 0.3 % of 1,001.00 and of the chargeback, nothing of the subsidy.
+    assert [
+        (
+            one.issuer_id,
+            one.product,
+            one.items,
+            one.operator_share,
+            one.issuer_fee,
+            one.league_fee,
+            one.interchange,
+        )
+        for one in fees
+    ] == [
+        ("beijing-card", "chargeback", 1, -296, -3, -1, 0),
+        ("beijing-card", "ride", 4, 98_599, 1_201, 300, 0),
+        ("beijing-card", "subsidy", 1, 300, 0, 0, 0),
+        ("hangzhou-card", "chargeback", 1, -796, -4, 500, -1),
+        ("hangzhou-card", "ride", 4, 99_494, 406, 200, 300),
+        ("hangzhou-card", "subsidy", 1, 200, 100, 0, 0),
+    ]
+    assert {one.agreement_id for one in fees} == {str(by_city), "default"}
+    for position in positions:
+        mine = [one for one in fees if one.issuer_id == position.issuer_id]
+        assert sum(one.gross for one in mine) == position.gross
+        assert sum(one.issuer_fee for one in mine) == position.issuer_fee
+        assert sum(one.league_fee for one in mine) == position.league_fee
+        assert sum(one.operator_share for one in mine) == position.operator_share
+
+
+def book(ctx: Context, issuer: str, items: list[tuple[ledger.TransferCode, int]]) -> None:
+    """Book items on the position of an issuer and the subway, against the issuer's exchange account."""
+    position = clearing.position_account(issuer, "beijing-subway", "CNY")
+    other = ledger.AccountId(fact_id(None, "the other side", issuer))
+    ledger.open_accounts(
+        ctx,
+        [ledger.Account(other, "CNY", ledger.AccountCode.EXCHANGE, issuer, path=f"exchange:{issuer}")],
+    )
+    results = ledger.post(
+        ctx,
+        [
+            ledger.Transfer(
+                transfer_id=ledger.TransferId(fact_id(NOW, "an item", issuer, n)),
+                debit=other if minor > 0 else position,
+                credit=position if minor > 0 else other,
+                amount=abs(minor),
+                currency="CNY",
+                code=code,
+                partition=0,
+                event_at=NOW,
+            )
+            for n, (code, minor) in enumerate(items)
+        ],
+    )
+    assert all(result.ok for result in results), results

@@ -331,9 +331,14 @@ def test_a_member_runs_down_and_leaves_once_nothing_of_it_is_open(ctx: Context) 
         trust.decide_leave(tx, "lyon", yes=True, by=BO, at=NOW, why="letter of 1 November")
 
         trust.check_may(tx, "lyon-tcl", "ride", ends - HOUR)
-        over: list[tuple[trust.Doing, datetime]] = [("open", NOW), ("agree", NOW), ("ride", ends)]
-        over += [("transfer", ends), ("sign", ends)]
-        for doing, at in over:
+        over: dict[trust.Doing, datetime] = {
+            "open": NOW,
+            "agree": NOW,
+            "ride": ends,
+            "transfer": ends,
+            "sign": ends,
+        }
+        for doing, at in over.items():
             with pytest.raises(trust.MemberMayNot):
                 trust.check_may(tx, "lyon-tcl", doing, at)
         assert trust.shut_out(tx, "ride", ends) == dict.fromkeys(("lyon", "lyon-card", "lyon-tcl"), ends)

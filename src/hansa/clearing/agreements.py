@@ -16,6 +16,7 @@ from hansa.clearing import agreements_store as kept
 from hansa.clearing import store
 from hansa.clearing.agreements_store import AgreementFact, AgreementRow
 from hansa.clearing.agreements_text import FIRST_DAY, LAST_DAY, AgreementText, BadAgreement, read_agreement
+from hansa.clearing.model import PositionLine, UnknownWindow
 from hansa.clearing.netting import (
     ANYONE,
     DEFAULT_AGREEMENT,
@@ -23,10 +24,14 @@ from hansa.clearing.netting import (
     Agreement,
     ChargebackTerms,
     Fee,
+    Parts,
     Product,
     Shares,
     Terms,
+    apportion,
+    product_of,
     share_items,
+    share_parts,
 )
 from hansa.kernel import HansaError, InvalidInput, Problem
 from hansa.store import Tx
@@ -251,6 +256,95 @@ def _given_back(fee: Fee) -> Fee:
 
 def _simple_id(simple: Agreement) -> str:
     return f"{simple.issuer_id}>{simple.operator_id}@{simple.valid_from.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeeLine:
+    """What a window paid between two members for one product, by which agreement, in minor units.
+
+    gross = operator_share + issuer_fee + league_fee; the lines of a position add up to it. interchange: how much of
+    the issuer's fee is interchange, below zero where the issuer pays it.
+    """
+
+    issuer_id: str
+    operator_id: str
+    currency: str
+    product: Product
+    agreement_id: str
+    items: int
+    gross: int
+    operator_share: int
+    issuer_fee: int
+    league_fee: int
+    interchange: int
+
+
+def window_fees(tx: Tx, window_id: str) -> list[FeeLine]:
+    """A window's fees by position, product and agreement, for invoices: to the cent what its positions say.
+
+    Errors: UnknownWindow.
+    """
+    window = store.find_window(tx, window_id)
+    if window is None:
+        raise UnknownWindow(f"There is no window {window_id!r}.")
+    book = terms_on(tx, window.business_day)
+    rows: dict[tuple[str, str, str, int], list[kept.TakenRow]] = {}
+    for row in kept.taken(tx, window_id):
+        rows.setdefault((row.issuer_id, row.operator_id, row.currency, row.partition), []).append(row)
+    found: dict[tuple[str, str, str, Product], FeeLine] = {}
+    for line in store.position_lines(tx, window_id):
+        for fee in _fee_lines(
+            book, line, rows.get((line.issuer_id, line.operator_id, line.currency, line.partition), [])
+        ):
+            key = fee.issuer_id, fee.operator_id, fee.currency, fee.product
+            found[key] = fee if key not in found else _added(found[key], fee)
+    return [found[key] for key in sorted(found, key=lambda key: (key[2], *key))]
+
+
+def _fee_lines(book: TermsBook, line: PositionLine, rows: Sequence[kept.TakenRow]) -> list[FeeLine]:
+    """The fees of a position in one partition, taken apart by product."""
+    parts: dict[Product, Parts] = {}
+    sums: dict[Product, tuple[int, int]] = {}
+    agreed: dict[Product, Terms] = {}
+    for row in rows:
+        product = product_of(row.code)
+        terms = agreed.setdefault(product, book.terms(row.issuer_id, row.operator_id, product, row.currency))
+        step = max(step for step in terms.steps if step <= row.from_minor)
+        parts[product] = parts.get(product, Parts()) + terms.parts_of_step(step, row.items, row.minor)
+        items, gross = sums.get(product, (0, 0))
+        sums[product] = items + row.items, gross + row.minor
+    whole = share_parts(line.gross, sum(parts.values(), Parts()))
+    assert (whole.issuer_fee, whole.league_fee) == (line.issuer_fee, line.league_fee), (line, whole)
+    issuers = apportion(whole.issuer_fee - whole.interchange, [one.issuer for one in parts.values()])
+    leagues = apportion(whole.league_fee, [one.league for one in parts.values()])
+    across = apportion(whole.interchange, [one.interchange for one in parts.values()])
+    return [
+        FeeLine(
+            line.issuer_id,
+            line.operator_id,
+            line.currency,
+            product,
+            agreed[product].agreement_id,
+            *sums[product],
+            sums[product][1] - issuer - between - league,
+            issuer + between,
+            league,
+            between,
+        )
+        for product, issuer, league, between in zip(parts, issuers, leagues, across, strict=True)
+    ]
+
+
+def _added(one: FeeLine, other: FeeLine) -> FeeLine:
+    return replace(
+        one,
+        items=one.items + other.items,
+        gross=one.gross + other.gross,
+        operator_share=one.operator_share + other.operator_share,
+        issuer_fee=one.issuer_fee + other.issuer_fee,
+        league_fee=one.league_fee + other.league_fee,
+        interchange=one.interchange + other.interchange,
+    )
 
 
 # -- what can be done -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -88,6 +89,13 @@ where w.step is null
 order by t.valid_from, t.agreement_id
 """
 
+WINDOW_TALLIES = """
+select issuer_id, operator_id, currency, partition, code, from_minor, items, minor
+from clearing.window_tallies
+where window_id = %s
+order by currency, issuer_id, operator_id, partition, code, from_minor
+"""
+
 _ALL = 2**31 - 1
 
 
@@ -169,6 +177,24 @@ def approved(tx: Tx, on: date | None = None) -> list[tuple[UUID, AgreementText, 
         (row[0], msgspec.convert(row[1], AgreementText), row[2])
         for row in tx.execute(IN_FORCE, {"on": on}).fetchall()
     ]
+
+
+class TakenRow(NamedTuple):
+    """Items of one transfer code and size that a window took on a position of a partition."""
+
+    issuer_id: str
+    operator_id: str
+    currency: str
+    partition: int
+    code: int
+    from_minor: int
+    items: int
+    minor: int
+
+
+def taken(tx: Tx, window_id: str) -> list[TakenRow]:
+    """What a window took, by position, partition, transfer code and step of the items' sizes."""
+    return [TakenRow(*row) for row in tx.execute(WINDOW_TALLIES, (window_id,)).fetchall()]
 
 
 @dataclass(frozen=True, slots=True)

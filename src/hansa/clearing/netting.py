@@ -280,6 +280,18 @@ def share_parts(gross_minor: int, parts: Parts) -> Shares:
     return Shares(operator, issuer + across, league, across)
 
 
+def apportion(total: int, exact: Sequence[int]) -> list[int]:
+    """A rounded total taken apart again: whole minor units for each exact part, which add up to it.
+
+    exact: in ten-thousandths of a minor unit; they sum to the total but for its rounding. Largest remainder first.
+    """
+    parts = [divmod(one, WHOLE_BP) for one in exact]
+    left = total - sum(whole for whole, _ in parts)
+    assert 0 <= left <= len(parts), (total, exact)
+    first = set(sorted(range(len(parts)), key=lambda i: (-parts[i][1], i))[:left])
+    return [whole + (i in first) for i, (whole, _) in enumerate(parts)]
+
+
 def share_items(minors: Sequence[int], terms: Terms) -> Shares:
     """Some items shared out together by what holds for them."""
     return share_parts(sum(minors), terms.parts_of_items(minors))
