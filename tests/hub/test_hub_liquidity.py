@@ -135,7 +135,7 @@ def test_funds_in_count_when_a_second_person_has_booked_them(ctx: Context) -> No
     with pytest.raises(hub.FundsDiffer):
         hub.propose_funds(ctx, **kept | {"amount_minor": 301})  # pyright: ignore[reportArgumentType]
     for same in (ANNA, "league"):  # the league's key without a name may be hers
-        with pytest.raises(hub.SamePerson):
+        with pytest.raises(trust.SamePerson):
             hub.confirm_funds(ctx, funds.funds_id, by=same)
     assert figures(ctx, A) == (0, 0, 0)
     booked = hub.confirm_funds(ctx, funds.funds_id, by=BO)
@@ -181,7 +181,7 @@ def test_funds_that_a_position_needs_cannot_leave(
     assert figures(ctx, A) == (sent, 0, left)
     with ctx.tx() as tx:  # held, not gone
         assert ledger.balance(tx, hub.cover_account(A, "CNY", 0)).debits_pending == out
-    with pytest.raises(hub.SamePerson):
+    with pytest.raises(trust.SamePerson):
         hub.confirm_funds(ctx, funds.funds_id, by=ANNA)
     hub.confirm_funds(ctx, funds.funds_id, by=BO)
     assert figures(ctx, A) == (sent, 0, left)

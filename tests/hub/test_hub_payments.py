@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hansa import hub, ledger
+from hansa import hub, ledger, trust
 from hansa.kernel import Money
 from hansa.store import Context
 from hub.paying import (
@@ -216,3 +216,22 @@ def test_where_settlement_is_gross_payments_move_cover_itself(ctx: Context) -> N
     with pytest.raises(hub.ModelDiffers):
         hub.set_model(ctx, "CNY", "deferred", by="x")
     check_books(ctx)
+
+
+def test_a_suspended_member_neither_pays_nor_is_paid_and_what_is_reserved_ends(ctx: Context) -> None:
+    open_hub(ctx, covers=dict.fromkeys(MEMBERS, 100))
+    begun = asks(A, B, 10)
+    hub.prepare(ctx, [begun])
+    with ctx.tx() as tx:
+        trust.suspend(tx, B, by="league:anna", at=NOW, why="cover is late")
+        trust.propose_leave(tx, C, NOW + timedelta(days=1), by="league:anna", at=NOW, why="merged")
+        trust.decide_leave(tx, C, yes=True, by="league:bo", at=NOW, why="merged")
+
+    answers = hub.prepare(ctx, [asks(A, B, 10), asks(B, A, 10), asks(A, C, 10), asks(C, A, 10)])
+
+    assert words(answers) == ["trust.member_may_not", "trust.member_may_not", "RESERVED", "RESERVED"]
+    assert figures(ctx, A) == (0, 20, 80)
+    assert words(hub.fulfil(ctx, [shows(begun)])) == ["COMMITTED"]
+    pass_time(ctx, days=1)
+    later = [asks(A, C, 10, now=ctx.clock.now()), asks(C, A, 10, now=ctx.clock.now())]
+    assert words(hub.prepare(ctx, later)) == ["trust.member_may_not"] * 2

@@ -1,15 +1,16 @@
 """The worker: what must happen soon without anyone asking. It may be killed at any time and run beside others.
 
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
-crash left half-way is finished, holds whose time is up are released, gates' clocks and chains of taps are checked,
-deadlines of disputes are kept, and the rules of risk judge what gates sent.
+crash left half-way is finished, payments between members and holds whose time is up are released, members' limits are
+watched, gates' clocks and chains of taps are checked, deadlines of disputes are kept, and the rules of risk judge what
+gates sent.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from hansa import disputes, ledger, payments, rides, risk, settlement
+from hansa import disputes, hub, ledger, payments, rides, risk, settlement
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -30,6 +31,7 @@ def work_once(ctx: Context) -> int:
     done += rides.check_clocks(ctx, limit=SOME).taps
     done += rides.rate(ctx, limit=SOME).days
     done += rides.post_charges(ctx, limit=SOME).charges
+    done += hub.turn(ctx, limit=SOME)
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps
     done += disputes.turn(ctx)
@@ -39,8 +41,9 @@ def work_once(ctx: Context) -> int:
 
 
 def finish_what_was_left(ctx: Context) -> None:
-    """Once, at the start: charges and statements that a crash left between intent and outcome."""
+    """Once, at the start: charges, payments and statements that a crash left between intent and outcome."""
     payments.finish(ctx)
+    hub.finish(ctx)
     settlement.finish(ctx)
 
 

@@ -27,7 +27,7 @@ def _nobody() -> None:
 
 
 class Intake:
-    """Payments of a process, in batches. Submit, and stop it in the end; its threads are daemons.
+    """Payments of a process, in batches. Submit, and stop it in the end; its threads begin with the first submission.
 
     answered: called after all answers of a batch were given, so that a loop is woken once for all.
     """
@@ -43,12 +43,7 @@ class Intake:
         self._stopping = False
         self._prepares: deque[tuple[Prepare, Done]] = deque()
         self._ends: deque[tuple[Fulfil | Abort, Done]] = deque()
-        self._threads = [
-            threading.Thread(target=work, name=f"hub-{name}", daemon=True)
-            for name, work in (("prepares", self._prepare), ("ends", self._end))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
 
     def submit(self, asked: Prepare | Fulfil | Abort, done: Done) -> None:
         """Hand one in; ``done`` is called once, from a thread of ours, with its answer, or with an error of the store.
@@ -63,6 +58,8 @@ class Intake:
                 self._prepares.append((asked, done))
             else:
                 self._ends.append((asked, done))
+            if not self._threads:
+                self._start()
             self._arrived.notify_all()
 
     def stop(self) -> None:
@@ -72,6 +69,14 @@ class Intake:
             self._arrived.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _start(self) -> None:
+        self._threads = [
+            threading.Thread(target=work, name=f"hub-{name}", daemon=True)
+            for name, work in (("prepares", self._prepare), ("ends", self._end))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _prepare(self) -> None:
         while batch := self._take(self._prepares):

@@ -27,7 +27,6 @@ from hansa.hub.model import (
     Model,
     ModelDiffers,
     ReleaseDiffers,
-    SamePerson,
     Step,
     UnknownFunds,
     UnknownLiquidity,
@@ -277,13 +276,13 @@ def propose_funds(
 def confirm_funds(ctx: Context, funds_id: UUID, *, by: str, step: Step = no_step) -> Funds:
     """As a second person, book funds: the deposit counts, or the money leaves. Again is harmless.
 
-    Errors: UnknownFunds; SamePerson for whoever proposed them; FundsDecided where they were refused.
+    Errors: UnknownFunds; trust.SamePerson for whoever proposed them; FundsDecided where they were refused.
     """
     with ctx.tx() as tx:
         funds = get_funds(tx, funds_id)
         if funds.state == FundsState.PROPOSED:
             if trust.is_same_person(by, funds.proposed_by):
-                raise SamePerson
+                raise trust.SamePerson
             store.move_funds(
                 tx,
                 funds_id,

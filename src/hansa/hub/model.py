@@ -80,13 +80,6 @@ class FundsDecided(HansaError):
     status: ClassVar[int] = 409
 
 
-class SamePerson(HansaError):
-    """Whoever proposed these funds cannot decide on them; a second person must."""
-
-    code: ClassVar[str] = "hub.same_person"
-    status: ClassVar[int] = 409
-
-
 class CoverNeeded(HansaError):
     """So much cannot be taken out: the member's cover, or its position, needs it. Nothing was held."""
 
@@ -112,13 +105,6 @@ class PaymentDiffers(HansaError):
     """This payment is known with other content; another payment needs an id of its own."""
 
     code: ClassVar[str] = "hub.payment_differs"
-    status: ClassVar[int] = 409
-
-
-class MemberNotActive(HansaError):
-    """A member that is suspended, leaving or gone begins no payment and is sent none. Nothing was kept."""
-
-    code: ClassVar[str] = "hub.member_not_active"
     status: ClassVar[int] = 409
 
 

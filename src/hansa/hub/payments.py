@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import ledger
+from hansa import ledger, trust
 from hansa.hub import liquidity, payments_store
 from hansa.hub import liquidity_store as lines
 from hansa.hub.alarms import raise_hard
@@ -22,7 +22,6 @@ from hansa.hub.model import (
     Abort,
     Answer,
     Fulfil,
-    MemberNotActive,
     NoticeKind,
     NotReserved,
     NotTheParty,
@@ -44,7 +43,7 @@ from hansa.hub.model import (
     paying_account,
 )
 from hansa.hub.payments_store import Stepped
-from hansa.hub.standing import active_members
+from hansa.hub.standing import paying_members
 from hansa.kernel import HansaError, InvalidInput, Problem
 from hansa.store import Context, Tx
 
@@ -64,7 +63,7 @@ def prepare(ctx: Context, prepares: Sequence[Prepare], *, step: Step = no_step) 
 
     A payment that its payer cannot afford is kept as ABORTED, with the reason. Asking again with the same content gives
     the payment as it stands; with other content, PaymentDiffers. Errors, given in place: InvalidInput,
-    UnknownLiquidity, MemberNotActive, PaymentDiffers; of those nothing is kept.
+    UnknownLiquidity, trust.MemberMayNot, PaymentDiffers; of those nothing is kept.
     """
     assert len(prepares) <= TOGETHER_MAX, len(prepares)
     now = ctx.clock.now()
@@ -233,7 +232,7 @@ def _new_payments(
         return [], set()
     pairs = [(member, one.amount.currency) for one in fit for member in (one.payer_id, one.payee_id)]
     rows = lines.rows_of(tx, pairs)
-    active = active_members(tx, {member for member, _ in pairs}, now)
+    active = paying_members(tx, {member for member, _ in pairs}, now)
     payments: list[Payment] = []
     short: set[UUID] = set()
     for one in fit:
@@ -247,7 +246,9 @@ def _new_payments(
             continue
         if one.payer_id not in active or one.payee_id not in active:
             nobody = one.payer_id if one.payer_id not in active else one.payee_id
-            refused[one.payment_id] = MemberNotActive(f"{nobody} is not active. Nothing was kept.")
+            refused[one.payment_id] = trust.MemberMayNot(
+                f"{nobody} may not pay or be paid now. Nothing was kept."
+            )
             continue
         if payer.short_minor:
             short.add(one.payment_id)

@@ -1,4 +1,4 @@
-"""Who may begin payments and be sent them: members of the league whose standing is active."""
+"""Who may begin payments and be sent them: members of the league that are not suspended, and whose business goes on."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,8 +7,7 @@ from hansa import trust
 from hansa.store import Tx
 
 
-def active_members(tx: Tx, member_ids: Iterable[str], at: datetime) -> set[str]:
-    """Those of these that are members of the league, and neither suspended nor leaving nor gone at an instant."""
-    del at  # trust knows no standings yet
-    wanted = set(member_ids)
-    return {member.member_id for member in trust.list_members(tx) if member.member_id in wanted}
+def paying_members(tx: Tx, member_ids: Iterable[str], at: datetime) -> set[str]:
+    """Those of these members that may pay and be paid at an instant; a stranger may not."""
+    lives = trust.member_lives(tx, at)
+    return {one for one in set(member_ids) if one in lives and lives[one].may("transfer", at)}

@@ -44,6 +44,7 @@ from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.apps.web.hot import HotTransfers
+from hansa.apps.web.hot_hub import with_hub
 from hansa.apps.web.hot_taps import HotTaps
 from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.pages import STATIC
@@ -99,7 +100,8 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
         list_signer=trust.ListSigner(keys.lists()),
         witnessing=witnessing,
     )
-    taps = HotTaps(_on(site), site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+    members = with_hub(_on(site), site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+    taps = HotTaps(members, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
     return HotTransfers(taps, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
 
 
