@@ -401,9 +401,10 @@ def _decide(ctx: Context, model_id: str, window_id: str | None, slot_of: Callabl
         open_items = [one for one in store.tallies(tx) if _takes(slot, others, one)]
         if slot.model.timing == "immediate" and not open_items:
             raise NoWindowDue(f"Nothing was booked that {model_id} takes.")
-        open_items = _told_apart(tx, slot, others, open_items, up_to)
+        book = terms_on(tx, slot.business_day)
+        open_items = _told_apart(tx, slot, others, open_items, book, up_to)
         _check_balances(tx, up_to)
-        lines = _lines(tx, slot.business_day, open_items)
+        lines = _lines(tx, open_items, book)
         taken = store.latest_blocks(tx, model_id)
         window = Window(
             window_id=slot.window_id,
@@ -443,11 +444,15 @@ def _takes(slot: _Slot, others: Sequence[Model], open_items: Tally) -> bool:
 
 
 def _told_apart(
-    tx: Tx, slot: _Slot, others: Sequence[Model], open_items: list[Tally], up_to: Mapping[int, int]
+    tx: Tx,
+    slot: _Slot,
+    others: Sequence[Model],
+    open_items: list[Tally],
+    book: TermsBook,
+    up_to: Mapping[int, int],
 ) -> list[Tally]:
     """The same items, those told apart by size whose fees hang on it as things stand on the day."""
     wanted: dict[tuple[int, ledger.AccountId], set[int]] = {}
-    book = terms_on(tx, slot.business_day)
     for one in open_items:
         steps = _terms(book, one).steps
         if len(steps) > 1:
@@ -480,9 +485,8 @@ def _check_balances(tx: Tx, up_to: Mapping[int, int]) -> None:
             assert balances[account_id].credit_minor == minor, (account_id, minor, balances[account_id])
 
 
-def _lines(tx: Tx, day: date, open_items: Sequence[Tally]) -> list[PositionLine]:
+def _lines(tx: Tx, open_items: Sequence[Tally], book: TermsBook) -> list[PositionLine]:
     """A window's positions: its items by account, shared out by what was agreed for the day."""
-    book = terms_on(tx, day)
     clears_as = _clears_as(tx)
     by_account: dict[PositionAccount, list[Tally]] = {}
     for one in open_items:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
+from functools import cache
 from typing import ClassVar, Literal, Self
 from uuid import UUID
 
@@ -197,6 +198,9 @@ class Position:
     creditor_id: MemberId
     window_id: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_id", self.window_id or day_window(self.day))
+
 
 @dataclass(frozen=True, slots=True)
 class NetPosition:
@@ -207,6 +211,9 @@ class NetPosition:
     currency: str
     net: int
     window_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_id", self.window_id or day_window(self.day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,12 +423,13 @@ def transfers_of_window(
     """The transfers that empty a window's positions into what members are due; ids worked out from the window."""
     transfers: list[ledger.Transfer] = []
     label, reference = window_label(window_id), window_reference(window_id)
+    dues_of = cache(due_account)  # the same few members, for very many positions
     for line in lines:
         position = position_account(line.issuer_id, line.operator_id, line.currency, line.partition)
         pair = f"{line.issuer_id} to {line.operator_id}"
         for share, (member, minor) in zip(("share", "issuer", "league"), _shares(line), strict=True):
             if minor:
-                due = due_account(member, line.currency, line.partition)
+                due = dues_of(member, line.currency, line.partition)
                 debit, credit = (position, due) if minor > 0 else (due, position)
                 parts = (label, line.issuer_id, line.operator_id, line.currency, line.partition, share)
                 transfers.append(

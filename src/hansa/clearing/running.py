@@ -11,7 +11,7 @@ from hansa import ledger
 from hansa.clearing import store
 from hansa.store import Context, Tx
 
-FOLLOW_TRANSFERS = 20_000
+FOLLOW_TRANSFERS = 100_000
 """From so many transfers on it is worth following them now: a window then has at most about these to catch up with."""
 
 

@@ -302,7 +302,9 @@ def _currency(code: str) -> bytes:
 def is_short_text(memo: str) -> bool:
     """Text the database can store: at most 200 characters, no NUL, no half of a surrogate pair."""
     return (
-        len(memo) <= MEMO_MAX and "\0" not in memo and not any("\ud800" <= sign <= "\udfff" for sign in memo)
+        len(memo) <= MEMO_MAX
+        and "\0" not in memo
+        and (memo.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in memo))
     )
 
 

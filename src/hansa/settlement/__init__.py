@@ -38,6 +38,7 @@ from hansa.settlement.model import (
     settlement_account,
 )
 from hansa.settlement.pain001 import validate_pain001
+from hansa.settlement.papers import Paper, papers_of
 from hansa.settlement.planning import NotPayable
 from hansa.settlement.profile import BadProfile, Profile, read_profile
 from hansa.settlement.profile import Calendar as BankCalendar
@@ -67,6 +68,7 @@ __all__ = [
     "Mishap",
     "NoAnswer",
     "NotPayable",
+    "Paper",
     "Profile",
     "Progress",
     "Reconciliation",
@@ -82,6 +84,7 @@ __all__ = [
     "gaps",
     "list_files",
     "open_breaks",
+    "papers_of",
     "progress",
     "read_profile",
     "read_statement",

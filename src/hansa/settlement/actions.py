@@ -28,6 +28,7 @@ from hansa.settlement.model import (
     Gap,
     Instruction,
     Match,
+    NotByNets,
     Progress,
     Reconciliation,
     Statement,
@@ -55,11 +56,20 @@ def no_step(_: str) -> None:
     """Nobody watches."""
 
 
-def write_files(ctx: Context, day: date, folder: Path, *, step: Step = no_step) -> list[BankFile]:
-    """Write the bank files of a closed day, one per currency in which money moves, into ``folder``.
+When = date | str
+"""Of what: a business day of the league, or the id of a window of any model."""
+
+
+def window_of(tx: Tx, when: When) -> clearing.Window:
+    """Errors: clearing.UnknownDay, clearing.UnknownWindow."""
+    return clearing.get_window(tx, when) if isinstance(when, str) else clearing.get_day(tx, when)
+
+
+def write_files(ctx: Context, day: When, folder: Path, *, step: Step = no_step) -> list[BankFile]:
+    """Write the bank files of a closed day or window, one per currency in which money moves, into ``folder``.
 
     A file appears whole or not at all, and is the same bytes whenever it is written again. A currency in which the
-    members' debts cancel out needs no file and is settled at once. Errors: clearing.UnknownDay, DayNotClosed,
+    members' debts cancel out needs no file and is settled at once. Errors: as ``window_of``; DayNotClosed; NotByNets;
     FileDiffers where the folder holds another file of that name.
     """
     files = _instruct(ctx, day)
@@ -80,18 +90,16 @@ def write_files(ctx: Context, day: date, folder: Path, *, step: Step = no_step) 
             )
         )
     with ctx.tx() as tx:
-        waiting = {total.currency for total in clearing.get_day(tx, day).totals} - store.settled_currencies(
-            tx, day
-        )
+        window = window_of(tx, day)
+        waiting = {one.currency for one in window.totals} - store.settled_currencies(tx, window.window_id)
     for currency in sorted(waiting - {file.currency for file, _ in files}):
-        _settle(ctx, day, currency, step)
+        settle(ctx, window.window_id, currency, step)
     return written
 
 
-def list_files(tx: Tx, day: date) -> list[FileRecord]:
-    """The bank files of a day, by currency. Errors: clearing.UnknownDay."""
-    clearing.get_day(tx, day)
-    return store.files_of_day(tx, day)
+def list_files(tx: Tx, day: When) -> list[FileRecord]:
+    """The bank files of a day or window, by currency. Errors: as ``window_of``."""
+    return store.files_of_window(tx, window_of(tx, day).window_id)
 
 
 def file_document(tx: Tx, message_id: str) -> bytes:
@@ -114,29 +122,32 @@ def read_statement(ctx: Context, source: Path | bytes, *, step: Step = no_step) 
     matches, breaks = _reconcile(ctx, statement, hashlib.sha256(document).digest())
     step("matched")
     with ctx.tx() as tx:
-        touched = store.days_of_statement(tx, statement.statement_id)
-    settled = [(day, currency) for day, currency in touched if _settle(ctx, day, currency, step)]
-    return Reconciliation(statement.statement_id, tuple(matches), tuple(breaks), tuple(settled))
+        touched = store.windows_of_statement(tx, statement.statement_id)
+    settled = [one for one in touched if settle(ctx, *one, step)]
+    return Reconciliation(
+        statement.statement_id, tuple(matches), tuple(breaks), tuple(_by_day(ctx, settled)), tuple(settled)
+    )
 
 
 def finish(ctx: Context) -> list[tuple[date, str]]:
     """End what a kill left between matching and booking; the days and currencies that are settled with it."""
     with ctx.tx() as tx:
         waiting = store.unsettled(tx)
-    return [(day, currency) for day, currency in waiting if _settle(ctx, day, currency, no_step)]
+    return _by_day(ctx, [one for one in waiting if settle(ctx, *one, no_step)])
 
 
-def progress(tx: Tx, day: date) -> dict[str, Progress]:
-    """How far a day's money is, by currency. Errors: clearing.UnknownDay."""
-    settled = store.settled_currencies(tx, day)
-    instructed = {file.currency for file in store.files_of_day(tx, day)}
+def progress(tx: Tx, day: When) -> dict[str, Progress]:
+    """How far the money of a day or window is, by currency. Errors: as ``window_of``."""
+    window = window_of(tx, day)
+    settled = store.settled_currencies(tx, window.window_id)
+    instructed = {file.currency for file in store.files_of_window(tx, window.window_id)}
     return {
         total.currency: Progress.SETTLED
         if total.currency in settled
         else Progress.INSTRUCTED
         if total.currency in instructed
         else Progress.CLEARED
-        for total in clearing.get_day(tx, day).totals
+        for total in window.totals
     }
 
 
@@ -153,15 +164,20 @@ def gaps(tx: Tx) -> list[Gap]:
 # --- out
 
 
-def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
-    """Write down what the bank is told for a day, once; the files with their bytes."""
+def _instruct(ctx: Context, day: When) -> list[tuple[FileRecord, bytes]]:
+    """Write down what the bank is told for a window, once; the files with their bytes."""
     with ctx.tx() as tx:
-        found = clearing.get_day(tx, day)
+        found = window_of(tx, day)
+        window_id = found.window_id
         if found.closed_at is None:
-            raise DayNotClosed(f"{day} is being closed; its files come after.")
+            raise DayNotClosed(f"{found.label} is being closed; its files come after.")
+        if (found.basis, found.sides) != ("net", "multilateral"):
+            raise NotByNets(
+                f"{found.label} is {found.basis} and {found.sides}: prepare it at the desk of its bank."
+            )
         members = {member.member_id: member for member in trust.list_members(tx)}
-        prepared = {file.currency for file in store.files_of_day(tx, day)}
-        nets = [net for net in clearing.net_positions(tx, day) if net.currency not in prepared]
+        prepared = {file.currency for file in store.files_of_window(tx, window_id)}
+        nets = [net for net in clearing.window_nets(tx, window_id) if net.currency not in prepared]
         store.add_instructions(
             tx,
             instructions_of(
@@ -172,14 +188,14 @@ def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
         )
         holder, account = members[clearing.LEAGUE].name, trust.get_member(tx, LEAGUE_BANK).account
         by_file: dict[str, list[Instruction]] = {}
-        for told in store.instructions_of_day(tx, day):
+        for told in store.instructions_of_window(tx, window_id):
             if told.currency in prepared:
                 continue
             by_file.setdefault(told.message_id, []).append(told)
         for message_id, told in by_file.items():
             file = FileRecord(
                 message_id,
-                day,
+                found.business_day,
                 told[0].currency,
                 found.closed_at,
                 holder,
@@ -187,25 +203,14 @@ def _instruct(ctx: Context, day: date) -> list[tuple[FileRecord, bytes]]:
                 control_sum(told),
                 len(told),
                 b"",
+                window_id=window_id,
             )
             digest = hashlib.sha256(write_pain001(file, told)).digest()
-            store.add_file(
-                tx,
-                FileRecord(
-                    message_id,
-                    day,
-                    file.currency,
-                    file.created_at,
-                    holder,
-                    account,
-                    control_sum(told),
-                    len(told),
-                    digest,
-                ),
-            )
+            store.add_file(tx, replace(file, digest=digest))
+            clearing.note_settling(tx, window_id, file.currency, ctx.clock.now())
         return [
             (file, _document(file, store.instructions_of_file(tx, file.message_id)))
-            for file in store.files_of_day(tx, day)
+            for file in store.files_of_window(tx, window_id)
         ]
 
 
@@ -280,17 +285,44 @@ def _reconcile(ctx: Context, statement: Statement, digest: bytes) -> tuple[list[
         return laid.matches, laid.breaks
 
 
-def _settle(ctx: Context, day: date, currency: str, step: Step) -> bool:
-    """Book what the bank has moved for a day and currency; once it is all, turn what is due into earned."""
+def settle(ctx: Context, window_id: str, currency: str, step: Step = no_step) -> bool:
+    """Book what banks have moved for a window and currency; whether it is settled with that.
+
+    Once all has moved and the windows before it are settled, what is due becomes earned; then windows after it, whose
+    money had moved before, are settled too. Run again, it changes nothing.
+    """
+    if not _settle_one(ctx, window_id, currency, step):
+        return False
+    last = window_id
+    while True:
+        with ctx.tx() as tx:
+            following = clearing.next_window(tx, last, currency)
+            if following is None or currency in store.settled_currencies(tx, following):
+                return True
+            if not _has_begun(tx, following, currency):
+                return True
+        if not _settle_one(ctx, following, currency, step):
+            return True
+        last = following
+
+
+def _has_begun(tx: Tx, window_id: str, currency: str) -> bool:
+    """Whether banks were told of a window in a currency, or nothing is to move in it."""
+    if any(file.currency == currency for file in store.files_of_window(tx, window_id)):
+        return True
+    return not any(net.net for net in clearing.window_nets(tx, window_id) if net.currency == currency)
+
+
+def _settle_one(ctx: Context, window_id: str, currency: str, step: Step) -> bool:
     with ctx.tx() as tx:
-        closed_at = clearing.get_day(tx, day).closed_at
-        assert closed_at is not None, "only a closed day is instructed"
-        settled = currency in store.settled_currencies(tx, day)
-        told = [one for one in store.instructions_of_day(tx, day) if one.currency == currency]
-        booked = store.booked_days(tx, day, currency)
-        returned = store.returned_days(tx, day, currency)
-        posted = store.posted(tx, day, currency)
-        dues = [due for due in clearing.day_dues(tx, day) if due.currency == currency]
+        window = clearing.get_window(tx, window_id)
+        assert window.closed_at is not None, "only a closed window is instructed"
+        settled = currency in store.settled_currencies(tx, window_id)
+        told = [one for one in store.instructions_of_window(tx, window_id) if one.currency == currency]
+        booked = store.booked_days(tx, window_id, currency)
+        returned = store.returned_days(tx, window_id, currency)
+        posted = store.posted(tx, window_id, currency)
+        dues = [due for due in clearing.window_dues(tx, window_id) if due.currency == currency]
     moved = {
         (one.end_to_end_id, MOVED): _bank_transfer(one, booked[one.end_to_end_id])
         for one in told
@@ -315,12 +347,25 @@ def _settle(ctx: Context, day: date, currency: str, step: Step) -> bool:
         return True
     if len(done) < len({_obligation(one) for one in told}):
         return False
-    _post(ctx, [_earned_transfer(due, day, closed_at) for due in dues])
+    with ctx.tx() as tx:
+        if clearing.unsettled_before(tx, window_id, currency) is not None:
+            return False  # windows of a model settle in order; the one before will look at this one again
+    _post(ctx, [_earned_transfer(due, window, window.closed_at) for due in dues])
     step("earned")
     with ctx.tx() as tx:
-        store.add_settled(tx, day, currency, ctx.clock.now())
+        now = ctx.clock.now()
+        store.add_settled(tx, window_id, currency, now)
+        clearing.note_settled(tx, window_id, currency, now)
     step("settled")
     return True
+
+
+def _by_day(ctx: Context, settled: Sequence[tuple[str, str]]) -> list[tuple[date, str]]:
+    """The business days of windows."""
+    with ctx.tx() as tx:
+        return [
+            (clearing.get_window(tx, window_id).business_day, currency) for window_id, currency in settled
+        ]
 
 
 def _obligation(told: Instruction) -> tuple[str, str, Direction, int]:
@@ -359,7 +404,7 @@ def _bank_transfer(told: Instruction, booked_day: date) -> ledger.Transfer:
         currency=told.currency,
         code=ledger.TransferCode.SETTLED_IN if paid_in else ledger.TransferCode.SETTLED_OUT,
         event_at=at,
-        reference=clearing.day_reference(told.day),
+        reference=clearing.window_reference(told.window_id),
         memo=told.end_to_end_id,
     )
 
@@ -375,11 +420,11 @@ def _came_back(told: Instruction, booked_day: date) -> ledger.Transfer:
     )
 
 
-def _earned_transfer(due: clearing.Due, day: date, closed_at: datetime) -> ledger.Transfer:
+def _earned_transfer(due: clearing.Due, window: clearing.Window, closed_at: datetime) -> ledger.Transfer:
     """What a member was due becomes earned; where corrections outweighed fares, the other way round."""
     due_account = clearing.due_account(due.member_id, due.currency, due.partition)
     earned = clearing.earned_account(due.member_id, due.currency, due.partition)
-    parts = (day.isoformat(), due.member_id, due.currency, due.partition)
+    parts = (window.label, due.member_id, due.currency, due.partition)
     return ledger.Transfer(
         transfer_id=ledger.TransferId(fact_id(closed_at, "earned", *parts)),
         debit=due_account if due.minor > 0 else earned,
@@ -389,6 +434,6 @@ def _earned_transfer(due: clearing.Due, day: date, closed_at: datetime) -> ledge
         code=ledger.TransferCode.EARNED,
         event_at=closed_at,
         partition=due.partition,
-        reference=clearing.day_reference(day),
-        memo=f"{day.isoformat()} {due.member_id}"[:200],
+        reference=clearing.window_reference(window.window_id),
+        memo=f"{window.label} {due.member_id}"[:200],
     )

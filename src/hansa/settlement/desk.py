@@ -60,8 +60,7 @@ from hansa.settlement.planning import (
     anew,
     files_for,
     instructions_for,
-    owed_gross,
-    owed_net,
+    owed_of,
 )
 from hansa.settlement.profile import BadProfile, Profile, read_profile
 from hansa.settlement.signing import BadSignature, sign_file, verify_file
@@ -224,36 +223,46 @@ def get_profile(tx: Tx, bank_id: str) -> Profile:
 # --- out
 
 
-def prepare(ctx: Context, day: date, *, by: str = PROGRAM, why: str = "") -> list[FileRecord]:
-    """Decide a closed day's files for each bank that has a profile, once; those of the day.
+def prepare(ctx: Context, day: actions.When, *, by: str = PROGRAM, why: str = "") -> list[FileRecord]:
+    """Decide the files of a closed day or window for each bank that has a profile, once; those of the window.
 
-    by: the person, or the program. Errors: clearing.UnknownDay, DayNotClosed, NotPayable; nothing is prepared then.
+    A currency in which nothing is to move needs no file, and is settled. by: the person, or the program.
+    Errors: clearing.UnknownDay, clearing.UnknownWindow, DayNotClosed, NotPayable; nothing is prepared then.
     """
+    idle: list[str] = []
     with ctx.tx() as tx:
-        found = clearing.get_day(tx, day)
+        found = actions.window_of(tx, day)
+        window_id = found.window_id
         if found.closed_at is None:
-            raise DayNotClosed(f"{day} is being closed; its files come after.")
+            raise DayNotClosed(f"{found.label} is being closed; its files come after.")
         parties = _parties(tx)
-        nets = clearing.net_positions(tx, day)
-        matrix = clearing.day_matrix(tx, day)
+        nets = clearing.window_nets(tx, window_id)
+        matrix = clearing.window_matrix(tx, window_id)
         for profile, row in list_profiles(tx):
             for currency in sorted({total.currency for total in found.totals} & {*profile.currencies}):
-                desk_store.lock_day(tx, day, currency)
-                if any(file.currency == currency for file in store.files_of_day(tx, day)):
+                desk_store.lock_window(tx, window_id, currency)
+                if any(file.currency == currency for file in store.files_of_window(tx, window_id)):
                     continue
-                owed = owed_net(nets, currency) if profile.basis == "net" else owed_gross(matrix, currency)
+                owed = owed_of(found, nets, matrix, currency, profile=profile)
+                if not owed:
+                    idle.append(currency)
+                    continue
                 told = instructions_for(
-                    day,
+                    found,
                     currency,
                     owed,
                     parties,
                     payment_max_minor=profile.limit(currency).payment_max_minor,
                 )
-                reason = why or f"day {day} is closed; profile {row.version} of {profile.bank_id}"
+                reason = why or f"{found.label} is closed; profile {row.version} of {profile.bank_id}"
                 _add_files(
                     tx, told, profile, parties, at=found.closed_at, by=by, now=ctx.clock.now(), why=reason
                 )
-        return store.files_of_day(tx, day)
+                clearing.note_settling(tx, window_id, currency, ctx.clock.now())
+        files = store.files_of_window(tx, window_id)
+    for currency in idle:
+        actions.settle(ctx, window_id, currency)
+    return files
 
 
 def view_file(tx: Tx, message_id: str) -> FileView:
@@ -426,8 +435,8 @@ def pay_anew(ctx: Context, ids: Sequence[str], *, by: str, why: str) -> list[Fil
         old = desk_store.payments_by_id(tx, ids)
         if unknown := sorted({*ids} - {one.end_to_end_id for one in old}):
             raise UnknownPayment(f"There is no payment {unknown[0]!r}.")
-        for day, currency in sorted({(one.day, one.currency) for one in old}):
-            desk_store.lock_day(tx, day, currency)
+        for window_id, currency in sorted({(one.window_id, one.currency) for one in old}):
+            desk_store.lock_window(tx, window_id, currency)
         for payment in _payments(tx, old):
             if not payment.anew or payment.replaced_by is not None:
                 raise NotReplaceable(
@@ -436,12 +445,14 @@ def pay_anew(ctx: Context, ids: Sequence[str], *, by: str, why: str) -> list[Fil
                 )
         parties = _parties(tx)
         banks = {file.message_id: file.bank_id for file in (_file(tx, one.message_id) for one in old)}
-        by_file: dict[tuple[date, str, str], list[Instruction]] = defaultdict(list)
+        by_file: dict[tuple[str, str, str], list[Instruction]] = defaultdict(list)
         for one in old:
-            by_file[one.day, one.currency, banks[one.message_id]].append(anew(one, parties[one.member_id]))
-        for (day, currency, bank_id), told in sorted(by_file.items()):
+            by_file[one.window_id, one.currency, banks[one.message_id]].append(
+                anew(one, parties[one.member_id])
+            )
+        for (window_id, currency, bank_id), told in sorted(by_file.items()):
             profile = get_profile(tx, bank_id)
-            part = desk_store.next_part(tx, day, currency)
+            part = desk_store.next_part(tx, window_id, currency)
             made += _add_files(tx, told, profile, parties, at=now, by=by, now=now, why=why, first_part=part)
     return made
 
@@ -506,10 +517,19 @@ def collect(ctx: Context, bank_id: str, link: Link, *, step: Watch = actions.no_
 
 
 def list_payments(
-    tx: Tx, *, day: date | None = None, currency: str = "", after: str = "", limit: int = 100
+    tx: Tx,
+    *,
+    day: date | None = None,
+    window_id: str = "",
+    currency: str = "",
+    after: str = "",
+    limit: int = 100,
 ) -> list[Payment]:
-    """Payments in order of their ids, and where each is."""
-    return _payments(tx, desk_store.list_payments(tx, day=day, currency=currency, after=after, limit=limit))
+    """Payments in order of their ids, and where each is. day: a business day, of whichever model."""
+    told = desk_store.list_payments(
+        tx, day=day, window_id=window_id, currency=currency, after=after, limit=limit
+    )
+    return _payments(tx, told)
 
 
 def get_payment(tx: Tx, end_to_end_id: str) -> tuple[Payment, list[FileFact], list[PaymentFact]]:

@@ -55,13 +55,13 @@ order by at, said_at, source
 
 FILES_TO_SEND = """
 select f.message_id, f.day, f.currency, f.created_at, f.holder, f.account, f.control_sum_minor, f.transactions,
-    f.digest, f.bank_id, f.form, f.part, f.execution_day
+    f.digest, f.bank_id, f.form, f.part, f.execution_day, f.window_id
 from settlement.files f
 join settlement.file_facts t on t.message_id = f.message_id and t.step = 'released'
 where f.bank_id = %s
     and not exists (select from settlement.file_facts d
         where d.message_id = f.message_id and d.step in ('acknowledged', 'refused'))
-order by f.day, f.currency, f.part
+order by f.day, f.created_at, f.window_id, f.currency, f.part
 limit %s
 """
 
@@ -104,7 +104,7 @@ on conflict do nothing
 # Payments that went through the desk and whose end no statement has shown.
 OPEN = """
 select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account,
-    i.counterparty, i.piece, i.attempt, i.replaces
+    i.counterparty, i.piece, i.attempt, i.replaces, i.window_id
 from settlement.instructions i
 join settlement.files f using (message_id)
 where f.bank_id = %s and f.execution_day is not null
@@ -115,17 +115,17 @@ order by i.end_to_end_id
 
 PAYMENTS = """
 select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account,
-    i.counterparty, i.piece, i.attempt, i.replaces
+    i.counterparty, i.piece, i.attempt, i.replaces, i.window_id
 from settlement.instructions i
 where (%(day)s::date is null or i.day = %(day)s) and (%(currency)s = '' or i.currency = %(currency)s)
-    and i.end_to_end_id > %(after)s
+    and (%(window)s = '' or i.window_id = %(window)s) and i.end_to_end_id > %(after)s
 order by i.end_to_end_id
 limit %(limit)s
 """
 
 PAYMENTS_BY_ID = """
 select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account,
-    i.counterparty, i.piece, i.attempt, i.replaces
+    i.counterparty, i.piece, i.attempt, i.replaces, i.window_id
 from settlement.instructions i
 where i.end_to_end_id = any(%s::text[])
 order by i.end_to_end_id
@@ -135,9 +135,9 @@ REPLACED_AMONG = """
 select replaces, end_to_end_id from settlement.instructions where replaces = any(%s::text[])
 """
 
-NEXT_PART = "select coalesce(max(part), -1) + 1 from settlement.files where day = %s and currency = %s"
+NEXT_PART = "select coalesce(max(part), -1) + 1 from settlement.files where window_id = %s and currency = %s"
 
-LOCK_DAY = "select pg_advisory_xact_lock(hashtextextended('settlement ' || %s || ' ' || %s, 0))"
+LOCK_WINDOW = "select pg_advisory_xact_lock(hashtextextended('settlement ' || %s || ' ' || %s, 0))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +220,9 @@ def lock_file(tx: Tx, message_id: str) -> None:
     tx.execute(LOCK_FILE, (message_id,))
 
 
-def lock_day(tx: Tx, day: date, currency: str) -> None:
-    """Nobody else makes files of this day and currency until the transaction ends."""
-    tx.execute(LOCK_DAY, (day.isoformat(), currency))
+def lock_window(tx: Tx, window_id: str, currency: str) -> None:
+    """Nobody else makes files of this window and currency until the transaction ends."""
+    tx.execute(LOCK_WINDOW, (window_id, currency))
 
 
 def add_step(tx: Tx, fact: FileFact) -> bool:
@@ -322,9 +322,11 @@ def open_payments(tx: Tx, bank_id: str) -> list[Instruction]:
     return [instruction_of(row) for row in rows]
 
 
-def list_payments(tx: Tx, *, day: date | None, currency: str, after: str, limit: int) -> list[Instruction]:
+def list_payments(
+    tx: Tx, *, day: date | None, currency: str, after: str, limit: int, window_id: str = ""
+) -> list[Instruction]:
     """Payments in order of their ids."""
-    values = {"day": day, "currency": currency, "after": after, "limit": limit}
+    values = {"day": day, "window": window_id, "currency": currency, "after": after, "limit": limit}
     rows: list[InstructionRow] = tx.execute(PAYMENTS, values).fetchall()
     return [instruction_of(row) for row in rows]
 
@@ -340,8 +342,8 @@ def replaced_among(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
     return dict(tx.execute(REPLACED_AMONG, (list(ids),)).fetchall())
 
 
-def next_part(tx: Tx, day: date, currency: str) -> int:
-    """The number of the next file of a day and currency."""
-    row = tx.execute(NEXT_PART, (day, currency)).fetchone()
+def next_part(tx: Tx, window_id: str, currency: str) -> int:
+    """The number of the next file of a window and currency."""
+    row = tx.execute(NEXT_PART, (window_id, currency)).fetchone()
     assert row is not None, "an aggregate returns a row"
     return row[0]

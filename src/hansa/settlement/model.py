@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hansa import ledger
-from hansa.clearing import NetPosition
+from hansa.clearing import NetPosition, day_window, stamp_of
 from hansa.kernel import HansaError, Money, fact_id
 from hansa.settlement.iso20022 import TEXT, short
 
@@ -51,6 +51,13 @@ class DayNotClosed(HansaError):
     status: ClassVar[int] = 409
 
 
+class NotByNets(HansaError):
+    """This window does not settle by each member's net; its files are prepared at the desk, by the bank's profile."""
+
+    code: ClassVar[str] = "settlement.not_by_nets"
+    status: ClassVar[int] = 409
+
+
 class Direction(StrEnum):
     """Seen from the league's settlement account: a member pays in, or is paid out."""
 
@@ -85,7 +92,8 @@ class Instruction:
 
     counterparty: with whom the member settles; empty where it settles its net with all. piece: from 0, where the
     bank takes the amount only in several payments. attempt: 0 for the first payment, then one more for each that was
-    instructed anew; replaces: the payment in whose place this one stands.
+    instructed anew; replaces: the payment in whose place this one stands. window_id: what it settles; of the business
+    day where none is given.
     """
 
     end_to_end_id: str
@@ -101,6 +109,10 @@ class Instruction:
     piece: int = 0
     attempt: int = 0
     replaces: str | None = None
+    window_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_id", self.window_id or day_window(self.day))
 
     @property
     def amount(self) -> Money:
@@ -111,8 +123,8 @@ class Instruction:
 class FileRecord:
     """A bank file as it was decided. holder, account: of the settlement account. digest: SHA-256 of its bytes.
 
-    form: its message definition. part: which file of its day and currency, from 0. execution_day: when the bank is
-    to move the money; None where no bank's profile said it.
+    form: its message definition. part: which file of its window and currency, from 0. execution_day: when the bank is
+    to move the money; None where no bank's profile said it. window_id: of the business day where none is given.
     """
 
     message_id: str
@@ -128,6 +140,10 @@ class FileRecord:
     form: str = "pain.001.001.09"
     part: int = 0
     execution_day: date | None = None
+    window_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_id", self.window_id or day_window(self.day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +254,16 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What reading a statement came to. settled: days and currencies whose money has all moved with it."""
+    """What reading a statement came to.
+
+    settled: business days and currencies whose money has all moved with it; windows: of which windows.
+    """
 
     statement_id: str
     matched: tuple[Match, ...]
     breaks: tuple[Break, ...]
     settled: tuple[tuple[date, str], ...]
+    windows: tuple[tuple[str, str], ...] = ()
 
 
 def settlement_account(currency: str) -> ledger.AccountId:
@@ -251,15 +271,15 @@ def settlement_account(currency: str) -> ledger.AccountId:
     return ledger.AccountId(fact_id(None, "settlement", currency))
 
 
-def message_id(day: date, currency: str, part: int = 0) -> str:
-    """The id of a bank file of the day in a currency."""
-    return f"HANSA-{day:%Y%m%d}-{currency}" + (f"-F{part:03d}" if part else "")
+def message_id(window_id: str, currency: str, part: int = 0) -> str:
+    """The id of a bank file of a window in a currency; at most 35 characters."""
+    return short(f"HANSA-{stamp_of(window_id)}-{currency}" + (f"-F{part:03d}" if part else ""), 35)
 
 
-def end_to_end_id(day: date, currency: str, member_id: str, *more: str) -> str:
+def end_to_end_id(window_id: str, currency: str, member_id: str, *more: str) -> str:
     """The id that a payment keeps from our file to the bank's statement; at most 35 characters.
 
-    more: what else makes it this payment, where a member has several in a day and currency.
+    more: what else makes it this payment, where a member has several in a window and currency.
     """
     name = "-".join((*more, member_id))
     if more:
@@ -268,24 +288,25 @@ def end_to_end_id(day: date, currency: str, member_id: str, *more: str) -> str:
         )
     if not TEXT.fullmatch(name):
         name = fact_id(None, name).hex
-    return short(f"HANSA-{day:%Y%m%d}-{currency}-{name}", 35)
+    return short(f"HANSA-{stamp_of(window_id)}-{currency}-{name}", 35)
 
 
 def instructions_of(
     nets: Iterable[NetPosition], *, names: Mapping[str, str], accounts: Mapping[str, str]
 ) -> list[Instruction]:
-    """The payments that settle a day's nets: each net debtor pays in, each net creditor is paid out."""
+    """The payments that settle a window's nets: each net debtor pays in, each net creditor is paid out."""
     return [
         Instruction(
-            end_to_end_id=end_to_end_id(net.day, net.currency, net.member_id),
+            end_to_end_id=end_to_end_id(net.window_id, net.currency, net.member_id),
             day=net.day,
             currency=net.currency,
             member_id=net.member_id,
             direction=Direction.IN if net.net < 0 else Direction.OUT,
             amount_minor=abs(net.net),
-            message_id=message_id(net.day, net.currency),
+            message_id=message_id(net.window_id, net.currency),
             name=names[net.member_id],
             account=accounts[net.member_id],
+            window_id=net.window_id,
         )
         for net in nets
         if net.net

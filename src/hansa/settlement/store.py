@@ -21,23 +21,23 @@ from hansa.store import Tx
 ADD_INSTRUCTIONS = """
 insert into settlement.instructions
     (end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
-    counterparty, piece, attempt, replaces)
+    counterparty, piece, attempt, replaces, window_id)
 select * from unnest(%s::text[], %s::date[], %s::char(3)[], %s::text[], %s::text[], %s::bigint[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::text[])
+    %s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::text[], %s::text[])
 on conflict do nothing
 """
 
-INSTRUCTIONS_OF_DAY = """
+INSTRUCTIONS_OF_WINDOW = """
 select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
-    counterparty, piece, attempt, replaces
+    counterparty, piece, attempt, replaces, window_id
 from settlement.instructions
-where day = %s
+where window_id = %s
 order by end_to_end_id
 """
 
 INSTRUCTIONS_OF_FILE = """
 select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
-    counterparty, piece, attempt, replaces
+    counterparty, piece, attempt, replaces, window_id
 from settlement.instructions
 where message_id = %s
 order by end_to_end_id
@@ -45,7 +45,7 @@ order by end_to_end_id
 
 LOCK_INSTRUCTIONS = """
 select end_to_end_id, day, currency, member_id, direction, amount_minor, message_id, name, account,
-    counterparty, piece, attempt, replaces
+    counterparty, piece, attempt, replaces, window_id
 from settlement.instructions
 where end_to_end_id = any(%s::text[])
 order by end_to_end_id
@@ -56,7 +56,7 @@ for no key update
 # that goes through the desk is told once it was sent, and expected from its day on unless the bank has rejected it.
 OUTSTANDING = """
 select i.end_to_end_id, i.day, i.currency, i.member_id, i.direction, i.amount_minor, i.message_id, i.name, i.account,
-    i.counterparty, i.piece, i.attempt, i.replaces
+    i.counterparty, i.piece, i.attempt, i.replaces, i.window_id
 from settlement.instructions i
 join settlement.files f using (message_id)
 where i.currency = %s
@@ -75,22 +75,22 @@ order by i.end_to_end_id
 ADD_FILE = """
 insert into settlement.files
     (message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest,
-    bank_id, form, part, execution_day)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    bank_id, form, part, execution_day, window_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict do nothing
 """
 
-FILES_OF_DAY = """
+FILES_OF_WINDOW = """
 select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest,
-    bank_id, form, part, execution_day
+    bank_id, form, part, execution_day, window_id
 from settlement.files
-where day = %s
+where window_id = %s
 order by currency, part
 """
 
 FILE = """
 select message_id, day, currency, created_at, holder, account, control_sum_minor, transactions, digest,
-    bank_id, form, part, execution_day
+    bank_id, form, part, execution_day, window_id
 from settlement.files
 where message_id = %s
 """
@@ -124,39 +124,39 @@ MATCHED_INSTRUCTIONS = """
 select i.end_to_end_id, m.booked_day
 from settlement.instructions i
 join settlement.matches m using (end_to_end_id)
-where i.day = %s and i.currency = %s
+where i.window_id = %s and i.currency = %s
 """
 
-DAYS_OF_STATEMENT = """
-select distinct i.day, i.currency
+WINDOWS_OF_STATEMENT = """
+select distinct i.window_id, i.currency, i.day
 from (
     select end_to_end_id from settlement.matches where statement_id = %(statement)s
     union all
     select end_to_end_id from settlement.reversals where statement_id = %(statement)s) m
 join settlement.instructions i using (end_to_end_id)
-order by i.day, i.currency
+order by i.day, i.window_id, i.currency
 """
 
-# Every day and currency of which some money has moved and of which the books may not say so yet.
+# Every window and currency of which some money has moved and of which the books may not say so yet.
 UNSETTLED = """
-select i.day, i.currency
+select i.window_id, i.currency
 from settlement.instructions i
 join settlement.matches m using (end_to_end_id)
 left join settlement.reversals r on r.end_to_end_id = i.end_to_end_id and r.break_entry is null
-where not exists (select from settlement.settled s where s.day = i.day and s.currency = i.currency)
+where not exists (select from settlement.settled s where s.window_id = i.window_id and s.currency = i.currency)
     or not exists (select from settlement.posted p
         where p.end_to_end_id = i.end_to_end_id and p.what = 'moved')
     or r.end_to_end_id is not null and not exists (select from settlement.posted p
         where p.end_to_end_id = i.end_to_end_id and p.what = 'came back')
-group by i.day, i.currency
-order by i.day, i.currency
+group by i.day, i.window_id, i.currency
+order by i.day, i.window_id, i.currency
 """
 
 POSTED = """
 select p.end_to_end_id, p.what
 from settlement.posted p
 join settlement.instructions i using (end_to_end_id)
-where i.day = %s and i.currency = %s
+where i.window_id = %s and i.currency = %s
 """
 
 ADD_POSTED = """
@@ -225,7 +225,7 @@ RETURNED_DAYS = """
 select i.end_to_end_id, r.booked_day
 from settlement.instructions i
 join settlement.reversals r on r.end_to_end_id = i.end_to_end_id and r.break_entry is null
-where i.day = %s and i.currency = %s
+where i.window_id = %s and i.currency = %s
 """
 
 # Statements of an account in the order in which the bank made them, where the balance does not go on.
@@ -240,11 +240,11 @@ order by account, currency, statement_id
 """
 
 ADD_SETTLED = """
-insert into settlement.settled (day, currency, settled_at) values (%s, %s, %s)
+insert into settlement.settled (window_id, currency, settled_at) values (%s, %s, %s)
 on conflict do nothing
 """
 
-SETTLED = "select currency from settlement.settled where day = %s"
+SETTLED = "select currency from settlement.settled where window_id = %s"
 
 
 def add_instructions(tx: Tx, instructions: Sequence[Instruction]) -> None:
@@ -265,13 +265,14 @@ def add_instructions(tx: Tx, instructions: Sequence[Instruction]) -> None:
             [told.piece for told in instructions],
             [told.attempt for told in instructions],
             [told.replaces for told in instructions],
+            [told.window_id for told in instructions],
         ),
     )
 
 
-def instructions_of_day(tx: Tx, day: date) -> list[Instruction]:
-    """What the bank was told for a day."""
-    return [instruction_of(row) for row in tx.execute(INSTRUCTIONS_OF_DAY, (day,)).fetchall()]
+def instructions_of_window(tx: Tx, window_id: str) -> list[Instruction]:
+    """What banks were told for a window."""
+    return [instruction_of(row) for row in tx.execute(INSTRUCTIONS_OF_WINDOW, (window_id,)).fetchall()]
 
 
 def instructions_of_file(tx: Tx, message_id: str) -> list[Instruction]:
@@ -309,14 +310,15 @@ def add_file(tx: Tx, file: FileRecord) -> None:
             file.form,
             file.part,
             file.execution_day,
+            file.window_id,
         ),
     )
 
 
-def files_of_day(tx: Tx, day: date) -> list[FileRecord]:
-    """The files of a day, by currency."""
+def files_of_window(tx: Tx, window_id: str) -> list[FileRecord]:
+    """The files of a window, by currency."""
     with tx.cursor(row_factory=class_row(FileRecord)) as cursor:
-        return cursor.execute(FILES_OF_DAY, (day,)).fetchall()
+        return cursor.execute(FILES_OF_WINDOW, (window_id,)).fetchall()
 
 
 def find_file(tx: Tx, message_id: str) -> FileRecord | None:
@@ -371,22 +373,22 @@ def matches_of_statement(tx: Tx, statement_id: str) -> list[Match]:
         return cursor.execute(MATCHES_OF_STATEMENT, (statement_id,)).fetchall()
 
 
-def booked_days(tx: Tx, day: date, currency: str) -> dict[str, date]:
-    """On which day the bank booked each instruction of a day and currency that it has booked."""
-    return dict(tx.execute(MATCHED_INSTRUCTIONS, (day, currency)).fetchall())
+def booked_days(tx: Tx, window_id: str, currency: str) -> dict[str, date]:
+    """On which day the bank booked each instruction of a window and currency that it has booked."""
+    return dict(tx.execute(MATCHED_INSTRUCTIONS, (window_id, currency)).fetchall())
 
 
-def days_of_statement(tx: Tx, statement_id: str) -> list[tuple[date, str]]:
-    """The days and currencies of what agreed in a statement."""
+def windows_of_statement(tx: Tx, statement_id: str) -> list[tuple[str, str]]:
+    """The windows and currencies of what agreed in a statement."""
     return [
-        (day, currency)
-        for day, currency in tx.execute(DAYS_OF_STATEMENT, {"statement": statement_id}).fetchall()
+        (window_id, currency)
+        for window_id, currency, _ in tx.execute(WINDOWS_OF_STATEMENT, {"statement": statement_id}).fetchall()
     ]
 
 
-def unsettled(tx: Tx) -> list[tuple[date, str]]:
-    """Days and currencies of which some money has moved and which are not settled."""
-    return [(day, currency) for day, currency in tx.execute(UNSETTLED).fetchall()]
+def unsettled(tx: Tx) -> list[tuple[str, str]]:
+    """Windows and currencies of which some money has moved and which are not settled."""
+    return [(window_id, currency) for window_id, currency in tx.execute(UNSETTLED).fetchall()]
 
 
 def add_breaks(tx: Tx, breaks: Sequence[Break]) -> None:
@@ -443,9 +445,9 @@ def returned_among(tx: Tx, ids: Collection[str]) -> dict[str, date]:
     return dict(tx.execute(RETURNED_AMONG, (list(ids),)).fetchall())
 
 
-def returned_days(tx: Tx, day: date, currency: str) -> dict[str, date]:
-    """On which day the money of each payment of a day and currency came back, if it did."""
-    return dict(tx.execute(RETURNED_DAYS, (day, currency)).fetchall())
+def returned_days(tx: Tx, window_id: str, currency: str) -> dict[str, date]:
+    """On which day the money of each payment of a window and currency came back, if it did."""
+    return dict(tx.execute(RETURNED_DAYS, (window_id, currency)).fetchall())
 
 
 def gaps(tx: Tx) -> list[Gap]:
@@ -454,9 +456,9 @@ def gaps(tx: Tx) -> list[Gap]:
         return cursor.execute(GAPS).fetchall()
 
 
-def posted(tx: Tx, day: date, currency: str) -> set[tuple[str, str]]:
-    """What of a day and currency is in the books: payments that ``moved``, and those that ``came back``."""
-    return set(tx.execute(POSTED, (day, currency)).fetchall())
+def posted(tx: Tx, window_id: str, currency: str) -> set[tuple[str, str]]:
+    """What of a window and currency is in the books: payments that ``moved``, and those that ``came back``."""
+    return set(tx.execute(POSTED, (window_id, currency)).fetchall())
 
 
 def add_posted(tx: Tx, what: Collection[tuple[str, str]], at: datetime) -> None:
@@ -465,23 +467,23 @@ def add_posted(tx: Tx, what: Collection[tuple[str, str]], at: datetime) -> None:
     tx.execute(ADD_POSTED, (at, [name for name, _ in rows], [kind for _, kind in rows]))
 
 
-def add_settled(tx: Tx, day: date, currency: str, at: datetime) -> None:
-    """Remember that a day's money has all moved in a currency."""
-    tx.execute(ADD_SETTLED, (day, currency, at))
+def add_settled(tx: Tx, window_id: str, currency: str, at: datetime) -> None:
+    """Remember that a window's money has all moved in a currency."""
+    tx.execute(ADD_SETTLED, (window_id, currency, at))
 
 
-def settled_currencies(tx: Tx, day: date) -> set[str]:
-    """The currencies in which a day is settled."""
-    return {currency for (currency,) in tx.execute(SETTLED, (day,)).fetchall()}
+def settled_currencies(tx: Tx, window_id: str) -> set[str]:
+    """The currencies in which a window is settled."""
+    return {currency for (currency,) in tx.execute(SETTLED, (window_id,)).fetchall()}
 
 
-InstructionRow = tuple[str, date, str, str, str, int, str, str, str, str, int, int, str | None]
+InstructionRow = tuple[str, date, str, str, str, int, str, str, str, str, int, int, str | None, str]
 
 
 def instruction_of(row: InstructionRow) -> Instruction:
     """An instruction from its row."""
     end_to_end_id, day, currency, member_id, direction, minor, message_id, name, account, *_ = row
-    counterparty, piece, attempt, replaces = row[9:]
+    counterparty, piece, attempt, replaces, window_id = row[9:]
     return Instruction(
         end_to_end_id,
         day,
@@ -496,6 +498,7 @@ def instruction_of(row: InstructionRow) -> Instruction:
         piece,
         attempt,
         replaces,
+        window_id,
     )
 
 
