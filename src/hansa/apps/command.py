@@ -28,6 +28,7 @@ from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.open import opened
+from hansa.apps.report_commands import audit_app, report_app
 from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
 from hansa.apps.witness_command import witness
@@ -60,6 +61,8 @@ for name, part in (
     ("settlement", settlement_app),
     ("bank", bank_app),
     ("dispute", dispute_app),
+    ("report", report_app),
+    ("audit", audit_app),
     ("key", key_app),
     ("gate", gate_app),
     ("device", device_app),

@@ -31,7 +31,7 @@ from hansa.ledger.actions import (
     verify,
 )
 from hansa.ledger.batch import RECORD, Batch, batch_of, batch_of_records, read_batch, write_batch
-from hansa.ledger.blocks import Sign
+from hansa.ledger.blocks import Sign, hash_of
 from hansa.ledger.changes import Page, changes, parse_place, place_text, read_changes
 from hansa.ledger.chart import CHART, AccountCode, AccountFlag, ChartLine, TransferCode, account_path
 from hansa.ledger.engine import Engine, EngineTaken, Pace, find_engine
@@ -79,6 +79,7 @@ from hansa.ledger.model import (
     UnknownAccount,
     UnknownTransfer,
 )
+from hansa.ledger.salted import salted_rows, tree_at
 
 __all__ = [
     "AMOUNT_MAX",
@@ -146,6 +147,7 @@ __all__ = [
     "find_transfer",
     "get_account",
     "get_transfer",
+    "hash_of",
     "import_history",
     "keep_cosignature",
     "list_blocks",
@@ -163,12 +165,14 @@ __all__ = [
     "read_columns",
     "rebuild",
     "receipt",
+    "salted_rows",
     "search_accounts",
     "signer_for",
     "statement",
     "sums_by_code",
     "transfers_of",
     "tree",
+    "tree_at",
     "trial_balance",
     "turnover",
     "verify",

@@ -5,6 +5,8 @@ audit packs flow out. A report moves no money. Each figure is held against the r
 given out, and opens into what it is made of (docs/reports.md).
 """
 
+from hansa.reports.audit import Pack, audit_pack
+from hansa.reports.audit_check import BadPack, check_pack
 from hansa.reports.model import (
     Balance,
     CurrencyStatement,
@@ -22,16 +24,20 @@ from hansa.reports.writing import WrittenWindow, write_statements
 
 __all__ = [
     "LANGUAGES",
+    "BadPack",
     "Balance",
     "CurrencyStatement",
     "FiguresDiffer",
     "Language",
     "Line",
     "NoStatement",
+    "Pack",
     "Section",
     "Statement",
     "WrittenWindow",
+    "audit_pack",
     "carry",
+    "check_pack",
     "statement",
     "statement_csv",
     "statement_parquet",
