@@ -16,6 +16,7 @@ from hansa.fares import Pricer, Tariff
 from hansa.kernel import InvalidInput
 from hansa.rides import TariffSource, comparing
 from hansa.rides.comparing import Bin, Comparing, Row, bin_of
+from hansa.rides.comparing_prices import PastRider
 from hansa.rides.comparing_store import PastRide
 from hansa.store import Context
 from rides.riding import League, local, network_of, random_day, tariff_of
@@ -57,8 +58,7 @@ def past(tariff: Tariff, rider: int, *told: str, day: date = TUESDAY, paid: int 
 def compare(before: Tariff, after: Tariff, riders: Sequence[list[PastRide]]) -> rides.Comparison:
     pricers = {"before": Pricer(before, TOWN), "after": Pricer(after, TOWN)}
     found = Comparing((before, after), lambda side, _: pricers[side], from_day=TUESDAY, until_day=TUESDAY)
-    for one in riders:
-        found.rider(one, {})
+    found.see([PastRider(one, {}, {}) for one in riders])
     return found.result()
 
 
@@ -129,7 +129,7 @@ def test_caps_and_tiers_count_over_the_span_for_each_side_by_itself() -> None:
 
     def cost(first: date) -> tuple[int, int]:
         found = Comparing((before, after), lambda side, _: pricers[side], from_day=first, until_day=days[2])
-        found.rider(one, {})
+        found.see([PastRider(one, {}, {})])
         result = found.result()
         return result.before_minor, result.after_minor
 

@@ -1,38 +1,35 @@
 """Two tariffs over the same past journeys: what each would have brought in, and who would have paid more or less.
 
-Pure but for ``compare_tariffs``, which reads. Riders stream by one after the other, each with all journeys of the span
+Pure but for ``compare_tariffs``, which reads. Riders stream by, some at a time, each with all journeys of the span
 in order; what is kept of them are sums, so memory hangs on the size of the tariff and its network, not on the number of
 journeys. Nothing is written.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from heapq import heappush, heappushpop
 from itertools import groupby, islice
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 from hansa import atlas
 from hansa.fares import (
     Around,
-    Counters,
     Fare,
     Journey,
     Pricer,
-    Step,
     Tariff,
     Unpriceable,
-    open_window,
     period_start,
 )
 from hansa.kernel import HansaError, InvalidInput, Problem, service_day_bounds
 from hansa.rides import comparing_store
+from hansa.rides.comparing_prices import PastRider, Pricers, Prices, Side, past_days
 from hansa.rides.comparing_store import PastRide
 from hansa.rides.faresv2 import pricer_of
-from hansa.rides.looking_back import Asked, Look, load_around, told
+from hansa.rides.looking_back import Asked, Look, load_around
 from hansa.rides.store import DayKey
 from hansa.rides.tariffs import digest_of
 from hansa.store import Tx
@@ -54,10 +51,6 @@ FOUND_MAX = 10
 
 REASONS_MAX = 20
 """Reasons of one side for which it has no fare, that are told."""
-
-Side = Literal["before", "after"]
-_BY_HOURS = re.compile(r"[0-9]+h@")
-"""Counters of caps by hours name the window that they belong to."""
 
 SIDES: tuple[Side, Side] = ("before", "after")
 
@@ -188,107 +181,7 @@ class Comparison:
         return self.after_minor - self.before_minor
 
 
-# -- what earlier days used up ------------------------------------------------------------------------------
-
-
-class Running:
-    """One rider's sums under one tariff, day after day, as ``Counters`` want them.
-
-    opening: (period, first day) -> minor units spent before the books began.
-    """
-
-    def __init__(self, tariff: Tariff, opening: Mapping[tuple[str, date], int]) -> None:
-        self.tariff, self.opening, self.look = tariff, opening, Look.of(tariff)
-        self._days: list[_Sums] = []
-
-    def counters(self, day: date) -> Counters:
-        """What the days before this one used up."""
-        tariff, look = self.tariff, self.look
-        if not (look.sums or look.counts):
-            return Counters()
-        month = period_start(day, "month")
-        starts = period_start(day, tariff.period) if tariff.period else day
-        spent = 0
-        counted: dict[tuple[str, str], int] = {}
-        counts: dict[str, int] = {}
-        carnet: dict[str, list[int]] = {}
-        windows = {name: self._first_day(name, day) for name in tariff.counted}
-        for one in self._days:
-            if one.day >= day:
-                continue
-            if one.day >= month:
-                spent += one.tier_minor
-            if one.day >= starts:
-                for key, amount in one.counted.items():
-                    counted[key] = counted.get(key, 0) + amount
-            for key, amounts in one.counts.items():
-                first = windows.get(key.partition(":")[0])
-                if _BY_HOURS.match(key):
-                    first = day - timedelta(days=look.days_back)
-                if first is None or one.day < first:
-                    continue
-                counts[key] = counts.get(key, 0) + sum(amounts)
-                if ":carnet " in key:
-                    carnet.setdefault(key, []).extend(amounts)
-        return Counters(
-            month_minor=spent + self.opening.get(("month", month), 0),
-            period_minor=counted,
-            opening_minor=self.opening.get((tariff.period or "", starts), 0),
-            counts=counts,
-            carnet={name: tuple(sorted(amounts)) for name, amounts in carnet.items()},
-            openings=self._openings(day) if look.both_periods else {},
-        )
-
-    def _openings(self, day: date) -> dict[str, int]:
-        return {
-            "week": self.opening.get(("week", period_start(day, "week")), 0),
-            "month": self.opening.get(("month", period_start(day, "month")), 0),
-        }
-
-    def _first_day(self, name: str, day: date) -> date | None:
-        """From which day on a period's counters count; None when a new window begins with this day."""
-        if name == "week" or name == "month":
-            return period_start(day, name)
-        grown = {one.day: 1 for one in self._days if any(key.startswith(f"{name}:") for key in one.counts)}
-        return open_window(grown, int(name.removesuffix("d")), day)
-
-    def add(self, day: date, parts: Iterable["Part"]) -> None:
-        """Remember what a day used up."""
-        sums = _Sums(day)
-        for part in parts:
-            sums.tier_minor += part.tier_minor
-            if part.counted_minor:
-                key = part.product, part.zones
-                sums.counted[key] = sums.counted.get(key, 0) + part.counted_minor
-            for name, amount in part.counts.items():
-                sums.counts.setdefault(name, []).append(amount)
-        if sums.tier_minor or sums.counted or sums.counts:
-            self._days.append(sums)
-
-
-class Part(NamedTuple):
-    """What one fare counts towards longer periods."""
-
-    product: str
-    zones: str
-    counted_minor: int
-    tier_minor: int
-    counts: Mapping[str, int]
-
-
-@dataclass(slots=True)
-class _Sums:
-    day: date
-    tier_minor: int = 0
-    counted: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    counts: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
-
-
 # -- the comparison -----------------------------------------------------------------------------------------
-
-Pricers = Callable[[Side, date], Pricer | None]
-"""Gives the pricer of a side on a service day; None where there is no network on that day."""
-
 
 FirstLine = Callable[[Journey, date], str | None]
 """Gives the line on which a journey's way begins, where no tap tells it; None where no way is known."""
@@ -299,7 +192,7 @@ def _no_way(_journey: Journey, _day: date) -> None:
 
 
 class Comparing:
-    """Adds up riders, one after the other; ``result`` tells the sums.
+    """Adds up riders, some at a time; ``result`` tells the sums.
 
     from_day: journeys before it are there only for what they used up of longer periods.
     """
@@ -313,7 +206,11 @@ class Comparing:
         until_day: date,
         first_line: FirstLine = _no_way,
     ) -> None:
-        self.tariffs, self.pricers, self.first_line = tariffs, pricers, first_line
+        self.tariffs, self.first_line = tariffs, first_line
+        self.prices = [
+            Prices(side, tariff, pricers, from_day=from_day)
+            for side, tariff in zip(SIDES, tariffs, strict=True)
+        ]
         self.from_day, self.until_day = from_day, until_day
         self.journeys = self.riders = self.books_minor = self.books_differ = self.lines_by_way = 0
         self.sums = [0, 0]
@@ -328,71 +225,26 @@ class Comparing:
         self.losers = _Most()
         self.winners = _Most()
 
-    def rider(
-        self,
-        rides: Sequence[PastRide],
-        opening: Mapping[tuple[str, date], int],
-        around: Mapping[tuple[Side, date], Around | Unpriceable] | None = None,
-    ) -> None:
-        """One rider's journeys in order of service day and time.
+    def see(self, riders: Sequence[PastRider]) -> None:
+        """Some riders with all their journeys."""
+        days = past_days(riders)
+        sides = [prices.fares(riders, days) for prices in self.prices]
+        for rider, before, after in zip(riders, *sides, strict=True):
+            self._see(rider, before, after)
 
-        opening: (period, first day) -> minor units spent before the books began.
-        around: what else is known of a day, or why it cannot be priced.
-        """
-        around = around or {}
-        running = [Running(tariff, opening) for tariff in self.tariffs]
+    def _see(self, rider: PastRider, before: Sequence[Fare], after: Sequence[Fare]) -> None:
+        rides = [one for one in rider.rides if one.service_day >= self.from_day]
         trips: Counter[tuple[str, str, str | None, str | None, str | None]] = Counter()
-        paid, ridden = [0, 0], 0
-        for day, of_day in groupby(rides, key=lambda one: one.service_day):
-            todays = list(of_day)
-            if day < self.from_day:
-                earlier = [
-                    _part_of_books(one) for one in todays if one.status == "priced" and _own(one.journey)
-                ]
-                for sums in running:
-                    sums.add(day, earlier)
-                continue
-            journeys = [one.journey for one in todays]
-            fares: list[list[Fare]] = []
-            for side, name in enumerate(SIDES):
-                counters = running[side].counters(day)
-                priced = self._price(name, day, journeys, counters, around.get((name, day)))
-                running[side].add(
-                    day,
-                    [
-                        _part(journey, fare)
-                        for journey, fare in zip(journeys, priced, strict=True)
-                        if fare.status == "priced" and _own(journey)
-                    ],
-                )
-                fares.append(priced)
-            for past, before, after in zip(todays, *fares, strict=True):
-                self._journey(past, before, after)
-                ridden += 1
-                if before.status == after.status == "priced":
-                    paid[0] += before.amount_minor
-                    paid[1] += after.amount_minor
-                    one = past.journey
-                    trips[one.rider_class, one.product, one.line_id, one.origin, one.destination] += 1
-        if ridden:
-            self._rider(trips, paid, ridden)
-
-    def _price(
-        self,
-        side: Side,
-        day: date,
-        journeys: Sequence[Journey],
-        counters: Counters,
-        around: Around | Unpriceable | None,
-    ) -> list[Fare]:
-        pricer = self.pricers(side, day)
-        if pricer is not None and not isinstance(around, Unpriceable):
-            known = told(journeys, pricer.tariff.operator_id, Look.of(pricer.tariff), pricer)
-            return pricer.price_day(known, counters, around)
-        why = around if isinstance(around, Unpriceable) else Unpriceable("no_network", {"day": str(day)})
-        currency = self.tariffs[0].currency
-        step = Step("held", 0, currency, why.facts)
-        return [Fare(one.journey_id, 0, currency, (step,), status="held") for one in journeys]
+        paid = [0, 0]
+        for past, one, other in zip(rides, before, after, strict=True):
+            self._journey(past, one, other)
+            if one.status == other.status == "priced":
+                paid[0] += one.amount_minor
+                paid[1] += other.amount_minor
+                made = past.journey
+                trips[made.rider_class, made.product, made.line_id, made.origin, made.destination] += 1
+        if rides:
+            self._rider(trips, paid, len(rides))
 
     def _journey(self, past: PastRide, before: Fare, after: Fare) -> None:
         journey = past.journey
@@ -541,20 +393,9 @@ def bin_of(change_minor: int) -> tuple[int, int]:
 
 
 def _whole(fare: Fare) -> int:
-    return fare.whole_minor if fare.status == "priced" else 0
-
-
-def _own(journey: Journey) -> bool:
-    """Whether it counts for longer periods: a companion's does not, since their number names nobody the day after."""
-    return not journey.companion
-
-
-def _part(journey: Journey, fare: Fare) -> Part:
-    return Part(journey.product, fare.zones, fare.counted_minor, fare.tier_minor, fare.counts)
-
-
-def _part_of_books(past: PastRide) -> Part:
-    return Part(past.journey.product, past.zones, past.counted_minor, past.tier_minor, past.counts)
+    if fare.status != "priced":
+        return 0
+    return fare.amount_minor if fare.subsidy is None else fare.whole_minor
 
 
 def _text(trip: Iterable[str | None]) -> str:
@@ -606,8 +447,12 @@ def compare_tariffs(
         accounts = [one[0].account_id for one in some]
         opening = comparing_store.openings(tx, before.operator_id, accounts)
         around = _around(tx, (before, after), some, first_day)
-        for place, one in enumerate(some):
-            comparing.rider(one, opening.get(one[0].account_id, {}), around.get(place))
+        comparing.see(
+            [
+                PastRider(one, opening.get(one[0].account_id, {}), around.get(place, {}))
+                for place, one in enumerate(some)
+            ]
+        )
     return comparing.result()
 
 
