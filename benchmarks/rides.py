@@ -1,6 +1,6 @@
 """Rides per second: taps to journeys to priced charges to postings, durable; pricing alone; one fare question.
 
-    python benchmarks/rides.py [--short] [--rides N] [--only pricing|path]
+    python benchmarks/rides.py [--short] [--rides N] [--only pricing|growth|path]
 
 ``end_to_end``: taps of four cities (a table of pairs, distance bands with monthly tiers, zones with daily and weekly
 caps, flat with transfers) are taken in, paired, priced, charged and posted, wave by wave, by two processes, each with a
@@ -11,7 +11,8 @@ the ledger's journal goes into tables of the same columns and indexes by binary 
 fares, charges and positions must agree, and the ledger be even.
 
 ``pricing``: fares by the column in one process, kinds of ride that come for the first time included; its baseline is
-``Pricer.price_day`` on some of the same rides, with every fare and step equal. ``question_p95_ms``: ``rides.ask``
+``Pricer.price_day`` on some of the same rides, with every fare and step equal. ``growth``: what a ride costs as riders,
+rides of each and rules grow. ``question_p95_ms``: ``rides.ask``
 through the database. ``memory_mb``: the largest resident size of the two processes together.
 """
 
@@ -20,6 +21,7 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -64,14 +66,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--short", action="store_true", help="a hundred thousand rides: a minute")
     parser.add_argument("--rides", type=int, default=0, help="about how many rides (5,000,000)")
-    parser.add_argument("--only", choices=("pricing", "path"), help="one part alone")
+    parser.add_argument("--only", choices=("pricing", "growth", "path"), help="one part alone")
     given = parser.parse_args()
     count = given.rides or (100_000 if given.short else 5_000_000)
     figures: dict[str, Any] = {}
-    if given.only != "path":
+    if given.only in (None, "pricing"):
         figures["pricing"] = pricing(150_000 if given.short else 1_250_000)
-        growth(short=given.short)
-    if given.only != "pricing":
+    if given.only in (None, "growth"):
+        figures["growth"] = growth(short=given.short)
+    if given.only in (None, "path"):
         figures |= path(count)
     print(json.dumps(figures))
 
@@ -352,26 +355,54 @@ def hold_equal(pricer: Pricer, columnar: Columnar, own: RideColumns, riders: int
     return edge, took
 
 
-def growth(*, short: bool) -> None:
-    """How the cost of a ride grows with riders, with rides of a rider's day, and with caps of the tariff."""
+def growth(*, short: bool) -> dict[str, Any]:
+    """How the cost of a ride grows with riders, with rides of a rider's day, and with rules of the tariff.
+
+    Nanoseconds of processor time a ride, of a second call and of a first with nothing known; and how many times the
+    second is that of the first case of its group.
+    """
     count = 60_000 if short else 400_000
-    cases: list[tuple[str, int, float, int]] = []
-    cases += [(f"{riders:,} riders", riders, 2.5, 10) for riders in (count // 100, count // 10, count)]
-    cases += [(f"{each:.0f} rides each", round(count / each), each, 10) for each in (1.0, 4.0, 16.0)]
-    cases += [(f"{caps} caps", round(count / 2.5), 2.5, caps) for caps in (0, 1, 3, 5, 10)]
-    print(f"\n{'cost of a ride':<18}{'rides':>11}{'ns a ride':>12}")
-    for name, riders, each, caps in cases:
-        columnar = columnar_for(Pricer(london_with(caps), network_of("london-tfl")))
-        assert columnar is not None
-        own = days_of("london-tfl", riders, 3, rides_each=each)
-        columnar.know_pairs()
-        columnar.price(own)  # what is asked for the first time is told above
+    riders = round(count / 2.5)
+    london, beijing, toronto = "london-tfl", "beijing-subway", "toronto-ttc"
+    made: list[tuple[str, str, str, Callable[[int], Tariff], Sequence[int]]] = [
+        ("caps", "caps, one in another", london, london_with, (0, 1, 5, 10)),
+        ("caps apart", "caps apart", london, with_caps_apart, (1, 2, 4, 8)),
+        ("transfers", "transfers", toronto, with_transfers, (1, 2, 4, 8)),
+        ("tiers", "tiers", beijing, with_tiers, (1, 4, 16)),
+        ("bands", "bands", beijing, with_bands, (5, 25, 125)),
+        ("fees", "fees", london, with_fees, (0, 1, 4)),
+    ]
+    cases: list[tuple[str, str, Tariff, str, int, float]] = [
+        ("riders", f"{number:,} riders", tariff_of(london), london, number, 2.5)
+        for number in (count // 100, count // 10, count)
+    ]
+    cases += [
+        ("rides", f"{each:.0f} rides each", tariff_of(london), london, round(count / each), each)
+        for each in (1.0, 4.0, 16.0)
+    ]
+    cases += [
+        (group, f"{number} {name}", make(number), operator_id, riders, 2.5)
+        for group, name, operator_id, make, numbers in made
+        for number in numbers
+    ]
+    print(f"\n{'cost of a ride, ns':<24}{'rides':>11}{'known':>10}{'first time':>12}{'times':>8}")
+    told: dict[str, Any] = {}
+    firsts: dict[str, float] = {}
+    for group, name, tariff, operator_id, number, each in cases:
+        columnar = columnar_for(Pricer(tariff, network_of(operator_id)))
+        assert columnar is not None, name
+        own = days_of(operator_id, number, 3, rides_each=each)
         took: list[float] = []
-        for _ in range(3):
-            began = time.perf_counter()
+        for _ in range(4):
+            began = time.process_time()
             columnar.price(own)
-            took.append(time.perf_counter() - began)
-        print(f"{name:<18}{len(own):>11,}{min(took) / len(own) * 1e9:>12,.0f}", flush=True)
+            took.append((time.process_time() - began) / len(own) * 1e9)
+        known = min(took[1:])
+        firsts.setdefault(group, known)
+        times = known / firsts[group]
+        told[name] = {"ns": round(known), "first_ns": round(took[0]), "times": round(times, 2)}
+        print(f"{name:<24}{len(own):>11,}{known:>10,.0f}{took[0]:>12,.0f}{times:>8.2f}", flush=True)
+    return told
 
 
 def london_with(caps: int) -> Tariff:
@@ -381,6 +412,67 @@ def london_with(caps: int) -> Tariff:
     rest = tables[-1][tables[-1].index("[journey]") :]
     kept = [table.split("[journey]")[0] for table in tables[:caps]]
     return read_source(TariffSource("[[cap]]".join([before, *kept]) + rest, source.tables))
+
+
+def with_rules(operator_id: str, rules: str, *, instead_of: str = "") -> Tariff:
+    """An operator's tariff with rules added, or with others in place of all tables of a name."""
+    source = tariff_of(operator_id).source
+    kept: list[str] = []
+    leaving = False
+    for line in source.toml.splitlines():
+        if line.startswith("["):
+            leaving = bool(instead_of) and line.strip("[]").split(".")[0].strip("]") == instead_of
+        if not leaving:
+            kept.append(line)
+    return read_source(TariffSource("\n".join([*kept, rules]), source.tables))
+
+
+def with_caps_apart(count: int) -> Tariff:
+    """Caps of which none lies in another: every choice of them is a cover, 2 to the power of their number."""
+    caps = [
+        f'[[cap]]\nperiod = "day"\nname = "{place}"\nproducts = ["metro", "p{place}"]\namount = "{9 + place}.00"\n'
+        for place in range(count)
+    ]
+    return with_rules("london-tfl", "".join(caps), instead_of="cap")
+
+
+def with_transfers(count: int) -> Tariff:
+    """Transfers that take off less and less, the longer ago the first ride was."""
+    rules = [
+        f'[[transfer]]\nwindow_from = "first_tap"\nwindow_minutes = {20 * (place + 1)}\npercent = {10 * place}\n'
+        for place in range(count)
+    ]
+    return with_rules("toronto-ttc", "".join(rules), instead_of="transfers")
+
+
+def with_tiers(count: int) -> Tariff:
+    """Monthly tiers that rides of one day reach."""
+    tiers = [
+        f'[[tier]]\nperiod = "month"\nfrom = "{2 * place + 3}.00"\npercent = {95 - 5 * place}\n'
+        for place in range(count)
+    ]
+    return with_rules("beijing-subway", "".join(tiers), instead_of="tier")
+
+
+def with_bands(count: int) -> Tariff:
+    """Bands of equal length to 50 km."""
+    bands = [
+        f'[[basis.band]]\nup_to_m = {50_000 // count * (place + 1)}\nfare = "{3 + place // 20}.{5 * place % 100:02d}"\n'
+        for place in range(count)
+    ]
+    rest = '[basis.beyond]\nevery_m = 20000\nadd = "1.00"\n'
+    basis = '[basis]\nkind = "distance"\n' + "".join(bands) + rest
+    return with_rules("beijing-subway", basis, instead_of="basis")
+
+
+def with_fees(count: int) -> Tariff:
+    """Fees once a day, each at some stops, beside London's caps."""
+    stops = stops_of("london-tfl")
+    fees = [
+        f'[[fee]]\nname = "{place}"\nper = "day"\nstops = ["{stops[place]}", "{stops[place + 20]}"]\namount = "0.50"\n'
+        for place in range(count)
+    ]
+    return with_rules("london-tfl", "".join(fees))
 
 
 if __name__ == "__main__":
