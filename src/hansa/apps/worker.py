@@ -35,6 +35,8 @@ def work_once(ctx: Context) -> int:
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps
     done += disputes.turn(ctx)
+    done += clearing.follow(ctx)
+    done += len(clearing.close_due(ctx))
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)
     return done

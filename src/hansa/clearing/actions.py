@@ -552,16 +552,16 @@ def _latest(tx: Tx, model_id: str) -> Window | None:
 
 
 def _is_due(tx: Tx, model_id: str, now: datetime) -> bool:
-    """Whether a window is over; of an immediate model, whether anything was booked that it may take."""
+    """Whether a window is over; of an immediate model, whether there is anything that it takes."""
     try:
         slot = _due_slot(tx, now, model_id)
     except (NoWindowDue, UnknownModel):
         return False
     if slot.model.timing == "deferred":
         return True
+    running.catch_up(tx)
     others = models.list_in_force(tx, now)
-    behind = any(lag.transfers for lag in running.lags(tx))
-    return behind or any(_takes(slot, others, one) for one in store.tallies(tx))
+    return any(_takes(slot, others, one) for one in store.tallies(tx))
 
 
 def _note(tx: Tx, window: Window, currency: str, status: WindowStatus, at: datetime) -> None:
