@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from hansa import disputes, hub, ledger, payments, rides, risk, settlement
+from hansa import clearing, disputes, hub, ledger, payments, rides, risk, settlement
 from hansa.kernel import HansaError
 from hansa.store import Context
 
