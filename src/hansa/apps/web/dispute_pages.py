@@ -1,5 +1,6 @@
 """The wallet's page on which a rider asks for a ride's money back, reads the answer, and appeals."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,14 +11,18 @@ from litestar.params import Body, FromPath
 from litestar.response import Redirect
 
 from hansa import disputes, identity, rides, trust
-from hansa.apps.web.callers import get_account
+from hansa.apps.web.callers import find_account, get_account
 from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, new_id
+from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
+
+REFUNDS_ON_HOME = 3
+REFUNDS_LISTED = 50
 
 REFUSALS = (
     InvalidInput,
@@ -43,6 +48,80 @@ class AnswerForm(msgspec.Struct, frozen=True):
     action_id: UUID
     action: Annotated[str, msgspec.Meta(pattern="^(appeal|withdraw)$")]
     words: Annotated[str, msgspec.Meta(max_length=disputes.WORDS_MAX * 2)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundLine:
+    """A request in a list. state: what became of it, in the rider's language. kind: a class of colour."""
+
+    case: disputes.Case
+    title: str
+    state: str
+    kind: str
+
+
+def refund_lines(tx: Tx, account: identity.Account, say: Words, *, limit: int) -> list[RefundLine]:
+    """A rider's requests for money back, latest first."""
+    cases = disputes.list_disputes(tx, account=account.account_id, kind=disputes.Kind.REFUND, limit=limit)
+    journeys = rides.find_journeys(tx, [rides.JourneyId(one.subject_id) for one in cases])
+    places = Places(tx)
+    lines: list[RefundLine] = []
+    for case in cases:
+        journey = view_journey(places, journeys[rides.JourneyId(case.subject_id)], say)
+        state, kind = _state_words(disputes.get_dispute(tx, case.dispute_id), say, journey.zone)
+        lines.append(RefundLine(case, f"{journey.title} · {journey.when}", state, kind))
+    return lines
+
+
+def _state_words(dispute: disputes.Dispute, say: Words, zone: str) -> tuple[str, str]:
+    case = dispute.case
+    due = say.moment(case.due_at, zone) if case.due_at else ""
+    given = Money(sum(one.amount_minor for one in dispute.bookings), case.currency)
+    ends = {
+        "asked": say("The operator answers by {due}.", due=due),
+        "refused": say("The operator says no. You may appeal to the league until {due}.", due=due),
+        "appealed": say("The league looks at your appeal until {due}.", due=due),
+        "corrected": say("The fare is worked out anew."),
+        "granted": say("Granted. The money is on its way to your wallet."),
+    }
+    if case.state in ends:
+        return ends[case.state], "quiet"
+    if given.minor > 0:
+        return say("{amount} came back to your wallet.", amount=given), "good-words"
+    if dispute.facts[-1].action == disputes.Action.WITHDRAW:
+        return say("You took it back."), "quiet"
+    return say("Nothing was given back."), "quiet"
+
+
+@get("/wallet/refunds", sync_to_thread=True, include_in_schema=False)
+def show_refunds(request: Asked, site: Here) -> Response[str]:
+    """All that the rider asked for, and what waits on this phone."""
+    account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
+    with site.ctx.tx() as tx:
+        lines = refund_lines(tx, account, say, limit=REFUNDS_LISTED)
+    answer = page("wallet/refunds.html", here="journeys", account=account, say=say, refunds=lines)
+    return spoken(answer, say, request)
+
+
+@get("/wallet/home/refunds", sync_to_thread=True, include_in_schema=False)
+def show_last_refunds(request: Asked, site: Here) -> Response[str]:
+    """The part of the wallet's home that tells what became of requests."""
+    account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
+    with site.ctx.tx() as tx:
+        return page(
+            "wallet/_refunds.html", say=say, refunds=refund_lines(tx, account, say, limit=REFUNDS_ON_HOME)
+        )
+
+
+@get("/wallet/refund-form", sync_to_thread=True, include_in_schema=False)
+def show_refund_form(request: Asked, site: Here) -> Response[str]:
+    """The form of no ride and no rider: what the service worker shows where a ride's page is not to be had."""
+    account = find_account(request, site)
+    say = words_for(request, account_language=account.language if account else "")
+    answer = page("wallet/refund_form.html", say=say, reasons=_reasons(say), words_max=disputes.WORDS_MAX)
+    return spoken(answer, say, request)
 
 
 @get("/wallet/journeys/{journey_id:uuid}/refund", sync_to_thread=True, include_in_schema=False)
@@ -132,11 +211,7 @@ def _refund_page(
         answers=[one for one in found.facts if one.side in ("respondent", "league")] if found else [],
         may_ask=found is None or (ended and not given and found.case.state == "closed"),
         due=say.moment(found.case.due_at, journey.zone) if found and found.case.due_at else "",
-        reasons=[
-            (one.code, one.zh if say.language == "zh" else one.en)
-            for one in rules.reasons
-            if one.does != "state_end"  # the journey's own page has a form for it
-        ],
+        reasons=_reasons(say),
         form=form or RefundForm(new_id()),
         action_id=new_id(),
         words_max=disputes.WORDS_MAX,
@@ -147,10 +222,19 @@ def _refund_page(
     return spoken(answer, say, request)
 
 
+def _reasons(say: Words) -> list[tuple[str, str]]:
+    """Reasons to choose from, in the rider's language."""
+    return [
+        (one.code, one.zh if say.language == "zh" else one.en)
+        for one in disputes.own_rules().refunds.reasons
+        if one.does != "state_end"  # the journey's own page has a form for it
+    ]
+
+
 def _rider(account: identity.Account) -> trust.Caller:
     return trust.Caller(
         caller_id=f"person:{account.account_id}", kind="person", account_id=str(account.account_id)
     )
 
 
-ROUTES = [show_refund, ask_refund, answer_refund]
+ROUTES = [show_refunds, show_last_refunds, show_refund_form, show_refund, ask_refund, answer_refund]

@@ -18,6 +18,7 @@ from litestar.response import Redirect
 
 from hansa import atlas, clearing, identity, payments, rides, trust
 from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
+from hansa.apps.web.dispute_pages import REFUNDS_ON_HOME, refund_lines
 from hansa.apps.web.fare_pages import fares_address
 from hansa.apps.web.journey_views import (
     JourneyView,
@@ -177,6 +178,8 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
             balances=balances,
             lacking=_lacking(tx, site, account, balances, say),
             journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME)[0],
+            refunds=refund_lines(tx, account, say, limit=REFUNDS_ON_HOME),
+            told=say,
             demo=site.demo,
         )
 

@@ -12,6 +12,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
           if (fresh !== part.dataset.last && !part.contains(document.activeElement)) {
             part.innerHTML = fresh;
             part.dataset.last = fresh;
+            document.dispatchEvent(new CustomEvent("hansa:fresh"));
           }
         }
         tell(!answer.headers.has("x-from-cache"));
