@@ -11,12 +11,12 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from hansa import trust
+from hansa import ledger, trust
 from hansa.clearing import agreements_store as kept
 from hansa.clearing import store
 from hansa.clearing.agreements_store import AgreementFact, AgreementRow
 from hansa.clearing.agreements_text import FIRST_DAY, LAST_DAY, AgreementText, BadAgreement, read_agreement
-from hansa.clearing.model import PositionLine, UnknownWindow
+from hansa.clearing.model import PositionLine, UnknownWindow, due_account
 from hansa.clearing.netting import (
     ANYONE,
     DEFAULT_AGREEMENT,
@@ -347,6 +347,49 @@ def _added(one: FeeLine, other: FeeLine) -> FeeLine:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OpenAmount:
+    """What does not stand at zero between two members, or is due to one (``operator_id`` empty), in minor units."""
+
+    issuer_id: str
+    operator_id: str
+    currency: str
+    minor: int
+
+
+def open_amounts(tx: Tx, members: Sequence[str]) -> list[OpenAmount]:
+    """Positions of these members that no window has taken, and what is due to them and no bank has moved."""
+    accounts = kept.positions_of(tx, members)
+    dues = {
+        (member, one.currency, one.partition): due_account(member, one.currency, one.partition)
+        for one in accounts
+        for member in (one.issuer_id, one.operator_id)
+        if member in members
+    }
+    standing = ledger.balances(tx, [*(one.account_id for one in accounts), *dues.values()])
+    sums: dict[tuple[str, str, str], int] = {}
+    for one in accounts:
+        key = one.issuer_id, one.operator_id, one.currency
+        sums[key] = sums.get(key, 0) + standing[one.account_id].credit_minor
+    for (member, currency, _), account_id in dues.items():
+        key = member, "", currency
+        sums[key] = sums.get(key, 0) + standing[account_id].credit_minor
+    return [OpenAmount(*key, minor) for key, minor in sorted(sums.items()) if minor]
+
+
+def currencies_of(tx: Tx) -> dict[str, tuple[str, ...]]:
+    """The currencies in which each operator has positions, by operator."""
+    found: dict[str, tuple[str, ...]] = {}
+    for operator_id, currency in kept.currencies_of(tx):
+        found[operator_id] = (*found.get(operator_id, ()), currency)
+    return found
+
+
+def last_business_day_of(tx: Tx, members: Sequence[str]) -> date | None:
+    """The latest business day on which a window had an item of one of these members; None for none."""
+    return kept.last_day_of(tx, members)
+
+
 # -- what can be done -----------------------------------------------------------------------------------------
 
 
@@ -371,11 +414,14 @@ def propose_agreement(
 ) -> AgreedText:
     """Hand an agreement in for another person to approve. Sending it again under its id is harmless.
 
-    Errors: InvalidInput with every error the checks find; AgreementConflict. Nothing is kept then.
+    Errors: InvalidInput with every error the checks find; AgreementConflict; trust.MemberMayNot for one that is
+    suspended or leaves. Nothing is kept then.
     """
     known = kept.list_rows(tx, [agreement_id])
     if not known:
         checked = _refuse_errors(tx, toml)
+        for side in {checked.issuer, checked.operator} - {ANYONE}:
+            trust.check_may(tx, side, "agree", at)
         row = AgreementRow(agreement_id, checked, toml, note, by, at)
         if kept.add_row(tx, row):
             kept.add_fact(tx, agreement_id, AgreementFact("proposed", by, at, note))

@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from hansa.clearing.agreements_text import AgreementText
+from hansa.clearing.model import PositionAccount
 from hansa.store import Tx
 
 
@@ -96,6 +97,24 @@ where window_id = %s
 order by currency, issuer_id, operator_id, partition, code, from_minor
 """
 
+POSITIONS_OF = """
+select partition, account_id, issuer_id, operator_id, currency
+from clearing.position_accounts
+where issuer_id = any(%(members)s::text[]) or operator_id = any(%(members)s::text[])
+order by issuer_id, operator_id, currency, partition
+"""
+
+CURRENCIES_OF = (
+    "select distinct operator_id, currency from clearing.position_accounts order by operator_id, currency"
+)
+
+LAST_DAY_OF = """
+select max(w.business_day)
+from clearing.positions p
+join clearing.windows w using (window_id)
+where p.issuer_id = any(%(members)s::text[]) or p.operator_id = any(%(members)s::text[])
+"""
+
 _ALL = 2**31 - 1
 
 
@@ -177,6 +196,24 @@ def approved(tx: Tx, on: date | None = None) -> list[tuple[UUID, AgreementText, 
         (row[0], msgspec.convert(row[1], AgreementText), row[2])
         for row in tx.execute(IN_FORCE, {"on": on}).fetchall()
     ]
+
+
+def positions_of(tx: Tx, members: Sequence[str]) -> list[PositionAccount]:
+    """The position accounts on either side of which one of these members stands."""
+    with tx.cursor(row_factory=class_row(PositionAccount)) as cursor:
+        return cursor.execute(POSITIONS_OF, {"members": list(members)}).fetchall()
+
+
+def currencies_of(tx: Tx) -> list[tuple[str, str]]:
+    """Operators with the currencies they have positions in."""
+    rows: list[tuple[str, str]] = tx.execute(CURRENCIES_OF).fetchall()
+    return rows
+
+
+def last_day_of(tx: Tx, members: Sequence[str]) -> date | None:
+    """The latest business day on which a window had an item of one of these members."""
+    row = tx.execute(LAST_DAY_OF, {"members": list(members)}).fetchone()
+    return None if row is None else row[0]
 
 
 class TakenRow(NamedTuple):

@@ -149,6 +149,7 @@ from hansa.rides.proposals import (
     submit_tariff,
     withdraw_tariff,
 )
+from hansa.rides.standing import HeldCharges, held_charges
 from hansa.rides.stated import JourneyNotOpen, Stated, StatedTooOften, state_end
 from hansa.rides.store import TariffVersion
 from hansa.rides.tariffs import digest_of
@@ -216,6 +217,7 @@ __all__ = [
     "GateTap",
     "Given",
     "GivenToken",
+    "HeldCharges",
     "HeldReason",
     "HourlyFare",
     "Journey",
@@ -311,6 +313,7 @@ __all__ = [
     "get_proposal",
     "get_tariff",
     "give_tokens",
+    "held_charges",
     "import_tariff",
     "journey",
     "journeys",

@@ -45,6 +45,7 @@ from hansa.rides.model import (
 )
 from hansa.rides.pairing import taps_beside
 from hansa.rides.rating_store import NewCharge
+from hansa.rides.standing import part_held
 from hansa.rides.store import DayKey, KnownTap, TariffVersion
 from hansa.rides.tariffs import Tariffs, digest_of
 from hansa.rides.waiting import end_waiting, keep_waiting, take_waiting
@@ -411,7 +412,8 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
     """Send charges to the ledger, through payments, in the order in which the rides ended.
 
     A charge is noted as an intent first and carries its own id, so a run after a kill finishes what was begun. What
-    payments will not take, such as for want of an exchange rate, waits for a later run and holds up nothing else.
+    payments will not take, such as for want of an exchange rate, waits for a later run and holds up nothing else; so
+    does what a member that is suspended, or has left, would be charged or earn.
     """
     counts = PostCounts()
     opened: set[tuple[str, str, str]] = set()
@@ -420,14 +422,15 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
         with ctx.tx() as tx:
             most = min(CHARGES_MAX, limit - counts.charges - counts.waiting)
             intents = charges_store.load_intents(tx, most, after=last)
+            due = part_held(tx, intents, ctx.clock.now())
         if not intents:
             break
         last = intents[-1]
-        positions = {(one.issuer_id, one.operator_id, one.currency) for one in intents}
+        positions = {(one.issuer_id, one.operator_id, one.currency) for one in due}
         if positions - opened:
             clearing.open_positions(ctx, sorted(positions - opened))
             opened |= positions
-        charged = {one.charge_id: one for one in _send(ctx, [_charge(one) for one in intents])}
+        charged = {one.charge_id: one for one in _send(ctx, [_charge(one) for one in due])}
         posted = [
             charges_store.PostedCharge(
                 one.partition,
@@ -437,7 +440,7 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
                 charged[one.charge_id].on_risk,
                 " ".join(str(transfer_id) for transfer_id in charged[one.charge_id].transfer_ids),
             )
-            for one in intents
+            for one in due
             if one.charge_id in charged
         ]
         with ctx.tx() as tx:

@@ -153,6 +153,8 @@ from hansa.trust.members_model import (
     UnknownApplication,
     UnknownChange,
     account_of,
+    life_at,
+    pending,
     read_application,
 )
 from hansa.trust.model import (
@@ -285,6 +287,7 @@ __all__ = [
     "hand_in_application",
     "invite_device",
     "is_same_person",
+    "life_at",
     "list_account_changes",
     "list_applications",
     "list_device_states",
@@ -298,6 +301,7 @@ __all__ = [
     "member_lives",
     "member_standing",
     "open_device_alerts",
+    "pending",
     "propose_account",
     "propose_leave",
     "propose_resume",

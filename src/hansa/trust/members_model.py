@@ -246,6 +246,8 @@ def _problems(said: ApplicationText) -> Iterator[Problem]:
 
 def account_problems(account: AccountText, where: str) -> Iterator[Problem]:
     """What is wrong with a bank account: form of its BIC, check digits of its IBAN."""
+    if account.currency is not None and account.currency not in CURRENCY_EXPONENTS:
+        yield Problem(f"{where}.currency", f"{account.currency} is no active code", "Name one of ISO 4217")
     if not BIC.fullmatch(account.bic):
         yield Problem(
             f"{where}.bic", f"{account.bic!r} is no BIC", "Write 8 or 11 capital letters and digits"
@@ -262,11 +264,13 @@ def account_problems(account: AccountText, where: str) -> Iterator[Problem]:
         )
 
 
-def account_of(bic: str, number: str) -> AccountText:
+def account_of(bic: str, number: str, currency: str | None = None) -> AccountText:
     """An account from what a form holds: an IBAN where the number looks like one."""
     plain = number.replace(" ", "")
     looks = bool(re.match(r"[A-Z]{2}[0-9]{2}[A-Za-z0-9]{11,}\Z", plain))
-    return AccountText(bic=bic, iban=plain) if looks else AccountText(bic=bic, number=plain)
+    if looks:
+        return AccountText(bic=bic, iban=plain, currency=currency)
+    return AccountText(bic=bic, number=plain, currency=currency)
 
 
 def refuse_account(account: AccountText) -> None:
