@@ -105,7 +105,8 @@ class Books:
 
 
 READ = {
-    "journeys": "select to_jsonb(t) - 'rated_at' from rides.journeys t order by journey_id",
+    "journeys": "select to_jsonb(t) - 'rated_at' - 'steps_text' || jsonb_build_object("
+    "'steps', coalesce(steps, steps_text::jsonb)) from rides.journeys t order by journey_id",
     "subsidies": "select to_jsonb(t) from rides.subsidies t order by journey_id",
     "dirty": "select to_jsonb(t) from rides.dirty_days t order by account_id, operator_id, service_day",
     "owed": "select to_jsonb(t) from payments.debts t order by account_id, issuer_id, currency",

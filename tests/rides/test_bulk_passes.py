@@ -18,7 +18,11 @@ OPERATOR = "hangzhou-metro"
 RIDERS = 6
 EVENING = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
-JOURNEYS = "select to_jsonb(j) - 'rated_at' from rides.journeys j order by account_id, journey_id"
+JOURNEYS = """
+select to_jsonb(j) - 'rated_at' - 'steps_text' || jsonb_build_object('steps', coalesce(steps, steps_text::jsonb))
+from rides.journeys j
+order by account_id, journey_id
+"""
 
 
 def rated(league: League, rate: Callable[[Context], object]) -> list[Any]:

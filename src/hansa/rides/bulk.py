@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from struct import pack
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -22,8 +23,8 @@ from hansa.fares import Pricer, Tariff, period_start
 from hansa.fares.columnar import Columnar, Earlier, Priced, RideColumns, columnar_for
 from hansa.kernel import new_id
 from hansa.rides import bulk_store, looking_back_store, rating, rating_store
-from hansa.rides.bulk_store import CHARGE, DueDays, LoadedTaps
-from hansa.rides.evidence import load_beside
+from hansa.rides.bulk_store import CHARGE, DueDays, LoadedTaps, Sums
+from hansa.rides.evidence import load_beside, there_is
 from hansa.rides.looking_back import Look
 from hansa.rides.model import RateCounts
 from hansa.rides.store import DayKey, TariffVersion
@@ -34,7 +35,6 @@ from hansa.store.copying import (
     POSTGRES_EPOCH_US,
     head_of,
     heads,
-    json_piece,
     postgres_day,
     rows_of,
     texts,
@@ -140,16 +140,17 @@ class _Chunk:
         bounds = self.tariffs.bounds(days.operator_id, days.service_day)
         span = (bounds[0] - reach, bounds[1] + reach)
         loaded = bulk_store.load_taps(self.tx, self.partition, days, *span)
-        if loaded is None:
+        sums = self._sums(days, rules) if loaded is not None and rules.look.sums else None
+        if loaded is None or (rules.look.sums and sums is None):
             return bulk_store.accounts_of(days, everybody)
         odd = np.zeros(len(days), np.bool_)
-        odd[bulk_store.find_kept(self.tx, self.partition, days)] = True
+        odd[bulk_store.find_kept(self.tx, self.partition, days) if sums is None else sums.kept] = True
         odd[self._beside(days, span)] = True
         if rules.look.passes:
             odd[self._holders(days)] = True
         journeys = pair_plain(loaded, odd, rules)
         if len(journeys.n):
-            self._price(days, rules, loaded, journeys)
+            self._price(days, rules, loaded, journeys, sums)
         plain = int((~odd).sum())
         taps = len(journeys.n) + int((journeys.last >= 0).sum())
         self.counts += RateCounts(plain, taps, len(journeys.n))
@@ -200,8 +201,17 @@ class _Chunk:
             pairing.late // timedelta(microseconds=1),
         )
 
+    def _sums(self, days: DueDays, rules: _Rules) -> Sums | None:
+        """What the accounts' earlier days add up to; None where that does not fit columns."""
+        day, look = days.service_day, rules.look
+        month_starts = period_start(day, "month") if look.tiers else day
+        period_starts = period_start(day, look.period) if look.period else day
+        return bulk_store.load_sums(self.tx, self.partition, days, month_starts, period_starts)
+
     def _beside(self, days: DueDays, span: tuple[datetime, datetime]) -> list[int]:
         """Places of accounts of which more is known than their taps: corrected clocks, stated ends."""
+        if not any(there_is(self.tx, self.partition)):
+            return []
         keys = [
             DayKey(self.partition, account_id, days.operator_id, days.service_day)
             for account_id in bulk_store.accounts_of(days, range(len(days)))
@@ -216,49 +226,46 @@ class _Chunk:
 
     # -- pricing -------------------------------------------------------------------------------------------
 
-    def _price(self, days: DueDays, rules: _Rules, loaded: LoadedTaps, journeys: _Journeys) -> None:
+    def _price(
+        self, days: DueDays, rules: _Rules, loaded: LoadedTaps, journeys: _Journeys, sums: Sums | None
+    ) -> None:
         rides = ride_columns(loaded, journeys)
         numbers, firsts = np.unique(rides.riders, return_index=True)
         earlier = None
-        if rules.look.sums:
+        if sums is not None:
             riders = np.full(len(days), -1, np.int64)
             riders[journeys.n[firsts]] = numbers
-            earlier = self._earlier(days, rules, riders, len(numbers))
+            earlier = self._earlier(days, rules, riders, len(numbers), sums)
         with _COLUMNARS.lock:
             priced = rules.columnar.price(rides, earlier)
-            steps = [json_piece(one) for one in priced.told()]
+            steps = [pack(">i", len(one)) + one for one in priced.told()]
         self._write_journeys(days, rules, loaded, journeys, rides, priced, steps)
         self._add_charges(days, rules, loaded, journeys, priced)
         held = int(priced.held.sum())
         self.counts += RateCounts(held=held, charges=int((priced.amounts > 0).sum()))
 
-    def _earlier(self, days: DueDays, rules: _Rules, riders: Int64, count: int) -> Earlier:
+    def _earlier(self, days: DueDays, rules: _Rules, riders: Int64, count: int, sums: Sums) -> Earlier:
         """What earlier days used up. riders: of each account its number, or -1."""
-        day, look = days.service_day, rules.look
-        month_starts = period_start(day, "month") if look.tiers else day
-        period_starts = period_start(day, look.period) if look.period else day
         month, opening = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        products: dict[str, int] = {}
-        labels: dict[str, int] = {}
-        rows: list[tuple[int, int, int, int]] = []
-        sums = bulk_store.load_sums(self.tx, self.partition, days, month_starts, period_starts)
-        for n, product, zones, tier, counted in sums:
-            rider = int(riders[n])
-            if rider >= 0:
-                month[rider] += tier
-                places = products.setdefault(product, len(products)), labels.setdefault(zones, len(labels))
-                rows.append((rider, *places, counted))
+        rider = riders[sums.rows["n"]]
+        some = (rider >= 0) & ((sums.rows["tier"] != 0) | (sums.rows["counted"] != 0))
+        rider, rows = rider[some], sums.rows[some]
+        np.add.at(month, rider, rows["tier"].astype(np.int64))
+        products = {product: n for n, product in enumerate(dict.fromkeys(one for one, _ in sums.kinds))}
+        labels = {label: n for n, label in enumerate(dict.fromkeys(one for _, one in sums.kinds))}
+        kinds = np.array([(products[one], labels[other]) for one, other in sums.kinds], np.int64).reshape(
+            -1, 2
+        )
+        day, look = days.service_day, rules.look
         starts = period_start(day, "month"), period_start(day, "week")
         for n, name, minor in bulk_store.load_opening(self.tx, days, *starts):
-            rider = int(riders[n])
-            if rider >= 0 and name == "month":
-                month[rider] += minor
-            if rider >= 0 and name == look.period:
-                opening[rider] += minor
-        columns = np.array(rows, np.int64).reshape(-1, 4).T
-        return Earlier(
-            month, opening, columns[0], columns[1], columns[2], columns[3], tuple(products), tuple(labels)
-        )
+            one = int(riders[n])
+            if one >= 0 and name == "month":
+                month[one] += minor
+            if one >= 0 and name == look.period:
+                opening[one] += minor
+        of, counted = kinds[rows["kind"].astype(np.int64)], rows["counted"].astype(np.int64)
+        return Earlier(month, opening, rider, of[:, 0], of[:, 1], counted, tuple(products), tuple(labels))
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -287,41 +294,26 @@ class _Chunk:
         rows["revision"] = priced.amounts > 0
         rows["rated_at"] = us_of(self.at) - POSTGRES_EPOCH_US
         rows["network_version"] = rules.network_version
-        currency = rules.version.currency
-        constants = [
-            [
-                texts(days.operator_id, kind, currency, status, "") + json_piece(b"{}") + json_piece(b"[]")
-                for kind in ("complete", "boarding")
-            ]
-            for status in ("priced", "held")
-        ]
-        head = [
-            constants[held][kind]
-            for held, kind in zip(priced.held.tolist(), rides.kinds.tolist(), strict=True)
-        ]
-        payers = [texts(*payer) for payer in loaded.payers]
+        heads_of = _head_pieces(days.operator_id, rules.version.currency, loaded, rides)
+        shapes = 2 * priced.held + rides.kinds
+        payers, products = len(loaded.payers), len(rides.product_names)
+        head = (shapes * payers + taps["payer"][journeys.first]) * products + rides.products
         stops = [texts(stop) for stop in (*rides.stops, None)]
-        lines = [texts(line) for line in (*rides.line_ids, None)]
-        products = [texts(product) for product in rides.product_names]
-        zones = [texts(label) for label in priced.zone_labels]
-        last = uuid_pieces(taps["tap_id"][np.maximum(journeys.last, 0)])
+        lines = [texts(line, label) for line in (*rides.line_ids, None) for label in priced.zone_labels]
+        line = (
+            np.where(rides.lines < 0, len(rides.line_ids), rides.lines) * len(priced.zone_labels)
+            + priced.zones
+        )
         bulk_store.copy_in(
             self.tx,
             bulk_store.COPY_JOURNEYS,
             rows_of(
                 rows,
-                head,
-                [payers[one] for one in taps["payer"][journeys.first].tolist()],
+                [heads_of[one] for one in head.tolist()],
                 [stops[one] for one in rides.origins.tolist()],
                 [stops[one] for one in rides.destinations.tolist()],
-                [products[one] for one in rides.products.tolist()],
-                [lines[one] for one in rides.lines.tolist()],
-                [
-                    piece if whole else NULL
-                    for piece, whole in zip(last, (journeys.last >= 0).tolist(), strict=True)
-                ],
-                _trip_pieces(ids, priced),
-                [zones[one] for one in priced.zones.tolist()],
+                [lines[one] for one in line.tolist()],
+                _tap_and_trip_pieces(ids, taps["tap_id"][journeys.last], journeys.last >= 0, priced),
                 steps,
             ),
         )
@@ -471,15 +463,34 @@ def ride_columns(loaded: LoadedTaps, journeys: _Journeys) -> RideColumns:
     )
 
 
-def _trip_pieces(ids: npt.NDArray[Any], priced: Priced) -> Sequence[bytes]:
-    """The journey by which each transfer's trip began; nothing for those that begin one."""
+def _head_pieces(operator_id: str, currency: str, loaded: LoadedTaps, rides: RideColumns) -> list[bytes]:
+    """The first texts of journeys: by status, kind, payer and product, in that order, the last changing fastest."""
+    return [
+        texts(operator_id, kind, currency, status, *payer, product)
+        for status in ("priced", "held")
+        for kind in ("complete", "boarding")
+        for payer in loaded.payers
+        for product in rides.product_names
+    ]
+
+
+def _tap_and_trip_pieces(
+    ids: npt.NDArray[Any], last: npt.NDArray[Any], whole: Flags, priced: Priced
+) -> Sequence[bytes]:
+    """The tap that ended each journey, none for boardings; and the journey by which its trip began, if another did."""
+    pieces = np.zeros(len(ids), [("size", ">i4"), ("id", "V16"), ("trip", ">i4")])
+    pieces["size"], pieces["id"], pieces["trip"] = 16, last, -1
+    found: list[bytes] = pieces.view("V24").ravel().tolist()
     went_on = priced.went_on
-    if not went_on.any():
-        return [NULL] * len(ids)
+    if whole.all() and not went_on.any():
+        return found
     places = np.arange(len(ids))
     begun = np.maximum.accumulate(np.where(went_on, -1, places))
-    pieces = uuid_pieces(ids[np.maximum(begun, 0)])
-    return [piece if on else NULL for piece, on in zip(pieces, went_on.tolist(), strict=True)]
+    trips = uuid_pieces(ids[np.maximum(begun, 0)])
+    return [
+        (piece[:20] if ended else NULL) + (trip if on else NULL)
+        for piece, trip, ended, on in zip(found, trips, whole.tolist(), went_on.tolist(), strict=True)
+    ]
 
 
 # -- charges ------------------------------------------------------------------------------------------------
@@ -568,11 +579,9 @@ _JOURNEY, _JOURNEY_LENGTHS = head_of(
         ("charged", ">i8"),
         ("revision", ">i4"),
         ("rated_at", ">i8"),
-        ("companion", ">i2"),
         ("network_version", ">i4"),
-        ("subsidy", ">i8"),
     ],
-    18,
+    15,
 )
 _ACTIONS = {"entry": 0, "exit": 1, "board": 2}
 _BOARD = 2

@@ -86,19 +86,36 @@ select
     (select string_agg(fixed || int8send(place) || int8send(payer), ''::bytea) from t)
 """
 
+# kept: as in FIND_KEPT, found in the same reading.
 LOAD_SUMS = """
-select k.n - 1, j.product, j.zones, j.tier_minor, j.counted_minor
-from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
-cross join lateral (
-    select j.product, j.zones,
-        coalesce(sum(j.tier_minor) filter (where j.service_day >= %(month_starts)s), 0) as tier_minor,
-        coalesce(sum(j.counted_minor) filter (where j.service_day >= %(period_starts)s), 0) as counted_minor
-    from rides.journeys j
-    where j.partition = %(partition)s and j.account_id = k.account_id and j.operator_id = %(operator_id)s
-        and j.service_day >= least(%(month_starts)s::date, %(period_starts)s::date)
-        and j.service_day < %(service_day)s and j.status = 'priced'
-    group by j.product, j.zones
-) as j
+with s as materialized (
+    select (k.n - 1)::integer as n, j.kept, j.tier, j.counted, j.product, j.zones,
+        hashtextextended(j.product || e'\x1f' || j.zones, 0) as kind
+    from unnest(%(accounts)s::uuid[]) with ordinality as k (account_id, n)
+    cross join lateral (
+        select j.product, j.zones, bool_or(j.service_day >= %(service_day)s) as kept,
+            coalesce(sum(j.tier_minor) filter (
+                where j.service_day >= %(month_starts)s and j.service_day < %(service_day)s and j.status = 'priced'
+            ), 0)::bigint as tier,
+            coalesce(sum(j.counted_minor) filter (
+                where j.service_day >= %(period_starts)s and j.service_day < %(service_day)s and j.status = 'priced'
+            ), 0)::bigint as counted
+        from rides.journeys j
+        where j.partition = %(partition)s and j.account_id = k.account_id and j.operator_id = %(operator_id)s
+            and j.service_day >= least(%(month_starts)s::date, %(period_starts)s::date)
+        group by j.product, j.zones
+    ) as j
+)
+select
+    (
+        select json_agg(json_build_array(kind::text, product, zones) order by kind)
+        from (select distinct kind, product, zones from s) as found
+    ),
+    (
+        select string_agg(
+            int4send(n) || boolsend(kept) || int8send(tier) || int8send(counted) || int8send(kind), ''::bytea)
+        from s
+    )
 """
 
 LOAD_OPENING = """
@@ -113,11 +130,12 @@ select string_agg(uuid_send(account_id), ''::bytea)
 from (select distinct account_id from rides.charges where status = 'intent' and partition = %s) as waiting
 """
 
+# What is not named is as it is by default: no companion, no subsidy, no counters, no notes, no medium.
 COPY_JOURNEYS = """
 copy rides.journeys (partition, journey_id, account_id, service_day, started_at, ended_at, first_tap, fare_minor,
-    counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at, companion, network_version,
-    subsidy_minor, operator_id, kind, currency, status, medium, counts, notes, rider_class, issuer_id,
-    wallet_currency, origin, destination, product, line_id, last_tap, trip_id, zones, steps)
+    counted_minor, tier_minor, tariff_from, charged_minor, revision, rated_at, network_version, operator_id, kind,
+    currency, status, rider_class, issuer_id, wallet_currency, product, origin, destination, line_id, zones, last_tap,
+    trip_id, steps_text)
 from stdin (format binary)
 """
 
@@ -179,6 +197,11 @@ CHARGE = np.dtype(
 """A plain charge in a run. event_us: microseconds since 1970. word: place among the run's words."""
 
 
+SUM = np.dtype([("n", ">i4"), ("kept", "?"), ("tier", ">i8"), ("counted", ">i8"), ("kind", ">i8")])
+"""Sums of an account for one product and zones, in minor units. n: as in a tap. kept: there is a journey of the day
+itself or a later one. kind: a digest, and once read, a place in the list beside."""
+
+
 class DueDays(NamedTuple):
     """Days of one operator and date that are due. accounts: 16 bytes each, in order."""
 
@@ -198,6 +221,19 @@ class LoadedTaps:
     taps: npt.NDArray[Any]
     places: list[tuple[str, str | None, str | None, str]]
     payers: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Earlier days' sums. kinds: (product, zones)."""
+
+    rows: npt.NDArray[Any]
+    kinds: list[tuple[str, str]]
+
+    @property
+    def kept(self) -> npt.NDArray[Any]:
+        """Places of accounts that have journeys of the day itself or a later one, maybe more than once."""
+        return self.rows["n"][self.rows["kept"]]
 
 
 class Run(NamedTuple):
@@ -257,10 +293,8 @@ def load_taps(
     )
 
 
-def load_sums(
-    tx: Tx, partition: int, days: DueDays, month_starts: date, period_starts: date
-) -> list[tuple[int, str, str, int, int]]:
-    """(account's place, product, zones, towards tiers, towards caps) of earlier days."""
+def load_sums(tx: Tx, partition: int, days: DueDays, month_starts: date, period_starts: date) -> Sums | None:
+    """What earlier days add up to, towards tiers and caps; None where two kinds share a digest."""
     values = {
         "accounts": uuid_array_text(days.accounts),
         "partition": partition,
@@ -269,10 +303,15 @@ def load_sums(
         "month_starts": month_starts,
         "period_starts": period_starts,
     }
-    return [
-        (n, product, zones, int(tier), int(counted))
-        for n, product, zones, tier, counted in tx.execute(LOAD_SUMS, values)
-    ]
+    row = tx.execute(LOAD_SUMS, values, binary=True).fetchone()
+    assert row is not None, "an aggregate has a row"
+    kinds = row[0] or ()
+    rows = np.frombuffer(row[1] or b"", SUM).copy()
+    digests = np.array([int(one[0]) for one in kinds], np.int64)
+    if len(np.unique(digests)) < len(digests):
+        return None
+    rows["kind"] = np.searchsorted(digests, rows["kind"].astype(np.int64))
+    return Sums(rows, [(one[1], one[2]) for one in kinds])
 
 
 def load_opening(tx: Tx, days: DueDays, month_starts: date, week_starts: date) -> list[tuple[int, str, int]]:

@@ -52,13 +52,18 @@ class Beside:
     touches: list[tuple[Touch, str, str]] = field(default_factory=list[tuple[Touch, str, str]])
 
 
+def there_is(tx: Tx, partition: int) -> tuple[bool, bool]:
+    """Whether a partition holds any clock in doubt, and any stated end."""
+    row = tx.execute(THERE_IS_ANY, {"partition": partition}).fetchone()
+    assert row is not None, "exists has a row"
+    return row[0], row[1]
+
+
 def load_beside(
     tx: Tx, partition: int, keys: Sequence[DayKey], spans: Sequence[tuple[datetime, datetime]]
 ) -> dict[int, Beside]:
     """What is known beside the taps of each key within its span, by the key's place; nothing for most."""
-    row = tx.execute(THERE_IS_ANY, {"partition": partition}).fetchone()
-    assert row is not None, "exists has a row"
-    any_clocks, any_stated = row
+    any_clocks, any_stated = there_is(tx, partition)
     found: dict[int, Beside] = {}
     values = (
         [key.account_id for key in keys],

@@ -25,7 +25,7 @@ from rides.passes p
 left join lateral (
     select count(*) as rides, -sum((step ->> 1)::bigint)::bigint as saved
     from rides.journeys j
-    cross join lateral jsonb_array_elements(j.steps) as step
+    cross join lateral jsonb_array_elements(coalesce(j.steps, j.steps_text::jsonb)) as step
     where j.partition = p.partition and j.account_id = p.account_id and j.operator_id = p.operator_id
         and j.service_day between p.from_day and p.until_day and j.status = 'priced'
         and step ->> 0 = 'pass' and step -> 2 ->> 'name' = p.name

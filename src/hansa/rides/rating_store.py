@@ -49,7 +49,8 @@ join rides.tokens o on o.cti = t.cti
 
 LOAD_JOURNEYS = """
 select k.n, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
-    j.tier_minor, j.tariff_from, j.steps::text, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
+    j.tier_minor, j.tariff_from, coalesce(j.steps_text, j.steps::text), j.charged_minor, j.revision, j.issuer_id,
+    j.wallet_currency, j.origin,
     nullif(j.counts, '{}')::text, j.window_from, j.subsidy_payer, j.subsidy_minor, nullif(j.notes, '[]')::text,
     j.trip_id, j.network_version, j.medium, j.distance_m, j.started_at, j.service_day
 from unnest(%s::uuid[], %s::text[], %s::date[]) with ordinality as k (account_id, operator_id, service_day, n)
@@ -60,7 +61,8 @@ join rides.journeys j on j.partition = %s and j.account_id = k.account_id and j.
 # Journeys by themselves, whichever day they stand under: a corrected clock takes a journey to another.
 LOAD_ELSEWHERE = """
 select 0, j.journey_id, j.kind, j.destination, j.last_tap, j.status, j.fare_minor, j.zones, j.counted_minor,
-    j.tier_minor, j.tariff_from, j.steps::text, j.charged_minor, j.revision, j.issuer_id, j.wallet_currency, j.origin,
+    j.tier_minor, j.tariff_from, coalesce(j.steps_text, j.steps::text), j.charged_minor, j.revision, j.issuer_id,
+    j.wallet_currency, j.origin,
     nullif(j.counts, '{}')::text, j.window_from, j.subsidy_payer, j.subsidy_minor, nullif(j.notes, '[]')::text,
     j.trip_id, j.network_version, j.medium, j.distance_m, j.started_at, j.service_day
 from rides.journeys j
@@ -79,7 +81,7 @@ UPDATE_JOURNEYS = """
 update rides.journeys j
 set service_day = k.service_day, started_at = k.started_at, origin = k.origin, kind = k.kind, ended_at = k.ended_at,
     destination = k.destination, last_tap = k.last_tap, status = k.status,
-    fare_minor = k.fare_minor, steps = k.steps, zones = k.zones, counted_minor = k.counted_minor,
+    fare_minor = k.fare_minor, steps = k.steps, steps_text = null, zones = k.zones, counted_minor = k.counted_minor,
     tier_minor = k.tier_minor, tariff_from = k.tariff_from, charged_minor = k.fare_minor, revision = k.revision,
     rated_at = %s, counts = k.counts, window_from = k.window_from, subsidy_payer = k.subsidy_payer,
     subsidy_minor = k.subsidy_minor, notes = k.notes, trip_id = k.trip_id, network_version = k.network_version,
@@ -97,8 +99,8 @@ where j.partition = k.partition and j.journey_id = k.journey_id
 WITHDRAW_JOURNEYS = """
 update rides.journeys j
 set status = 'withdrawn', fare_minor = 0, charged_minor = 0, counted_minor = 0, tier_minor = 0, steps = '[]',
-    counts = '{}', window_from = null, subsidy_payer = null, subsidy_minor = 0, notes = '[]', trip_id = null,
-    revision = k.revision, rated_at = %s
+    steps_text = null, counts = '{}', window_from = null, subsidy_payer = null, subsidy_minor = 0, notes = '[]',
+    trip_id = null, revision = k.revision, rated_at = %s
 from unnest(%s::uuid[], %s::integer[]) as k (journey_id, revision)
 where j.partition = %s and j.journey_id = k.journey_id
 """

@@ -258,7 +258,8 @@ GET_JOURNEYS = """
 select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
     (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
     j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
-    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.companion,
+    j.status, j.fare_minor, j.currency, coalesce(j.steps, j.steps_text::jsonb), j.zones,
+    j.tariff_from, j.first_tap, j.last_tap, j.companion,
     j.partition, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium, j.distance_m
 from rides.raters r
 join rides.journeys j on j.partition = r.partition and j.journey_id = any(%s)
@@ -268,7 +269,8 @@ LIST_JOURNEYS = """
 select j.journey_id, j.account_id, j.issuer_id, j.operator_id,
     (select city_id from rides.tariffs f where f.operator_id = j.operator_id order by valid_from desc limit 1),
     j.service_day, j.kind, j.product, j.rider_class, j.started_at, j.ended_at, j.origin, j.destination, j.line_id,
-    j.status, j.fare_minor, j.currency, j.steps, j.zones, j.tariff_from, j.first_tap, j.last_tap, j.companion,
+    j.status, j.fare_minor, j.currency, coalesce(j.steps, j.steps_text::jsonb), j.zones,
+    j.tariff_from, j.first_tap, j.last_tap, j.companion,
     j.partition, j.subsidy_payer, j.subsidy_minor, j.notes, j.trip_id, j.network_version, j.medium, j.distance_m
 from rides.raters r
 join rides.journeys j on j.partition = r.partition and j.account_id = %(account_id)s
@@ -295,7 +297,7 @@ order by revision, amount_minor, payer_id
 
 # How many rides wait for a price, day by day, and why.
 LIST_HELD = """
-select service_day, coalesce(steps -> -1 -> 2 ->> 'why', ''), count(*), min(started_at),
+select service_day, coalesce(coalesce(steps, steps_text::jsonb) -> -1 -> 2 ->> 'why', ''), count(*), min(started_at),
     (array_agg(journey_id order by started_at, journey_id))[1:3]
 from rides.journeys
 where operator_id = %(operator_id)s and status = 'held' and (%(day)s::date is null or service_day = %(day)s::date)
