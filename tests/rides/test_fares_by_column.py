@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
@@ -80,6 +81,12 @@ def random_earlier(tariff: Tariff, seed: int, riders: int = 30) -> list[Counters
     ]
 
 
+@lru_cache(maxsize=8)
+def reference(pricer: Pricer) -> Pricer:
+    """Another pricer of the same tariff and network."""
+    return Pricer(pricer.tariff, pricer.places)
+
+
 def given_metres(pricer: Pricer, journeys: list[Journey]) -> list[Journey]:
     """The journeys as the books tell them to this tariff."""
     return told(journeys, pricer.tariff.operator_id, Look.of(pricer.tariff), pricer)
@@ -88,14 +95,15 @@ def given_metres(pricer: Pricer, journeys: list[Journey]) -> list[Journey]:
 def hold_equal(
     pricer: Pricer, columnar: Columnar, rides: RideColumns, earlier: Sequence[Counters] | None
 ) -> None:
-    """Both engines say the same of these days."""
+    """Both engines say the same of these days; the plain one shares nothing with the columns."""
+    plainly = reference(pricer)
     priced = columnar.price(rides, None if earlier is None else Earlier.of(earlier))
 
     as_json = [json.loads(steps) for steps in priced.told()]
     for rider in range(int(rides.riders[-1]) + 1):
         at = np.flatnonzero(rides.riders == rider).tolist()
         journeys = given_metres(pricer, [rides.journey(ride, UUID(int=ride + 1)) for ride in at])
-        plain = pricer.price_day(journeys, Counters() if earlier is None else earlier[rider])
+        plain = plainly.price_day(journeys, Counters() if earlier is None else earlier[rider])
         assert [priced.fare(ride, UUID(int=ride + 1)) for ride in at] == plain
         assert [as_json[ride] for ride in at] == [
             [[step.rule, step.amount, step.facts] for step in fare.steps] for fare in plain

@@ -16,7 +16,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from hansa.fares.columnar_pairs import Pairs, as_json, goes_by_sorts
+from hansa.fares.columnar_pairs import Pairs, as_json, goes_by_sorts, names_lines
 from hansa.fares.days import Day
 from hansa.fares.legs import Leg
 from hansa.fares.model import Counters, Fare, Journey, JourneyId, Kind, Step
@@ -384,6 +384,7 @@ class Columnar:
         self._hours = _hours(pricer)
         self._pairs: Pairs | None = None
         self._by_sorts, self._rides = goes_by_sorts(pricer), 0
+        self._by_line = not self._by_sorts or names_lines(self.tariff)
         self._offsets: dict[int, int] = {}
         self._day_types: dict[int, int] = {}
         self._shares: dict[int, int] = {}
@@ -433,6 +434,7 @@ class Columnar:
         """Look through all pairs of stops, so that those which no rule tells apart share their fares."""
         if self._by_sorts and self._pairs is None:
             self._pairs = Pairs(self.pricer)
+            self.pricer.missing.alike = self._pairs.one_of_each
             self._forget()
 
     def _plainly(
@@ -512,6 +514,9 @@ class Columnar:
         )
         coded: list[npt.NDArray[np.uint64]] = []
         for (column, words, sort), bits in zip(columns, (15, 15, 10, 5, 4), strict=True):
+            if sort == _LINES and not self._by_line:
+                coded.append(np.zeros(len(rides), np.uint64))
+                continue
             own = self._words[sort]
             codes = [0, *(own.setdefault(word, len(own) + 1) for word in words)]
             assert len(own) < 1 << bits, "more words than the columns can tell apart"
@@ -757,6 +762,7 @@ _LEG_COLUMNS = (
 _DAY_TYPES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
 _HELD = _LEG_COLUMNS.index("held")
 _TAKERS = 32
+_LINES = 1
 _ENDS_BITS, _WHEN_BITS = 30, 12
 _SHARED_BIT = _ENDS_BITS + 2 + 10 + 5 + 4 + _WHEN_BITS
 

@@ -23,7 +23,7 @@ from hansa.fares.parts.extras import Override
 from hansa.fares.parts.flat import FlatBasis, LineBasis
 from hansa.fares.parts.pairs import PairBasis
 from hansa.fares.parts.zones import ByZones, ZoneBasis, ZoneCountBasis, ZoneSetBasis
-from hansa.fares.pricing import Pricer
+from hansa.fares.pricing import Pricer, conditions
 from hansa.fares.tariff import Tariff
 
 Int64 = npt.NDArray[np.int64]
@@ -184,6 +184,17 @@ class Pairs:
         _, _, gateway = min((int(self.metres[place, inner]), stop, place) for place, stop in known)
         return (gateway, inner) if inward else (inner, gateway)
 
+    def one_of_each(self, stop: str, others: Sequence[str], outward: bool) -> Sequence[str]:
+        """The first of those stops between which and a stop rides are of one sort. outward: they begin at the stop."""
+        here = self.stops.get(stop)
+        if here is None:
+            return others
+        row = (self.sorts[here] if outward else self.sorts[:, here]).tolist()
+        firsts: dict[int, str] = {}
+        for other in others:
+            firsts.setdefault(row[self.stops[other]], other)
+        return list(firsts.values())
+
     # -- what is told ----------------------------------------------------------------------------------------
 
     def told(self, steps: tuple[Step, ...], origin: int, destination: int) -> tuple[Step, ...]:
@@ -266,6 +277,16 @@ def goes_by_sorts(pricer: Pricer) -> bool:
         one.lines and one.gateways for one in tariff.overrides
     )  # its rest hangs on the stop of entry
     return few and not by_line and all(map(_goes_by_sorts, _bases(tariff)))
+
+
+def names_lines(tariff: Tariff) -> bool:
+    """Whether a ride by itself may cost something else on another line, under a tariff that goes by sorts."""
+    named = any(part.lines for one in conditions(tariff) for part in one.parts)
+    return (
+        named
+        or any(one.lines for one in tariff.overrides)
+        or any(isinstance(one, LineBasis) for one in _bases(tariff))
+    )
 
 
 def _goes_by_sorts(basis: Basis) -> bool:

@@ -1,6 +1,6 @@
 """A journey of which one tap is missing: where the rider usually goes, a stated price, or the highest there is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from hansa.fares.pricing import Pricer
 
 
+Alike = Callable[[str, Sequence[str], bool], Sequence[str]]
+"""Of stops that rides from a stop (to it, where the flag is not set) may lead to, one of each that cost the same."""
+
+
 class MissingTaps:
-    """Journeys with a missing tap under one tariff. It remembers what it worked out."""
+    """Journeys with a missing tap under one tariff. It remembers what it worked out.
+
+    alike: where it is known which rides cost the same, the dearest is looked for among one of each.
+    """
 
     def __init__(self, pricer: "Pricer") -> None:
         self.pricer, self.tariff = pricer, pricer.tariff
+        self.alike: Alike | None = None
         self._highest: dict[tuple[object, ...], Leg | Unpriceable] = {}
 
     def by_habit(
@@ -121,7 +129,10 @@ class MissingTaps:
                 yield replace(journey, kind="complete", ended_at=journey.started_at + lasts)
         if stop is None:
             return
-        for other in self._far_stops(stop):
+        others: Sequence[str] = self._far_stops(stop)
+        if self.alike is not None and not journey.via:
+            others = self.alike(stop, others, journey.kind == "no_exit")
+        for other in others:
             origin, destination = (stop, other) if journey.kind == "no_exit" else (other, stop)
             yield replace(journey, kind="complete", origin=origin, destination=destination)
 
