@@ -1,6 +1,7 @@
 """The HTTP face of clearing, asked over HTTP."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from litestar import Litestar, Request, Response
@@ -9,12 +10,16 @@ from litestar.di import Provide
 from litestar.testing import TestClient
 
 from clearing.example_day import DAY, OVER, RIDES, journey_of, ride_all, set_clock
+from clearing.test_schedule import TWICE
+from clearing.test_windows import MORNING, NOON
 from hansa import clearing, trust
+from hansa.clearing import window_routes
 from hansa.clearing.routes import ROUTES
 from hansa.kernel import HansaError
 from hansa.store import Context
 
-LEAGUE = trust.Caller("league", "league", frozenset({"clearing:close", "clearing:read"}))
+SCOPES = frozenset({"clearing:close", "clearing:read", "clearing:models"})
+LEAGUE = trust.Caller("league", "league", SCOPES)
 READ = frozenset({"clearing:read"})
 
 
@@ -24,7 +29,7 @@ def problem(_: Request[object, object, State], error: HansaError) -> Response[di
 
 def client_of(ctx: Context, caller: trust.Caller) -> TestClient[Litestar]:
     app = Litestar(
-        ROUTES,
+        [*ROUTES, *window_routes.ROUTES],
         dependencies={
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
             "caller": Provide(lambda: caller, sync_to_thread=False),
@@ -89,6 +94,18 @@ REFUSED = [
         422,
         "hansa.invalid_input",
     ),
+    ("GET", "/v1/clearing/windows/daily-20261116", 404, "clearing.unknown_window"),
+    ("GET", "/v1/clearing/windows/daily-20261116/positions", 404, "clearing.unknown_window"),
+    ("GET", "/v1/clearing/windows/daily-20261116/net-positions", 404, "clearing.unknown_window"),
+    (
+        "GET",
+        "/v1/clearing/windows/daily-20261116/items?issuer_id=a&operator_id=b&currency=CNY",
+        404,
+        "clearing.unknown_window",
+    ),
+    ("GET", "/v1/clearing/windows/%00", 422, "hansa.invalid_input"),
+    ("POST", "/v1/clearing/models/daily/close", 409, "clearing.no_window_due"),
+    ("POST", "/v1/clearing/models/nobody/close", 404, "clearing.unknown_model"),
     ("POST", "/v1/clearing/days/2026-11-18/close", 409, "clearing.day_not_over"),
     ("POST", "/v1/clearing/days/2026-11-16/close", 409, "clearing.day_closed"),
 ]
@@ -186,3 +203,47 @@ def test_a_gates_key_sees_no_positions(ctx: Context, client: TestClient[Litestar
         answers = [asking.get(f"/v1/clearing/days{path}") for path in PATHS[2:]]
 
     assert {answer.json()["code"] for answer in answers} == {"trust.not_allowed"}
+
+
+def test_a_model_is_proposed_approved_and_its_window_closed_over_http(ctx: Context) -> None:
+    ride_all(ctx)
+    set_clock(ctx, MORNING)
+    proposal = {"spec": TWICE, "in_force_from": DAY.isoformat(), "why": "agreed"}
+    yes = {"decision": "approved", "why": "voted"}
+    anna = replace(LEAGUE, person="anna", key_id="a" * 16)
+    bert = replace(LEAGUE, person="bert", key_id="b" * 16)
+
+    with client_of(ctx, anna) as client:
+        bad = client.post(
+            "/v1/clearing/models", json={**proposal, "spec": TWICE.replace("Hong_Kong", "Nowhere")}
+        )
+        made = client.post("/v1/clearing/models", json=proposal)
+        again = client.post("/v1/clearing/models", json=proposal)
+        same = client.post("/v1/clearing/models/twice/versions/1/decision", json=yes)
+    with client_of(ctx, bert) as client:
+        done = client.post("/v1/clearing/models/twice/versions/1/decision", json=yes)
+        none = client.post("/v1/clearing/models/twice/versions/2/decision", json=yes)
+        set_clock(ctx, NOON)
+        closed = client.post("/v1/clearing/models/twice/close")
+        twice = client.post("/v1/clearing/models/twice/close")
+        listed = client.get("/v1/clearing/windows", params={"model": "twice"}).json()
+        nets = client.get("/v1/clearing/windows/twice-20261117-1/net-positions").json()
+        models = client.get("/v1/clearing/models").json()["models"]
+
+    assert [answer.status_code for answer in (bad, made, again, same, done, none)] == [
+        422,
+        200,
+        200,
+        409,
+        200,
+        404,
+    ]
+    assert made.json() == again.json() and made.json()["decision"] is None
+    assert (closed.status_code, closed.json()["items"], twice.json()["code"]) == (
+        200,
+        1,
+        "clearing.no_window_due",
+    )
+    assert listed == {"windows": [closed.json()], "next": None}
+    assert nets["net_positions"][0] == {"member_id": "beijing", "net": {"minor": 591, "currency": "CNY"}}
+    assert [(one["version"], one["decided_by"]) for one in models] == [(1, bert.who)]

@@ -1,5 +1,6 @@
-"""HTTP for clearing: days, what they came to, and the way down from a figure to its items."""
+"""HTTP for clearing: business days, what they came to, and the way down from a figure to its items."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hansa import trust
 from hansa.clearing import actions
-from hansa.clearing.model import ClearingDay, DayClosed, DayNotOver, Position, UnknownDay
+from hansa.clearing.model import ClearingDay, DayClosed, DayNotOver, Item, Position, UnknownDay, Window
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.store import Context, Tx
 
@@ -39,7 +40,7 @@ class Blocks(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """A clearing day. status: ``closing`` while it is being booked, then ``closed`` for good."""
+    """A business day. status: ``closing`` while booked, ``closed`` for good, then ``settling`` and ``settled``."""
 
     day: date
     status: str
@@ -160,24 +161,7 @@ def positions(
     """What each issuer owes each operator for a day, and how it is shared out. A member sees its own."""
     caller.require("clearing:read")
     with ctx.tx() as tx:
-        found = _positions_of(tx, caller, day)
-    return Positions(
-        day,
-        [
-            PositionView(
-                issuer_id=one.issuer_id,
-                operator_id=one.operator_id,
-                debtor_id=one.debtor_id,
-                creditor_id=one.creditor_id,
-                items=one.items,
-                gross=Money(one.gross, one.currency),
-                operator_share=Money(one.operator_share, one.currency),
-                issuer_fee=Money(one.issuer_fee, one.currency),
-                league_fee=Money(one.league_fee, one.currency),
-            )
-            for one in found
-        ],
-    )
+        return Positions(day, [position_view(one) for one in seen_by(caller, actions.positions(tx, day))])
 
 
 @get(
@@ -195,22 +179,8 @@ def net_positions(
     """
     caller.require("clearing:read")
     with ctx.tx() as tx:
-        own = _clears_as(tx, caller)
-        nets = actions.net_positions(tx, day)
-        cells = actions.day_matrix(tx, day)
-    return NetPositions(
-        day,
-        [
-            NetView(one.member_id, Money(one.net, one.currency))
-            for one in nets
-            if own in (None, one.member_id)
-        ],
-        [
-            Cell(debtor, creditor, Money(minor, unit))
-            for (debtor, creditor, unit), minor in sorted(cells.items())
-            if own in (None, debtor, creditor)
-        ],
-    )
+        window = actions.get_day(tx, day)
+        return NetPositions(day, *nets_seen_by(tx, caller, window.window_id))
 
 
 @get(
@@ -234,24 +204,11 @@ def items(
     Of another's position there are none to see.
     """
     caller.require("clearing:read")
-    for name, text in (("issuer_id", issuer_id), ("operator_id", operator_id), ("currency", currency)):
-        if "\0" in text:
-            raise InvalidInput(
-                "A name holds no NUL.", problems=(Problem(name, "it holds a NUL", "Take it out"),)
-            )
+    refuse_nul(issuer_id=issuer_id, operator_id=operator_id, currency=currency)
     with ctx.tx() as tx:
         found = actions.items(tx, day, issuer_id, operator_id, currency, after=after, limit=limit + 1)
-        if caller.kind != "league":
-            own = {(one.issuer_id, one.operator_id, one.currency) for one in _positions_of(tx, caller, day)}
-            found = found if (issuer_id, operator_id, currency) in own else []
-    page = found[:limit]
-    return ItemPage(
-        [
-            ItemView(one.transfer_id, one.reference, one.amount, one.code, one.event_at, one.booked_at)
-            for one in page
-        ],
-        page[-1].cursor if len(found) > limit else None,
-    )
+        seen = seen_by(caller, actions.positions(tx, day))
+    return item_page(found, seen, (issuer_id, operator_id, currency), limit)
 
 
 @post(
@@ -272,6 +229,78 @@ def close_day(
     return _day(actions.close_day(ctx, day))
 
 
+def refuse_nul(**texts: str) -> None:
+    """Errors: InvalidInput for a name with a NUL, which the database cannot hold."""
+    for name, text in texts.items():
+        if "\0" in text:
+            raise InvalidInput(
+                "A name holds no NUL.", problems=(Problem(name, "it holds a NUL", "Take it out"),)
+            )
+
+
+def seen_by(caller: trust.Caller, positions: Sequence[Position]) -> list[Position]:
+    """Positions as this caller may see them: the league all, a member those it is a party to.
+
+    Errors: trust.NotAllowed for who is no member, such as a gate.
+    """
+    if caller.kind == "league":
+        return list(positions)
+    member = _member_of(caller)
+    return [
+        one for one in positions if member in (one.issuer_id, one.operator_id, one.debtor_id, one.creditor_id)
+    ]
+
+
+def nets_seen_by(tx: Tx, caller: trust.Caller, window_id: str) -> tuple[list[NetView], list[Cell]]:
+    """Nets of a window, and what they were netted from, as far as they are the caller's."""
+    own = None if caller.kind == "league" else trust.get_member(tx, _member_of(caller)).clears_as
+    nets = actions.window_nets(tx, window_id)
+    cells = actions.window_matrix(tx, window_id)
+    return (
+        [
+            NetView(one.member_id, Money(one.net, one.currency))
+            for one in nets
+            if own in (None, one.member_id)
+        ],
+        [
+            Cell(debtor, creditor, Money(minor, unit))
+            for (debtor, creditor, unit), minor in sorted(cells.items())
+            if own in (None, debtor, creditor)
+        ],
+    )
+
+
+def position_view(one: Position) -> PositionView:
+    """A position as it travels."""
+    return PositionView(
+        issuer_id=one.issuer_id,
+        operator_id=one.operator_id,
+        debtor_id=one.debtor_id,
+        creditor_id=one.creditor_id,
+        items=one.items,
+        gross=Money(one.gross, one.currency),
+        operator_share=Money(one.operator_share, one.currency),
+        issuer_fee=Money(one.issuer_fee, one.currency),
+        league_fee=Money(one.league_fee, one.currency),
+    )
+
+
+def item_page(
+    found: Sequence[Item], seen: Sequence[Position], wanted: tuple[str, str, str], limit: int
+) -> ItemPage:
+    """A page of items, if their position is one that the caller may see."""
+    if wanted not in {(one.issuer_id, one.operator_id, one.currency) for one in seen}:
+        return ItemPage([], None)
+    page = found[:limit]
+    return ItemPage(
+        [
+            ItemView(one.transfer_id, one.reference, one.amount, one.code, one.event_at, one.booked_at)
+            for one in page
+        ],
+        page[-1].cursor if len(found) > limit else None,
+    )
+
+
 def _member_of(caller: trust.Caller) -> str:
     """The member that asks. Errors: trust.NotAllowed for who is none, such as a gate."""
     if caller.kind == "gate" or caller.member_id is None:
@@ -279,20 +308,17 @@ def _member_of(caller: trust.Caller) -> str:
     return caller.member_id
 
 
-def _positions_of(tx: Tx, caller: trust.Caller, day: date) -> list[Position]:
-    """A day's positions as this caller may see them: the league all, a member those it is a party to."""
-    found = actions.positions(tx, day)
-    if caller.kind == "league":
-        return found
-    member = _member_of(caller)
+def totals_view(found: Window) -> list[Total]:
+    """What a window came to, by currency."""
     return [
-        one for one in found if member in (one.issuer_id, one.operator_id, one.debtor_id, one.creditor_id)
+        Total(one.currency, one.items, one.gross, one.issuer_fees, one.league_fees, one.to_pay)
+        for one in found.totals
     ]
 
 
-def _clears_as(tx: Tx, caller: trust.Caller) -> str | None:
-    """The member as which this caller clears; None for the league, which sees all."""
-    return None if caller.kind == "league" else trust.get_member(tx, _member_of(caller)).clears_as
+def blocks_view(found: Window) -> list[Blocks]:
+    """The blocks in which a window's items stand."""
+    return [Blocks(one.partition, one.after_block, one.up_to_block) for one in found.watermark]
 
 
 def _day(found: ClearingDay) -> Day:
@@ -303,11 +329,8 @@ def _day(found: ClearingDay) -> Day:
         decided_at=found.decided_at,
         closed_at=found.closed_at,
         items=found.items,
-        totals=[
-            Total(one.currency, one.items, one.gross, one.issuer_fees, one.league_fees, one.to_pay)
-            for one in found.totals
-        ],
-        watermark=[Blocks(one.partition, one.after_block, one.up_to_block) for one in found.watermark],
+        totals=totals_view(found),
+        watermark=blocks_view(found),
     )
 
 

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter, RawBody
 
 from hansa import trust
-from hansa.clearing import UnknownDay
+from hansa.clearing import UnknownDay, UnknownWindow
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.settlement import actions, desk, desk_store
 from hansa.settlement.iso20022 import uetr_of
@@ -228,6 +228,25 @@ def prepare(
     """Prepare a closed day's files in the caller's name; others release them. Again is harmless."""
     caller.require_league("settlement:write")
     files = desk.prepare(ctx, day, by=caller.who)
+    with ctx.tx() as tx:
+        return DeskFiles([_file(desk.view_file(tx, file.message_id)) for file in files])
+
+
+@post(
+    "/v1/settlement/windows/{window_id:str}/prepare",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Settlement"],
+    opt={"needs": "settlement:write", "refuses": (UnknownWindow, DayNotClosed, NotPayable, InvalidInput)},
+)
+def prepare_window(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    window_id: Annotated[str, PathParameter(max_length=60)],
+) -> DeskFiles:
+    """Prepare the files of a closed window of any model in the caller's name. Again is harmless."""
+    caller.require_league("settlement:write")
+    files = desk.prepare(ctx, _plain(window_id), by=caller.who)
     with ctx.tx() as tx:
         return DeskFiles([_file(desk.view_file(tx, file.message_id)) for file in files])
 
@@ -491,6 +510,7 @@ def _payment(payment: desk.Payment) -> PaymentView:
 
 
 ROUTES = [
+    prepare_window,
     list_banks,
     set_bank,
     prepare,

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter, RawBody
 
 from hansa import trust
-from hansa.clearing import UnknownDay
+from hansa.clearing import UnknownDay, UnknownWindow
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.settlement import actions, desk_routes
 from hansa.settlement.model import STATEMENT_BYTES_MAX, BadStatement, Break, StatementDiffers, UnknownFile
@@ -28,11 +28,12 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Files(msgspec.Struct, frozen=True):
-    """A day's files, and how far each currency is: cleared, instructed or settled."""
+    """A window's files, and how far each currency is: cleared, instructed or settled. day: its business day."""
 
     day: date
     files: list[File]
     progress: dict[str, str]
+    window_id: str
 
 
 class BreakView(msgspec.Struct, frozen=True):
@@ -82,24 +83,25 @@ def list_files(
 ) -> Files:
     """The bank files of a day. Needs `settlement:read`."""
     caller.require_league("settlement:read")
-    with ctx.tx() as tx:
-        files = actions.list_files(tx, day)
-        progress = actions.progress(tx, day)
-    return Files(
-        day,
-        [
-            File(
-                file.message_id,
-                file.currency,
-                file.created_at,
-                Money(file.control_sum_minor, file.currency),
-                file.transactions,
-                file.digest.hex(),
-            )
-            for file in files
-        ],
-        {currency: state.value for currency, state in progress.items()},
-    )
+    return _files(ctx, day)
+
+
+@get(
+    "/v1/settlement/windows/{window_id:str}/files",
+    sync_to_thread=True,
+    tags=["Settlement"],
+    opt={"needs": "settlement:read", "refuses": (UnknownWindow, InvalidInput)},
+)
+def list_window_files(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    window_id: Annotated[str, PathParameter(max_length=60)],
+) -> Files:
+    """The bank files of a window of any model. Needs `settlement:read`."""
+    caller.require_league("settlement:read")
+    if "\0" in window_id:
+        raise InvalidInput(problems=(Problem("window_id", "it holds a NUL", "Take it out"),))
+    return _files(ctx, window_id)
 
 
 @get(
@@ -177,6 +179,29 @@ def list_breaks(
     return BreakPage([_break(one) for one in page], last)
 
 
+def _files(ctx: Context, when: actions.When) -> Files:
+    with ctx.tx() as tx:
+        window = actions.window_of(tx, when)
+        files = actions.list_files(tx, window.window_id)
+        progress = actions.progress(tx, window.window_id)
+    return Files(
+        window.business_day,
+        [
+            File(
+                file.message_id,
+                file.currency,
+                file.created_at,
+                Money(file.control_sum_minor, file.currency),
+                file.transactions,
+                file.digest.hex(),
+            )
+            for file in files
+        ],
+        {currency: state.value for currency, state in progress.items()},
+        window.window_id,
+    )
+
+
 def _cursor(text: str) -> tuple[str, int]:
     if not text:
         return ("", 0)
@@ -202,4 +227,4 @@ def _break(found: Break) -> BreakView:
     )
 
 
-ROUTES = [list_files, download_file, read_statement, list_breaks, *desk_routes.ROUTES]
+ROUTES = [list_files, list_window_files, download_file, read_statement, list_breaks, *desk_routes.ROUTES]
