@@ -33,7 +33,7 @@ from hansa.clearing.netting import (
     share_items,
     share_parts,
 )
-from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Tx
 
 AgreementState = Literal["proposed", "refused", "withdrawn", "scheduled", "in_force", "past"]
@@ -45,6 +45,9 @@ BUILT_IN = "default"
 """The id of what holds where nothing was agreed."""
 
 WHY_MAX = 500
+
+SMALL_MIN, SMALL_MAX = 10, 1_000
+"""Between these, in minor units, it is told where fees keep more of an item than there is."""
 
 
 class UnknownAgreement(HansaError):
@@ -671,12 +674,13 @@ def _worth_knowing(said: AgreementText) -> Iterator[AgreementNote]:
             continue
         issuer, league, across, sign = split
         terms = Terms("", product, issuer, league, across, sign)
-        eaten = next((minor for minor in range(1000, 0, -1) if sum(_kept(terms, minor)) > minor), None)
-        if eaten is not None:
+        sizes = range(SMALL_MAX, SMALL_MIN - 1, -1)
+        eaten = next((minor for minor in sizes if sum(_kept(terms, minor)) > minor), None)
+        if eaten is not None and said.currency is not None:
             yield AgreementNote(
                 "note",
                 product,
-                f"of an item of {eaten} in the smallest unit, fees keep more than there is",
+                f"of an item of {Money(eaten, said.currency)}, fees keep more than there is",
                 "Lower fixed part or floor, if such small items come",
             )
 

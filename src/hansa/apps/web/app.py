@@ -21,6 +21,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
+    agreement_pages,
     clerks,
     console,
     device_pages,
@@ -32,6 +33,7 @@ from hansa.apps.web import (
     gate_screen,
     held_pages,
     kit_routes,
+    member_pages,
     network_pages,
     pass_pages,
     proofs,
@@ -202,6 +204,8 @@ def _everything() -> Router:
         *dispute_desk.ROUTES,
         *dispute_figures.ROUTES,
         *tariff_pages.ROUTES,
+        *member_pages.ROUTES,
+        *agreement_pages.ROUTES,
         *held_pages.ROUTES,
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
