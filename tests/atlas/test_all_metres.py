@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas.test_networks import line, network
-from hansa.atlas import Network, NotConnected
+from hansa.atlas import Network, NotConnected, city_folder, network_of, read_city
+from hansa.fares.ways import Ways
 
 
 def one_by_one(town: Network) -> list[list[int]]:
@@ -53,3 +54,20 @@ def test_what_was_asked_one_by_one_stays_the_same_once_all_are_known() -> None:
     asked = [[town.distance_m(one, other) for other in town.stops] for one in town.stops]
 
     assert asked == town.metres().tolist()
+
+
+class OneByOne:
+    """A network that tells each distance by itself only."""
+
+    def __init__(self, network: Network) -> None:
+        self.stops, self.distance_m, self.zone_of = network.stops, network.distance_m, network.zone_of
+
+
+def test_zones_on_shortest_ways_are_those_found_one_by_one() -> None:
+    london = network_of(read_city(city_folder("london")))
+    stops = list(london.stops)
+    together, apart = Ways(london), Ways(OneByOne(london))
+
+    for origin in stops[::9]:
+        for destination in stops[::7]:
+            assert together.zones_between(origin, destination) == apart.zones_between(origin, destination)

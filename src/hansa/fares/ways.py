@@ -5,13 +5,19 @@ from functools import cached_property
 from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 
-from hansa.fares.model import HasLines, Journey, LineFacts, Located, Places
+import numpy as np
+import numpy.typing as npt
+
+from hansa.fares.model import HasLines, HasMetres, Journey, LineFacts, Located, Places
 from hansa.fares.parts.metres import MetresTable
 from hansa.fares.parts.ride import Unpriceable
 from hansa.kernel import HansaError
 
 NOWHERE_M = 1 << 40
 """Farther than anywhere: a stop that no line leads to."""
+
+SQUARE_MAX = 2_000
+"""Stops of a network of which all distances are asked for at once."""
 
 _EARTH_RADIUS_M = 6_371_008.8
 """Mean radius. Source: IUGG, GRS 80."""
@@ -138,10 +144,19 @@ class Ways:
     def zones_between(self, origin: str, destination: str) -> frozenset[str]:
         """Zones of the stops on a shortest way; boundary stops are left open to either side."""
         whole = self.network_m(origin, destination)
+        if self._square is not None:
+            return self._square.zones_between(origin, destination, whole)
         ways = zip(
             self._inner_distances(origin), self._inner_distances(destination), self._inner_stops, strict=True
         )
         return frozenset(zone for there, back, (_, zone) in ways if there + back == whole)
+
+    @cached_property
+    def _square(self) -> "_Square | None":
+        places = self.places
+        if isinstance(places, HasMetres) and len(places.stops) <= SQUARE_MAX:
+            return _Square(places, places.metres())
+        return None
 
     def _inner_distances(self, stop: str) -> list[int]:
         """Metres from a stop to each stop that is in one zone only; kept, since every pair asks for them."""
@@ -161,6 +176,24 @@ class Ways:
     def _inner_stops(self) -> tuple[tuple[str, str], ...]:
         stops = ((stop, self.places.zone_of(stop)) for stop in self.places.stops)
         return tuple((stop, zone) for stop, zone in stops if zone and "/" not in zone)
+
+
+class _Square:
+    """Metres between all stops at once, and the zone of each stop that lies in one only."""
+
+    def __init__(self, places: Places, metres: npt.NDArray[np.int32]) -> None:
+        self._metres = metres
+        self._places = {stop: place for place, stop in enumerate(places.stops)}
+        zones = [places.zone_of(stop) or "" for stop in places.stops]
+        self._names = sorted({zone for zone in zones if zone and "/" not in zone})
+        self._inner = np.array([place for place, zone in enumerate(zones) if zone in self._names], np.int64)
+        self._zones = np.array([self._names.index(zones[place]) for place in self._inner], np.int64)
+
+    def zones_between(self, origin: str, destination: str, whole_m: int) -> frozenset[str]:
+        there = self._metres[self._places[origin], self._inner]
+        back = self._metres[self._places[destination], self._inner]
+        on_way = self._zones[(there + back == whole_m) & (there >= 0) & (back >= 0)]
+        return frozenset(self._names[zone] for zone in np.flatnonzero(np.bincount(on_way)).tolist())
 
 
 def _neighbours(lines: Iterable[LineFacts]) -> dict[str, set[str]]:
