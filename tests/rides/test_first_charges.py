@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hansa import ledger, payments, rides
+from hansa import ledger, payments, rides, trust
 from hansa.apps.rooms import migrate_all
 from hansa.identity import AccountId
 from hansa.rides import JourneyId, Tap, actions, bulk, bulk_post, rating
@@ -139,6 +139,28 @@ def test_an_empty_wallet_makes_a_row_that_goes_the_long_way(league: League) -> N
     assert [(one.status, one.on_risk) for one in charges(league, others)] == [("posted", False)]
     assert (rows(league, "rides"), rows(league, "payments")) == (1, 1)
     assert lines(league, 1) == [("fare", 0, 0)]
+    assert total(league) == {"CNY": 600}
+
+
+def test_what_a_suspended_member_would_earn_waits_as_a_row(league: League) -> None:
+    taps, others = ridden(league, 1), ridden(league, 2)
+    with league.ctx.tx() as tx:
+        trust.suspend(tx, "beijing", by="league:ada", at=others[1].tapped_at, why="does not answer")
+    rate(league)
+
+    bulk_post.post_charges(league.ctx)
+
+    assert [one.status for one in charges(league, taps)] == ["posted"]
+    assert [one.status for one in charges(league, others)] == ["intent"]
+    assert (rows(league, "rides"), rows(league, "payments")) == (1, 0)
+    assert total(league) == {"CNY": 300}
+    with league.ctx.tx() as tx:
+        (held,) = rides.held_charges(tx, "beijing", league.ctx.clock.now())
+        assert held.minor == 300
+        now = league.ctx.clock.now()
+        trust.propose_resume(tx, "beijing", by="league:ada", at=now, why="answers again")
+        trust.decide_resume(tx, "beijing", yes=True, by="league:bo", at=now, why="heard them")
+    bulk_post.post_charges(league.ctx)
     assert total(league) == {"CNY": 600}
 
 

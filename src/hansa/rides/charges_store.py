@@ -170,7 +170,7 @@ class FirstCharge(NamedTuple):
     event_at: datetime
     service_day: date
     made_at: datetime
-    transfer_id: UUID
+    transfer_id: UUID | None
     posted_at: datetime | None
 
 

@@ -45,7 +45,7 @@ def charges_of(tx: Tx, partition: int, journey_ids: Sequence[UUID]) -> dict[UUID
                 amount=amount,
                 wallet_amount=amount if posted else None,
                 on_risk=False,
-                transfer_ids=(one.transfer_id,) if posted else (),
+                transfer_ids=(one.transfer_id,) if one.transfer_id and posted else (),
                 made_at=one.made_at,
                 posted_at=one.posted_at,
             )
