@@ -111,7 +111,17 @@ def tags() -> list[Tag]:
 def _routes(room: str) -> list[HTTPRouteHandler]:
     names = [
         f"hansa.{room}.{part}"
-        for part in ("routes", "stop_routes", "log_routes", "reading_routes", "phone_routes", "device_routes", "window_routes")
+        for part in (
+            "routes",
+            "stop_routes",
+            "log_routes",
+            "reading_routes",
+            "phone_routes",
+            "device_routes",
+            "window_routes",
+            "member_routes",
+            "agreement_routes",
+        )
     ]
     return [
         handler
