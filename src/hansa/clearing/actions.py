@@ -29,6 +29,7 @@ from hansa.clearing.model import (
     PositionAccount,
     PositionLine,
     Settings,
+    Standing,
     Tally,
     UnknownDay,
     UnknownModel,
@@ -233,6 +234,31 @@ def list_windows(
     return store.list_windows(tx, model_id=model_id, before_number=before_number, limit=limit)
 
 
+def standings(tx: Tx, now: datetime) -> list[Standing]:
+    """How each model stands, the business day first: what is open, as far as it is counted, and what comes."""
+    settings = store.get_settings(tx)
+    daily = daily_model(settings.tz, settings.cut_off)
+    others = models.list_in_force(tx, now)
+    open_items = store.tallies(tx)
+    found: list[Standing] = []
+    for model in (daily, *others):
+        slot = _Slot(model, 0, "", settings.day_of(now), 1, now)
+        mine = [one for one in open_items if _takes(slot, others, one, on_any_day=True)]
+        sums: dict[str, tuple[int, int]] = {}
+        for one in mine:
+            items_so_far, minor = sums.get(one.account.currency, (0, 0))
+            sums[one.account.currency] = (items_so_far + one.items, minor + one.minor)
+        coming = schedule.next_slot(model, after=now)
+        found.append(
+            Standing(
+                model,
+                None if coming is None else coming.ends_at,
+                tuple((unit, count, Money(minor, unit)) for unit, (count, minor) in sorted(sums.items())),
+            )
+        )
+    return found
+
+
 def positions(tx: Tx, day: date) -> list[Position]:
     """What each issuer owes each operator for a day. Errors: UnknownDay."""
     return store.positions(tx, get_day(tx, day).window_id)
@@ -431,8 +457,8 @@ def _decide(ctx: Context, model_id: str, window_id: str | None, slot_of: Callabl
         return window.window_id
 
 
-def _takes(slot: _Slot, others: Sequence[Model], open_items: Tally) -> bool:
-    """Whether the model of this window takes these items, and clears their currency on this day.
+def _takes(slot: _Slot, others: Sequence[Model], open_items: Tally, *, on_any_day: bool = False) -> bool:
+    """Whether the model of this window takes these items, and clears their currency on this day, or on some day.
 
     The business day takes what no other model takes.
     """
@@ -440,7 +466,7 @@ def _takes(slot: _Slot, others: Sequence[Model], open_items: Tally) -> bool:
     what = (at.issuer_id, at.operator_id, at.currency, open_items.product)
     if slot.model.model_id == DAILY:
         return not any(model.takes_it(*what) for model in others)
-    return slot.model.takes_it(*what) and slot.model.is_open(slot.business_day, at.currency)
+    return slot.model.takes_it(*what) and (on_any_day or slot.model.is_open(slot.business_day, at.currency))
 
 
 def _told_apart(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hansa import ledger
 from hansa.clearing.netting import Obligation, Parts, Product, Terms, product_of, share_parts
-from hansa.clearing.schedule import DAILY, stamp_of, window_id_of
+from hansa.clearing.schedule import DAILY, Model, stamp_of, window_id_of
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, service_day, service_day_bounds
 from hansa.trust import MemberId
 
@@ -295,6 +295,18 @@ class Tally:
     def product(self) -> Product:
         """What they are, as far as models and fees go."""
         return product_of(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a model stands. next_ends_at: when its next window ends, None for an immediate model, and where none comes.
+
+    open: what no window has taken yet, by currency: items and their sum.
+    """
+
+    model: Model
+    next_ends_at: datetime | None
+    open: tuple[tuple[str, int, Money], ...]
 
 
 @dataclass(frozen=True, slots=True)

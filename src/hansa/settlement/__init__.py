@@ -15,6 +15,7 @@ from hansa.settlement.actions import (
     open_breaks,
     progress,
     read_statement,
+    window_of,
     write_files,
 )
 from hansa.settlement.bank import Bank, BankRefused, Mishap, SimulatedBank
@@ -92,5 +93,6 @@ __all__ = [
     "read_statement",
     "settlement_account",
     "validate_pain001",
+    "window_of",
     "write_files",
 ]

@@ -12,7 +12,7 @@ from uuid import UUID
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from hansa import atlas, clearing, identity, ledger, payments, rides, trust
+from hansa import atlas, clearing, identity, ledger, payments, rides, settlement, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
@@ -25,6 +25,7 @@ from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
 
+WINDOWS_ON_PAGE = 60
 ITEMS_ON_PAGE = 50
 JOURNEYS_SHOWN = 40
 RIDERS_SHOWN = 50
@@ -169,31 +170,47 @@ def show_live(request: Asked, site: Here, day: FromQuery[date]) -> Response[str]
 
 
 @get("/console/days", sync_to_thread=True, include_in_schema=False)
-def show_days(request: Asked, site: Here) -> Response[str]:
+def show_days(
+    request: Asked,
+    site: Here,
+    model: Annotated[str, QueryParameter(max_length=20, pattern=r"^[a-z0-9]*$")] = "",
+    before: FromQuery[int | None] = None,
+) -> Response[str]:
+    """Windows of all models or of one, and how each model stands."""
     get_operator(request, site)
+    now = site.ctx.clock.now()
     with site.ctx.tx() as tx:
-        days = clearing.list_days(tx)
-    return page("console/days.html", here="days", days=days)
+        windows = clearing.list_windows(
+            tx,
+            model_id=model or None,
+            before_number=before if model and before is not None and 0 < before < 2**31 else None,
+            limit=WINDOWS_ON_PAGE + 1,
+        )
+        standings = clearing.standings(tx, now)
+        behind = sum(lag.transfers for lag in clearing.lags(tx) if lag.blocks)
+    return page(
+        "console/days.html",
+        here="days",
+        windows=windows[:WINDOWS_ON_PAGE],
+        more=windows[WINDOWS_ON_PAGE - 1].number if model and len(windows) > WINDOWS_ON_PAGE else None,
+        model=model,
+        standings=standings,
+        behind=behind,
+        now=now,
+    )
 
 
 @get("/console/days/{day:date}", sync_to_thread=True, include_in_schema=False)
 def show_day(request: Asked, site: Here, day: FromPath[date]) -> Response[str]:
     get_operator(request, site)
-    with site.ctx.tx() as tx:
-        cleared = clearing.get_day(tx, day)
-        positions = clearing.positions(tx, day)
-        matrices = _matrices(positions, clearing.net_positions(tx, day))
-        names = _names(tx)
-    return page(
-        "console/day.html",
-        here="days",
-        day=day,
-        cleared=cleared,
-        league=_league_matrix(positions, names),
-        matrices=matrices,
-        names=names,
-        files=_files(site, day),
-    )
+    return _window_page(site, day)
+
+
+@get("/console/windows/{window_id:str}", sync_to_thread=True, include_in_schema=False)
+def show_window(request: Asked, site: Here, window_id: FromPath[str]) -> Response[str]:
+    """A window of any model: who owes whom, nets, and its life."""
+    get_operator(request, site)
+    return _window_page(site, window_id)
 
 
 @get(
@@ -206,30 +223,20 @@ def show_net_position(
 ) -> Response[str]:
     """What a member's net position is made of: what it owes, what it is owed, and the fees."""
     get_operator(request, site)
-    with site.ctx.tx() as tx:
-        member = trust.get_member(tx, member_id)
-        nets = [
-            one
-            for one in clearing.net_positions(tx, day)
-            if one.member_id == member_id and one.currency == currency
-        ]
-        positions = [one for one in clearing.positions(tx, day) if one.currency == currency]
-        names = _names(tx)
-    league = member_id == clearing.LEAGUE
-    owes = [] if league else [one for one in positions if one.debtor_id == member_id]
-    gets = positions if league else [one for one in positions if one.creditor_id == member_id]
-    return page(
-        "console/net_position.html",
-        here="days",
-        day=day,
-        member=member,
-        currency=currency,
-        net=Money(nets[0].net if nets else 0, currency),
-        owes=owes,
-        gets=gets,
-        league=league,
-        names=names,
-    )
+    return _net_page(site, day, member_id, currency)
+
+
+@get(
+    "/console/windows/{window_id:str}/members/{member_id:str}/{currency:str}",
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def show_window_net(
+    request: Asked, site: Here, window_id: FromPath[str], member_id: FromPath[str], currency: FromPath[str]
+) -> Response[str]:
+    """The same, of a window of any model."""
+    get_operator(request, site)
+    return _net_page(site, window_id, member_id, currency)
 
 
 @get(
@@ -248,32 +255,26 @@ def show_position(
 ) -> Response[str]:
     """The items of a position, each with the journey it was for."""
     get_operator(request, site)
-    with site.ctx.tx() as tx:
-        position = next(
-            (
-                one
-                for one in clearing.positions(tx, day)
-                if (one.issuer_id, one.operator_id, one.currency) == (issuer_id, operator_id, currency)
-            ),
-            None,
-        )
-        items = clearing.items(
-            tx, day, issuer_id, operator_id, currency, after=after, limit=ITEMS_ON_PAGE + 1
-        )
-        views = _item_views(tx, items[:ITEMS_ON_PAGE])
-        names = _names(tx)
-    return page(
-        "console/position.html",
-        here="days",
-        day=day,
-        position=position,
-        issuer_id=issuer_id,
-        operator_id=operator_id,
-        currency=currency,
-        items=views,
-        next_after=items[ITEMS_ON_PAGE - 1].cursor if len(items) > ITEMS_ON_PAGE else "",
-        names=names,
-    )
+    return _position_page(site, day, (issuer_id, operator_id, currency), after)
+
+
+@get(
+    "/console/windows/{window_id:str}/positions/{issuer_id:str}/{operator_id:str}/{currency:str}",
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def show_window_position(
+    request: Asked,
+    site: Here,
+    window_id: FromPath[str],
+    issuer_id: FromPath[str],
+    operator_id: FromPath[str],
+    currency: FromPath[str],
+    after: Annotated[str, QueryParameter(max_length=80)] = "",
+) -> Response[str]:
+    """The same, of a window of any model."""
+    get_operator(request, site)
+    return _position_page(site, window_id, (issuer_id, operator_id, currency), after)
 
 
 @get("/console/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
@@ -490,6 +491,145 @@ class FileView:
     kind: str
     currency: str
     bytes: int
+
+
+def _place(window: clearing.Window) -> str:
+    """Where a window's pages are: a business day's under its date."""
+    if window.model_id == clearing.DAILY:
+        return f"/console/days/{window.business_day}"
+    return f"/console/windows/{window.window_id}"
+
+
+def _window_page(site: Site, when: date | str) -> Response[str]:
+    with site.ctx.tx() as tx:
+        window = settlement.window_of(tx, when)
+        positions = clearing.window_positions(tx, window.window_id)
+        matrices = _matrices(positions, clearing.window_nets(tx, window.window_id))
+        kinds = _kinds(clearing.window_figures(tx, window.window_id))
+        before = clearing.list_windows(tx, model_id=window.model_id, before_number=window.number, limit=1)
+        names = _names(tx)
+    return page(
+        "console/day.html",
+        here="days",
+        window=window,
+        base=_place(window),
+        before=before[0] if before else None,
+        before_at=_place(before[0]) if before else "",
+        life=_life(window, before[0] if before else None),
+        league=_league_matrix(positions, names),
+        matrices=matrices,
+        kinds=kinds,
+        names=names,
+        files=[one for one in _files(site, window.business_day) if _is_of(one.name, window)],
+    )
+
+
+def _net_page(site: Site, when: date | str, member_id: str, currency: str) -> Response[str]:
+    with site.ctx.tx() as tx:
+        member = trust.get_member(tx, member_id)
+        window = settlement.window_of(tx, when)
+        nets = [
+            one
+            for one in clearing.window_nets(tx, window.window_id)
+            if one.member_id == member_id and one.currency == currency
+        ]
+        positions = [
+            one for one in clearing.window_positions(tx, window.window_id) if one.currency == currency
+        ]
+        names = _names(tx)
+    league = member_id == clearing.LEAGUE
+    owes = [] if league else [one for one in positions if one.debtor_id == member_id]
+    gets = positions if league else [one for one in positions if one.creditor_id == member_id]
+    return page(
+        "console/net_position.html",
+        here="days",
+        window=window,
+        base=_place(window),
+        member=member,
+        currency=currency,
+        net=Money(nets[0].net if nets else 0, currency),
+        owes=owes,
+        gets=gets,
+        league=league,
+        names=names,
+    )
+
+
+def _position_page(site: Site, when: date | str, wanted: tuple[str, str, str], after: str) -> Response[str]:
+    issuer_id, operator_id, currency = wanted
+    with site.ctx.tx() as tx:
+        window = settlement.window_of(tx, when)
+        position = next(
+            (
+                one
+                for one in clearing.window_positions(tx, window.window_id)
+                if (one.issuer_id, one.operator_id, one.currency) == wanted
+            ),
+            None,
+        )
+        items = clearing.window_items(
+            tx, window.window_id, issuer_id, operator_id, currency, after=after, limit=ITEMS_ON_PAGE + 1
+        )
+        views = _item_views(tx, items[:ITEMS_ON_PAGE])
+        names = _names(tx)
+    return page(
+        "console/position.html",
+        here="days",
+        window=window,
+        base=_place(window),
+        position=position,
+        issuer_id=issuer_id,
+        operator_id=operator_id,
+        currency=currency,
+        items=views,
+        next_after=items[ITEMS_ON_PAGE - 1].cursor if len(items) > ITEMS_ON_PAGE else "",
+        names=names,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LifeStep:
+    """A step of a window's life. at: None while it is to come. what: a few words about it."""
+
+    name: str
+    at: datetime | None
+    what: str
+
+
+def _life(window: clearing.Window, before: clearing.Window | None) -> list[LifeStep]:
+    """What has become of a window, and what is to come."""
+    steps = [
+        LifeStep("Opened", before.decided_at if before else None, "the window before was decided")
+        if before
+        else LifeStep("Opened", window.decided_at, "the first of its model"),
+        LifeStep("Cut-off", window.ends_at, "as the calendar has it"),
+        LifeStep("Decided", window.decided_at, "what it holds stands from here on"),
+        LifeStep("Closed", window.closed_at, "booked into what members are due"),
+    ]
+    for total in window.totals:
+        steps.append(LifeStep(f"Settling, {total.currency}", total.settling_at, "banks are told"))
+        steps.append(LifeStep(f"Settled, {total.currency}", total.settled_at, "all money has moved"))
+    return sorted(steps, key=lambda one: (one.at is None, one.at or window.decided_at))
+
+
+def _kinds(figures: Sequence[clearing.Figure]) -> list[tuple[str, str, int, Money]]:
+    """Items of a window by kind and currency: what they are, how many, and what they come to."""
+    sums: dict[tuple[str, int], tuple[int, int]] = {}
+    for one in figures:
+        items, minor = sums.get((one.currency, one.code), (0, 0))
+        sums[one.currency, one.code] = (items + one.items, minor + one.minor)
+    return [
+        (ledger.TransferCode(code).name.replace("_", " ").capitalize(), unit, items, Money(minor, unit))
+        for (unit, code), (items, minor) in sorted(sums.items())
+    ]
+
+
+def _is_of(name: str, window: clearing.Window) -> bool:
+    """Whether a bank file is of this window, as its name says: several models may clear a day."""
+    stamp = clearing.stamp_of(window.window_id)
+    if window.model_id != clearing.DAILY:
+        return stamp in name
+    return re.search(rf"{stamp}-[a-z]", name) is None
 
 
 def _files(site: Site, day: date | None) -> list[FileView]:
@@ -746,8 +886,11 @@ ROUTES = [
     show_live,
     show_days,
     show_day,
+    show_window,
     show_net_position,
+    show_window_net,
     show_position,
+    show_window_position,
     show_journey,
     show_files,
     give_file,
