@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hansa import clearing, ledger, payments, rides, trust
-from hansa.disputes import store
+from hansa.disputes import store, terms
 from hansa.disputes.life import FIRST, PAYING, Action, Kind, Side, State, after
 from hansa.disputes.model import (
     WORDS_MAX,
@@ -202,8 +202,9 @@ def raise_dispute(
         _refuse_reason(case, rules)
         settings = clearing.get_settings(tx)
         first = settings.day_of(booked.booked_at)
-        if settings.day_of(now) > first + timedelta(days=rules.items.within_days):
-            raise AskedTooLate(f"An item is disputed within {rules.items.within_days} days of its booking.")
+        within = terms.agreed(tx, case, settings).within_days or rules.items.within_days
+        if settings.day_of(now) > first + timedelta(days=within):
+            raise AskedTooLate(f"An item is disputed within {within} days of its booking.")
         of_root, of_item = store.held_minor(tx, case)
         room = item.amount - of_item
         if sign > 0 and rides.find_journeys(tx, [rides.JourneyId(root)]):
@@ -314,7 +315,7 @@ def lapse(ctx: Context, dispute_id: UUID, *, rules: Rules | None = None) -> bool
             n = len(store.facts(tx, dispute_id))
             amount = _amount_of(case, action, None)
             if action is Action.DECIDE:
-                amount = case.claim_minor * rules.items.undecided_bp // 10_000
+                amount = terms.undecided_minor(tx, case, rules)
             key = fact_id(case.due_at, "hansa.disputes.lapse", dispute_id, n)
             words = f"Nobody acted by {case.due_at.isoformat()}."
             case = _do(
@@ -480,7 +481,7 @@ def _begin(
     tx: Tx, case: Case, rules: Rules, settings: clearing.Settings, caller: trust.Caller, side: Side
 ) -> Case:
     at = case.raised_at
-    due = rules.due_at(case.kind, case.state, case.reason, since=at, settings=settings)
+    due = terms.due_at(tx, case, rules, case.state, since=at, settings=settings)
     assert store.add_case(tx, case), "its root is locked, and it was not there"
     key = fact_id(None, "hansa.disputes.raised", case.dispute_id)
     fact = Fact(0, key, Action.RAISE, side, caller.who, at, case.words, case.claim_minor, case.state, due)
@@ -503,7 +504,7 @@ def _do(
 ) -> Case:
     """Keep a fact of a locked dispute, with what it will move."""
     settings = clearing.get_settings(tx)
-    due = rules.due_at(case.kind, state, case.reason, since=at, settings=settings)
+    due = terms.due_at(tx, case, rules, state, since=at, settings=settings)
     if state in PAYING:
         granted = case.claim_minor if amount is None else amount
         case = _give(tx, case, granted, at)

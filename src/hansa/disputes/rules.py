@@ -100,19 +100,28 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.refunds if kind is Kind.REFUND else self.items).silence[state]
 
     def due_at(
-        self, kind: Kind, state: State, reason: str, *, since: datetime, settings: Settings
+        self,
+        kind: Kind,
+        state: State,
+        reason: str,
+        *,
+        since: datetime,
+        settings: Settings,
+        agreed: Mapping[str, int] | None = None,
     ) -> datetime | None:
         """When a state entered at an instant comes to its deadline; None where it has none.
 
-        It is the end of the last business day, by the league's cut-off.
+        It is the end of the last business day, by the league's cut-off. agreed: business days that two members agreed
+        on for a state; they count before those of the reason, and these before the common ones.
         """
         days: Mapping[State, int] = self.refunds.days
         if kind is Kind.ITEM:
             known = self.item_reason(reason)
             days = {**self.items.days, **(known.days if known else {})}
-        if state not in days:
+        number = (agreed or {}).get(state, days.get(state))
+        if number is None:
             return None
-        return settings.ends_at(business_day_after(settings.day_of(since), days[state], self.calendar))
+        return settings.ends_at(business_day_after(settings.day_of(since), number, self.calendar))
 
 
 def business_day_after(day: date, number: int, calendar: Calendar) -> date:
