@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -234,6 +234,7 @@ def test_positions_are_what_was_committed_and_reserved_whatever_happens(ctx: Con
         OnThese,
         settings=settings(
             max_examples=20,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink takes minutes
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -246,3 +247,15 @@ def test_a_start_with_nothing_left_does_nothing(ctx: Context) -> None:
     hub.prepare(ctx, [asks(A, B, 60)])
 
     assert finish_payments(ctx) == 0
+
+
+def test_a_fulfilment_after_all_time_is_up_gives_back_at_once(ctx: Context) -> None:
+    open_hub(ctx, covers={A: 100, B: 100})
+    one = asks(A, B, 60)
+    hub.prepare(ctx, [one])
+    pass_time(ctx, hours=2)
+
+    assert words(hub.fulfil(ctx, [shows(one)])) == ["hub.payment_expired"]
+
+    assert figures(ctx, A) == (0, 0, 100)
+    check_books(ctx)

@@ -65,7 +65,7 @@ from hansa.hub.model import (
     house_account,
     limit_account,
 )
-from hansa.hub.notices import Delivered, Sender, deliver, feed_states, read_notices
+from hansa.hub.notices import Courier, Delivered, Sender, deliver, feed_states, read_notices
 from hansa.hub.payments import (
     abort,
     expire,
@@ -87,6 +87,7 @@ __all__ = [
     "Answer",
     "Cap",
     "CapDiffers",
+    "Courier",
     "CoverNeeded",
     "Delivered",
     "Exposure",

@@ -5,6 +5,8 @@ its feed at any time, from any number on. A sender brings each notice at least o
 order: what a member does not take is tried again, later and later, and what concerns the same payment waits behind it.
 """
 
+import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +15,10 @@ from uuid import UUID
 
 from hansa.hub import notices_store as store
 from hansa.hub.model import Notice
+from hansa.kernel import HansaError
 from hansa.store import Context, Tx
+
+logger = logging.getLogger("hansa.hub")
 
 SOME = 500
 """Notices in one call of a sender."""
@@ -61,65 +66,150 @@ def deliver(ctx: Context, sender: Sender, *, members_max: int = 50) -> Delivered
     until = now + timedelta(seconds=LEASE_S)
     with ctx.tx() as tx:
         feeds = store.lease(tx, now, until, members_max)
-    sent = kept = 0
-    for feed in feeds:
-        done = _deliver_one(ctx, sender, feed, until)
-        sent += done.sent
-        kept += done.kept
-    return Delivered(sent, kept)
-
-
-def _deliver_one(ctx: Context, sender: Sender, feed: store.Feed, until: datetime) -> Delivered:
-    member, now = feed.member_id, ctx.clock.now()
+    if not feeds:
+        return Delivered(0, 0)
+    with ctx.tx() as tx:  # whoever adds to a feed waits for its lease to be written, not for its reading
+        waiting = _waiting(tx, feeds, now)
+    outcomes = [_outcome(one, _send(sender, one.feed.member_id, one.to_send), now) for one in waiting]
     with ctx.tx() as tx:
-        behind = store.undelivered(tx, member)
-        due = _first_of_each(behind, now)
-        again = store.read_these(tx, member, [one.seq for one in due])
-        fresh = store.read(tx, member, feed.delivered_seq, SOME) if feed.next_at <= now else []
-    blocked = {one.subject_id for one in behind}
-    to_send = [*again, *(one for one in fresh if _subject(one) not in blocked)]
-    taken = _send(sender, member, to_send)
-    tries = {one.seq: one.attempts for one in behind}
-    kept: list[store.Kept] = []
-    if any(one.seq in taken for one in fresh) and not any(
-        taken.values()
-    ):  # nobody is there: the feed stays where it is
-        attempts = feed.attempts + 1
-        kept = [
-            store.Kept(one.seq, one.subject_id, one.attempts + 1, _later(now, one.attempts)) for one in due
+        store.keep_back(tx, [(one.member_id, kept) for one in outcomes for kept in one.kept])
+        store.delivered(tx, [(one.member_id, seq) for one in outcomes for seq in one.caught_up])
+        store.give_back(
+            tx,
+            [(one.member_id, one.delivered_seq, one.attempts, one.next_at) for one in outcomes],
+            until,
+        )
+    return Delivered(sum(one.sent for one in outcomes), sum(len(one.kept) for one in outcomes))
+
+
+class Courier:
+    """Delivers in threads of its own, until ``stop``. An error is logged, and the next turn tries again.
+
+    threads: so many members may be slow at once before others wait. pause_s: how often it looks by itself.
+    """
+
+    def __init__(self, ctx: Context, sender: Sender, *, threads: int = 2, pause_s: float = 0.5) -> None:
+        self._ctx, self._sender, self._pause_s = ctx, sender, pause_s
+        self._stopped = False
+        self._woken = threading.Condition()
+        self._news = 0
+        self._threads = [
+            threading.Thread(target=self._run, name=f"hub-courier-{n}", daemon=True) for n in range(threads)
         ]
-        with ctx.tx() as tx:
-            store.keep_back(tx, member, kept)
-            store.give_back(
-                tx,
-                member,
-                until,
-                delivered=feed.delivered_seq,
-                attempts=attempts,
-                next_at=_later(now, feed.attempts),
-            )
-        return Delivered(0, len(to_send))
-    refused = {_subject(one) for one in to_send if not taken[one.seq]}
-    for one in (*again, *fresh):
-        subject = _subject(one)
+
+    def __enter__(self) -> "Courier":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def wake(self) -> None:
+        """There is something to bring."""
+        with self._woken:
+            self._news += 1
+            self._woken.notify()
+
+    def stop(self) -> None:
+        """Finish what is under way, and end."""
+        with self._woken:
+            self._stopped = True
+            self._woken.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            seen = self._news
+            sent = 0
+            try:
+                sent = deliver(self._ctx, self._sender).sent
+            except HansaError as error:
+                logger.warning("%s: %s", error.code, error.detail)
+            except Exception:  # a fault of ours must not stop delivery for good
+                logger.exception("A turn of delivery failed; the next one tries again.")
+            with self._woken:
+                if not sent and self._news == seen and not self._stopped:
+                    self._woken.wait(self._pause_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What waits for a member. behind: all that it did not take before; again: of it what is due now."""
+
+    feed: store.Feed
+    behind: list[store.Kept]
+    again: list[Notice]
+    fresh: list[Notice]
+
+    @property
+    def to_send(self) -> list[Notice]:
+        """What is due, and what is new and does not wait behind something."""
+        blocked = {one.subject_id for one in self.behind}
+        return [*self.again, *(one for one in self.fresh if _subject(one) not in blocked)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a member's feed stands after a turn. caught_up: of what was kept back, what was taken now."""
+
+    member_id: str
+    delivered_seq: int
+    attempts: int
+    next_at: datetime
+    kept: list[store.Kept]
+    caught_up: list[int]
+    sent: int
+
+
+def _waiting(tx: Tx, feeds: Sequence[store.Feed], now: datetime) -> list[_Waiting]:
+    behind = store.undelivered(tx, [feed.member_id for feed in feeds])
+    again = [(member, one.seq) for member, kept in behind.items() for one in _first_of_each(kept, now)]
+    fresh_after = {feed.member_id: feed.delivered_seq for feed in feeds if feed.next_at <= now}
+    due = store.read_these(tx, again)
+    fresh = store.read_many(tx, fresh_after, SOME)
+    return [
+        _Waiting(
+            feed, behind.get(feed.member_id, []), due.get(feed.member_id, []), fresh.get(feed.member_id, [])
+        )
+        for feed in feeds
+    ]
+
+
+def _outcome(waiting: _Waiting, taken: dict[int, bool], now: datetime) -> _Outcome:
+    feed = waiting.feed
+    tries = {one.seq: one.attempts for one in waiting.behind}
+    is_away = any(one.seq in taken for one in waiting.fresh) and not any(taken.values())
+    kept: list[store.Kept] = []
+    for one in (*waiting.again, *(() if is_away else waiting.fresh)):
         if taken.get(one.seq, False):
             continue
         tried = one.seq in taken
         attempts = tries.get(one.seq, 0) + tried
         next_at = _later(now, attempts - 1) if tried else now
-        kept.append(store.Kept(one.seq, subject, attempts, next_at))
-    with ctx.tx() as tx:
-        store.keep_back(tx, member, kept)
-        store.delivered(tx, member, [one.seq for one in again if taken[one.seq]])
-        store.give_back(
-            tx,
-            member,
-            until,
-            delivered=fresh[-1].seq if fresh else feed.delivered_seq,
-            attempts=0 if fresh else feed.attempts,
-            next_at=now if fresh else feed.next_at,
+        kept.append(store.Kept(one.seq, _subject(one), attempts, next_at))
+    caught_up = [one.seq for one in waiting.again if taken.get(one.seq, False)]
+    if is_away:  # nobody is there: the feed stays where it is
+        return _Outcome(
+            feed.member_id,
+            feed.delivered_seq,
+            feed.attempts + 1,
+            _later(now, feed.attempts),
+            kept,
+            caught_up,
+            0,
         )
-    return Delivered(sum(taken.values()), len(refused))
+    went_on = bool(waiting.fresh)
+    return _Outcome(
+        feed.member_id,
+        waiting.fresh[-1].seq if went_on else feed.delivered_seq,
+        0 if went_on else feed.attempts,
+        now if went_on else feed.next_at,
+        kept,
+        caught_up,
+        sum(taken.values()),
+    )
 
 
 def _send(sender: Sender, member: str, notices: Sequence[Notice]) -> dict[int, bool]:

@@ -1,8 +1,9 @@
 """The SQL of feeds and their delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -17,8 +18,19 @@ where member_id = %s and seq > %s order by seq limit %s
 """
 
 READ_THESE = """
-select member_id, seq, kind, partition, subject_id, at from hub.notices
-where member_id = %s and seq = any(%s) order by seq
+select n.member_id, n.seq, n.kind, n.partition, n.subject_id, n.at
+from unnest(%s::text[], %s::bigint[]) as asked (member_id, seq)
+join hub.notices n using (member_id, seq)
+order by n.member_id, n.seq
+"""
+
+READ_MANY = """
+select n.member_id, n.seq, n.kind, n.partition, n.subject_id, n.at
+from unnest(%s::text[], %s::bigint[]) as asked (member_id, after)
+cross join lateral (
+    select * from hub.notices f where f.member_id = asked.member_id and f.seq > asked.after order by f.seq limit %s
+) n
+order by n.member_id, n.seq
 """
 
 ALARMS = """
@@ -41,22 +53,28 @@ returning f.member_id, f.last_seq, f.delivered_seq, f.attempts, f.next_at
 """
 
 GIVE_BACK = """
-update hub.feeds set leased_until = 'epoch', delivered_seq = %(delivered)s, attempts = %(attempts)s,
-    next_at = %(next_at)s
-where member_id = %(member_id)s and leased_until = %(until)s
+update hub.feeds f set leased_until = 'epoch', delivered_seq = n.delivered, attempts = n.attempts, next_at = n.next_at
+from unnest(%s::text[], %s::bigint[], %s::integer[], %s::timestamptz[]) as n (member_id, delivered, attempts, next_at)
+where f.member_id = n.member_id and f.leased_until = %s
 """
 
+LOCK = "select from hub.feeds where member_id = any(%s) order by member_id for no key update"
+
 UNDELIVERED = """
-select seq, subject_id, attempts, next_at from hub.undelivered where member_id = %s order by seq
+select member_id, seq, subject_id, attempts, next_at from hub.undelivered where member_id = any(%s)
+order by member_id, seq
 """
 
 KEEP_BACK = """
 insert into hub.undelivered (member_id, seq, subject_id, attempts, next_at)
-select %s, * from unnest(%s::bigint[], %s::uuid[], %s::integer[], %s::timestamptz[])
+select * from unnest(%s::text[], %s::bigint[], %s::uuid[], %s::integer[], %s::timestamptz[])
 on conflict (member_id, seq) do update set attempts = excluded.attempts, next_at = excluded.next_at
 """
 
-DELIVERED = "delete from hub.undelivered where member_id = %s and seq = any(%s)"
+DELIVERED = """
+delete from hub.undelivered u using unnest(%s::text[], %s::bigint[]) as taken (member_id, seq)
+where u.member_id = taken.member_id and u.seq = taken.seq
+"""
 
 STANDING = """
 select f.member_id, f.last_seq, f.delivered_seq, f.attempts, f.next_at,
@@ -103,9 +121,20 @@ def read(tx: Tx, member_id: str, after: int, limit: int) -> list[Notice]:
     return _with_subjects(tx, tx.execute(READ, (member_id, after, limit)).fetchall())
 
 
-def read_these(tx: Tx, member_id: str, numbers: Sequence[int]) -> list[Notice]:
-    """A member's notices of these numbers, in order."""
-    return _with_subjects(tx, tx.execute(READ_THESE, (member_id, list(numbers))).fetchall())
+def read_these(tx: Tx, asked: Sequence[tuple[str, int]]) -> dict[str, list[Notice]]:
+    """The notices of these (member, number), by member and in order."""
+    if not asked:
+        return {}
+    columns = ([member for member, _ in asked], [seq for _, seq in asked])
+    return _by_member(_with_subjects(tx, tx.execute(READ_THESE, columns).fetchall()))
+
+
+def read_many(tx: Tx, after: Mapping[str, int], limit: int) -> dict[str, list[Notice]]:
+    """Notices of these members, each after its number and so many at most, by member and in order."""
+    if not after:
+        return {}
+    rows = tx.execute(READ_MANY, (list(after), list(after.values()), limit)).fetchall()
+    return _by_member(_with_subjects(tx, rows))
 
 
 def lease(tx: Tx, now: datetime, until: datetime, limit: int) -> list[Feed]:
@@ -114,47 +143,48 @@ def lease(tx: Tx, now: datetime, until: datetime, limit: int) -> list[Feed]:
     return tx.cursor(row_factory=class_row(Feed)).execute(LEASE, values).fetchall()
 
 
-def give_back(
-    tx: Tx, member_id: str, until: datetime, *, delivered: int, attempts: int, next_at: datetime
-) -> bool:
-    """Say how far the feed is; False if the lease was over and is somebody else's."""
-    values = {
-        "member_id": member_id,
-        "until": until,
-        "delivered": delivered,
-        "attempts": attempts,
-        "next_at": next_at,
-    }
-    return tx.execute(GIVE_BACK, values).rowcount == 1
+def give_back(tx: Tx, feeds: Sequence[tuple[str, int, int, datetime]], until: datetime) -> None:
+    """Say how far feeds are: (member, delivered, attempts, next). One whose lease was over stays as it is."""
+    ordered = sorted(feeds)
+    tx.execute(LOCK, ([member for member, *_ in ordered],))  # in the order of whoever adds to them
+    tx.execute(GIVE_BACK, (*(list(column) for column in zip(*ordered, strict=True)), until))
 
 
-def undelivered(tx: Tx, member_id: str) -> list[Kept]:
-    """What a member did not take, in order."""
-    return tx.cursor(row_factory=class_row(Kept)).execute(UNDELIVERED, (member_id,)).fetchall()
+def undelivered(tx: Tx, member_ids: Sequence[str]) -> dict[str, list[Kept]]:
+    """What these members did not take, by member and in order."""
+    found: dict[str, list[Kept]] = {}
+    for member, *rest in tx.execute(UNDELIVERED, (list(member_ids),)):
+        found.setdefault(member, []).append(Kept(*rest))
+    return found
 
 
-def keep_back(tx: Tx, member_id: str, kept: Sequence[Kept]) -> None:
-    """Keep these to be tried again."""
+def keep_back(tx: Tx, kept: Sequence[tuple[str, Kept]]) -> None:
+    """Keep these of these members to be tried again."""
     if kept:
         columns = (
-            [one.seq for one in kept],
-            [one.subject_id for one in kept],
-            [one.attempts for one in kept],
-            [one.next_at for one in kept],
+            [member for member, _ in kept],
+            [one.seq for _, one in kept],
+            [one.subject_id for _, one in kept],
+            [one.attempts for _, one in kept],
+            [one.next_at for _, one in kept],
         )
-        tx.execute(KEEP_BACK, (member_id, *columns))
+        tx.execute(KEEP_BACK, columns)
 
 
-def delivered(tx: Tx, member_id: str, numbers: Sequence[int]) -> None:
-    """Of what was kept back these were taken now."""
-    if numbers:
-        tx.execute(DELIVERED, (member_id, list(numbers)))
+def delivered(tx: Tx, taken: Sequence[tuple[str, int]]) -> None:
+    """Of what was kept back, these (member, number) were taken now."""
+    if taken:
+        tx.execute(DELIVERED, ([member for member, _ in taken], [seq for _, seq in taken]))
 
 
 def feed_states(tx: Tx, member_id: str | None) -> list[FeedState]:
     """How far feeds are, by member."""
     cursor = tx.cursor(row_factory=class_row(FeedState))
     return cursor.execute(STANDING, {"member_id": member_id}).fetchall()
+
+
+def _by_member(notices: Sequence[Notice]) -> dict[str, list[Notice]]:
+    return {member: list(some) for member, some in groupby(notices, key=lambda one: one.member_id)}
 
 
 def _with_subjects(tx: Tx, rows: Sequence[tuple[str, int, str, int, UUID, datetime]]) -> list[Notice]:

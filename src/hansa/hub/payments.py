@@ -52,10 +52,8 @@ TOGETHER_MAX = 4_000
 
 _POOR = ledger.ResultCode.EXCEEDS_CREDITS
 _POSTED = ledger.ResultCode.PENDING_TRANSFER_ALREADY_POSTED
-_VOIDED = (
-    ledger.ResultCode.PENDING_TRANSFER_ALREADY_VOIDED,
-    ledger.ResultCode.PENDING_TRANSFER_EXPIRED,
-)
+_OVERDUE = ledger.ResultCode.PENDING_TRANSFER_EXPIRED
+_VOIDED = (ledger.ResultCode.PENDING_TRANSFER_ALREADY_VOIDED, _OVERDUE)
 
 
 def prepare(ctx: Context, prepares: Sequence[Prepare], *, step: Step = no_step) -> list[Answer]:
@@ -74,15 +72,11 @@ def prepare(ctx: Context, prepares: Sequence[Prepare], *, step: Step = no_step) 
             answers[place] = _differs(one.payment_id)
     refused: dict[UUID, HansaError] = {}
     with ctx.tx() as tx:
-        known = payments_store.find(tx, set(ctx.directory.partitions), firsts)
-        fresh = [one for one in firsts.values() if one.payment_id not in known]
-        new, short = _new_payments(tx, fresh, now, refused)
+        new, short = _new_payments(tx, list(firsts.values()), now, refused)
         kept = payments_store.insert(tx, new)
-        if len(kept) < len(new):  # somebody else is at the same ones
-            others = [one for one in new if one.payment_id not in kept]
-            known |= payments_store.find(
-                tx, {one.partition for one in others}, [one.payment_id for one in others]
-            )
+        # What is not new may be known: it was asked before, or somebody else is at it.
+        others = [key for key in firsts if key not in kept]
+        known = payments_store.find(tx, set(ctx.directory.partitions), others)
     step("received")
     found = {one.payment_id: one for one in new if one.payment_id in kept} | known
     to_do = [one for one in found.values() if one.state is State.RECEIVED and _is_same(one, firsts)]
@@ -428,6 +422,10 @@ def _ask(
         some = payments[start : start + ledger.BATCH_MAX]
         results = ledger.post(ctx, [transfer_of(one) for one in some])
         codes |= {one.payment_id: result.code for one, result in zip(some, results, strict=True)}
+    # A hold whose time is up can no longer be ended by us: the ledger gives it back, when somebody asks it to.
+    overdue = {one.partition for one in payments if codes[one.payment_id] is _OVERDUE}
+    for partition in sorted(overdue):
+        ledger.expire_pending(ctx, partition=partition)
     return codes
 
 
@@ -436,17 +434,10 @@ def _keep(ctx: Context, steps: Sequence[Stepped]) -> dict[UUID, Payment]:
     if not steps:
         return {}
     at = ctx.clock.now()
+    notices = [(member, kind, one.payment.payment_id) for one in steps for member, kind in _told(one)]
     with ctx.tx() as tx:
-        members = {member for one in steps for member in (one.payment.payer_id, one.payment.payee_id)}
-        last = payments_store.lock_feeds(tx, members)
-        new = payments_store.insert_steps(tx, steps, at)
+        new = payments_store.keep_steps(tx, steps, notices, at)
         kept = [one for one in steps if one.payment.payment_id in new]
-        notices = [
-            (member, kind, one.payment.partition, one.payment.payment_id)
-            for one in kept
-            for member, kind in _told(one)
-        ]
-        payments_store.insert_notices(tx, notices, last, at)
         found = {one.payment.payment_id: _stepped(one, at) for one in kept}
         others = [one.payment for one in steps if one.payment.payment_id not in new]
         if others:
