@@ -45,6 +45,7 @@ def work_once(ctx: Context) -> int:
 def finish_what_was_left(ctx: Context) -> None:
     """Once, at the start: charges, payments and statements that a crash left between intent and outcome."""
     payments.finish(ctx)
+    clearing.finish_swaps(ctx)
     hub.finish(ctx)
     settlement.finish(ctx)
 

@@ -177,7 +177,9 @@ def _instruct(ctx: Context, day: When) -> list[tuple[FileRecord, bytes]]:
             )
         members = {member.member_id: member for member in trust.list_members(tx)}
         prepared = {file.currency for file in store.files_of_window(tx, window_id)}
-        nets = [net for net in clearing.window_nets(tx, window_id) if net.currency not in prepared]
+        nets = [
+            net for net in clearing.settlement_nets(tx, window_id, lock=True) if net.currency not in prepared
+        ]
         store.add_instructions(
             tx,
             instructions_of(
@@ -310,7 +312,7 @@ def _has_begun(tx: Tx, window_id: str, currency: str) -> bool:
     """Whether banks were told of a window in a currency, or nothing is to move in it."""
     if any(file.currency == currency for file in store.files_of_window(tx, window_id)):
         return True
-    return not any(net.net for net in clearing.window_nets(tx, window_id) if net.currency == currency)
+    return not any(net.net for net in clearing.settlement_nets(tx, window_id) if net.currency == currency)
 
 
 def _settle_one(ctx: Context, window_id: str, currency: str, step: Step) -> bool:

@@ -236,8 +236,8 @@ def prepare(ctx: Context, day: actions.When, *, by: str = PROGRAM, why: str = ""
         if found.closed_at is None:
             raise DayNotClosed(f"{found.label} is being closed; its files come after.")
         parties = _parties(tx)
-        nets = clearing.window_nets(tx, window_id)
-        matrix = clearing.window_matrix(tx, window_id)
+        nets = clearing.settlement_nets(tx, window_id, lock=True)
+        matrix = clearing.settlement_matrix(tx, window_id)
         for profile, row in list_profiles(tx):
             for currency in sorted({total.currency for total in found.totals} & {*profile.currencies}):
                 desk_store.lock_window(tx, window_id, currency)
