@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hansa import __version__, clearing, ledger, settlement, trust
+from hansa.apps.agreement_commands import agreements_app
 from hansa.apps.atlas_commands import atlas_app
 from hansa.apps.bank.command import bank_app
 from hansa.apps.bank.links import Exchanging
@@ -27,6 +28,7 @@ from hansa.apps.dispute_commands import dispute_app
 from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
+from hansa.apps.member_commands import members_app
 from hansa.apps.open import opened
 from hansa.apps.report_commands import audit_app, report_app
 from hansa.apps.tariff_commands import tariff_app
@@ -56,6 +58,8 @@ key_app = typer.Typer(no_args_is_help=True, help="API keys of members' programs 
 for name, part in (
     ("atlas", atlas_app),
     ("tariff", tariff_app),
+    ("members", members_app),
+    ("agreements", agreements_app),
     ("ledger", ledger_app),
     ("clearing", clearing_app),
     ("settlement", settlement_app),
