@@ -74,7 +74,8 @@ from hansa.rides.comparing import (
     Unpriced,
     compare_tariffs,
 )
-from hansa.rides.comparing_store import latest_day_ridden
+from hansa.rides.comparing_runs import ComparisonProgress, ComparisonRuns, ComparisonsBusy
+from hansa.rides.comparing_store import count_journeys, latest_day_ridden
 from hansa.rides.comparing_text import comparison_csv
 from hansa.rides.corrections import corrections
 from hansa.rides.corrections_model import Correction, LateTap
@@ -204,6 +205,9 @@ __all__ = [
     "ClockCounts",
     "Compared",
     "Comparison",
+    "ComparisonProgress",
+    "ComparisonRuns",
+    "ComparisonsBusy",
     "Corrected",
     "Correction",
     "Counters",
@@ -301,6 +305,7 @@ __all__ = [
     "comparison_csv",
     "correct_clock",
     "corrections",
+    "count_journeys",
     "days_to_rate_again",
     "digest_of",
     "end_phone",

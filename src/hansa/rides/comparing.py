@@ -422,11 +422,12 @@ def compare_tariffs(
     first_day: date,
     last_day: date,
     journeys_max: int = JOURNEYS_MAX,
+    told: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """What two tariffs of one operator make of the journeys that the books hold for these service days, inclusive.
 
     Both are priced over the network that held on each day. What was ridden earlier in the same week or month counts as
-    it was charged. Only reads.
+    it was charged. Only reads. told: is called as it goes with the journeys that are done, and of how many.
     Errors: InvalidInput when the two are of different operators, cities, currencies or days, or the span is no span or
     longer than 62 days; TooManyJourneys.
     """
@@ -436,6 +437,8 @@ def compare_tariffs(
         raise TooManyJourneys(
             f"{count:,} journeys lie in these days, and {journeys_max:,} are compared at once. Choose fewer days."
         )
+    if told is not None:
+        told(0, count)
     networks = _Networks(tx, before, after)
     comparing = Comparing(
         (before, after), networks, from_day=first_day, until_day=last_day, first_line=networks.first_line
@@ -453,6 +456,8 @@ def compare_tariffs(
                 for place, one in enumerate(some)
             ]
         )
+        if told is not None:
+            told(comparing.journeys, count)
     return comparing.result()
 
 

@@ -1,6 +1,6 @@
 """The console's tariff desk: versions and proposals in words, a journey tried, two compared, two persons who decide."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -39,6 +39,12 @@ from hansa.store import Tx
 Asked = Request[Any, Any, Any]
 Text = Annotated[str, QueryParameter(max_length=200)]
 Ref = Annotated[str, QueryParameter(max_length=80)]
+
+COMPARE_WAIT_S, TABLE_WAIT_S = 1.0, 120.0
+"""How long a page with a comparison, and a table of it, wait for its end."""
+
+AT_ONCE_MAX = 10_000
+"""Journeys that are compared while the page is asked for; more are compared beside it, and the page tells how far."""
 
 BODY_MAX = FILE_BYTES_MAX + 2 * 1024 * 1024
 PROPOSALS_SHOWN = 200
@@ -482,15 +488,26 @@ def show_comparison(
         first = first or latest
         last = last or first
         fault: HansaError | None = None
-        found: rides.Comparison | None = None
-        names: dict[str, str] = {}
-        if asked and first is not None and last is not None:
-            try:
-                sides = [_side(tx, operator, ref, now) for ref in (before, after)]
-                found = rides.compare_tariffs(tx, sides[0], sides[1], first_day=first, last_day=last)
-                names = _place_names(tx, found.city_id)
-            except HansaError as error:
-                fault = error
+        sides: list[rides.Tariff] = []
+        try:
+            sides = [_side(tx, operator, ref, now) for ref in (before, after)] if asked else []
+        except HansaError as error:
+            fault = error
+    found: rides.Comparison | None = None
+    progress: rides.ComparisonProgress | None = None
+    names: dict[str, str] = {}
+    if sides and first is not None and last is not None:
+        try:
+            wait_s = TABLE_WAIT_S if form == "csv" else COMPARE_WAIT_S
+            outcome = _compared(site, sides[0], sides[1], first, last, wait_s)
+            if isinstance(outcome, rides.Comparison):
+                found = outcome
+                with site.ctx.tx() as tx:
+                    names = _place_names(tx, found.city_id)
+            else:
+                progress = outcome
+        except HansaError as error:
+            fault = error
     if form == "csv" and found is not None:
         return Response(
             rides.comparison_csv(found),
@@ -512,6 +529,7 @@ def show_comparison(
         last=last,
         latest=latest,
         found=found,
+        progress=progress,
         names=names,
         hours=None if found is None else columns(found.by_hour, found.currency),
         riders=None if found is None else histogram(found.bins, found.currency),
@@ -522,6 +540,25 @@ def show_comparison(
         query=request.scope["query_string"].decode("latin-1"),
         **_clerk_words(request, site),
     )
+
+
+def _compared(
+    site: Site, before: rides.Tariff, after: rides.Tariff, first: date, last: date, wait_s: float
+) -> rides.Comparison | rides.ComparisonProgress:
+    """Both over the journeys of these days, or how far that is. Errors: those of ``compare_tariffs``."""
+    with site.ctx.tx() as tx:
+        if rides.count_journeys(tx, before.operator_id, first, last) <= AT_ONCE_MAX:
+            return rides.compare_tariffs(tx, before, after, first_day=first, last_day=last)
+
+    def work(told: Callable[[int, int], None]) -> rides.Comparison:
+        with site.ctx.tx() as tx:
+            return rides.compare_tariffs(tx, before, after, first_day=first, last_day=last, told=told)
+
+    question = (site.ctx.url, rides.digest_of(before.source), rides.digest_of(after.source), first, last)
+    return _RUNS.ask(question, work, wait_s=wait_s)
+
+
+_RUNS = rides.ComparisonRuns()
 
 
 def _side(tx: Tx, operator: str, ref: str, now: datetime) -> rides.Tariff:
