@@ -38,7 +38,7 @@ from hansa.hub.routes import notice_view
 from hansa.kernel import new_id
 from hansa.store import open_context
 
-CONNECTIONS = 32
+CONNECTIONS = 256
 LASTS = timedelta(seconds=60)
 
 
