@@ -13,22 +13,21 @@ from psycopg.types.json import Jsonb
 from hansa.store import Tx
 from hansa.store.copying import uuid_array_text
 
-# At most one day of each account and operator: the earliest, since later ones build on it.
+# At most one day of each account and operator: the earliest, since later ones build on it. Locked in the order of the
+# key, as those who mark days do it; what is locked stays where it is, so it is deleted by its place.
 TAKE_DAYS = """
 with due as (
-    select account_id, operator_id, service_day
+    select ctid as at, account_id, operator_id, service_day
     from rides.dirty_days
     where partition = %(partition)s and due_at <= %(now)s
     order by account_id, operator_id, service_day
     limit %(limit)s
     for no key update
-), earliest as (
-    select account_id, operator_id, min(service_day) as service_day from due group by account_id, operator_id
+), ranked as (
+    select at, row_number() over (partition by account_id, operator_id order by service_day) as number from due
 ), gone as (
     delete from rides.dirty_days d
-    using earliest e
-    where d.partition = %(partition)s and d.account_id = e.account_id and d.operator_id = e.operator_id
-        and d.service_day = e.service_day
+    where d.partition = %(partition)s and d.ctid = any(array(select at from ranked where number = 1))
     returning d.account_id, d.operator_id, d.service_day, d.afresh
 )
 select operator_id, service_day, afresh, string_agg(uuid_send(account_id), ''::bytea order by account_id)
