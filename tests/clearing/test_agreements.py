@@ -11,7 +11,7 @@ import pytest
 from example_day import DAY, OVER, open_league
 from psycopg.errors import RestrictViolation
 
-from hansa import clearing, ledger
+from hansa import clearing, ledger, trust
 from hansa.clearing import agreements as desk
 from hansa.clearing import agreements_text
 from hansa.clearing.agreements_text import BadAgreement, read_agreement
@@ -588,3 +588,25 @@ def book(ctx: Context, issuer: str, items: list[tuple[ledger.TransferCode, int]]
         ],
     )
     assert all(result.ok for result in results), results
+
+
+def test_a_suspended_member_agrees_on_nothing_and_opens_no_positions(ctx: Context) -> None:
+    open_league(ctx)
+    pair = ("hangzhou-card", "beijing-subway", "JPY")
+    with ctx.tx() as tx:
+        trust.suspend(tx, "hangzhou", by="league:ada", at=ctx.clock.now(), why="does not pay")
+        before = len(desk.kept.positions_of(tx, ["hangzhou-card"]))
+
+    with pytest.raises(trust.MemberMayNot, match="hangzhou-card is suspended, as hangzhou is"):
+        clearing.open_positions(ctx, [pair])
+    with pytest.raises(trust.MemberMayNot), ctx.tx() as tx:
+        desk.propose_agreement(tx, agreement_id("x"), text(), by="league:ada", at=ctx.clock.now())
+
+    clearing.open_positions(
+        ctx, [("hangzhou-card", "beijing-subway", "CNY")]
+    )  # there is one; again is harmless
+    with ctx.tx() as tx:
+        assert len(desk.kept.positions_of(tx, ["hangzhou-card"])) == before
+    clearing.open_positions(ctx, [pair], for_the_past=True)
+    with ctx.tx() as tx:
+        assert len(desk.kept.positions_of(tx, ["hangzhou-card"])) > before

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from hansa import clearing, disputes, hub, ledger, payments, rides, risk, settlement
+from hansa import clearing, disputes, hub, ledger, payments, rides, risk, settlement, trust
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -27,7 +27,9 @@ def work_once(ctx: Context) -> int:
 
     Errors: StoreUnavailable and the like; what was done before stays done.
     """
-    done = rides.retry_taps(ctx, limit=SOME)
+    with ctx.tx() as tx:
+        done = len(trust.turn_members(tx, ctx.clock.now()))
+    done += rides.retry_taps(ctx, limit=SOME)
     done += rides.check_clocks(ctx, limit=SOME).taps
     done += rides.rate(ctx, limit=SOME).days
     done += rides.post_charges(ctx, limit=SOME).charges

@@ -101,11 +101,14 @@ def add_agreements(tx: Tx, agreements: Sequence[Agreement]) -> None:
             )
 
 
-def open_positions(ctx: Context, pairs: Iterable[tuple[str, str, str]]) -> None:
+def open_positions(
+    ctx: Context, pairs: Iterable[tuple[str, str, str]], *, for_the_past: bool = False
+) -> None:
     """Let these issuers owe these operators in these currencies: (issuer, operator, currency). Again is harmless.
 
-    Opens the position accounts, and what clearing and settlement make of them, in every partition.
-    Errors: trust.UnknownMember.
+    Opens the position accounts, and what clearing and settlement make of them, in every partition. for_the_past: for
+    what happened while both might still do business; else one that is suspended or leaves opens no new ones.
+    Errors: trust.UnknownMember, trust.MemberMayNot; none is opened then.
     """
     wanted = sorted(set(pairs))
     partitions = sorted(set(ctx.directory.partitions))
@@ -148,6 +151,8 @@ def open_positions(ctx: Context, pairs: Iterable[tuple[str, str, str]]) -> None:
     ]
     with ctx.tx() as tx:
         _check_members(tx, {member for member, _ in parties})
+        if not for_the_past:
+            _check_may_open(tx, wanted, ctx.clock.now())
         # Known to clearing before the ledger opens them: no window can be decided past a posting on one.
         store.add_position_accounts(tx, positions)
     ledger.open_accounts(ctx, accounts)
@@ -683,6 +688,14 @@ def _item(entry: ledger.Entry, currency: str) -> Item:
 
 def _clears_as(tx: Tx) -> dict[str, MemberId]:
     return {member.member_id: member.clears_as for member in trust.list_members(tx)}
+
+
+def _check_may_open(tx: Tx, pairs: Sequence[tuple[str, str, str]], at: datetime) -> None:
+    known = {(one.issuer_id, one.operator_id, one.currency) for one in store.list_position_accounts(tx)}
+    for issuer_id, operator_id, currency in pairs:
+        if (issuer_id, operator_id, currency) not in known:
+            trust.check_may(tx, issuer_id, "open", at)
+            trust.check_may(tx, operator_id, "open", at)
 
 
 def _check_members(tx: Tx, member_ids: set[str]) -> None:

@@ -428,7 +428,7 @@ def post_charges(ctx: Context, limit: int = 100_000) -> PostCounts:
         last = intents[-1]
         positions = {(one.issuer_id, one.operator_id, one.currency) for one in due}
         if positions - opened:
-            clearing.open_positions(ctx, sorted(positions - opened))
+            clearing.open_positions(ctx, sorted(positions - opened), for_the_past=True)
             opened |= positions
         charged = {one.charge_id: one for one in _send(ctx, [_charge(one) for one in due])}
         posted = [
@@ -458,12 +458,13 @@ def _post_subsidies(ctx: Context, limit: int, opened: set[tuple[str, str, str]])
     count = 0
     while count < limit:
         with ctx.tx() as tx:
-            intents = charges_store.load_subsidy_intents(tx, min(CHARGES_MAX, limit - count))
+            held = trust.shut_out(tx, "ride", ctx.clock.now())
+            intents = charges_store.load_subsidy_intents(tx, min(CHARGES_MAX, limit - count), held)
         if not intents:
             break
         positions = {(one.payer_id, one.operator_id, one.currency) for one in intents}
         if positions - opened:
-            clearing.open_positions(ctx, sorted(positions - opened))
+            clearing.open_positions(ctx, sorted(positions - opened), for_the_past=True)
             opened |= positions
         transfers = payments.subsidise(
             ctx,

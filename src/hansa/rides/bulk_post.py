@@ -52,7 +52,7 @@ def post_runs(ctx: Context, partition: int, limit: int) -> int:
         places = np.unique(np.frombuffer(run.body, CHARGE)["word"][due]).tolist()
         positions = {run.words[place][:3] for place in places} - opened
         if positions:
-            clearing.open_positions(ctx, sorted(positions))
+            clearing.open_positions(ctx, sorted(positions), for_the_past=True)
             opened |= positions
         posted += _post_run(ctx, run, due)
     return posted

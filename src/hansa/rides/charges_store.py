@@ -4,7 +4,7 @@ What a journey was charged beyond its rows of charges is its first charge, which
 it has a row only once something else happens to the journey (``first_charges``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -64,8 +64,10 @@ def mark_posted(tx: Tx, posted: Sequence[PostedCharge], at: datetime) -> None:
 
 LOAD_SUBSIDY_INTENTS = """
 select partition, journey_id, revision, payer_id, subsidy_id, operator_id, amount_minor, currency, event_at, service_day
-from rides.subsidies
-where status = 'intent'
+from rides.subsidies s
+where status = 'intent' and not exists (
+    select from unnest(%s::text[], %s::timestamptz[]) as held (member_id, since)
+    where held.member_id in (s.payer_id, s.operator_id) and s.event_at >= held.since)
 order by event_at, subsidy_id
 limit %s
 """
@@ -174,9 +176,13 @@ class FirstCharge(NamedTuple):
     posted_at: datetime | None
 
 
-def load_subsidy_intents(tx: Tx, limit: int) -> list[NewSubsidy]:
-    """Subsidies that the ledger may not have yet, in the order in which the rides ended."""
-    return [NewSubsidy(*row) for row in tx.execute(LOAD_SUBSIDY_INTENTS, (limit,))]
+def load_subsidy_intents(tx: Tx, limit: int, held: Mapping[str, datetime]) -> list[NewSubsidy]:
+    """Subsidies that the ledger may not have yet, in the order in which the rides ended.
+
+    held: members whose subsidies of rides since an instant wait, on either side.
+    """
+    values = list(held), list(held.values()), limit
+    return [NewSubsidy(*row) for row in tx.execute(LOAD_SUBSIDY_INTENTS, values)]
 
 
 def mark_subsidies_posted(tx: Tx, posted: Sequence[tuple[NewSubsidy, UUID]], at: datetime) -> None:
