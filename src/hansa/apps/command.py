@@ -33,6 +33,7 @@ from hansa.apps.open import opened
 from hansa.apps.report_commands import audit_app, report_app
 from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
+from hansa.apps.window_commands import COMMANDS as WINDOW_COMMANDS
 from hansa.apps.witness_command import witness
 from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.apps.worker import Worker
@@ -256,6 +257,10 @@ def ledger_tree(
 
 for command in (receipt, checkpoint, tiles):
     ledger_app.command()(command)
+
+
+for command_name, window_command in WINDOW_COMMANDS.items():
+    clearing_app.command(command_name)(window_command)
 
 
 @clearing_app.command("close")

@@ -478,8 +478,8 @@ def show_rider(
 # -- what the pages are made from -------------------------------------------------------------------------------
 
 
-FILE_NAME = re.compile(r"(\d{8})-([A-Z]{3})")
-"""The business day and the currency in a bank file's name."""
+FILE_NAME = re.compile(r"(\d{8})(?:-[a-z][a-z0-9]*(?:-\d+)?)?-([A-Z]{3})")
+"""The business day and the currency in a bank file's name; between them a window's model and part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -599,13 +599,12 @@ class LifeStep:
 def _life(window: clearing.Window, before: clearing.Window | None) -> list[LifeStep]:
     """What has become of a window, and what is to come."""
     steps = [
-        LifeStep("Opened", before.decided_at if before else None, "the window before was decided")
-        if before
-        else LifeStep("Opened", window.decided_at, "the first of its model"),
         LifeStep("Cut-off", window.ends_at, "as the calendar has it"),
         LifeStep("Decided", window.decided_at, "what it holds stands from here on"),
         LifeStep("Closed", window.closed_at, "booked into what members are due"),
     ]
+    if before is not None:
+        steps.append(LifeStep("Opened", before.decided_at, "the window before was decided"))
     for total in window.totals:
         steps.append(LifeStep(f"Settling, {total.currency}", total.settling_at, "banks are told"))
         steps.append(LifeStep(f"Settled, {total.currency}", total.settled_at, "all money has moved"))
