@@ -7,8 +7,9 @@ process on the same machine hands in taps of many gates as an operator's gateway
 connections, one request at a time on each, all made beforehand. Every tap is of another token and so of another rider's
 day, which is the dearest case. Each round has fresh taps; afterwards every one of them is looked for in the books.
 
-``tap_intake``: taps a second. Its baseline is raw binary COPY of the very same rows, 5,000 at a time, one commit each,
-into tables of the same columns and indexes over one connection, in turns in the same run. Processor time is told too,
+``tap_intake``: taps a second. Its baseline is raw binary COPY of the very same taps as rows, 5,000 at a time, one
+commit each, into tables of the columns and indexes of ``rides.taps``, ``tap_numbers`` and ``dirty_days`` over one
+connection, in turns in the same run: the least that taking in by rows costs. Processor time is told too,
 of the Hansa and of the whole database: it says how much of a machine a tap costs, whatever else the machine is doing.
 """
 
@@ -205,14 +206,13 @@ def hand_in(port: int, key: str, taps: list[gate.Tap], file: Path) -> dict[str, 
 
 
 def kept(ctx: Context, taps: list[gate.Tap]) -> int:
-    """How many of these are in the books, with a number of their own and a day to be rated."""
+    """How many of these are in the books, each once, in a run that rating has yet to look at."""
     with ctx.tx() as tx:
         row = tx.execute(
             """
             select count(*) from unnest(%s::uuid[]) as asked (tap_id)
-            join rides.taps t on t.partition = 0 and t.tap_id = asked.tap_id
-            join rides.tap_numbers n on n.gate_id = t.gate_id and n.sequence = t.sequence and n.tap_id = t.tap_id
-            join rides.dirty_days d on d.partition = 0 and d.account_id = t.account_id
+            join rides.every_tap t on t.partition = 0 and t.tap_id = asked.tap_id
+            join rides.tap_runs r on r.partition = 0 and r.run_id = t.run_id and r.fresh
             """,
             ([tap.tap_id for tap in taps],),
         ).fetchone()
@@ -221,7 +221,7 @@ def kept(ctx: Context, taps: list[gate.Tap]) -> int:
 
 
 class CopyOnly:
-    """The baseline: tables of the same columns and indexes, into which the very rows of the books are copied."""
+    """The baseline: tables of rows with all their indexes, into which the very taps of the books are copied."""
 
     def __init__(self, ctx: Context) -> None:
         self._connection = psycopg.connect(ctx.url, autocommit=True)
@@ -253,12 +253,17 @@ class CopyOnly:
             cursor.execute("create temp table if not exists picked (tap_id uuid primary key)")
             cursor.execute("truncate picked")
             cursor.execute("insert into picked select unnest(%s::uuid[])", (ids,))
+            cursor.execute("drop table if exists unpacked")
+            cursor.execute(
+                "create temp table unpacked as select t.* from picked join rides.every_tap t using (tap_id)"
+            )
             found: list[bytes] = []
             for statement in (
-                "copy (select n.* from picked join rides.tap_numbers n using (tap_id)) to stdout (format binary)",
-                "copy (select t.* from picked join rides.taps t using (tap_id)) to stdout (format binary)",
-                "copy (select d.* from picked join rides.taps t using (tap_id) join rides.dirty_days d"
-                " using (partition, account_id)) to stdout (format binary)",
+                "copy (select gate_id, sequence, substring(chain from 1 for 16), partition, tap_id from unpacked)"
+                " to stdout (format binary)",
+                "copy (select * from unpacked) to stdout (format binary)",
+                "copy (select distinct on (account_id, tapped_at::date) partition, account_id, operator_id,"
+                " tapped_at::date, received_at, false from unpacked) to stdout (format binary)",
             ):
                 with cursor.copy(statement) as copy:
                     found.append(b"".join(bytes(part) for part in copy))

@@ -126,7 +126,8 @@ def build(ctx: Context) -> None:
                 tx,
                 [
                     trust.GateRecord(gate_id, trust.MemberId(operator_id), city, stop, line, action, product)
-                    for gate_id, action, stop, line, product in gates_of(operator_id)
+                    for side in (0, 1)
+                    for gate_id, action, stop, line, product in gates_of(operator_id, side)
                 ],
             )
         for day in range(8):
@@ -135,14 +136,17 @@ def build(ctx: Context) -> None:
     payments.open_member_accounts(ctx, [f"{city}-card" for city, _ in CITIES.values()], currencies)
 
 
-def gates_of(operator_id: str) -> Iterator[tuple[str, rides.Action, str | None, str | None, str]]:
-    """(gate, action, stop, line, product): an entry and an exit for each stop, a reader on board for each line."""
+def gates_of(operator_id: str, side: int) -> Iterator[tuple[str, rides.Action, str | None, str | None, str]]:
+    """(gate, action, stop, line, product): an entry and an exit for each stop, a reader on board for each line.
+
+    side: each process hands in for gates of its own, since a gate has one gateway.
+    """
     for stop in stops_of(operator_id):
         ends: tuple[rides.Action, ...] = ("entry", "exit")
         for action in ends:
-            yield f"{stop}/{action}", action, stop, None, "metro"
+            yield f"{stop}/{side}/{action}", action, stop, None, "metro"
     for line in sorted(network_of(operator_id).lines):
-        yield f"{line}/board", "board", None, line, "bus"
+        yield f"{line}/{side}/board", "board", None, line, "bus"
 
 
 @dataclass(frozen=True)
@@ -242,9 +246,8 @@ class Tapping:
     """Gates that make the taps of rides, each with its own numbers."""
 
     def __init__(self, partition: int) -> None:
-        self._suffix = partition
-        self._sequences = [np.zeros(len(list(gates_of(one))), np.int64) for one in OPERATORS]
-        self._gates = [list(gates_of(one)) for one in OPERATORS]
+        self._sequences = [np.zeros(len(list(gates_of(one, partition))), np.int64) for one in OPERATORS]
+        self._gates = [list(gates_of(one, partition)) for one in OPERATORS]
 
     def batches(
         self, riders: Riders, some: slice, day: date, seed: int
@@ -306,7 +309,7 @@ class Tapping:
             TapColumns(
                 places=tuple(named),
                 gates=places,
-                sequences=taps.sequences[some] * 2 + self._suffix,
+                sequences=taps.sequences[some],
                 tap_ids=taps.ids[some].tobytes(),
                 tapped_us=taps.tapped[some],
                 ctis=taps.ctis[some].tobytes(),

@@ -18,6 +18,7 @@ through the database. ``memory_mb``: the largest resident size of the two proces
 
 import argparse
 import json
+import os
 import resource
 import tempfile
 import time
@@ -93,11 +94,12 @@ def path(count: int) -> dict[str, Any]:
             with opened(server.url) as ctx:
                 build(ctx)
                 answered = questions(ctx, 400 if count < 500_000 else 2_000)
-            return _path(server.url, riders, days) | answered
+            return _path(server, riders, days) | answered
 
 
-def _path(url: str, riders: int, days: int) -> dict[str, Any]:
+def _path(server: EmbeddedServer, riders: int, days: int) -> dict[str, Any]:
     """riders: of each process."""
+    url = server.url
     spawn = get_context("spawn")
     pipes: list[Any] = []
     for partition in (0, 1):
@@ -107,15 +109,19 @@ def _path(url: str, riders: int, days: int) -> dict[str, Any]:
     began = time.perf_counter()
     _together(pipes, "settle")
     print(f"{2 * riders:,} riders settled in {time.perf_counter() - began:.0f} s")
-    spent = dict.fromkeys(STAGES, 0.0)
+    spent, own_cpu, server_cpu = (dict.fromkeys(STAGES, 0.0) for _ in range(3))
     done, copied = 0, 0.0
     for day in range(days):
         for start in range(0, riders, WAVE):
             count = sum(_together(pipes, "make", day, start)[0])
             done += count
-            taken = {name: _together(pipes, name)[1] for name in STAGES}
+            taken: dict[str, float] = {}
             for name in STAGES:
+                before, served = sum(_together(pipes, "cpu")[0]), cpu_of_server(url)
+                _, taken[name] = _together(pipes, name)
                 spent[name] += taken[name]
+                own_cpu[name] += sum(_together(pipes, "cpu")[0]) - before
+                server_cpu[name] += cpu_of_server(url) - served
             said = ", ".join(f"{name} {count / taken[name]:,.0f}/s" for name in STAGES)
             print(f"wave of {count:,} rides: {count / sum(taken.values()):,.0f}/s ({said})", flush=True)
             if not copied:
@@ -127,8 +133,12 @@ def _path(url: str, riders: int, days: int) -> dict[str, Any]:
     rate = done / sum(spent.values())
     for name in STAGES:
         print(
-            f"{name:<10}{done / spent[name]:>12,.0f} rides/s {spent[name] / sum(spent.values()):>8.0%} of the time"
+            f"{name:<10}{done / spent[name]:>12,.0f} rides/s {spent[name] / sum(spent.values()):>8.0%} of the time;"
+            f" processor time a ride {own_cpu[name] / done * 1e6:.1f} us, of PostgreSQL"
+            f" {server_cpu[name] / done * 1e6:.1f}"
         )
+    cpu_us = (sum(own_cpu.values()) + sum(server_cpu.values())) / done * 1e6
+    print(f"processor time a ride, all told: {cpu_us:.1f} us")
     print(f"end to end {rate:>11,.0f} rides/s over {done:,} rides; COPY of the same rows {copied:,.0f}")
     return {
         "end_to_end": {
@@ -139,7 +149,31 @@ def _path(url: str, riders: int, days: int) -> dict[str, Any]:
             "rides": done,
         },
         "memory_mb": {"value": round(memory), "unit": "MB"},
+        "cpu_us": {"value": round(cpu_us, 1), "unit": "us"},
     }
+
+
+def cpu_of_server(url: str) -> float:
+    """Seconds of processor time that all processes of the server have used so far, also those that ended."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select pg_backend_pid()").fetchone()
+        assert row is not None
+        postmaster = _times(row[0])[0]
+        ticks = sum(_times(postmaster)[1:])
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                try:
+                    parent, own, gone = _times(int(folder.name))
+                except OSError:
+                    continue
+                ticks += own + gone if parent == postmaster else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _times(pid: int) -> tuple[int, int, int]:
+    """A process's parent, its ticks of processor time, and those of its children that ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
 
 
 def _together(pipes: list[Any], *what: Any) -> tuple[list[Any], float]:
@@ -192,6 +226,8 @@ def work(url: str, partition: int, count: int, pipe: Any) -> None:
                     engine = ledger.find_engine(ctx, partition)
                     assert engine is not None
                     engine.settle()
+                elif what == "cpu":
+                    answer = time.process_time()
                 elif what == "memory":
                     answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             except Exception as error:
@@ -202,7 +238,7 @@ def work(url: str, partition: int, count: int, pipe: Any) -> None:
 
 
 TABLES = (
-    "rides.taps", "rides.tap_numbers", "rides.journeys", "rides.charges", "payments.charges", "ledger.transfers",
+    "rides.tap_runs", "rides.rated_taps", "rides.journeys", "rides.charges", "payments.charges", "ledger.transfers",
 )  # fmt: skip
 
 

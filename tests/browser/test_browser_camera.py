@@ -61,7 +61,7 @@ def test_a_code_on_the_phones_screen_opens_the_gate_by_camera(
     expect(gate.locator("[data-result]")).to_have_attribute("data-state", "accepted")
     expect(gate.locator("[data-title]")).to_have_text("Go in")
     with served.ctx.tx() as tx:
-        assert tx.execute("select gate_id from rides.taps").fetchall() == [(WAY_IN,)]
+        assert tx.execute("select gate_id from rides.every_tap").fetchall() == [(WAY_IN,)]
 
 
 def untrusted_code() -> str:
@@ -91,7 +91,7 @@ def test_a_code_that_is_refused_shows_its_reason_by_camera(
     expect(gate.locator("[data-reason]")).to_have_text(reason)
     expect(gate.locator("[data-words]")).to_have_text(REASONS[reason])
     with served.ctx.tx() as tx:
-        assert tx.execute("select count(*) from rides.taps").fetchone() == (0,)
+        assert tx.execute("select count(*) from rides.every_tap").fetchone() == (0,)
 
 
 def drawn(text: str) -> list[list[bool]]:

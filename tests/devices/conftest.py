@@ -273,7 +273,7 @@ class Town:
         """Gate and sequence of every tap in the books, in order."""
         with self.ctx.tx() as tx:
             return tx.execute(
-                "select gate_id, sequence from rides.taps order by gate_id, sequence"
+                "select gate_id, sequence from rides.every_tap order by gate_id, sequence"
             ).fetchall()
 
     def state(self, device_id: str) -> trust.DeviceState:

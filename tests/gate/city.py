@@ -37,7 +37,7 @@ class City:
         with self.ctx.tx() as tx:
             rows = tx.execute(
                 "select tap_id, gate_id, sequence, action, stop_id, tapped_at, cti, counter, kid, made_at,"
-                " list_version, chain, companion from rides.taps where gate_id = %s order by sequence",
+                " list_version, chain, companion from rides.every_tap where gate_id = %s order by sequence",
                 (WAY_IN,),
             ).fetchall()
         return [Tap(*row) for row in rows]

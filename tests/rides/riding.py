@@ -282,7 +282,7 @@ class League:
         """How many rows a table of rides has."""
         with self.ctx.tx() as tx:
             counts = {
-                "taps": "select count(*) from rides.taps",
+                "taps": "select count(*) from rides.every_tap",
                 "journeys": "select count(*) from rides.journeys",
                 "charges": "select count(*) from rides.charges",
                 "dirty_days": "select count(*) from rides.dirty_days",

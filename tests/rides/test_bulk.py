@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,10 @@ from hansa import ledger, payments, rides
 from hansa.identity import AccountId
 from hansa.kernel import FixedClock, fact_id
 from hansa.rides import RIDER_CLASSES, Tap, actions, bulk, bulk_post, bulk_store, rating
+from hansa.rides.columns import PlainBatch, read_columns, take_in
 from hansa.store import Context, Tx
 from rides.riding import League, account_of, local, network_of, tariff_of
+from rides.taken_in import written
 
 OPERATORS = ("beijing-subway", "hong-kong-mtr", "london-tfl", "toronto-ttc")
 CURRENCIES = ("CNY", "HKD", "GBP", "CAD")
@@ -118,6 +121,7 @@ def books_after(
     parts: Sequence[Sequence[Tap]],
     rate: Callable[[Context], object],
     post: Callable[[Context], object],
+    take: Callable[[Context, Sequence[Tap]], object],
 ) -> Books:
     """The books after these taps came in, part by part, with rating and posting behind each; nothing of it stays."""
     ctx = league.ctx
@@ -128,8 +132,7 @@ def books_after(
                 clock_of(ctx).at = EVENING + timedelta(hours=number)
                 if number == 0:
                     clock_of(ctx).at = max(tap.tapped_at for tap in some) + timedelta(minutes=1)
-                receipt = rides.record_taps(ctx, None, some)
-                assert not receipt.refused, receipt
+                take(ctx, some)
             clock_of(ctx).at = EVENING + timedelta(hours=number)
             for _ in range(4):
                 rate(ctx)
@@ -181,11 +184,24 @@ def hold_equal(one: Books, other: Books) -> None:
 
 
 def plainly(league: League, parts: Sequence[Sequence[Tap]]) -> Books:
-    return books_after(league, parts, rating.rate, actions.post_charges)
+    return books_after(league, parts, rating.rate, actions.post_charges, one_by_one)
 
 
 def by_column(league: League, parts: Sequence[Sequence[Tap]]) -> Books:
-    return books_after(league, parts, bulk.rate, bulk_post.post_charges)
+    return books_after(league, parts, bulk.rate, bulk_post.post_charges, take_in_runs)
+
+
+def one_by_one(ctx: Context, taps: Sequence[Tap]) -> None:
+    receipt = rides.record_taps(ctx, None, taps)
+    assert not receipt.refused, receipt
+
+
+def take_in_runs(ctx: Context, taps: Sequence[Tap]) -> None:
+    """As gateways hand in: by the column, and tap by tap what is behind its gate's last number."""
+    columns = read_columns(msgspec.json.encode({"taps": [written(tap) for tap in taps]}))
+    assert columns is not None
+    if take_in(ctx, [PlainBatch(columns, None, None)]) == [None]:
+        one_by_one(ctx, taps)
 
 
 @settings(max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=ANEW)

@@ -19,7 +19,7 @@ Client = TestClient[Any]
 
 def taps_kept(ctx: Context) -> int:
     with ctx.tx() as tx:
-        row = tx.execute("select count(*) from rides.taps").fetchone()
+        row = tx.execute("select count(*) from rides.every_tap").fetchone()
     assert row is not None
     return row[0]
 
@@ -102,7 +102,7 @@ def test_a_group_goes_in_one_by_one_and_the_screen_says_who(
     ]
     assert answers[3]["reason"] == "companion_not_allowed"
     with ctx.tx() as tx:
-        kept = tx.execute("select companion from rides.taps order by sequence").fetchall()
+        kept = tx.execute("select companion from rides.every_tap order by sequence").fetchall()
     assert kept == [(0,), (1,), (2,)]
 
 

@@ -23,6 +23,7 @@ from hansa.kernel import HansaError
 from hansa.store import Context, StoreUnavailable, Tx
 from loops import run_loop
 from rides.riding import League
+from rides.taken_in import days_of, numbers_of
 
 BEIJING, LONDON = "beijing-subway", "london-tfl"
 A, B = "beijing/xizhimen", "beijing/chegongzhuang"
@@ -193,14 +194,13 @@ class BothWays:
         queries = (
             "select partition, tap_id, account_id, operator_id, gate_id, sequence, action, stop_id, line_id, product,"
             " tapped_at, cti, counter, kid, made_at, list_version, chain, companion, received_at"
-            " from rides.taps order by tap_id",
-            "select * from rides.tap_numbers order by gate_id, sequence",
-            "select * from rides.dirty_days order by account_id, operator_id, service_day",
+            " from rides.every_tap order by tap_id",
             "select gate_id, sequence, digest, operator_id, cti, body, refused from rides.waiting_taps"
             " order by gate_id, sequence, digest",
             "select break_id, fault from rides.chain_breaks order by break_id",
         )
-        return [self.connection.execute(query.encode()).fetchall() for query in queries]
+        books = [self.connection.execute(query.encode()).fetchall() for query in queries]
+        return [*books, numbers_of(self.connection), days_of(self.door.ctx, self.connection)]
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_batches_that_come_together_share_commits_and_each_has_its_own_answer(do
     assert told[3] == (1, 0, 1)
     assert sorted(told[6:8]) == [(0, 2, 0), (2, 0, 0)]
     with door.ctx.tx() as tx:
-        row = tx.execute("select count(*), count(distinct xid) from rides.taps").fetchone()
+        row = tx.execute("select count(*), count(distinct xid) from rides.every_tap").fetchone()
     assert row is not None
     assert row[0] == 21 and row[1] < 12
 

@@ -39,7 +39,7 @@ def tap_of(ctx: Context, league: LittleLeague) -> gate.Tap:
 
 def taps_kept(ctx: Context) -> int:
     with ctx.tx() as tx:
-        row = tx.execute("select count(*) from rides.taps").fetchone()
+        row = tx.execute("select count(*) from rides.every_tap").fetchone()
     assert row is not None
     return row[0]
 

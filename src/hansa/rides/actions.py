@@ -542,7 +542,7 @@ def journey(tx: Tx, journey_id: JourneyId) -> JourneyDetail:
     if not found:
         raise UnknownJourney(f"There is no journey {journey_id}.")
     one = found[0]
-    taps = store.get_taps(tx, one.partition, [*one.taps, *taps_beside(one.record.notes)])
+    taps = store.get_taps(tx, one, [*one.taps, *taps_beside(one.record.notes)])
     charges = first_charges.charges_of(tx, one.partition, [journey_id]).get(journey_id, [])
     subsidies = store.get_subsidies(tx, one.partition, journey_id)
     return JourneyDetail(one.record, tuple(taps), tuple(charges), tuple(subsidies))

@@ -22,9 +22,10 @@ from hansa import atlas, payments
 from hansa.fares import Pricer, Tariff, period_start
 from hansa.fares.columnar import Columnar, Earlier, Priced, RideColumns, columnar_for
 from hansa.kernel import new_id
-from hansa.rides import bulk_store, looking_back_store, rating, rating_store
+from hansa.rides import bulk_store, fresh_taps, looking_back_store, rating, rating_store, tap_runs_store
 from hansa.rides.bulk_store import CHARGE, DueDays, LoadedTaps, Sums
 from hansa.rides.evidence import load_beside, there_is
+from hansa.rides.fresh_taps import FreshDays
 from hansa.rides.looking_back import Look
 from hansa.rides.model import RateCounts
 from hansa.rides.store import DayKey, TariffVersion
@@ -58,7 +59,7 @@ RUN_MAX = 8_192
 def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
     """Rate up to ``limit`` days that wait for it. Safe to run again, to kill, and beside itself."""
     with ctx.tx() as tx:
-        partitions = rating_store.dirty_partitions(tx, ctx.clock.now())
+        partitions = rating_store.due_partitions(tx, ctx.clock.now())
     counts = RateCounts()
     for partition in partitions:
         counts += rate_partition(ctx, partition, limit - counts.days)
@@ -66,8 +67,15 @@ def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
 
 
 def rate_partition(ctx: Context, partition: int, limit: int) -> RateCounts:
-    """The same, of one partition."""
+    """The same, of one partition. Days of which the taps lie in fresh runs come first, all of many runs together."""
     counts = RateCounts()
+    while counts.days < limit:
+        with ctx.tx() as tx:
+            rating_store.lock_rater(tx, partition)
+            rated = _rate_fresh(tx, partition, ctx.clock.now())
+        if rated is None:
+            break
+        counts += rated
     while counts.days < limit:
         with ctx.tx() as tx:
             rating_store.lock_rater(tx, partition)
@@ -78,9 +86,33 @@ def rate_partition(ctx: Context, partition: int, limit: int) -> RateCounts:
     return counts
 
 
+def _rate_fresh(tx: Tx, partition: int, at: datetime) -> RateCounts | None:
+    """Rate the plain days of fresh runs, and make ready all others of them; None when no run is fresh."""
+    chunk = _Chunk(tx, partition, at)
+    fresh = fresh_taps.take(tx, partition, chunk.tariffs, at)
+    if fresh is None:
+        return None
+    for group in fresh.groups():
+        odd = chunk.rate_fresh(group)
+        if odd is not None:
+            fresh.keep_plain(group, odd)
+    fresh.give_rows()
+    chunk.write_runs()
+    return chunk.counts
+
+
 def _rate_chunk(tx: Tx, partition: int, limit: int, at: datetime) -> RateCounts:
     due = bulk_store.take_days(tx, partition, limit, at)
     chunk = _Chunk(tx, partition, at)
+    fresh_taps.give_rows_around(
+        tx,
+        partition,
+        [
+            DayKey(partition, account_id, days.operator_id, days.service_day)
+            for days in due
+            for account_id in bulk_store.accounts_of(days, range(len(days)))
+        ],
+    )
     left: dict[DayKey, bool] = {}
     for days in due:
         for account_id in chunk.rate(days):
@@ -136,15 +168,47 @@ class _Chunk:
         rules = None if days.afresh or len(days) < FEW else self._rules(days)
         if rules is None:
             return bulk_store.accounts_of(days, everybody)
-        reach = timedelta(microseconds=rules.longest_us)
-        bounds = self.tariffs.bounds(days.operator_id, days.service_day)
-        span = (bounds[0] - reach, bounds[1] + reach)
+        span = self._span(days, rules)
         loaded = bulk_store.load_taps(self.tx, self.partition, days, *span)
         sums = self._sums(days, rules) if loaded is not None and rules.look.sums else None
         if loaded is None or (rules.look.sums and sums is None):
             return bulk_store.accounts_of(days, everybody)
         odd = np.zeros(len(days), np.bool_)
         odd[bulk_store.find_kept(self.tx, self.partition, days) if sums is None else sums.kept] = True
+        self._rate(days, rules, loaded, odd, span, sums)
+        return bulk_store.accounts_of(days, np.flatnonzero(odd).tolist())
+
+    def rate_fresh(self, group: FreshDays) -> Flags | None:
+        """Rate those of the days that are plain, from taps that are at hand; which are not, or None where none is."""
+        days = group.days
+        rules = None if len(days) < FEW else self._rules(days)
+        if rules is None:
+            return None
+        sums = self._sums(days, rules) if rules.look.sums else None
+        if rules.look.sums and sums is None:
+            return None
+        span = self._span(days, rules)
+        odd = group.several.copy()
+        odd[tap_runs_store.find_more(self.tx, self.partition, days, span)] = True
+        self._rate(days, rules, group.loaded, odd, span, sums)
+        return odd
+
+    def _span(self, days: DueDays, rules: _Rules) -> tuple[datetime, datetime]:
+        """The day, with the longest journey before and after."""
+        reach = timedelta(microseconds=rules.longest_us)
+        starts_at, ends_at = self.tariffs.bounds(days.operator_id, days.service_day)
+        return starts_at - reach, ends_at + reach
+
+    def _rate(
+        self,
+        days: DueDays,
+        rules: _Rules,
+        loaded: LoadedTaps,
+        odd: Flags,
+        span: tuple[datetime, datetime],
+        sums: Sums | None,
+    ) -> None:
+        """Rate those of the days that nothing speaks against. odd: those that are not plain; more are marked here."""
         odd[self._beside(days, span)] = True
         if rules.look.passes:
             odd[self._holders(days)] = True
@@ -154,7 +218,6 @@ class _Chunk:
         plain = int((~odd).sum())
         taps = len(journeys.n) + int((journeys.last >= 0).sum())
         self.counts += RateCounts(plain, taps, len(journeys.n))
-        return bulk_store.accounts_of(days, np.flatnonzero(odd).tolist())
 
     def _rules(self, days: DueDays) -> _Rules | None:
         """How these days are worked out; None where that takes more than columns."""

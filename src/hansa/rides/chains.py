@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from hansa.codes import CHAIN_START, tap_link
 from hansa.kernel import fact_id
+from hansa.rides import tap_runs_store
 from hansa.rides.model import TapLike
+from hansa.rides.tap_runs import KeptTap
 from hansa.rides.watching import BEGINNING, Fault, WatchMark
 from hansa.store import Context, Tx
 
@@ -29,23 +29,6 @@ ADD_MARK = "insert into rides.marks (reader, xid, fact_id) values (%s, '0'::xid8
 LOCK_MARK = "select xid::text::bigint, fact_id from rides.marks where reader = %s for no key update"
 
 SET_MARK = "update rides.marks set xid = %s::text::xid8, fact_id = %s where reader = %s"
-
-NEW_TAPS = """
-select t.tap_id, t.gate_id, t.operator_id, t.sequence, t.action, t.stop_id, t.tapped_at, t.cti, t.counter, t.kid,
-    t.made_at, t.list_version, t.companion, t.chain, t.xid::text::bigint as xid
-from rides.taps t
-where (t.xid, t.tap_id) > (%(xid)s::text::xid8, %(fact_id)s) and t.xid < pg_snapshot_xmin(pg_current_snapshot())
-order by t.xid, t.tap_id
-limit %(limit)s
-"""
-
-TAPS_BY_NUMBER = """
-select t.tap_id, t.gate_id, t.operator_id, t.sequence, t.action, t.stop_id, t.tapped_at, t.cti, t.counter, t.kid,
-    t.made_at, t.list_version, t.companion, t.chain, t.xid::text::bigint as xid
-from unnest(%s::text[], %s::bigint[]) as asked (gate_id, sequence)
-join rides.tap_numbers n on n.gate_id = asked.gate_id and n.sequence = asked.sequence
-join rides.taps t on t.partition = n.partition and t.tap_id = n.tap_id
-"""
 
 WAITING_BY_NUMBER = """
 select w.gate_id, w.sequence
@@ -86,26 +69,6 @@ class ChainCounts:
     told: int = 0
 
 
-class _Link(NamedTuple):
-    """A tap as its gate's chain knows it."""
-
-    tap_id: UUID
-    gate_id: str
-    operator_id: str
-    sequence: int
-    action: str
-    stop_id: str | None
-    tapped_at: datetime
-    cti: bytes
-    counter: int
-    kid: bytes
-    made_at: datetime
-    list_version: int
-    companion: int
-    chain: bytes
-    xid: int
-
-
 class _Break(NamedTuple):
     gate_id: str
     operator_id: str
@@ -124,8 +87,7 @@ def check_chains(ctx: Context, limit: int = 2_000) -> ChainCounts:
     now = ctx.clock.now()
     with ctx.tx() as tx:
         mark = _lock_mark(tx)
-        values = {"xid": str(mark.xid), "fact_id": mark.fact_id, "limit": limit}
-        new = tx.cursor(row_factory=class_row(_Link)).execute(NEW_TAPS, values, binary=True).fetchall()
+        new = tap_runs_store.taps_after(tx, mark.xid, mark.fact_id, limit)
         told = tx.execute(TELL_GAPS, (now - GAP_FILLS,)).rowcount
         if not new:
             return ChainCounts(told=told)
@@ -153,14 +115,13 @@ def _lock_mark(tx: Tx) -> WatchMark:
     return WatchMark(row[0], row[1])
 
 
-def _faults(tx: Tx, new: Sequence[_Link]) -> list[_Break]:
+def _faults(tx: Tx, new: Sequence[KeptTap]) -> list[_Break]:
     """What is wrong between these taps and their neighbours."""
     known = {(one.gate_id, one.sequence): one for one in new}
     near = {(one.gate_id, one.sequence + step) for one in new for step in (-1, 1)} - known.keys()
     asked = [gate_id for gate_id, _ in near], [sequence for _, sequence in near]
-    cursor = tx.cursor(row_factory=class_row(_Link))
-    after: list[_Link] = []
-    for one in cursor.execute(TAPS_BY_NUMBER, asked, binary=True):
+    after: list[KeptTap] = []
+    for one in tap_runs_store.taps_by_number(tx, *asked):
         if (one.gate_id, one.sequence - 1) in known:
             after.append(one)
         known.setdefault((one.gate_id, one.sequence), one)
@@ -181,7 +142,7 @@ def _faults(tx: Tx, new: Sequence[_Link]) -> list[_Break]:
     return breaks
 
 
-def _follows(before: bytes, tap: _Link) -> bool:
+def _follows(before: bytes, tap: KeptTap) -> bool:
     """Whether a tap's link follows from the one before. The books name a gate's stop also where its tap did not."""
     return any(
         tap.chain

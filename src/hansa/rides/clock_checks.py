@@ -11,27 +11,16 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from hansa.rides import store
+from hansa.rides import fresh_taps, rating_store, store, tap_runs_store
 from hansa.rides.chains import ADD_MARK, LOCK_MARK, SET_MARK
 from hansa.rides.clocks import BLOCK, CODE_OFF, Corrected, GateTap, correct_clock
 from hansa.rides.store import DayKey
+from hansa.rides.tap_runs import KeptTap
 from hansa.rides.tariffs import Tariffs
 from hansa.rides.watching import BEGINNING
 from hansa.store import Context, Tx
 
 READER = "clocks"
-
-NEW_TAPS = """
-select t.tap_id, t.gate_id, t.sequence, t.tapped_at, t.made_at, t.received_at, t.xid::text::bigint,
-    (select n.tap_id from rides.tap_numbers n
-        where n.gate_id = t.gate_id and n.sequence < t.sequence order by n.sequence desc limit 1),
-    (select n.tap_id from rides.tap_numbers n
-        where n.gate_id = t.gate_id and n.sequence > t.sequence order by n.sequence limit 1)
-from rides.taps t
-where (t.xid, t.tap_id) > (%(xid)s::text::xid8, %(fact_id)s) and t.xid < pg_snapshot_xmin(pg_current_snapshot())
-order by t.xid, t.tap_id
-limit %(limit)s
-"""
 
 BLOCKS_IN_DOUBT = """
 select distinct gate_id, sequence / %s from rides.tap_clocks where gate_id = any(%s)
@@ -98,39 +87,66 @@ def check_clocks(ctx: Context, limit: int = 2_000) -> ClockCounts:
         tx.execute(ADD_MARK, (READER, BEGINNING.fact_id))
         mark = tx.execute(LOCK_MARK, (READER,)).fetchone()
         assert mark is not None, "the mark was added"
-        values = {"xid": str(mark[0]), "fact_id": mark[1], "limit": limit}
-        new = tx.execute(NEW_TAPS, values, binary=True).fetchall()
+        new = tap_runs_store.taps_after(tx, mark[0], mark[1], limit)
         if not new:
             return ClockCounts()
+        around = _neighbours(tx, new)
         doubted = {
-            (gate_id, sequence // BLOCK)
-            for tap_id, gate_id, sequence, tapped_at, made_at, received_at, _, before, after in new
-            if _in_doubt(tap_id, tapped_at, made_at, received_at, before, after)
+            (one.gate_id, one.sequence // BLOCK)
+            for one, (before, after) in zip(new, around, strict=True)
+            if _in_doubt(one, before, after)
         }
-        known = {(row[1], row[2] // BLOCK) for row in new}
+        known = {(one.gate_id, one.sequence // BLOCK) for one in new}
         gates = sorted({gate_id for gate_id, _ in known})
         for gate_id, number in tx.execute(BLOCKS_IN_DOUBT, (BLOCK, gates)):
             doubted |= known & {(gate_id, number + step) for step in (-2, -1, 0, 1, 2)}
         blocks = {_Block(gate_id, number + step) for gate_id, number in doubted for step in (-1, 0, 1)}
         corrected = _check(tx, sorted(blocks), ctx.clock.now()) if blocks else 0
-        tx.execute(SET_MARK, (str(new[-1][6]), new[-1][0], READER))
+        tx.execute(SET_MARK, (str(new[-1].xid), new[-1].tap_id, READER))
     return ClockCounts(len(new), corrected)
 
 
-def _in_doubt(
-    tap_id: UUID,
-    tapped_at: datetime,
-    made_at: datetime,
-    received_at: datetime,
-    before: UUID | None,
-    after: UUID | None,
-) -> bool:
+def _neighbours(tx: Tx, new: Sequence[KeptTap]) -> list[tuple[UUID | None, UUID | None]]:
+    """The ids of the taps whose numbers come just before and after each of these."""
+    known = {(one.gate_id, one.sequence): one.tap_id for one in new}
+    edges = [
+        one
+        for one in new
+        if (one.gate_id, one.sequence - 1) not in known or (one.gate_id, one.sequence + 1) not in known
+    ]
+    near = tap_runs_store.next_numbers(tx, [one.gate_id for one in edges], [one.sequence for one in edges])
+    numbers = {(one.gate_id, one.sequence): pair for one, pair in zip(edges, near, strict=True)}
+    asked = sorted(
+        {
+            (gate_id, number)
+            for (gate_id, _), pair in numbers.items()
+            for number in pair
+            if number is not None and (gate_id, number) not in known
+        }
+    )
+    found = tap_runs_store.taps_by_number(
+        tx, [gate_id for gate_id, _ in asked], [number for _, number in asked]
+    )
+    known |= {(one.gate_id, one.sequence): one.tap_id for one in found}
+    around: list[tuple[UUID | None, UUID | None]] = []
+    for one in new:
+        before, after = numbers.get((one.gate_id, one.sequence), (one.sequence - 1, one.sequence + 1))
+        around.append(
+            (
+                None if before is None else known.get((one.gate_id, before)),
+                None if after is None else known.get((one.gate_id, after)),
+            )
+        )
+    return around
+
+
+def _in_doubt(tap: KeptTap, before: UUID | None, after: UUID | None) -> bool:
     """Whether a tap shows that a clock is wrong. The first 48 bits of a tap's id are its instant in milliseconds."""
     return (
-        abs(tapped_at - made_at) > CODE_OFF
-        or tapped_at - received_at > CODE_OFF
-        or (before is not None and before.int >> 80 > tap_id.int >> 80)
-        or (after is not None and after.int >> 80 < tap_id.int >> 80)
+        abs(tap.tapped_at - tap.made_at) > CODE_OFF
+        or tap.tapped_at - tap.received_at > CODE_OFF
+        or (before is not None and before.int >> 80 > tap.tap_id.int >> 80)
+        or (after is not None and after.int >> 80 < tap.tap_id.int >> 80)
     )
 
 
@@ -144,6 +160,13 @@ def _check(tx: Tx, blocks: Sequence[_Block], now: datetime) -> int:
     for n, *tap, partition, account_id, operator_id in tx.execute(TAPS_OF_BLOCKS, (gates, lows, highs)):
         taps[n - 1].append(GateTap(*tap))
         owners[tap[0]] = _Owner(partition, account_id, operator_id)
+    in_runs: dict[UUID, KeptTap] = {}
+    for n, one in tap_runs_store.run_taps_of_ranges(tx, gates, lows, highs):
+        taps[n].append(
+            GateTap(one.tap_id, one.sequence, one.tapped_at, one.made_at, one.cti, one.received_at)
+        )
+        owners[one.tap_id] = _Owner(one.partition, one.account_id, one.operator_id)
+        in_runs[one.tap_id] = one
     kept: list[dict[UUID, _Kept]] = [{} for _ in blocks]
     numbers = [one.number for one in blocks]
     for n, tap_id, *row in tx.execute(CLOCKS_OF_BLOCKS, (gates, numbers, BLOCK, BLOCK)):
@@ -163,9 +186,18 @@ def _check(tx: Tx, blocks: Sequence[_Block], now: datetime) -> int:
             instants = [one.tapped_at, now_kept.at, *([] if was is None else [was.at])]
             moved.append((owner, instants))
     if rows:
+        _give_rows(tx, [in_runs[row[1]] for row in rows if isinstance(row[1], UUID) and row[1] in in_runs])
         tx.execute(KEEP_CLOCKS, (now, *(list(column) for column in zip(*rows, strict=True))))
         _mark(tx, moved, now)
     return len(rows)
+
+
+def _give_rows(tx: Tx, taps: Sequence[KeptTap]) -> None:
+    """Give rows to taps in runs whose clock was wrong: their days are not plain."""
+    for partition in sorted({one.partition for one in taps}):
+        rating_store.lock_rater(tx, partition)
+        numbers = [(one.gate_id, one.sequence) for one in taps if one.partition == partition]
+        fresh_taps.give_rows_to(tx, partition, numbers)
 
 
 def _changes(

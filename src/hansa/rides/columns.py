@@ -10,10 +10,11 @@ Source: PostgreSQL documentation, COPY, "Binary Format".
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from operator import attrgetter
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -21,22 +22,14 @@ import numpy.typing as npt
 from psycopg.errors import UniqueViolation
 
 from hansa import trust
-from hansa.kernel import Directory
+from hansa.kernel import Directory, new_id
+from hansa.rides import tap_runs_store
 from hansa.rides.actions import AHEAD_MAX, BEFORE_ALL, EXPIRED_MAX, stands_at, stops_to_name
 from hansa.rides.model import TAPS_MAX
-from hansa.rides.tariffs import Tariffs
+from hansa.rides.tap_runs import RECORD, SPOT, Place, place_id_of, records_of
+from hansa.rides.tap_runs_store import Clash, keep_payers, keep_places
 from hansa.store import Context, StoreBusy, Tx
-from hansa.store.copying import (
-    HEADER,
-    POSTGRES_EPOCH_US,
-    TRAILER,
-    array_text,
-    head_of,
-    instant_of,
-    texts,
-    us_of,
-    uuid_array_text,
-)
+from hansa.store.copying import POSTGRES_EPOCH_US, us_of
 
 Int64 = npt.NDArray[np.int64]
 Octets = npt.NDArray[np.uint8]
@@ -172,6 +165,10 @@ def read_columns(body: bytes) -> TapColumns | None:
     )
 
 
+class Known(Exception):
+    """A number is taken, or not above all that its gate handed in: ``record_taps`` finds out."""
+
+
 def take_in(ctx: Context, batches: Sequence[PlainBatch]) -> list[int | None]:
     """Keep these batches in one transaction; gives how many taps each had, or None for one that is not plain.
 
@@ -180,7 +177,7 @@ def take_in(ctx: Context, batches: Sequence[PlainBatch]) -> list[int | None]:
     try:
         with ctx.tx() as tx:
             kept = _Taking(tx, ctx.directory, ctx.clock.now()).take(batches)
-    except (UniqueViolation, StoreBusy):
+    except (Known, Clash, UniqueViolation, StoreBusy):
         if len(batches) == 1:
             return [None]
         return [took for batch in batches for took in take_in(ctx, [batch])]
@@ -299,58 +296,29 @@ def _digests(
 
 # -- keeping ------------------------------------------------------------------------------------------------
 
+# Of a payer that is known its id, else 0: told apart by all that it is, and not by its digest alone.
 FIND_TOKENS = """
 select string_agg(
-    cti || uuid_send(account_id) || int8send((extract(epoch from expires_at) * 1000000)::bigint), ''::bytea
-    order by cti
+    t.cti || uuid_send(t.account_id) || int8send((extract(epoch from t.expires_at) * 1000000)::bigint)
+        || int8send(coalesce(p.payer_id, 0)), ''::bytea
 )
-from rides.tokens
-where cti = any(%s::bytea[]) and length(cti) = 8
+from rides.tokens t
+left join rides.tap_payers p on p.issuer_id = t.issuer_id and p.wallet_currency = t.wallet_currency
+    and p.rider_class = t.rider_class
+where t.cti = any(%s::bytea[]) and length(t.cti) = 8
 """
 
-COPY_NUMBERS = (
-    "copy rides.tap_numbers (sequence, digest, partition, tap_id, gate_id) from stdin (format binary)"
-)
+_TOKEN = np.dtype([("cti", ">u8"), ("account", "V16"), ("expires_us", ">i8"), ("payer", ">i8")])
 
-COPY_TAPS = """
-copy rides.taps (partition, tap_id, account_id, sequence, tapped_at, cti, counter, kid, made_at, list_version, chain,
-    companion, received_at, operator_id, gate_id, action, stop_id, line_id, product)
-from stdin (format binary)
-"""
 
-MARK_DAYS = """
-insert into rides.dirty_days (partition, account_id, operator_id, service_day, due_at)
-select distinct g.partition, g.account_id, d.operator_id, d.service_day, %s::timestamptz
-from unnest(%s::smallint[], %s::uuid[], %s::integer[]) as g (partition, account_id, day)
-join unnest(%s::text[], %s::date[]) with ordinality as d (operator_id, service_day, day) on d.day = g.day
-order by 1, 2, 3, 4
-on conflict (partition, account_id, operator_id, service_day)
-    do update set due_at = excluded.due_at where dirty_days.due_at > excluded.due_at
-"""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some taps of a batch, ready to be kept. gates: of each record, as its place in ``gate_ids``."""
 
-_TOKEN = np.dtype([("cti", ">u8"), ("account", "V16"), ("expires_us", ">i8")])
-
-_NUMBER, _NUMBER_ROW = head_of(
-    [("sequence", ">i8"), ("digest", "V16"), ("partition", ">i2"), ("tap_id", "V16")], 1
-)
-_TAP, _TAP_ROW = head_of(
-    [
-        ("partition", ">i2"),
-        ("tap_id", "V16"),
-        ("account", "V16"),
-        ("sequence", ">i8"),
-        ("tapped_at", ">i8"),
-        ("cti", "V8"),
-        ("counter", ">i4"),
-        ("kid", "V4"),
-        ("made_at", ">i8"),
-        ("list_version", ">i4"),
-        ("chain", "V32"),
-        ("companion", ">i2"),
-        ("received_at", ">i8"),
-    ],
-    6,
-)
+    records: npt.NDArray[Any]
+    partitions: Int64
+    gate_ids: list[str]
+    gates: Int64
 
 
 class _Taking:
@@ -358,16 +326,11 @@ class _Taking:
 
     def __init__(self, tx: Tx, directory: Directory, now: datetime) -> None:
         self._tx, self._directory, self._now = tx, directory, now
-        self._tariffs = Tariffs(tx)
-        self._numbers: list[tuple[str, int, bytes]] = []
-        self._rows: list[bytes] = []
-        self._day_numbers: dict[tuple[str, date], int] = {}
-        self._day_partitions: list[Int64] = []
-        self._day_accounts: list[bytes] = []
-        self._days: list[Int64] = []
+        self._parts: list[_Part] = []
+        self._places: dict[Place, int] = {}
 
     def take(self, batches: Sequence[PlainBatch]) -> list[int | None]:
-        """See ``take_in``. Errors: UniqueViolation when a tap is known, and StoreBusy; nothing is kept then."""
+        """See ``take_in``. Errors: Known, UniqueViolation, Clash, and StoreBusy; nothing is kept then."""
         gate_ids = {place[0] for batch in batches for place in batch.taps.places}
         gates = trust.find_gates(self._tx, gate_ids)
         stops = stops_to_name(
@@ -384,9 +347,15 @@ class _Taking:
         """Those of the tokens that are known, in order of their id."""
         digits = ctis.hex()
         wanted = "{" + ",".join([rf'"\\x{digits[at : at + 16]}"' for at in range(0, len(digits), 16)]) + "}"
-        row = self._tx.execute(FIND_TOKENS, (wanted,), binary=True).fetchone()
-        assert row is not None, "an aggregate has a row"
-        return np.frombuffer(row[0] or b"", _TOKEN)
+        for _ in range(2):
+            row = self._tx.execute(FIND_TOKENS, (wanted,), binary=True).fetchone()
+            assert row is not None, "an aggregate has a row"
+            found = np.frombuffer(row[0] or b"", _TOKEN)
+            new = found["cti"][found["payer"] == 0].astype(">u8").tobytes()
+            if not new:
+                return found[np.argsort(found["cti"])]
+            keep_payers(self._tx, [new[at : at + 8] for at in range(0, len(new), 8)])
+        raise Clash
 
     def _add(
         self,
@@ -414,11 +383,36 @@ class _Taking:
             taps.tapped_us - EXPIRED_MAX // timedelta(microseconds=1) > own["expires_us"]
         ).any():
             return None
-        accounts = np.ascontiguousarray(own["account"])
-        partitions = self._partitions(accounts)
-        self._add_rows(taps, found, accounts, partitions, now_us)
-        self._add_days(taps, found, accounts, partitions)
+        records = np.empty(len(taps), RECORD)
+        records["account"], records["payer"] = own["account"], own["payer"]
+        records["tap_id"] = np.frombuffer(taps.tap_ids, "V16")
+        records["place"] = self._place_ids(taps, found)[taps.gates]
+        records["tapped_at"] = taps.tapped_us - POSTGRES_EPOCH_US
+        records["made_at"] = taps.made_us - POSTGRES_EPOCH_US
+        records["sequence"] = taps.sequences
+        records["cti"] = ctis
+        records["counter"] = taps.counters
+        records["kid"] = np.frombuffer(taps.kids, "V4")
+        records["list_version"] = taps.list_versions
+        records["chain"] = np.frombuffer(taps.chains, "V32")
+        records["digest"] = np.frombuffer(taps.digests, "V16")
+        records["companion"] = taps.companions
+        partitions = self._partitions(records["account"])
+        self._parts.append(_Part(records, partitions, [gate.gate_id for gate in found], taps.gates))
         return len(taps)
+
+    def _place_ids(self, taps: TapColumns, gates: Sequence[trust.GateRecord]) -> Int64:
+        """The id of each of the batch's places."""
+        ids: list[int] = []
+        for gate, (_, _, stop) in zip(gates, taps.places, strict=True):
+            place = Place(
+                gate.gate_id, gate.operator_id, gate.action, stop or gate.stop_id, gate.line_id, gate.product
+            )
+            found = self._places.get(place)
+            if found is None:
+                found = self._places[place] = place_id_of(place)
+            ids.append(found)
+        return np.array(ids, np.int64)
 
     def _partitions(self, accounts: npt.NDArray[Any]) -> Int64:
         """Where each account's rows lie."""
@@ -426,110 +420,70 @@ class _Taking:
         if served.count(served[0]) == len(served):
             return np.full(len(accounts), served[0], np.int64)
         joined = accounts.tobytes()
-        buckets = [
-            int.from_bytes(sha256(joined[at : at + 16]).digest()[:2], "big") >> 4
-            for at in range(0, len(joined), 16)
-        ]
-        return np.array([served[bucket] for bucket in buckets], np.int64)
-
-    def _add_rows(
-        self,
-        taps: TapColumns,
-        gates: Sequence[trust.GateRecord],
-        accounts: npt.NDArray[Any],
-        partitions: Int64,
-        now_us: int,
-    ) -> None:
-        count = len(taps)
-        rows = np.frombuffer(_TAP_ROW * count, _TAP).copy()
-        rows["partition"] = partitions
-        rows["tap_id"] = np.frombuffer(taps.tap_ids, "V16")
-        rows["account"] = accounts
-        rows["sequence"] = taps.sequences
-        rows["tapped_at"] = taps.tapped_us - POSTGRES_EPOCH_US
-        rows["cti"] = np.frombuffer(taps.ctis, "V8")
-        rows["counter"] = taps.counters
-        rows["kid"] = np.frombuffer(taps.kids, "V4")
-        rows["made_at"] = taps.made_us - POSTGRES_EPOCH_US
-        rows["list_version"] = taps.list_versions
-        rows["chain"] = np.frombuffer(taps.chains, "V32")
-        rows["companion"] = taps.companions
-        rows["received_at"] = now_us - POSTGRES_EPOCH_US
-        places = taps.gates.tolist()
-        tails = [
-            texts(
-                gate.operator_id, gate.gate_id, gate.action, stop or gate.stop_id, gate.line_id, gate.product
-            )
-            for gate, (_, _, stop) in zip(gates, taps.places, strict=True)
-        ]
-        heads, size = rows.tobytes(), _TAP.itemsize
-        self._rows += [
-            part
-            for at, place in zip(range(0, count * size, size), places, strict=True)
-            for part in (heads[at : at + size], tails[place])
-        ]
-
-        numbers = np.frombuffer(_NUMBER_ROW * count, _NUMBER).copy()
-        numbers["sequence"] = taps.sequences
-        numbers["digest"] = np.frombuffer(taps.digests, "V16")
-        numbers["partition"] = partitions
-        numbers["tap_id"] = rows["tap_id"]
-        heads, size = numbers.tobytes(), _NUMBER.itemsize
-        names = [gate.gate_id for gate in gates]
-        tails = [texts(name) for name in names]
-        self._numbers += [
-            (names[place], sequence, heads[at : at + size] + tails[place])
-            for at, place, sequence in zip(
-                range(0, count * size, size), places, taps.sequences.tolist(), strict=True
-            )
-        ]
-
-    def _add_days(
-        self,
-        taps: TapColumns,
-        gates: Sequence[trust.GateRecord],
-        accounts: npt.NDArray[Any],
-        partitions: Int64,
-    ) -> None:
-        """Note which service days are to be rated."""
-        operators = [gate.operator_id for gate in gates]
-        for operator_id in sorted(set(operators)):
-            if not self._tariffs.knows(operator_id):
-                continue
-            chosen = np.array([one == operator_id for one in operators])[taps.gates]
-            tapped_us = taps.tapped_us[chosen]
-            own_accounts, own_partitions = accounts[chosen], partitions[chosen]
-            while len(tapped_us):
-                day = self._tariffs.day_of(operator_id, instant_of(int(tapped_us[0])))
-                starts_at, ends_at = self._tariffs.bounds(operator_id, day)
-                inside = (tapped_us >= us_of(starts_at)) & (tapped_us < us_of(ends_at))
-                number = self._day_numbers.setdefault((operator_id, day), len(self._day_numbers) + 1)
-                self._day_accounts.append(own_accounts[inside].tobytes())
-                self._day_partitions.append(own_partitions[inside])
-                self._days.append(np.full(int(inside.sum()), number, np.int64))
-                tapped_us = tapped_us[~inside]
-                own_accounts, own_partitions = own_accounts[~inside], own_partitions[~inside]
+        hashed = b"".join([sha256(joined[at : at + 16]).digest() for at in range(0, len(joined), 16)])
+        buckets = np.frombuffer(hashed, ">u2")[::16] >> 4
+        return np.array(served, np.int64)[buckets]
 
     def _write(self) -> None:
-        """Write all rows. Numbers and days go in order, so that two transactions never wait for each other."""
-        if not self._rows:
+        """Write one run for each partition, and which numbers of which gates are taken.
+
+        All in order, so that two transactions never wait for each other.
+        """
+        if not self._parts:
             return
-        self._numbers.sort()
-        with self._tx.cursor() as cursor:
-            with cursor.copy(COPY_NUMBERS) as copy:
-                copy.write(b"".join((HEADER, *(row for _, _, row in self._numbers), TRAILER)))
-            with cursor.copy(COPY_TAPS) as copy:
-                copy.write(b"".join((HEADER, *self._rows, TRAILER)))
-            if self._days:
-                values = (
-                    self._now,
-                    array_text(np.concatenate(self._day_partitions).tolist()),
-                    uuid_array_text(b"".join(self._day_accounts)),
-                    array_text(np.concatenate(self._days).tolist()),
-                    [operator_id for operator_id, _ in self._day_numbers],
-                    [day for _, day in self._day_numbers],
-                )
-                cursor.execute(MARK_DAYS, values)
+        names = sorted({gate_id for part in self._parts for gate_id in part.gate_ids})
+        number_of = {gate_id: number for number, gate_id in enumerate(names)}
+        gates = np.concatenate(
+            [
+                np.array([number_of[one] for one in part.gate_ids], np.int64)[part.gates]
+                for part in self._parts
+            ]
+        )
+        records = records_of(b"".join([part.records.tobytes() for part in self._parts]))
+        partitions = np.concatenate([part.partitions for part in self._parts])
+        order = np.lexsort((records["sequence"].astype(np.int64), gates))
+        records, gates, partitions = records[order], gates[order], partitions[order]
+        run_id = new_id()
+        keep_places(self._tx, list(self._places))
+        spots = np.empty(len(records), SPOT)
+        spots["partition"] = partitions
+        runs: list[tuple[int, npt.NDArray[Any]]] = []
+        for partition in np.unique(partitions).tolist():
+            own = np.flatnonzero(partitions == partition)
+            spots["number"][own] = np.arange(len(own))
+            runs.append((partition, own))
+        self._take_numbers(names, gates, records["sequence"].astype(np.int64), run_id, spots.tobytes())
+        for partition, own in runs:
+            received_us = us_of(self._now) - POSTGRES_EPOCH_US
+            tap_runs_store.add_run(self._tx, partition, run_id, received_us, records[own])
+
+    def _take_numbers(
+        self, names: list[str], gates: Int64, sequences: Int64, run_id: UUID, spots: bytes
+    ) -> None:
+        """Take the numbers as spans without a gap. Errors: Known, when one is not above its gate's last."""
+        opens = np.ones(len(gates), np.bool_)
+        opens[1:] = (gates[1:] != gates[:-1]) | (np.diff(sequences) != 1)
+        starts = np.flatnonzero(opens)
+        ends = np.append(starts[1:], len(gates)) - 1
+        own, first, last = gates[starts], sequences[starts], sequences[ends]
+        known = tap_runs_store.heads_of(self._tx, names)
+        heads = np.array([known.get(name, 0) for name in names], np.int64)
+        after = np.empty(len(starts), np.int64)
+        fresh = np.ones(len(starts), np.bool_)
+        fresh[1:] = own[1:] != own[:-1]
+        after[fresh] = heads[own[fresh]]
+        after[1:][~fresh[1:]] = last[:-1][~fresh[1:]]
+        if (first <= after).any():
+            raise Known
+        tap_runs_store.add_spans(
+            self._tx,
+            [names[one] for one in own.tolist()],
+            after=after,
+            first=first,
+            last=last,
+            run_id=run_id,
+            spots=spots,
+        )
 
 
 def _gate_of(

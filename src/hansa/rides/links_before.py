@@ -5,18 +5,13 @@ from uuid import UUID
 
 from hansa.codes import CHAIN_START
 from hansa.rides.model import TapLike
+from hansa.rides.tap_runs_store import taps_by_number
 from hansa.store import Tx
-
-LINKS = """
-select w.tap_id, t.chain
-from unnest(%s::uuid[], %s::text[], %s::bigint[]) as w (tap_id, gate_id, sequence)
-join rides.tap_numbers n on n.gate_id = w.gate_id and n.sequence = w.sequence - 1
-join rides.taps t on t.partition = n.partition and t.tap_id = n.tap_id
-"""
 
 
 def links_before(tx: Tx, taps: Sequence[TapLike]) -> dict[UUID, bytes]:
     """The link before each of these taps, by its id; of a gate's first the chain's start, none where it is missing."""
-    wanted = [one.tap_id for one in taps], [one.gate_id for one in taps], [one.sequence for one in taps]
     found: dict[UUID, bytes] = {one.tap_id: CHAIN_START for one in taps if one.sequence == 1}
-    return found | dict(tx.execute(LINKS, wanted).fetchall())
+    numbers = {(one.gate_id, one.sequence - 1): one.tap_id for one in taps}
+    before = taps_by_number(tx, [gate_id for gate_id, _ in numbers], [number for _, number in numbers])
+    return found | {numbers[one.gate_id, one.sequence]: bytes(one.chain) for one in before}

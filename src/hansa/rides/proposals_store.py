@@ -7,10 +7,13 @@ from datetime import date, datetime, time
 from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from hansa.fares import Finding, TariffSource
+from hansa.rides import tap_runs_store
+from hansa.rides.tap_runs import RIDER_DAY
 from hansa.store import Tx
 
 
@@ -122,14 +125,15 @@ where proposal_id = any(%s)
 order by proposal_id, at, step <> 'checked', step <> 'proposed', step
 """
 
-# The instants stand beside the days so that the index of taps by time is used.
-DAYS_AGAIN = """
-select count(distinct day), count(distinct (account_id, day)), count(*)
+# The instants stand beside the days so that the index of taps by time is used. What lies in runs is counted there.
+RIDER_DAYS_AGAIN = """
+select string_agg(uuid_send(account_id) || int4send(day - date '2000-01-01'), ''::bytea), coalesce(sum(taps), 0)::bigint
 from (
-    select account_id, ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date as day
+    select account_id, ((tapped_at at time zone %(tz)s) - %(day_starts)s::time)::date as day, count(*) as taps
     from rides.taps
-    where operator_id = %(operator_id)s and tapped_at >= %(first)s and tapped_at < %(last)s
-) taps
+    where operator_id = %(operator_id)s and tapped_at >= %(first)s and tapped_at < %(last)s and run_id is null
+    group by 1, 2
+) days
 """
 
 CANCEL_TARIFF = """
@@ -239,9 +243,11 @@ def days_again(
         "first": first,
         "last": last,
     }
-    row = tx.execute(DAYS_AGAIN, values).fetchone()
-    assert row is not None, "a count has a row"
-    return DaysAgain(*(int(one) for one in row))
+    row = tx.execute(RIDER_DAYS_AGAIN, values, binary=True).fetchone()
+    assert row is not None, "an aggregate has a row"
+    in_runs, taps = tap_runs_store.rider_days(tx, operator_id, tz, day_starts, (first, last))
+    rider_days = np.unique(np.concatenate([np.frombuffer(row[0] or b"", RIDER_DAY), in_runs]))
+    return DaysAgain(len(np.unique(rider_days["day"])), len(rider_days), int(row[1]) + taps)
 
 
 def cancel_tariff(tx: Tx, operator_id: str, valid_from: date, digest: bytes) -> bool:

@@ -29,6 +29,7 @@ from hansa.kernel import fact_id
 from hansa.rides import looking_back, rating_store, store
 from hansa.rides.evidence import Beside, load_beside
 from hansa.rides.first_charges import charge_id, write_out
+from hansa.rides.fresh_taps import give_all_rows, give_rows_around
 from hansa.rides.looking_back import HABIT_DAYS, Asked, told
 from hansa.rides.model import RateCounts
 from hansa.rides.pairing import Evidence, Paired, decided, edge, pair
@@ -54,8 +55,11 @@ def rate(ctx: Context, limit: int = 100_000) -> RateCounts:
     """Rate up to ``limit`` days that wait for it. Safe to run again, to kill, and beside itself."""
     counts = RateCounts()
     with ctx.tx() as tx:
-        partitions = rating_store.dirty_partitions(tx, ctx.clock.now())
+        partitions = rating_store.due_partitions(tx, ctx.clock.now())
     for partition in partitions:
+        with ctx.tx() as tx:
+            rating_store.lock_rater(tx, partition)
+            give_all_rows(tx, partition, Tariffs(tx), ctx.clock.now())
         while counts.days < limit:
             done = _rate_chunk(ctx, partition, min(CHUNK, limit - counts.days))
             if not done.days:
@@ -156,6 +160,7 @@ class _Chunk:
 
     def _load(self) -> list[_Day]:
         spans = [self._reach(key) for key in self.keys]
+        give_rows_around(self.tx, self.partition, self.keys)
         taps = rating_store.load_taps(self.tx, self.partition, self.keys, spans)
         beside = load_beside(self.tx, self.partition, self.keys, spans)
         for n, one in beside.items():

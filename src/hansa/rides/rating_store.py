@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from hansa.fares import Fare, Journey
+from hansa.rides import tap_runs_store
 from hansa.rides.model import Touch
 from hansa.rides.pairing import decided
 from hansa.rides.store import DayKey
@@ -255,9 +256,10 @@ class LaterDays(NamedTuple):
     only_incomplete: bool = False
 
 
-def dirty_partitions(tx: Tx, now: datetime) -> list[int]:
-    """Partitions in which days are due to be rated."""
-    return sorted(row[0] for row in tx.execute(DIRTY_PARTITIONS, (now,)))
+def due_partitions(tx: Tx, now: datetime) -> list[int]:
+    """Partitions in which days are due to be rated, or taps came that rating has not looked at."""
+    marked = {row[0] for row in tx.execute(DIRTY_PARTITIONS, (now,))}
+    return sorted({*marked, *tap_runs_store.fresh_partitions(tx, now)})
 
 
 def lock_rater(tx: Tx, partition: int) -> None:

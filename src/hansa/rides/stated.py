@@ -14,6 +14,7 @@ from hansa import atlas
 from hansa.fares import JourneyId, PairingRules
 from hansa.kernel import HansaError, InvalidInput, Problem, in_utc
 from hansa.rides import rating_store, store
+from hansa.rides.fresh_taps import give_rows_around
 from hansa.rides.model import JourneyRecord, UnknownJourney
 from hansa.rides.pairing import StatedBy
 from hansa.rides.store import DayKey
@@ -116,6 +117,9 @@ def state_end(
         raise UnknownJourney(f"There is no journey {journey_id}.")
     partition = found[0].partition
     rating_store.lock_rater(tx, partition)  # one at a time, and none while its day is rated
+    record = found[0].record
+    own_day = DayKey(partition, record.account_id, record.operator_id, record.service_day)
+    give_rows_around(tx, partition, [own_day])
     last = _last(tx, partition, journey_id)
     journey = _open(tx, journey_id, last)
     if last is not None and (last.stop_id, last.at, last.by, last.reason) == (stop_id, at, by, reason):
@@ -154,7 +158,7 @@ def _open(tx: Tx, journey_id: UUID, last: Stated | None) -> _Open:
     """The journey as it is now, if it misses a tap; one that only what was stated completed still does."""
     found = store.get_journeys(tx, [JourneyId(journey_id)])[0]
     record = found.record
-    taps = store.get_taps(tx, found.partition, found.taps)
+    taps = store.get_taps(tx, found, found.taps)
     if len(taps) != 1 or record.kind == "boarding" or (record.kind == "complete" and last is None):
         raise JourneyNotOpen
     missing = "entry" if taps[0].action == "exit" else "exit"

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from hansa.fares import JourneyId, Payment, Step, Tariff, TariffSource
 from hansa.kernel import Money
+from hansa.rides import tap_runs_store
 from hansa.rides.model import (
     HeldReason,
     JourneyRecord,
@@ -121,6 +122,10 @@ def mark_days_of_operator(tx: Tx, tariff: Tariff) -> None:
         "valid_to": tariff.valid_to,
     }
     tx.execute(MARK_DAYS_OF_OPERATOR, values)
+    for day in tap_runs_store.rated_days(tx, tariff.operator_id, tariff.valid_from, tariff.valid_to):
+        accounts = {UUID(bytes=one) for one in day.accounts.tolist()}
+        keys = [DayKey(day.partition, one, tariff.operator_id, day.service_day) for one in accounts]
+        mark_days(tx, keys, day.first_at)
 
 
 # -- taps ---------------------------------------------------------------------------------------------------
@@ -191,6 +196,10 @@ class DayKey(NamedTuple):
 
 def add_taps(tx: Tx, taps: Sequence[KnownTap], at: datetime) -> set[tuple[str, int]]:
     """Keep the taps whose (gate, sequence) is new, and give those. The numbers decide; two batches cannot both win."""
+    asked = [(known.tap.gate_id, known.tap.sequence) for known in taps]
+    tap_runs_store.claim_numbers(tx, asked)
+    in_runs = tap_runs_store.find_run_digests(tx, asked).keys()
+    taps = [known for known in taps if (known.tap.gate_id, known.tap.sequence) not in in_runs]
     numbers = (
         [known.tap.gate_id for known in taps],
         [known.tap.sequence for known in taps],
@@ -234,7 +243,8 @@ def add_taps(tx: Tx, taps: Sequence[KnownTap], at: datetime) -> set[tuple[str, i
 def find_digests(tx: Tx, numbers: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
     """What is kept under these (gate, sequence) numbers."""
     gates, sequences = [gate for gate, _ in numbers], [sequence for _, sequence in numbers]
-    return {(row[0], row[1]): bytes(row[2]) for row in tx.execute(FIND_DIGESTS, (gates, sequences))}
+    rows = {(row[0], row[1]): bytes(row[2]) for row in tx.execute(FIND_DIGESTS, (gates, sequences))}
+    return rows | tap_runs_store.find_run_digests(tx, numbers)
 
 
 def mark_days(tx: Tx, keys: Iterable[DayKey], at: datetime) -> None:
@@ -346,10 +356,20 @@ def list_journeys(
     return [_found(row).record for row in tx.execute(LIST_JOURNEYS, values)]
 
 
-def get_taps(tx: Tx, partition: int, ids: Sequence[UUID]) -> list[Tap]:
-    """Taps by id, in order of time."""
+def get_taps(tx: Tx, found: FoundJourney, ids: Sequence[UUID]) -> list[Tap]:
+    """Taps of a journey by id, in order of time."""
     cursor = tx.cursor(row_factory=class_row(Tap))
-    return cursor.execute(GET_TAPS, (partition, list(ids))).fetchall()
+    taps = cursor.execute(GET_TAPS, (found.partition, list(ids))).fetchall()
+    missing = set(ids) - {tap.tap_id for tap in taps}
+    if missing:
+        taps += tap_runs_store.taps_of_rated(tx, found.partition, day_around(found), missing)
+    return sorted(taps, key=lambda tap: (tap.tapped_at, tap.gate_id, tap.sequence))
+
+
+def day_around(found: FoundJourney) -> tuple[UUID, str, date, date]:
+    """Account and operator of a journey, and the days under which its taps may have been rated."""
+    record, near = found.record, timedelta(days=2)
+    return record.account_id, record.operator_id, record.service_day - near, record.service_day + near
 
 
 def get_subsidies(tx: Tx, partition: int, journey_id: UUID) -> list[SubsidyRecord]:
@@ -449,7 +469,7 @@ select t.operator_id, extract(epoch from t.tapped_at - k.starts_at)::integer / 3
 from unnest(%(operators)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     as k (operator_id, starts_at, ends_at)
 join rides.taps t on t.operator_id = k.operator_id and t.tapped_at >= k.starts_at and t.tapped_at < k.ends_at
-where t.tapped_at >= %(first)s and t.tapped_at < %(last)s
+where t.tapped_at >= %(first)s and t.tapped_at < %(last)s and t.run_id is null
 group by 1, 2, 3
 """
 
@@ -458,7 +478,7 @@ select t.operator_id, t.stop_id, t.line_id, count(*)
 from unnest(%(operators)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     as k (operator_id, starts_at, ends_at)
 join rides.taps t on t.operator_id = k.operator_id and t.tapped_at >= k.starts_at and t.tapped_at < k.ends_at
-where t.tapped_at >= %(first)s and t.tapped_at < %(last)s and t.action <> 'exit'
+where t.tapped_at >= %(first)s and t.tapped_at < %(last)s and t.action <> 'exit' and t.run_id is null
 group by 1, 2, 3
 """
 
@@ -490,19 +510,10 @@ order by j.operator_id
 """
 
 
-LAST_TAP = """
-select t.sequence, t.chain
-from (
-    select partition, tap_id from rides.tap_numbers where gate_id = %s order by sequence desc limit 1
-) last
-join rides.taps t on t.partition = last.partition and t.tap_id = last.tap_id
-"""
-
-
 def find_last_tap(tx: Tx, gate_id: str) -> tuple[int, bytes] | None:
     """Sequence number and chain of the last tap that came from a gate."""
-    row = tx.execute(LAST_TAP, (gate_id,)).fetchone()
-    return None if row is None else (row[0], bytes(row[1]))
+    found = tap_runs_store.last_tap(tx, gate_id)
+    return None if found is None else (found.sequence, bytes(found.chain))
 
 
 def set_opening_spend(tx: Tx, spends: Sequence[OpeningSpend]) -> None:
@@ -542,6 +553,9 @@ def record_refused_codes(tx: Tx, codes: Sequence[tuple[UUID, str, RefusedCode]],
     return tx.execute(RECORD_REFUSED_CODES, (at, *columns)).rowcount
 
 
+SLOT_S = 300
+
+
 @dataclass(slots=True)
 class FlowRows:
     """An operator's service day, counted: by (slot, action), (stop, line), (slot, reason), and journeys as a whole.
@@ -573,6 +587,11 @@ def flow_rows(tx: Tx, day: date, spans: dict[str, tuple[datetime, datetime]]) ->
         rows[operator_id].taps.append((slot, action, count))
     for operator_id, stop, line, count in tx.execute(FLOW_PLACES, values):
         rows[operator_id].places.append((stop, line, count))
+    for operator_id, counted in tap_runs_store.count_of_runs(tx, spans, SLOT_S).items():
+        for place, slot, count in counted:
+            rows[operator_id].taps.append((slot, place.action, count))
+            if place.action != "exit":
+                rows[operator_id].places.append((place.stop_id, place.line_id, count))
     for operator_id, slot, reason, count in tx.execute(FLOW_REFUSALS, values):
         rows[operator_id].refusals.append((slot, reason, count))
     for operator_id, number, riders, incomplete, held, fares in tx.execute(FLOW_JOURNEYS, (day,)):

@@ -13,19 +13,11 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from hansa.kernel import InvalidInput, Problem
+from hansa.rides import tap_runs_store
 from hansa.store import Tx
 
 Fault = Literal["gap", "mismatch", "two_taps"]
 """A tap before it never came; its link does not follow from the tap before; the gate made two under one number."""
-
-WATCH_TAPS = """
-select t.tap_id, t.account_id, t.operator_id, t.gate_id, t.sequence, t.action, t.stop_id, t.tapped_at, t.kid, t.cti,
-    t.companion, t.counter, t.made_at, t.list_version, t.received_at, t.xid::text::bigint as xid
-from rides.taps t
-where (t.xid, t.tap_id) > (%(xid)s::text::xid8, %(fact_id)s) and t.xid < pg_snapshot_xmin(pg_current_snapshot())
-order by t.xid, t.tap_id
-limit %(limit)s
-"""
 
 WATCH_REFUSED_CODES = """
 select r.refused_id, o.account_id, r.operator_id, r.gate_id, r.at, r.reason, r.kid, r.cti, r.companion, r.counter,
@@ -48,11 +40,13 @@ limit %(limit)s
 """
 
 BEGIN_ANEW = """
-with taps as (update rides.taps set xid = pg_current_xact_id() returning 1),
+with taps as (update rides.taps set xid = pg_current_xact_id() returning run_id),
+    runs as (update rides.tap_runs set xid = pg_current_xact_id() returning count),
     codes as (update rides.refused_codes set xid = pg_current_xact_id() returning 1),
     breaks as (update rides.chain_breaks set told_xid = pg_current_xact_id() where told_xid is not null returning 1),
     marks as (delete from rides.marks)
-select (select count(*) from taps) + (select count(*) from codes) + (select count(*) from breaks)
+select (select count(*) from taps where run_id is null) + (select coalesce(sum(count), 0) from runs)
+    + (select count(*) from codes) + (select count(*) from breaks)
 """
 
 
@@ -146,8 +140,25 @@ class _Marked(Protocol):
 
 def watch_taps(tx: Tx, after: WatchMark | None, limit: int) -> tuple[Sequence[WatchedTap], WatchMark]:
     """The next taps after the mark (None: from the first on), and the mark to go on from. Errors: InvalidInput."""
-    rows = tx.cursor(row_factory=class_row(WatchedTap)).execute(WATCH_TAPS, _values(after, limit)).fetchall()
-    return rows, _last(rows, after)
+    _values(after, limit)  # refuses a limit of none
+    mark = after or BEGINNING
+    found = [
+        WatchedTap(
+            *(
+                one.tap_id,
+                one.account_id,
+                one.operator_id,
+                one.gate_id,
+                one.sequence,
+                one.action,
+                one.stop_id,
+            ),
+            *(one.tapped_at, one.kid, one.cti, one.companion, one.counter, one.made_at, one.list_version),
+            *(one.received_at, one.xid),
+        )
+        for one in tap_runs_store.taps_after(tx, mark.xid, mark.fact_id, limit)
+    ]
+    return found, _last(found, after)
 
 
 def watch_refused_codes(

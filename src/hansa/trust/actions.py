@@ -95,7 +95,7 @@ def list_gates_page(
 
 def find_gates(tx: Tx, gate_ids: Iterable[str]) -> dict[str, GateRecord]:
     """Those of these gates that the league has, by id."""
-    return {gate.gate_id: gate for gate in store.gates(tx, ids=sorted(set(gate_ids)))}
+    return {gate.gate_id: gate for gate in store.gates_by_id(tx, sorted(set(gate_ids)))}
 
 
 def add_issuer_key(
