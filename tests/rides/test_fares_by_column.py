@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from uuid import UUID
@@ -340,6 +341,26 @@ def test_rules_come_out_the_same(name: str, seed: int) -> None:
     rides = random_days(pricer.tariff, (*TOWN.stops, "nowhere"), seed)
 
     hold_equal(pricer, columnar, rides, random_earlier(pricer.tariff, seed))
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(seed=SEEDS)
+def test_leaving_where_one_entered_counts_in_a_zone_of_the_stop(seed: int) -> None:
+    text = HEAD.replace("max_minutes = 240", 'max_minutes = 240\nsame_stop = "1.00"') + DAY_CAPS
+    outside = '[[discount]]\nname = "Outer"\npercent = 70\nto_zones = ["3"]\nfrom_zones = ["2", "3"]\n'
+    pricer = Pricer(read_source(TariffSource(text + outside, {})), TOWN)
+    columnar = columnar_for(pricer)
+    assert columnar is not None
+    columnar.know_pairs()
+    rides = random_days(pricer.tariff, (*TOWN.stops, "nowhere"), seed)
+    stays = np.arange(len(rides)) % 3 == 0
+
+    hold_equal(
+        pricer,
+        columnar,
+        replace(rides, destinations=np.where(stays & (rides.kinds == 0), rides.origins, rides.destinations)),
+        None,
+    )
 
 
 BEYOND = {

@@ -68,18 +68,19 @@ class Pairs:
 
     def _sorted(self, tariff: Tariff) -> Int64:
         """The sort of each pair, from 0."""
-        count = len(self.stops)
         listed = _listed(tariff)
-        kinds = _codes(
-            [(zone, listed.get(stop, ())) for stop, zone in zip(self.stops, self._zones, strict=True)]
-        )
+        spans = _spans_alone(tariff)
+        zones = self._zones if spans is None else [_zones_told(tariff, zone) for zone in self._zones]
+        kinds = _codes([(zone, listed.get(stop, ())) for stop, zone in zip(self.stops, zones, strict=True)])
         sorts = kinds[:, None] * (int(kinds.max(initial=0)) + 1) + kinds[None, :]
-        sorts = _dense(sorts * 2 + np.eye(count, dtype=np.int64))
+        sorts = _dense(sorts * 2 + np.eye(len(self.stops), dtype=np.int64))
+        if spans is not None:
+            sorts = _with(sorts, self._spans(spans))
+            if tariff.same_stop is not None:  # it counts in a zone of its stop
+                sorts = _with(sorts, np.diag(_codes(list(self._zones)) + 1))
         bases = list(_bases(tariff))
-        through = [one for one in bases if isinstance(one, ByZones) and one.through]
-        nested = [one.order for one in through if isinstance(one, ZoneBasis)]
-        if through:
-            for masks in self._zones_between(nested[0] if len(nested) == len(through) == 1 else ()):
+        if spans is None and any(isinstance(one, ByZones) and one.through for one in bases):
+            for masks in self._zones_between(sorted(set(self._zones))):
                 sorts = _with(sorts, masks)
         for basis in bases:
             if isinstance(basis, DistanceBasis | RateBasis):
@@ -88,28 +89,51 @@ class Pairs:
                 sorts = _with(sorts, self._rows(basis))
         return self._with_overrides(sorts)
 
-    def _zones_between(self, order: Sequence[str]) -> Iterator[Int64]:
-        """Which zones shortest ways run through, boundary stops left open: some zones at a time, as bits.
+    def _spans(self, basis: ZoneBasis) -> Int64:
+        """A number for each choice of spans between which the cheapest is looked for, in their order."""
+        labels = _codes(list(self._zones))
+        between = np.zeros(self.metres.shape, np.int64)
+        if basis.through:
+            (between,) = self._zones_between(basis.order)
+        alike = labels[:, None] * (int(labels.max(initial=0)) + 1) + labels[None, :]
+        different, firsts, codes = np.unique(
+            alike * (1 << _ZONES_AT_ONCE) + between, return_index=True, return_inverse=True
+        )
+        inner = [zone for zone in basis.order if zone in self._zones]  # as their bits are counted
+        choices: list[tuple[tuple[int, int], ...]] = []
+        for origin, destination in zip(*np.unravel_index(firsts, between.shape), strict=True):
+            mask = int(between[origin, destination])
+            passed = {basis.order.index(zone) for bit, zone in enumerate(inner) if mask >> bit & 1}
+            spans: dict[tuple[int, int], None] = {}
+            for first in self._zones[int(origin)].split("/"):
+                for last in self._zones[int(destination)].split("/"):
+                    if first in basis.order and last in basis.order:
+                        at = {basis.order.index(first), basis.order.index(last), *passed}
+                        spans[min(at), max(at)] = None
+            choices.append(tuple(spans))
+        assert len(choices) == len(different), "one of each"
+        return _codes(choices)[codes].reshape(between.shape)
 
-        order: where given, only the first and the last of them count.
-        """
+    def _zones_between(self, names: Sequence[str]) -> Iterator[Int64]:
+        """Which of these zones shortest ways run through, as bits, boundary stops left open: some zones at a time."""
         metres, zones = self.metres, self._zones
         inner = [place for place, zone in enumerate(zones) if zone and "/" not in zone]
-        names = [one for one in order or sorted(set(zones)) if one in {zones[place] for place in inner}]
-        for start in range(0, len(names), _ZONES_AT_ONCE):
+        names = [one for one in names if one in {zones[place] for place in inner}]
+        for start in range(0, max(1, len(names)), _ZONES_AT_ONCE):
             rank = {zone: bit for bit, zone in enumerate(names[start : start + _ZONES_AT_ONCE])}
             stops = sorted(
                 (place for place in inner if zones[place] in rank), key=lambda one: rank[zones[one]]
             )
-            there = np.ascontiguousarray(metres[stops])
-            starts = [at for at in range(len(stops)) if not at or zones[stops[at]] != zones[stops[at - 1]]]
-            bits = np.int64(1) << np.arange(len(rank))
-            masks = np.empty(metres.shape, np.int64)
-            for origin in range(len(metres)):
-                on_way = there[:, origin, None] + there == metres[origin]
-                masks[origin] = bits @ np.maximum.reduceat(on_way.view(np.int8), starts, axis=0)
-            if order:
-                masks = (masks & -masks) | np.int64(1) << np.frexp(masks)[1] >> 1
+            masks = np.zeros(metres.shape, np.int64)
+            if stops:
+                there = np.ascontiguousarray(metres[stops])
+                starts = [
+                    at for at in range(len(stops)) if not at or zones[stops[at]] != zones[stops[at - 1]]
+                ]
+                bits = np.int64(1) << np.arange(len(rank))
+                for origin in range(len(metres)):
+                    on_way = there[:, origin, None] + there == metres[origin]
+                    masks[origin] = bits @ np.maximum.reduceat(on_way.view(np.int8), starts, axis=0)
             yield masks
 
     def _bands(self, basis: DistanceBasis | RateBasis) -> Int64:
@@ -320,6 +344,26 @@ def _bases(tariff: Tariff) -> Iterable[Basis]:
         yield basis
         if isinstance(basis, CheapestBasis):
             yield from basis.choices
+
+
+def _spans_alone(tariff: Tariff) -> ZoneBasis | None:
+    """The basis by which fares go by spans of nested zones, where nothing else asks which zones a ride touches."""
+    bases = list(_bases(tariff))
+    found = [one for one in bases if isinstance(one, ByZones) or (isinstance(one, PairBasis) and one.by_zone)]
+    asked = any(part.zones for one in conditions(tariff) for part in one.parts)
+    if len(found) != 1 or asked or any(cap.zone_set for cap in tariff.caps):
+        return None
+    basis = found[0]
+    return basis if isinstance(basis, ZoneBasis) and len(basis.order) <= _ZONES_AT_ONCE else None
+
+
+def _zones_told(tariff: Tariff, label: str) -> tuple[bool, ...]:
+    """What the tariff's conditions see of a stop's zones: which of their lists name one of them."""
+    zones = frozenset(label.split("/")) if label else frozenset[str]()
+    parts = [part for one in conditions(tariff) for part in one.parts]
+    lists = [*(one for part in parts for one in (part.from_zones, part.to_zones))]
+    lists += [band.unless_into for band in tariff.time_bands]
+    return (bool(zones), *(not one.isdisjoint(zones) for one in dict.fromkeys(lists)))
 
 
 def _listed(tariff: Tariff) -> dict[str, tuple[int | str, ...]]:
