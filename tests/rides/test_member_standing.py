@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from hansa import clearing, ledger, rides, trust
 from hansa.kernel import FixedClock
 from hansa.rides import actions, rating
 from hansa.store import Context
 from rides.riding import League
+from rides.test_tokens import connected
+from web import little_league
 
 OPERATOR = "hangzhou-metro"
 HOUR = timedelta(hours=1)
@@ -60,3 +65,20 @@ def owed(ctx: Context) -> int:
     position = clearing.position_account("beijing-card", OPERATOR, "CNY")
     with ctx.tx() as tx:
         return ledger.balance(tx, position).credit_minor
+
+
+def test_a_suspended_issuer_signs_no_new_tokens(ctx: Context, tmp_path: Path) -> None:
+    league = little_league.build(ctx, trust.KeyFolder(tmp_path / "keys"))
+    rider, now = league.riders["Gao Lan"], ctx.clock.now()
+    with ctx.tx() as tx:
+        phone = connected(tx, rider, now)
+        given = rides.give_tokens(tx, league.keys, phone, hold=(), at=now, policy=rides.own_token_policy())
+        trust.suspend(tx, rider.issuer_id, by="league:ada", at=now, why="does not pay")
+
+    with pytest.raises(trust.MemberMayNot, match="does not pay"), ctx.tx() as tx:
+        rides.give_tokens(tx, league.keys, phone, hold=(), at=now, policy=rides.own_token_policy())
+
+    hold = [one.cti for one in given.tokens]
+    with ctx.tx() as tx:  # those it has live on
+        more = rides.give_tokens(tx, league.keys, phone, hold=hold, at=now, policy=rides.own_token_policy())
+    assert given.tokens and not more.tokens

@@ -260,6 +260,7 @@ def remove_phone(
             identity.AccountBlocked,
             NoIssuerKey,
             TooManyTokens,
+            trust.MemberMayNot,
         ),
     },
 )

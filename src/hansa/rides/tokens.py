@@ -103,8 +103,8 @@ def give_tokens(
 
     hold: ids of the tokens that it has. A live token that it says it has not, or that was given before its account's
     standing changed, is ended and replaced. The caller has proved the phone in this transaction.
-    Errors: identity.AccountBlocked; NoIssuerKey; TooManyTokens. Nothing is changed then, once the transaction rolls
-    back.
+    Errors: identity.AccountBlocked; NoIssuerKey; TooManyTokens; trust.MemberMayNot where the account's issuer is
+    suspended or has left. Nothing is changed then, once the transaction rolls back.
     """
     account = identity.get_account(tx, phone.account_id)
     standing = identity.standing_of(tx, account.account_id)
@@ -124,6 +124,8 @@ def give_tokens(
     wanted = spans_to_give(rule, spans, at)
     if wanted and tokens_store.count_ended(tx, account.account_id, at - COUNTED) > policy.ended_max:
         raise TooManyTokens
+    if wanted and account.issuer_id in trust.shut_out(tx, "sign", at):
+        trust.check_may(tx, account.issuer_id, "sign", at)
     given = _issue(tx, keys, phone, account, rule, wanted, at=at, version=policy.version) if wanted else ()
     return Given(
         given,
