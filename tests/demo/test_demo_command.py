@@ -88,7 +88,7 @@ def test_its_figures_hang_together(told: str) -> None:
         (("ledger", "verify"), "0 findings"),
         (("ledger", "trial-balance"), "wallet"),
         (("clearing", "show", DAY), "beijing"),
-        (("clearing", "close", DAY), "is closed"),
+        (("clearing", "close", DAY), "is settled"),
         (("key", "create", "london-tfl", "--scope", "taps:write"), "hansa_"),
     ],
 )

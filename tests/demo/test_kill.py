@@ -18,7 +18,7 @@ DEATHS = [
     [("tap", 40, "database"), ("tap", 15, "both"), ("price", 60, "process")],
     [("post", 30, "both"), ("post", 90, "process"), ("correct", 10, "both")],
     [("clear", 8, "both"), ("clear", 25, "process"), ("settle", 20, "both"), ("next-post", 5, "process")],
-    [("watch", 10, "process"), ("watch", 25, "both")],
+    [("dispute", 120, "both"), ("dispute", 350, "process"), ("watch", 10, "process"), ("watch", 25, "both")],
 ]
 
 

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from hansa import clearing, gate, ledger, rides, risk, settlement, store, trust
 from hansa.apps.demo.attacks import FOUND_BY, KINDS, Kind, Planted, plan_attacks
 from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter, reserved_cti
+from hansa.apps.demo.disputing import Told, dispute_some, given_back
 from hansa.apps.demo.league import League, build_league, settle_people
 from hansa.apps.demo.people import Rider
 from hansa.apps.demo.spec import Spec
@@ -130,6 +131,7 @@ class Summary:
     breaks: int = 0
     fraud: Fraud | None = None
     tariff: NewTariff | None = None
+    disputed: Told | None = None
     checks: list[Check] = field(default_factory=list[Check])
 
     def cents(self) -> dict[str, int]:
@@ -161,6 +163,7 @@ class DemoRun:
         self.keys = trust.KeyFolder(home / "keys")
         self.files = home / "files"
         self.summary = Summary(spec)
+        self.present = clock.at
 
     def run(self) -> Summary:
         self._claim_books()
@@ -182,6 +185,7 @@ class DemoRun:
         self._hand_in(days, ("after cut-off",), "after", "A gate returns after the cut-off")
         self._price("next", "Its journeys join the next day")
         self._post("next-post", "Their charges to the ledger")
+        self._dispute(riders)
         self._watch(riders, days)
         self._write_tariffs()
         self._prove(league)
@@ -425,6 +429,13 @@ class DemoRun:
                 count.add(heard)
         self.summary.fraud = self._fraud(riders, days)
 
+    def _dispute(self, riders: Sequence[Rider]) -> None:
+        """Some riders ask for money back, and an issuer disputes an item."""
+        with self._stage("dispute", "Refunds and a disputed item", None, "disputes") as count:
+            self.summary.disputed = dispute_some(self.ctx, self.clock, riders, present=self.present)
+            told = self.summary.disputed
+            count.add(told.at_once + told.by_desk + told.refused + told.waiting)
+
     def _write_tariffs(self) -> None:
         with self._stage("tariff", "A new tariff, by two persons", None, "journeys") as count:
             self.summary.tariff = put_on_the_calendar(self.ctx, self.spec.day)
@@ -509,7 +520,10 @@ class DemoRun:
                 Check("Debits equal credits in every currency", trial.is_even),
                 Check("Every balance is the sum of its transfers, and every block is chained", not findings),
                 Check("Net positions sum to zero in each currency", not any(nets.values())),
-                Check("All fares ever charged = cleared + waiting for the next day, to the cent", explained),
+                Check(
+                    "All fares ever charged = cleared + waiting for the next day + given back, to the cent",
+                    explained,
+                ),
                 Check("Every bank payment came back on a statement", self.summary.breaks == 0),
                 self._seen_by_another_city(league),
             ]
@@ -551,7 +565,7 @@ class DemoRun:
         )
 
     def _taken_in(self, league: League, tx: store.Tx) -> dict[str, int]:
-        """What position accounts ever took in, by currency: cleared on any day, or waiting for the next."""
+        """What position accounts ever took in, by currency: cleared on any day, waiting for the next, or given back."""
         taken: Counter[str] = Counter()
         for day in clearing.list_days(tx, limit=10_000):
             for position in clearing.positions(tx, day.day):
@@ -564,6 +578,7 @@ class DemoRun:
         }
         for account_id, balance in ledger.balances(tx, list(ids)).items():
             taken[ids[account_id]] += balance.credits_posted - balance.debits_posted
+        taken.update(given_back(tx))
         return dict(sorted(taken.items()))
 
     @contextmanager

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hansa.apps.demo.attacks import KINDS
+from hansa.apps.demo.disputing import Told
 from hansa.apps.demo.run import Fraud, Summary
 from hansa.apps.demo.spec import league_facts
 from hansa.apps.demo.tariffs import NewTariff
@@ -68,11 +69,14 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
         console.print(title, style="bold", highlight=False)
         console.print(table)
         console.print()
+    # Windows, liquidity and statements: each stage of ``run`` with something to tell adds its lines below the checks.
     if summary.fraud is not None:
         console.print("Fraud that was planted, and what the rules made of it", style="bold", highlight=False)
         console.print(_fraud(summary.fraud))
         console.print()
     console.print(_checks(summary))
+    if summary.disputed is not None:
+        console.print(_disputes(summary.disputed), highlight=False)
     if summary.tariff is not None:
         console.print(_tariff(summary.tariff), highlight=False)
     if summary.files:
@@ -256,6 +260,28 @@ def _tariff(new: NewTariff) -> str:
         f"Over this day: {sign}{change}; {new.better:,} riders better off, {new.same:,} the same, {new.worse:,} worse\n"
         f"· Others for {new.waiting} wait for a second person: /console/tariffs\n"
     )
+
+
+def _disputes(told: Told) -> str:
+    """What was disputed, in a few lines."""
+    lines = [
+        f"· Money back: {told.at_once} riders at once, {told.by_desk} by the operator's desk"
+        f"{f', {told.given} together' if told.given else ''}; {told.refused} refused, who may appeal"
+    ]
+    if told.chargeback is not None:
+        lines.append(
+            f"· {_city(told.issuer_id)} disputed a ride with {_city(told.operator_id)} and got a chargeback of "
+            f"{told.chargeback}, an item of the next day"
+        )
+    if told.line is not None:
+        days = told.line.median_days
+        soon = "a day not told" if days is None else f"{days} days" if days else "minutes"
+        lines.append(
+            f"· Published: {told.line.raised} disputes for “{told.line.reason.replace('_', ' ')}” at "
+            f"{_city(told.line.operator_id)}, half decided within {soon}: /disputes/statistics"
+        )
+    lines.append(f"· {told.waiting} disputes wait for somebody: /console/disputes\n")
+    return "\n".join(lines)
 
 
 def _money(minor: int, currency: str) -> str:
