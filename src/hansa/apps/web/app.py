@@ -32,6 +32,7 @@ from hansa.apps.web import (
     front,
     gate_screen,
     held_pages,
+    hub_pages,
     kit_routes,
     member_pages,
     network_pages,
@@ -209,6 +210,7 @@ def _everything() -> Router:
         *member_pages.ROUTES,
         *agreement_pages.ROUTES,
         *held_pages.ROUTES,
+        *hub_pages.ROUTES,
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
     ]
