@@ -48,6 +48,20 @@ every_s = 5
 """
 
 
+# The tables of docs/clearing.md, "The same day with a second model".
+WINDOW_NETS = [
+    ("twice-20261117-1", "beijing", "CNY", 591),
+    ("twice-20261117-1", "hong-kong", "CNY", -593),
+    ("twice-20261117-1", "league", "CNY", 2),
+    ("twice-20261117-2", "beijing", "CNY", 443),
+    ("twice-20261117-2", "hong-kong", "CNY", -444),
+    ("twice-20261117-2", "league", "CNY", 1),
+    ("daily-20261117", "beijing", "CNY", 391),
+    ("daily-20261117", "hangzhou", "CNY", -396),
+    ("daily-20261117", "league", "CNY", 5),
+]
+
+
 def agree(ctx: Context, *texts: str, at: datetime = MORNING) -> None:
     """Models in force from this instant on."""
     set_clock(ctx, at)
@@ -94,11 +108,26 @@ def test_a_second_model_takes_its_positions_twice_a_day_and_the_day_takes_the_re
     assert shape(ctx, second.window_id) == [("hong-kong-card", "beijing-subway", 1, 450)]
     assert day.items == 7 and "hong-kong-card" not in {one[0] for one in shape(ctx, day.window_id)}
     with ctx.tx() as tx:
-        nets = {(one.member_id, one.net) for one in clearing.window_nets(tx, first.window_id)}
+        found = [
+            (one.window_id, one.member_id, one.currency, one.net)
+            for window in (first, second, day)
+            for one in clearing.window_nets(tx, window.window_id)
+            if one.currency == "CNY"
+        ]
+        shares = {
+            (one.window_id, one.operator_share, one.issuer_fee, one.league_fee)
+            for window in (first, second)
+            for one in clearing.window_positions(tx, window.window_id)
+        }
         items = clearing.window_items(tx, second.window_id, "hong-kong-card", "beijing-subway", "CNY")
         figures = clearing.window_figures(tx, first.window_id)
         assert clearing.verify_figures(tx) == [] and not ledger.verify(tx)
-    assert nets == {("hong-kong", -593), ("beijing", 591), ("league", 2)}
+    assert found == WINDOW_NETS
+    assert shares == {("twice-20261117-1", 591, 7, 2), ("twice-20261117-2", 443, 6, 1)}
+    assert [(total.currency, total.items, total.gross.minor) for total in day.totals] == [
+        ("CNY", 5, 1_700),
+        ("HKD", 2, 3_150),
+    ]
     assert [item.amount.minor for item in items] == [450]
     assert [(one.code, one.items, one.minor) for one in figures] == [(TransferCode.FARE, 1, 600)]
 
