@@ -6,6 +6,7 @@ where the last one stopped, by what was decided and not by what has arrived sinc
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -550,15 +551,33 @@ def _finish(ctx: Context, window_id: str, step: Step) -> None:
             return
         lines = store.position_lines(tx, window_id)
     transfers = transfers_of_window(window_id, found.ends_at, lines)
-    for start in range(0, len(transfers), ledger.BATCH_MAX):
-        results = ledger.post(ctx, transfers[start : start + ledger.BATCH_MAX])
-        assert all(result.ok for result in results), [result for result in results if not result.ok]
-        step("posted")
+    _post(ctx, transfers, step)
     with ctx.tx() as tx:
         now = ctx.clock.now()
         if store.close(tx, window_id, now):
             _tell(tx, found, WindowStatus.CLOSED, now)
     step("closed")
+
+
+def _post(ctx: Context, transfers: Sequence[ledger.Transfer], step: Step) -> None:
+    """Book these, some thousands at a time; while one part is made durable the next is on its way."""
+    parts = [
+        transfers[start : start + ledger.BATCH_MAX] for start in range(0, len(transfers), ledger.BATCH_MAX)
+    ]
+
+    def post(part: Sequence[ledger.Transfer]) -> None:
+        results = ledger.post(ctx, part)
+        assert all(result.ok for result in results), [result for result in results if not result.ok]
+
+    if len(parts) < 2:
+        for part in parts:
+            post(part)
+            step("posted")
+        return
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(post, part) for part in parts]:
+            done.result()
+            step("posted")
 
 
 def _finish_latest(ctx: Context, model_id: str, step: Step = no_step) -> Window | None:

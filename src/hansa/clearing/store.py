@@ -86,14 +86,15 @@ insert into clearing.positions
     (window_id, issuer_id, operator_id, currency, partition, items, gross_minor, issuer_fee_bp, league_fee_bp,
      operator_share_minor, issuer_fee_minor, league_fee_minor, debtor_id, creditor_id)
 select %s, * from unnest(
-    %s::text[], %s::text[], %s::char(3)[], %s::smallint[], %s::bigint[], %s::bigint[], %s::integer[], %s::integer[],
-    %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+    %b::text[], %b::text[], %b::char(3)[], %b::smallint[], %b::bigint[], %b::bigint[], %b::integer[], %b::integer[],
+    %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])
 """
 
-# What a window takes: its figures are written down, begin anew, and stand with what windows have taken.
+# What a window takes: its figures are written down, begin anew, and stand with what windows have taken. Arrays travel as
+# bytes (%b): as text, each of ten thousand names is looked through for quotes.
 TAKE = """
 with given as (
-    select * from unnest(%(partitions)s::smallint[], %(accounts)s::uuid[], %(codes)s::smallint[], %(steps)s::bigint[])
+    select * from unnest(%(partitions)b::smallint[], %(accounts)b::uuid[], %(codes)b::smallint[], %(steps)b::bigint[])
         as given (partition, account_id, code, from_minor)
 ), taken as (
     insert into clearing.window_tallies
@@ -273,7 +274,7 @@ STEPS = "select account_id, steps from clearing.position_accounts where partitio
 ADD_TALLIES = """
 insert into clearing.tallies as t (partition, account_id, code, from_minor, items, minor, after_block)
 select %(partition)s, account_id, code, from_minor, items, minor, %(after)s
-from unnest(%(accounts)s::uuid[], %(codes)s::smallint[], %(steps)s::bigint[], %(items)s::bigint[], %(minors)s::bigint[])
+from unnest(%(accounts)b::uuid[], %(codes)b::smallint[], %(steps)b::bigint[], %(items)b::bigint[], %(minors)b::bigint[])
     as given (account_id, code, from_minor, items, minor)
 order by account_id, code, from_minor
 on conflict (partition, account_id, code, from_minor) do update

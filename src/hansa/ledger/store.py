@@ -443,7 +443,7 @@ from (
 ) s
 join (
     select account_id, case when steps <> '{}' then steps::bigint[] end as steps
-    from unnest(%(ids)s::uuid[], %(steps)s::text[]) as given (account_id, steps)
+    from unnest(%(ids)b::uuid[], %(steps)s::text[]) as given (account_id, steps)
 ) a using (account_id)
 group by 1, 2, 3
 """
