@@ -54,9 +54,9 @@ def day_over(ctx: Context, day: date = DAY) -> None:
     close(ctx, day)
 
 
-# seller | buyer | currency | net | tax | category; the fees are those of docs/clearing.md.
+# seller | buyer | currency | net | tax | category; the fees are those of docs/clearing.md. Beijing's card and subway
+# are one to the tax office, since nobody has told them apart: no invoice.
 EXAMPLE = [
-    ("beijing-card", "beijing-subway", "CNY", 4, 0, "S"),
     ("beijing-card", "hangzhou-metro", "CNY", 6, 0, "S"),
     ("beijing-card", "hong-kong-mtr", "HKD", 14, 0, "O"),
     ("hangzhou-card", "beijing-subway", "CNY", 11, 1, "S"),
@@ -94,7 +94,7 @@ def test_the_fees_of_the_worked_example_are_invoiced(ctx: Context) -> None:
     with ctx.tx() as tx:
         assert [reports.get_invoice(tx, one.number) for one in made] == made
         rows = reports.list_invoices(tx, member_id="hangzhou-metro")
-    assert [(one.number, one.net_minor) for one in rows] == [("league-000002", 1), ("beijing-card-000002", 6)]
+    assert [(one.number, one.net_minor) for one in rows] == [("league-000002", 1), ("beijing-card-000001", 6)]
 
 
 def test_invoicing_again_gives_nothing_and_a_period_of_corrections_is_credited(ctx: Context) -> None:
@@ -373,4 +373,4 @@ def test_what_accountants_load_keeps_the_rules(ctx: Context, league: str) -> Non
         check_en16931(one)
         assert reports.invoice_xml(one) == reports.invoice_xml(one)
         assert reports.invoice_pdf(one, "zh").startswith(b"%PDF-1.")
-    assert {one.tax.category for one in made} == ({"AE", "O", "S"} if league == "DE" else {"S", "O"})
+    assert {one.tax.category for one in made} == ({"AE", "O"} if league == "DE" else {"S", "O"})

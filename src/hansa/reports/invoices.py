@@ -51,6 +51,14 @@ class Party:
     tax_number: str
     valid_from: date
 
+    def is_same(self, other: "Party") -> bool:
+        """Whether the two members are one to a tax office."""
+        return (self.legal_name, self.country, self.tax_number) == (
+            other.legal_name,
+            other.country,
+            other.tax_number,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FeeLine:

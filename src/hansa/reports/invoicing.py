@@ -70,10 +70,11 @@ def invoice_period(
 ) -> list[Invoice]:
     """Invoice the fees of all closed windows of a period that stand on no document yet; the new documents.
 
-    Each seller's in a transaction of its own, numbered without gaps. Again gives none, unless windows of the period
-    were closed since: then invoices over what was added, credit notes over what was taken. All is looked at before the
-    first number is given. Errors: InvalidInput for a period that is not over, or that shares a day with another one
-    that was invoiced, since its fees would be told twice; NoParty, NoRate; then there is none.
+    Between two members that are one to the tax office there is none. Each seller's come in a transaction of its own,
+    numbered without gaps. Again gives none, unless windows of the period were closed since: then invoices over what was
+    added, credit notes over what was taken. All is looked at before the first number is given.
+    Errors: InvalidInput for a period that is not over, or that shares a day with another one that was invoiced, since
+    its fees would be told twice; NoParty, NoRate; then there is none.
     """
     now = ctx.clock.now()
     with ctx.tx() as tx:
@@ -85,6 +86,7 @@ def invoice_period(
         clears_as: dict[str, str] = {one.member_id: one.clears_as for one in trust.list_members(tx)}
     table, issued_on = taxes or own_taxes(), now.date()
     who = {member: _party(member, parties, clears_as) for key in fees for member in key[:2]}
+    fees = {key: lines for key, lines in fees.items() if not who[key[0]].is_same(who[key[1]])}
     for seller, buyer, _ in fees:
         tax_between(table, who[seller].country, who[buyer].country, last_day)
     made: list[Invoice] = []

@@ -428,7 +428,7 @@ def _revenue_panel(
     told = [
         (
             names.get(operator, operator),
-            lines.get(line, line) or "by stops, no line",
+            lines.get(line, line),
             journeys,
             Money(charged, currency),
             Money(subsidy, currency),
@@ -442,9 +442,7 @@ def _revenue_panel(
         bars(sorted(classes.items(), key=lambda pair: -pair[1]), currency),
         bars(sorted(products.items(), key=lambda pair: -pair[1]), currency),
         bars(
-            [(f"{line}" if line else operator, charged.minor) for operator, line, _, charged, _ in told][
-                :LINES_SHOWN
-            ],
+            [(line or operator, charged.minor) for operator, line, _, charged, _ in told][:LINES_SHOWN],
             currency,
         ),
     )

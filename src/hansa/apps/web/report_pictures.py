@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hansa.kernel import Money
 
-WIDTH, ROW, LABEL, FIGURE = 760, 34, 190, 130
+WIDTH, ROW, LABEL, FIGURE = 760, 34, 215, 130
 
 
 @dataclass(frozen=True, slots=True)
