@@ -74,7 +74,7 @@ def finish_leave(
 
 
 def _of_amount(one: clearing.OpenAmount) -> trust.Left:
-    much = str(Money(one.minor, one.currency))
+    much = _told(one.minor, one.currency)
     if one.operator_id:
         return trust.Left(
             f"position of {one.issuer_id} to {one.operator_id}",
@@ -82,6 +82,10 @@ def _of_amount(one: clearing.OpenAmount) -> trust.Left:
             "Its window must take it; close the day",
         )
     return trust.Left(f"due to {one.issuer_id}", much, "A bank must move it; see the payments of its window")
+
+
+def _told(minor: int, currency: str) -> str:
+    return str(Money(minor, currency)).replace("-", "−")
 
 
 def _of_hub(tx: Tx, member_id: str) -> list[trust.Left]:
@@ -92,7 +96,7 @@ def _of_hub(tx: Tx, member_id: str) -> list[trust.Left]:
             ("payments under way", one.reserved_minor, "They end by themselves"),
         )
         found += [
-            trust.Left(f"{what}, of {member_id}", str(Money(minor, one.currency)), remedy)
+            trust.Left(f"{what}, of {member_id}", _told(minor, one.currency), remedy)
             for what, minor, remedy in amounts
             if minor
         ]

@@ -160,7 +160,8 @@ def show_agreements(
         "console/agreements.html",
         status_code=200 if fault is None else fault.status,
         here="agreements",
-        pairs=pairs,
+        pairs=[one for one in pairs if one.lines],
+        simple=[one for one in pairs if one.simple],
         waiting=[one for one in found if one.state == "proposed" or one.end_proposed],
         tones=TONES,
         issuers=issuers,
@@ -390,8 +391,7 @@ def _worked(
         terms = book.terms(issuer, operator, product, currency)
         item = -minor if product == "chargeback" else minor
         known = terms.agreement_id in names
-        name = names.get(terms.agreement_id, terms.agreement_id)
-        name = "built in" if name == "default" else name
+        name = names.get(terms.agreement_id) or _simple_name(terms.agreement_id)
         lines.append(_line(terms, words, item, currency, name, link_of(terms.agreement_id) if known else ""))
     return lines
 
@@ -424,6 +424,12 @@ def _line(terms: clearing.Terms, words: str, minor: int, currency: str, name: st
         link,
         _rule(terms, currency),
     )
+
+
+def _simple_name(agreement_id: str) -> str:
+    """What holds without a text, in words."""
+    _, simple, since = agreement_id.rpartition("@")
+    return f"basis points since {since}" if simple else "built in"
 
 
 def _rule(terms: clearing.Terms, currency: str) -> str:
