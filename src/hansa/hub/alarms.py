@@ -43,7 +43,7 @@ def watch(ctx: Context) -> int:
                     one.member_id,
                     one.currency,
                     AlarmKind.EXPOSURE,
-                    one.minor > limits[one.member_id, one.currency].limit_minor,
+                    one.clearing_minor > 0 and one.minor > limits[one.member_id, one.currency].limit_minor,
                     one.minor,
                     limits[one.member_id, one.currency].limit_minor,
                 )
