@@ -6,7 +6,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.kernel import BUCKETS, Directory, bucket_of, fact_id, hex_id, new_id
+from hansa.kernel import BUCKETS, Directory, bucket_of, fact_id, fact_ids, hex_id, new_id
 
 EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - hypothesis adds the zone
 LATEST = datetime(2200, 1, 1)  # noqa: DTZ001
@@ -21,6 +21,7 @@ def test_the_same_fact_has_the_same_id_whoever_works_it_out(at: datetime, parts:
     in_beijing = at.astimezone(timezone(timedelta(hours=8)))
 
     assert fact_id(at, *parts) == fact_id(in_beijing, *parts)
+    assert fact_ids(at, *parts, last=(1, "two")) == [fact_id(at, *parts, 1), fact_id(at, *parts, "two")]
 
 
 @given(instants, parts, instants, parts)

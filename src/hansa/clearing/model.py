@@ -11,7 +11,16 @@ from uuid import UUID
 from hansa import ledger
 from hansa.clearing.netting import Obligation, Parts, Product, Terms, product_of, share_parts
 from hansa.clearing.schedule import DAILY, Model, stamp_of, window_id_of
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, service_day, service_day_bounds
+from hansa.kernel import (
+    HansaError,
+    InvalidInput,
+    Money,
+    Problem,
+    fact_id,
+    fact_ids,
+    service_day,
+    service_day_bounds,
+)
 from hansa.trust import MemberId
 
 LEAGUE = MemberId("league")
@@ -439,14 +448,17 @@ def transfers_of_window(
     for line in lines:
         position = position_account(line.issuer_id, line.operator_id, line.currency, line.partition)
         pair = f"{line.issuer_id} to {line.operator_id}"
-        for share, (member, minor) in zip(("share", "issuer", "league"), _shares(line), strict=True):
+        parts = (label, line.issuer_id, line.operator_id, line.currency, line.partition)
+        ids = fact_ids(ends_at, "cleared", *parts, last=("share", "issuer", "league"))
+        for transfer_id, share, (member, minor) in zip(
+            ids, ("share", "fee", "fee"), _shares(line), strict=True
+        ):
             if minor:
                 due = dues_of(member, line.currency, line.partition)
                 debit, credit = (position, due) if minor > 0 else (due, position)
-                parts = (label, line.issuer_id, line.operator_id, line.currency, line.partition, share)
                 transfers.append(
                     ledger.Transfer(
-                        transfer_id=ledger.TransferId(fact_id(ends_at, "cleared", *parts)),
+                        transfer_id=ledger.TransferId(transfer_id),
                         debit=debit,
                         credit=credit,
                         amount=abs(minor),

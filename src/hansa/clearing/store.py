@@ -90,8 +90,8 @@ select %s, * from unnest(
     %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])
 """
 
-# What a window takes: its figures are written down, begin anew, and stand with what windows have taken. Arrays travel as
-# bytes (%b): as text, each of ten thousand names is looked through for quotes.
+# What a window takes: its figures are written down, begin anew, and stand with what windows have taken. Arrays travel
+# as bytes (%b): as text, each of ten thousand names is looked through for quotes.
 TAKE = """
 with given as (
     select * from unnest(%(partitions)b::smallint[], %(accounts)b::uuid[], %(codes)b::smallint[], %(steps)b::bigint[])

@@ -6,7 +6,7 @@ one error that is told to a caller. Nothing flows in or out; only the standard l
 
 from hansa.kernel.bank_accounts import BIC, is_iban
 from hansa.kernel.errors import HansaError, InvalidInput, Problem
-from hansa.kernel.ids import fact_id, hex_id, new_id
+from hansa.kernel.ids import fact_id, fact_ids, hex_id, new_id
 from hansa.kernel.instants import Clock, FixedClock, SystemClock, in_utc, service_day, service_day_bounds
 from hansa.kernel.languages import accepted_languages, choose_language
 from hansa.kernel.money import (
@@ -37,6 +37,7 @@ __all__ = [
     "bucket_of",
     "choose_language",
     "fact_id",
+    "fact_ids",
     "hex_id",
     "in_utc",
     "is_iban",

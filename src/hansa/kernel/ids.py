@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,9 +22,7 @@ def fact_id(at: datetime | None, *parts: object) -> UUID:
     """
     digest = hashlib.sha256()
     for part in parts:
-        text = str(part).encode()
-        digest.update(len(text).to_bytes(4, "big"))
-        digest.update(text)
+        digest.update(_told(part))
     if at is None:
         milliseconds = int.from_bytes(digest.digest()[16:22], "big")
     else:
@@ -33,9 +32,28 @@ def fact_id(at: datetime | None, *parts: object) -> UUID:
     return _shape(milliseconds, digest.digest()[:10], version=8)
 
 
+def fact_ids(at: datetime, *parts: object, last: Sequence[object]) -> list[UUID]:
+    """The ids of facts that differ in their last part alone: ``fact_id(at, *parts, one)`` for each, in less time."""
+    assert at.tzinfo is not None, "fact_ids needs an aware instant"
+    seconds = at.timestamp()
+    milliseconds, told_at = int(seconds * 1000), repr(seconds).encode()
+    digest = hashlib.sha256(b"".join(map(_told, parts)))
+    found: list[UUID] = []
+    for one in last:
+        whole = digest.copy()
+        whole.update(_told(one) + told_at)
+        found.append(_shape(milliseconds, whole.digest()[:10], version=8))
+    return found
+
+
 def hex_id(value: UUID) -> str:
     """An id as a person reads it aloud: its last eight hex digits."""
     return value.hex[-8:]
+
+
+def _told(part: object) -> bytes:
+    text = str(part).encode()
+    return len(text).to_bytes(4, "big") + text
 
 
 def _shape(milliseconds: int, tail: bytes, *, version: int) -> UUID:
