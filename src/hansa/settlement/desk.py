@@ -235,7 +235,6 @@ def prepare(ctx: Context, day: actions.When, *, by: str = PROGRAM, why: str = ""
         window_id = found.window_id
         if found.closed_at is None:
             raise DayNotClosed(f"{found.label} is being closed; its files come after.")
-        parties = _parties(tx)
         nets = clearing.settlement_nets(tx, window_id, lock=True)
         matrix = clearing.settlement_matrix(tx, window_id)
         for profile, row in list_profiles(tx):
@@ -247,6 +246,7 @@ def prepare(ctx: Context, day: actions.When, *, by: str = PROGRAM, why: str = ""
                 if not owed:
                     idle.append(currency)
                     continue
+                parties = _parties(tx, currency)
                 told = instructions_for(
                     found,
                     currency,
@@ -443,15 +443,14 @@ def pay_anew(ctx: Context, ids: Sequence[str], *, by: str, why: str) -> list[Fil
                     f"{payment.told.end_to_end_id} is {payment.state}"
                     + (f" and was replaced by {payment.replaced_by}." if payment.replaced_by else ".")
                 )
-        parties = _parties(tx)
         banks = {file.message_id: file.bank_id for file in (_file(tx, one.message_id) for one in old)}
         by_file: dict[tuple[str, str, str], list[Instruction]] = defaultdict(list)
         for one in old:
             by_file[one.window_id, one.currency, banks[one.message_id]].append(
-                anew(one, parties[one.member_id])
+                anew(one, _parties(tx, one.currency)[one.member_id])
             )
         for (window_id, currency, bank_id), told in sorted(by_file.items()):
-            profile = get_profile(tx, bank_id)
+            profile, parties = get_profile(tx, bank_id), _parties(tx, currency)
             part = desk_store.next_part(tx, window_id, currency)
             made += _add_files(tx, told, profile, parties, at=now, by=by, now=now, why=why, first_part=part)
     return made
@@ -550,8 +549,13 @@ def set_aside(tx: Tx, *, bank_id: str = "", limit: int = 100) -> list[Message]:
 # --- inside
 
 
-def _parties(tx: Tx) -> dict[str, Party]:
-    return {str(one.member_id): Party(one.name, one.account) for one in trust.list_members(tx)}
+def _parties(tx: Tx, currency: str) -> dict[str, Party]:
+    """Every member as files name it, with its account for the currency, or that for all."""
+    own = trust.member_accounts(tx)
+    return {
+        str(one.member_id): Party(one.name, own.get((one.member_id, currency), one.account))
+        for one in trust.list_members(tx)
+    }
 
 
 def _file(tx: Tx, message_id: str) -> FileRecord:
