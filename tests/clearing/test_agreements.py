@@ -127,6 +127,17 @@ def test_a_text_says_in_minor_units_what_is_kept() -> None:
     )
 
 
+def test_the_examples_in_the_docs_are_these() -> None:
+    blocks = {
+        page: (DOCS / page).read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+        for page in ("agreements.md", "members.md")
+    }
+    applied = trust.read_application(blocks["members.md"].replace("64 hex digits", "ab" * 32))
+
+    assert read_agreement(blocks["agreements.md"]) == read_agreement(EXAMPLE)
+    assert applied.names == ("lyon", "lyon-card", "lyon-tcl")
+
+
 def test_the_schema_is_the_one_in_the_docs() -> None:
     kept = json.loads((DOCS / "agreements.schema.json").read_text(encoding="utf-8"))
 
