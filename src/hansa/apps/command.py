@@ -27,6 +27,7 @@ from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.dispute_commands import dispute_app
 from hansa.apps.engines import ledger_engines
 from hansa.apps.gate_commands import gate_app
+from hansa.apps.hub_commands import hub_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.member_commands import members_app
 from hansa.apps.open import opened
@@ -66,6 +67,7 @@ for name, part in (
     ("settlement", settlement_app),
     ("bank", bank_app),
     ("dispute", dispute_app),
+    ("hub", hub_app),
     ("report", report_app),
     ("audit", audit_app),
     ("key", key_app),
