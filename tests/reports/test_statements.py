@@ -294,3 +294,23 @@ def test_on_paper_it_is_the_same_bytes_each_time(ctx: Context, language: reports
     paper = reports.statement_pdf(made, language)
 
     assert paper.startswith(b"%PDF-1.") and paper == reports.statement_pdf(made, language)
+
+
+def test_a_window_of_before_figures_were_kept_is_read_from_the_ledger(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ride_all(ctx)
+    close(ctx)
+    kept = [reports.statement(ctx, day_window(DAY), member) for member in MEMBERS]
+
+    def no_figures(_: object, __: str) -> list[clearing.Figure]:
+        return []
+
+    def no_blocks(_: object, __: str) -> dict[object, object]:
+        return {}
+
+    monkeypatch.setattr(clearing, "window_figures", no_figures)
+    monkeypatch.setattr(clearing, "window_blocks", no_blocks)
+
+    assert [reports.statement(ctx, day_window(DAY), member) for member in MEMBERS] == kept
+    assert reports.write_statements(ctx, day_window(DAY), tmp_path / "day").items == 8

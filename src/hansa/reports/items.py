@@ -348,7 +348,9 @@ def _open(path: Path, form: ItemForm, names: _Names) -> _Writer:
         if form == "parquet":
             import pyarrow.parquet as pq
 
-            made: Any = pq.ParquetWriter(path, names.schema, compression="zstd")
+            # Statistics of every column are kept until a file is closed: of hundreds of files they would add up.
+            writer: Any = pq.ParquetWriter
+            made = writer(path, names.schema, compression="zstd", write_statistics=["booked_at"])
             return _Writer(made.write_table, made.close, names)
         file = path.open("xb", buffering=0)
     except OSError as error:
