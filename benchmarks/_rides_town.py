@@ -130,7 +130,7 @@ def build(ctx: Context) -> None:
                     for gate_id, action, stop, line, product in gates_of(operator_id, side)
                 ],
             )
-        for day in range(8):
+        for day in range(40):
             pairs = [(one, two, Fraction(3, 2)) for n, one in enumerate(currencies) for two in currencies[:n]]
             payments.set_rates(tx, FIRST_DAY + timedelta(days=day), pairs)
     payments.open_member_accounts(ctx, [f"{city}-card" for city, _ in CITIES.values()], currencies)

@@ -4,11 +4,13 @@
 
 ``end_to_end``: taps of four cities (a table of pairs, distance bands with monthly tiers, zones with daily and weekly
 caps, flat with transfers) are taken in, paired, priced, charged and posted, wave by wave, by two processes, each with a
-partition of the ledger. Synchronous commit and fsync are on. A wave is a day of some riders. Making the taps is not
-counted, reading them from JSON is not in it (``gate.py``), nor is cryptography. Its baseline is
-``copy_of_the_same_rows``: what the first wave left in taps, numbers, journeys, charges (of rides and of payments) and
-the ledger's journal goes into tables of the same columns and indexes by binary COPY over two connections. At the end
-fares, charges and positions must agree, and the ledger be even.
+partition of the ledger and gates of its own. Synchronous commit and fsync are on. A wave is a day of some riders. The
+first waves go stage by stage, which tells what each costs; from then on a wave's taps are taken in beside the rating
+and posting of the wave before, as gates, rater and ledger work side by side in a city. Making the taps is not counted,
+reading them from JSON is not in it (``gate.py``), nor is cryptography. Its baseline is ``copy_of_the_same_rows``: what
+the first wave left in runs of taps, journeys, charges (of rides and of payments) and the ledger's journal goes into
+tables of the same columns and indexes by binary COPY over two connections. At the end fares, charges and positions
+must agree, and the ledger be even. ``cpu_us``: processor time a ride of both processes and all of PostgreSQL's.
 
 ``pricing``: fares by the column in one process, kinds of ride that come for the first time included; its baseline is
 ``Pricer.price_day`` on some of the same rides, with every fare and step equal. ``growth``: what a ride costs as riders,
@@ -22,7 +24,9 @@ import os
 import resource
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,6 +65,12 @@ WAVE = 50_000
 """Riders of a wave in each process."""
 
 STAGES = ("taken in", "rated", "posted")
+
+STAGED = 2
+"""So many waves go stage by stage."""
+
+BESIDE = "beside"
+"""A wave is taken in beside the rating and posting of the one before."""
 
 
 def main() -> None:
@@ -109,33 +119,45 @@ def _path(server: EmbeddedServer, riders: int, days: int) -> dict[str, Any]:
     began = time.perf_counter()
     _together(pipes, "settle")
     print(f"{2 * riders:,} riders settled in {time.perf_counter() - began:.0f} s")
-    spent, own_cpu, server_cpu = (dict.fromkeys(STAGES, 0.0) for _ in range(3))
-    done, copied = 0, 0.0
-    for day in range(days):
-        for start in range(0, riders, WAVE):
-            count = sum(_together(pipes, "make", day, start)[0])
-            done += count
-            taken: dict[str, float] = {}
-            for name in STAGES:
-                before, served = sum(_together(pipes, "cpu")[0]), cpu_of_server(url)
-                _, taken[name] = _together(pipes, name)
-                spent[name] += taken[name]
-                own_cpu[name] += sum(_together(pipes, "cpu")[0]) - before
-                server_cpu[name] += cpu_of_server(url) - served
+    spent, own_cpu, server_cpu = (defaultdict[str, float](float) for _ in range(3))
+    done, staged, copied = 0, 0, 0.0
+
+    def timed(name: str) -> float:
+        before, served = sum(_together(pipes, "cpu")[0]), cpu_of_server(url)
+        _, took = _together(pipes, name)
+        spent[name] += took
+        own_cpu[name] += sum(_together(pipes, "cpu")[0]) - before
+        server_cpu[name] += cpu_of_server(url) - served
+        return took
+
+    waves = [start for _ in range(days) for start in range(0, riders, WAVE)]
+    for wave, start in enumerate(waves):
+        count = sum(_together(pipes, "make", wave, start)[0])
+        done += count
+        if wave < STAGED:
+            staged += count
+            taken = {name: timed(name) for name in STAGES}
             said = ", ".join(f"{name} {count / taken[name]:,.0f}/s" for name in STAGES)
             print(f"wave of {count:,} rides: {count / sum(taken.values()):,.0f}/s ({said})", flush=True)
-            if not copied:
-                copied = count / copy_again(url)
-                print(f"the same rows by COPY: {copied:,.0f} rides/s", flush=True)
+        else:
+            took = timed(BESIDE)
+            print(f"wave of {count:,} rides beside the one before: {count / took:,.0f}/s", flush=True)
+        if not copied:
+            copied = count / copy_again(url)
+            print(f"the same rows by COPY: {copied:,.0f} rides/s", flush=True)
+    if len(waves) > STAGED:
+        _together(pipes, "none")
+        timed(BESIDE)
     memory = sum(_together(pipes, "memory")[0])
     _together(pipes, "end")
     check(url, done)
     rate = done / sum(spent.values())
-    for name in STAGES:
+    for name in (*STAGES, BESIDE) if done > staged else STAGES:
+        rides_of = staged if name in STAGES else done - staged
         print(
-            f"{name:<10}{done / spent[name]:>12,.0f} rides/s {spent[name] / sum(spent.values()):>8.0%} of the time;"
-            f" processor time a ride {own_cpu[name] / done * 1e6:.1f} us, of PostgreSQL"
-            f" {server_cpu[name] / done * 1e6:.1f}"
+            f"{name:<16}{rides_of / spent[name]:>10,.0f} rides/s;"
+            f" processor time a ride {own_cpu[name] / rides_of * 1e6:.1f} us, of PostgreSQL"
+            f" {server_cpu[name] / rides_of * 1e6:.1f}"
         )
     cpu_us = (sum(own_cpu.values()) + sum(server_cpu.values())) / done * 1e6
     print(f"processor time a ride, all told: {cpu_us:.1f} us")
@@ -191,13 +213,32 @@ def _together(pipes: list[Any], *what: Any) -> tuple[list[Any], float]:
 def work(url: str, partition: int, count: int, pipe: Any) -> None:
     """One process: a partition's riders, gates, rating and ledger."""
     collect_rarely()
-    with opened(url) as ctx, ledger.Engine(ctx, partition):
-        clock = ctx.clock
+    with opened(url) as ctx, opened(url) as gateway, ledger.Engine(ctx, partition):
+        clock, gates = ctx.clock, gateway.clock
         assert isinstance(clock, FixedClock)
+        assert isinstance(gates, FixedClock)
         riders: Riders = riders_of(partition, count)
         tapping = Tapping(partition)
         waiting: list[Any] = []
-        last = clock.now()
+        due_at = coming_at = clock.now()
+
+        def take(batches: list[Any]) -> None:
+            for some in batches:
+                gates.at = instant_of(int(some[-1].taps.tapped_us[-1])) + timedelta(minutes=1)
+                assert all(take_in(gateway, some)), "a batch was not plain"
+
+        def rate(at: datetime) -> None:
+            clock.at = at
+            bulk.rate_partition(ctx, partition, 100_000_000)
+
+        def post() -> None:
+            bulk_post.post_runs(ctx, partition, 100_000_000)
+            if partition == 0:
+                rides.post_charges(ctx, 100_000_000)
+            engine = ledger.find_engine(ctx, partition)
+            assert engine is not None
+            engine.settle()
+
         while True:
             what, *more = pipe.recv()
             answer: Any = None
@@ -210,22 +251,23 @@ def work(url: str, partition: int, count: int, pipe: Any) -> None:
                     waiting, answer, last_us = tapping.batches(
                         riders, some, FIRST_DAY + timedelta(days=day), 1_000 * day + start + partition
                     )
-                    last = instant_of(last_us)
-                elif what == "taken in":
-                    for some in waiting:
-                        clock.at = instant_of(int(some[-1].taps.tapped_us[-1])) + timedelta(minutes=1)
-                        assert all(take_in(ctx, some)), "a batch was not plain"
+                    coming_at = instant_of(last_us) + timedelta(hours=2)
+                elif what == "none":
                     waiting = []
+                elif what == "taken in":
+                    take(waiting)
+                    due_at = coming_at
                 elif what == "rated":
-                    clock.at = last + timedelta(hours=8)
-                    bulk.rate_partition(ctx, partition, 100_000_000)
+                    rate(due_at)
                 elif what == "posted":
-                    bulk_post.post_runs(ctx, partition, 100_000_000)
-                    if partition == 0:
-                        rides.post_charges(ctx, 100_000_000)
-                    engine = ledger.find_engine(ctx, partition)
-                    assert engine is not None
-                    engine.settle()
+                    post()
+                elif what == BESIDE:
+                    with ThreadPoolExecutor(1) as beside:
+                        taking = beside.submit(take, waiting)
+                        rate(due_at)
+                        post()
+                        taking.result()
+                    due_at = coming_at
                 elif what == "cpu":
                     answer = time.process_time()
                 elif what == "memory":

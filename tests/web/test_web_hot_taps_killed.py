@@ -147,8 +147,8 @@ def test_a_killed_hansa_has_every_tap_it_answered_for_and_none_twice(
         assert again.answered[number]["duplicates"] == SIZE
     with opened(home, clock=FixedClock(NOON)) as ctx, ctx.tx() as tx:
         kept = tx.execute(
-            "select count(*), count(distinct tap_id), count(distinct (gate_id, sequence)),"
-            " count(distinct (account_id, tapped_at::date)) from rides.every_tap"
+            "select count(*), count(distinct tap_id), count(distinct (gate_id, sequence)) from rides.every_tap"
         ).fetchone()
         waiting = len(days_of(ctx, tx))
-    assert kept == (len(taps), len(taps), len(taps), 50) and waiting == 50
+    assert kept == (len(taps), len(taps), len(taps))
+    assert waiting == 50
