@@ -59,7 +59,7 @@ def raise_hard(ctx: Context, pairs: Iterable[tuple[str, str]]) -> None:
     with ctx.tx() as tx:
         standing = {
             (one.member_id, one.currency)
-            for one in store.standing_alarms(tx)
+            for one in store.standing_alarms(tx, sorted({member for member, _ in wanted}))
             if one.raised and one.kind == AlarmKind.HARD
         }
         poor = [
@@ -79,7 +79,8 @@ def raise_hard(ctx: Context, pairs: Iterable[tuple[str, str]]) -> None:
 
 def standing_alarms(tx: Tx, member_id: str | None = None) -> list[Alarm]:
     """Alarms that stand, of one member or of all."""
-    return [one for one in store.standing_alarms(tx, member_id) if one.raised]
+    members = None if member_id is None else [member_id]
+    return [one for one in store.standing_alarms(tx, members) if one.raised]
 
 
 def list_alarms(tx: Tx, member_id: str | None = None, *, limit: int = 100) -> list[Alarm]:
@@ -111,7 +112,8 @@ def _keep(ctx: Context, seen: Sequence[_Seen]) -> int:
         return 0
     at = ctx.clock.now()
     with ctx.tx() as tx:
-        standing = {(one.member_id, one.currency, one.kind): one for one in store.standing_alarms(tx)}
+        known = store.standing_alarms(tx, sorted({one.member_id for one in seen}))
+        standing = {(one.member_id, one.currency, one.kind): one for one in known}
         news = [
             one
             for one in seen

@@ -156,12 +156,17 @@ on conflict do nothing
 
 RELEASE = "select released_minor from hub.releases where window_id = %s and member_id = %s and currency = %s"
 
+# The last of each kind by the index: facts of years are not walked through each second.
 STANDING_ALARMS = """
-select distinct on (member_id, currency, kind)
-    alarm_id, member_id, currency, kind, raised, at, place, position_minor, limit_minor
-from hub.alarms
-where member_id = %(member_id)s or %(member_id)s::text is null
-order by member_id, currency, kind, place desc
+select a.alarm_id, a.member_id, a.currency, a.kind, a.raised, a.at, a.place, a.position_minor, a.limit_minor
+from hub.liquidity l
+cross join unnest(array['warning', 'soft', 'hard', 'over', 'exposure']) as k (kind)
+cross join lateral (
+    select * from hub.alarms f where f.member_id = l.member_id and f.currency = l.currency and f.kind = k.kind
+    order by f.place desc limit 1
+) a
+where l.member_id = any (%(members)s::text[]) or %(members)s::text[] is null
+order by a.member_id, a.currency, a.kind
 """
 
 LIST_ALARMS = """
@@ -422,10 +427,10 @@ def insert_release(
     return row[0]
 
 
-def standing_alarms(tx: Tx, member_id: str | None = None) -> list[Alarm]:
-    """The last alarm of each kind, whether raised or ended."""
-    cursor = tx.cursor(row_factory=class_row(Alarm))
-    return cursor.execute(STANDING_ALARMS, {"member_id": member_id}).fetchall()
+def standing_alarms(tx: Tx, members: Sequence[str] | None = None) -> list[Alarm]:
+    """The last alarm of each kind, whether raised or ended; of these members, or of all."""
+    values = {"members": None if members is None else list(members)}
+    return tx.cursor(row_factory=class_row(Alarm)).execute(STANDING_ALARMS, values).fetchall()
 
 
 def list_alarms(tx: Tx, member_id: str | None, limit: int) -> list[Alarm]:
