@@ -224,6 +224,10 @@ class Members:
             "p50_ms": 1_000 * took[len(took) // 2] if took else None,
             "p99_ms": 1_000 * took[len(took) * 99 // 100] if took else None,
             "most_ms": 1_000 * took[-1] if took else None,
+            "each_10_s": [
+                sum(began + at <= when < began + at + 10 for when, _ in self._took) // 10
+                for at in range(0, int(ended - began), 10)
+            ],
             "refused": self._refused,
             "left": len(left),
         }

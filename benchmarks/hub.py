@@ -65,6 +65,7 @@ def main() -> None:
         f" the slowest {told['most_ms']:.0f} ms; refused {told['refused']}, without an end {told['left']};"
         f" bare posts {bare[0]:,.0f}/s before and {bare[1]:,.0f}/s after"
     )
+    print(f"payments a second in each ten seconds: {', '.join(map(str, told['each_10_s']))}")
     baseline = sum(bare) / len(bare)
     percent = told["over_1s_percent"]
     print(
@@ -146,6 +147,8 @@ def serving(url: str, home: Path, members_port: int) -> Generator[int]:
                     break
             time.sleep(0.05)
         yield port
+        ticks = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        print(f"processor time of the server, with the bare posts: {sum(map(int, ticks)) / 100:.1f} s")
         peak = Path(f"/proc/{server.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
         print(f"peak memory of the server: {int(peak) / 1024:,.0f} MB")
     finally:
