@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hansa.kernel import Money
 
-WIDTH, ROW, LABEL, FIGURE = 760, 34, 215, 130
+WIDTH, ROW = 420, 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,13 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Strips:
-    """Bars lying under each other. zero: the line from which sums are measured; None where there is none."""
+    """Bars lying under each other, each below its words and figure, so that they can be read on a phone.
+
+    zero: the line from which sums are measured.
+    """
 
     width: int
     height: int
-    label: int
     row: int
     zero: float
     strips: tuple[Strip, ...]
@@ -56,18 +58,16 @@ def bars(amounts: Sequence[tuple[str, int]], currency: str) -> Strips:
 
 
 def _strips(spans: Sequence[tuple[int, int, str, str, int]], low: int, high: int, currency: str) -> Strips:
-    room = WIDTH - LABEL - FIGURE
-    scale = room / max(1, high - low)
+    scale = (WIDTH - 2) / max(1, high - low)
     return Strips(
         WIDTH,
         ROW * len(spans) + 4,
-        LABEL,
         ROW,
-        round(LABEL + (0 - low) * scale, 1),
+        round(1 + (0 - low) * scale, 1),
         tuple(
             Strip(
                 place * ROW,
-                round(LABEL + (begin - low) * scale, 1),
+                round(1 + (begin - low) * scale, 1),
                 round(max(1.5, (end - begin) * scale), 1),
                 kind,
                 words,
