@@ -15,7 +15,7 @@ from hansa.ledger.model import AccountId
 from hansa.ledger.store import last_place, list_blocks
 from hansa.store import Tx
 
-CHUNK = 250_000
+CHUNK = 100_000
 """Transfers that are read at a time, unless one block alone has more."""
 
 _BLOCKS = 1_000

@@ -23,7 +23,7 @@ from hansa.reports.statements import key_of
 
 ItemForm = Literal["parquet", "csv"]
 
-WAITING_MAX = 2_000_000
+WAITING_MAX = 1_000_000
 """Items of all members together that wait to be written: about 80 bytes each."""
 
 _EPOCH_US = 946_684_800_000_000
