@@ -18,7 +18,7 @@ from psycopg import Rollback
 
 from hansa import ledger, payments, rides
 from hansa.identity import AccountId
-from hansa.kernel import FixedClock, fact_id
+from hansa.kernel import FixedClock, Money, fact_id
 from hansa.rides import RIDER_CLASSES, Tap, actions, bulk, bulk_post, bulk_store, rating
 from hansa.rides.columns import PlainBatch, read_columns, take_in
 from hansa.store import Context, Tx
@@ -158,11 +158,19 @@ def told_of(tx: Tx) -> dict[str, list[Any]]:
             for one in ids
             if one in charges
         ],
-        "moved": [
-            [replace(line, movement_id=line.reference) for line in sorted(lines, key=what)] for lines in moved
-        ]
-        + [sorted(rides.posted_total(tx).items())],
+        "moved": [told_alike(lines) for lines in moved] + [sorted(rides.posted_total(tx).items())],
     }
+
+
+def told_alike(lines: Sequence[payments.Movement]) -> list[payments.Movement]:
+    """Lines in one order, whatever tells them; of those at one instant each holds what the wallet held after all."""
+    after: dict[tuple[datetime, str], Money] = {}
+    for line in lines:  # the newest first
+        after.setdefault((line.at, line.amount.currency), line.balance)
+    return [
+        replace(line, movement_id=line.reference, balance=after[line.at, line.amount.currency])
+        for line in sorted(lines, key=what)
+    ]
 
 
 def what(line: payments.Movement) -> tuple[Any, ...]:
