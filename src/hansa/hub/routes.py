@@ -64,8 +64,6 @@ Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
 Seen = Annotated[int, QueryParameter(ge=0, le=2**62, description="`seq` of the last notice already seen")]
 
-PAY, READ, KEEP = "hub:pay", "hub:read", "hub:write"
-
 
 class Amount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An amount above zero in minor units."""
@@ -290,7 +288,7 @@ REFUSES_ABORT = (UnknownPayment, NotTheParty, NotReserved, PaymentCommitted, Hub
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": PAY, "refuses": REFUSES_PREPARE},
+    opt={"needs": "hub:pay", "refuses": REFUSES_PREPARE},
 )
 def prepare_payment(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[PrepareRequest]
@@ -299,6 +297,7 @@ def prepare_payment(
 
     The answer is `RESERVED`, or `ABORTED` with the reason when your headroom does not suffice.
     """
+    caller.require("hub:pay")
     return answered(payments.prepare(ctx, [read_prepare(data, payer_of(caller))])[0])
 
 
@@ -307,12 +306,13 @@ def prepare_payment(
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": PAY, "refuses": REFUSES_FULFIL},
+    opt={"needs": "hub:pay", "refuses": REFUSES_FULFIL},
 )
 def fulfil_payment(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[FulfilRequest]
 ) -> PaymentView:
     """Show the fulfilment of a payment to you, and have the money. Sending it again is harmless. Needs `hub:pay`."""
+    caller.require("hub:pay")
     return answered(payments.fulfil(ctx, [read_fulfil(data, payer_of(caller))])[0])
 
 
@@ -321,12 +321,13 @@ def fulfil_payment(
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": PAY, "refuses": REFUSES_ABORT},
+    opt={"needs": "hub:pay", "refuses": REFUSES_ABORT},
 )
 def abort_payment(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[AbortRequest]
 ) -> PaymentView:
     """Say no to a payment to you; its payer has the money again. Sending it again is harmless. Needs `hub:pay`."""
+    caller.require("hub:pay")
     return answered(payments.abort(ctx, [Abort(data.payment_id, data.words, payer_of(caller))])[0])
 
 
@@ -334,7 +335,7 @@ def abort_payment(
     "/v1/hub/payments",
     sync_to_thread=True,
     tags=["Hub"],
-    opt={"needs": READ, "refuses": (InvalidInput,)},
+    opt={"needs": "hub:read", "refuses": (InvalidInput,)},
 )
 def list_payments(
     ctx: NamedDependency[Context],
@@ -343,6 +344,7 @@ def list_payments(
     limit: Limit = 100,
 ) -> PaymentPage:
     """Your payments, latest first; the league's are all. Needs `hub:read`."""
+    caller.require("hub:read")
     member = reader(caller)
     with ctx.tx() as tx:
         before = _read_cursor(after) if after else (ctx.clock.now(), UUID(int=2**128 - 1))
@@ -356,12 +358,13 @@ def list_payments(
     "/v1/hub/payments/{payment_id:uuid}",
     sync_to_thread=True,
     tags=["Hub"],
-    opt={"needs": READ, "refuses": (UnknownPayment,)},
+    opt={"needs": "hub:read", "refuses": (UnknownPayment,)},
 )
 def get_payment(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payment_id: FromPath[UUID]
 ) -> PaymentView:
     """A payment as it stands. Of another's there is none to see. Needs `hub:read`."""
+    caller.require("hub:read")
     member = reader(caller)
     with ctx.tx() as tx:
         found = payments.get_payment(tx, payment_id)
@@ -370,7 +373,12 @@ def get_payment(
     return payment_view(found)
 
 
-@get("/v1/hub/notices", sync_to_thread=True, tags=["Hub"], opt={"needs": READ, "refuses": (InvalidInput,)})
+@get(
+    "/v1/hub/notices",
+    sync_to_thread=True,
+    tags=["Hub"],
+    opt={"needs": "hub:read", "refuses": (InvalidInput,)},
+)
 def list_notices(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
@@ -382,6 +390,7 @@ def list_notices(
 
     Numbers have no gap. The league names the member whose feed it reads.
     """
+    caller.require("hub:read")
     member = reader(caller) or member_id
     if member is None:
         problem = Problem("member_id", "it is missing", "Name the member whose feed you read")
@@ -391,9 +400,10 @@ def list_notices(
     return NoticePage([notice_view(one) for one in found], found[-1].seq if found else after)
 
 
-@get("/v1/hub/liquidity", sync_to_thread=True, tags=["Hub"], opt={"needs": READ})
+@get("/v1/hub/liquidity", sync_to_thread=True, tags=["Hub"], opt={"needs": "hub:read"})
 def list_liquidity(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> LiquidityList:
     """What stands behind your payments, by currency; the league sees every member's. Needs `hub:read`."""
+    caller.require("hub:read")
     member = reader(caller)
     with ctx.tx() as tx:
         found = liquidity.list_liquidity(tx, member)
@@ -406,9 +416,10 @@ def list_liquidity(ctx: NamedDependency[Context], caller: NamedDependency[trust.
     )
 
 
-@get("/v1/hub/exposures", sync_to_thread=True, tags=["Hub"], opt={"needs": READ})
+@get("/v1/hub/exposures", sync_to_thread=True, tags=["Hub"], opt={"needs": "hub:read"})
 def list_exposures(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> Exposures:
     """What you owe altogether, payments and rides not cleared; the league sees every member's. Needs `hub:read`."""
+    caller.require("hub:read")
     with ctx.tx() as tx:
         found = liquidity.exposure(tx, reader(caller))
     return Exposures(
@@ -424,11 +435,12 @@ def list_exposures(ctx: NamedDependency[Context], caller: NamedDependency[trust.
     )
 
 
-@get("/v1/hub/alarms", sync_to_thread=True, tags=["Hub"], opt={"needs": READ})
+@get("/v1/hub/alarms", sync_to_thread=True, tags=["Hub"], opt={"needs": "hub:read"})
 def list_alarms(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], limit: Limit = 100
 ) -> AlarmList:
     """Alarms of your liquidity, raised and ended, latest first; the league sees all. Needs `hub:read`."""
+    caller.require("hub:read")
     with ctx.tx() as tx:
         found = alarms.list_alarms(tx, reader(caller), limit=limit)
     return AlarmList([_alarm_view(one) for one in found])
@@ -439,13 +451,13 @@ def list_alarms(
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": KEEP, "refuses": (trust.UnknownMember, UnknownCurrency)},
+    opt={"needs": "hub:write", "refuses": (trust.UnknownMember, UnknownCurrency)},
 )
 def open_liquidity(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[OpenRequest]
 ) -> LiquidityView:
     """Let a member pay and be paid in a currency. Doing it again is harmless. Needs `hub:write`, for the league."""
-    caller.require_league(KEEP)
+    caller.require_league("hub:write")
     liquidity.open_liquidity(ctx, [(data.member_id, data.currency)])
     with ctx.tx() as tx:
         return _liquidity_view(liquidity.get_liquidity(tx, data.member_id, data.currency), [])
@@ -456,13 +468,13 @@ def open_liquidity(
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": KEEP, "refuses": (UnknownLiquidity, CapDiffers, InvalidInput)},
+    opt={"needs": "hub:write", "refuses": (UnknownLiquidity, CapDiffers, InvalidInput)},
 )
 def set_cap(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[CapRequest]
 ) -> CapView:
     """Set what a member may owe at most, from an instant on. Again is harmless. Needs `hub:write`, for the league."""
-    caller.require_league(KEEP)
+    caller.require_league("hub:write")
     found = liquidity.set_cap(
         ctx,
         cap_id=data.cap_id,
@@ -483,7 +495,7 @@ def set_cap(
     status_code=200,
     tags=["Hub"],
     opt={
-        "needs": KEEP,
+        "needs": "hub:write",
         "refuses": (UnknownLiquidity, UnknownCurrency, FundsDiffer, CoverNeeded, InvalidInput),
     },
 )
@@ -491,7 +503,7 @@ def propose_funds(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[FundsRequest]
 ) -> FundsView:
     """Propose funds in or out; what is to leave is held at once. Again is harmless. Needs `hub:write`."""
-    caller.require_league(KEEP)
+    caller.require_league("hub:write")
     found = liquidity.propose_funds(
         ctx,
         funds_id=data.funds_id,
@@ -510,13 +522,13 @@ def propose_funds(
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": KEEP, "refuses": (UnknownFunds, trust.SamePerson, FundsDecided)},
+    opt={"needs": "hub:write", "refuses": (UnknownFunds, trust.SamePerson, FundsDecided)},
 )
 def confirm_funds(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], funds_id: FromPath[UUID]
 ) -> FundsView:
     """Book funds as a second person. Again is harmless. Needs `hub:write`, for the league."""
-    caller.require_league(KEEP)
+    caller.require_league("hub:write")
     return _funds_view(liquidity.confirm_funds(ctx, funds_id, by=caller.who))
 
 
@@ -525,21 +537,22 @@ def confirm_funds(
     sync_to_thread=True,
     status_code=200,
     tags=["Hub"],
-    opt={"needs": KEEP, "refuses": (UnknownFunds, FundsDecided)},
+    opt={"needs": "hub:write", "refuses": (UnknownFunds, FundsDecided)},
 )
 def refuse_funds(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], funds_id: FromPath[UUID]
 ) -> FundsView:
     """Let funds be; what was held is cover again. Again is harmless. Needs `hub:write`, for the league."""
-    caller.require_league(KEEP)
+    caller.require_league("hub:write")
     return _funds_view(liquidity.refuse_funds(ctx, funds_id, by=caller.who))
 
 
-@get("/v1/hub/funds", sync_to_thread=True, tags=["Hub"], opt={"needs": READ})
+@get("/v1/hub/funds", sync_to_thread=True, tags=["Hub"], opt={"needs": "hub:read"})
 def list_funds(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], limit: Limit = 100
 ) -> FundsList:
     """Your funds in and out, latest first; the league sees all. Needs `hub:read`."""
+    caller.require("hub:read")
     with ctx.tx() as tx:
         found = liquidity.list_funds(tx, reader(caller), limit=limit)
     return FundsList([_funds_view(one) for one in found])
@@ -549,16 +562,14 @@ def list_funds(
 
 
 def payer_of(caller: trust.Caller) -> str:
-    """The member that pays, or that ends a payment to it. Errors: trust.NotSignedIn, trust.NotAllowed."""
-    caller.require(PAY)
+    """The member that pays, or that ends a payment to it. Errors: trust.NotAllowed."""
     if caller.kind == "gate" or caller.member_id is None:
         raise trust.NotAllowed("Only a member of the league may do this.")
     return caller.member_id
 
 
 def reader(caller: trust.Caller) -> str | None:
-    """The member that reads; None for the league, which sees all. Errors: trust.NotSignedIn, trust.NotAllowed."""
-    caller.require(READ)
+    """The member that reads; None for the league, which sees all. Errors: trust.NotAllowed."""
     if caller.kind == "league":
         return None
     if caller.kind == "gate" or caller.member_id is None:

@@ -101,7 +101,9 @@ class _HotHub(ShortWay):
         if secret is None:
             raise NotOurs
         try:
-            asked = self.read(body, payer_of(await self.keys.caller_of(secret)))
+            caller = await self.keys.caller_of(secret)
+            caller.require("hub:pay")
+            asked = self.read(body, payer_of(caller))
         except (HansaError, msgspec.MsgspecError) as error:
             raise NotOurs from error
         return msgspec.json.encode(answered(await self._taker.take(asked))), kind
