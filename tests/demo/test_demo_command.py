@@ -58,6 +58,13 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "How long it took",
         "HANSA-20261117-CNY.xml",
         "cosigned by 1 witness, 3 receipts verified",
+        "twice-20261117-1",
+        "twice-20261117-2",
+        "agreed on fees of their own, by two persons",
+        "Hangzhou paid Beijing ¥6,600.00 through the house: committed; ¥8,000.00 more than it may owe: aborted",
+        "alarms that stand: hard, warning",
+        "audit pack proves itself",
+        "Where to look",
     ):
         assert words in told
     assert "✗" not in told
@@ -97,6 +104,25 @@ def test_the_commands_read_what_it_left(home: Path, told: str, words: tuple[str,
 
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
+
+
+def test_what_members_and_auditors_are_handed_lies_in_its_folder(home: Path, told: str) -> None:
+    reports = home / "reports"
+    names = {one.name for one in (reports / "statements-daily-20261117").iterdir()}
+    for city in ("beijing", "hong-kong", "league"):
+        for ending in ("en.pdf", "zh.pdf", "csv", "parquet"):
+            assert f"{city}.statement.{ending}" in names
+    assert {one.name for one in reports.iterdir()} == {
+        "audit-daily-20261117.zip",
+        "statements-daily-20261117",
+        "statements-twice-20261117-1",
+        "statements-twice-20261117-2",
+    }
+
+    verified = hansa(home, "audit", "verify", str(reports / "audit-daily-20261117.zip"))
+
+    assert verified.returncode == 0, verified.stdout
+    assert "NO " not in verified.stdout
 
 
 def test_a_bank_statement_read_again_changes_nothing(home: Path, told: str) -> None:

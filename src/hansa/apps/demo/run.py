@@ -19,12 +19,15 @@ from typing import ClassVar, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hansa import clearing, gate, ledger, rides, risk, settlement, store, trust
+from hansa import clearing, gate, hub, ledger, rides, risk, settlement, store, trust
+from hansa.apps.demo.agreeing import Agreed, agree, close_until, told_of_agreement, windows_of
 from hansa.apps.demo.attacks import FOUND_BY, KINDS, Kind, Planted, plan_attacks
 from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter, reserved_cti
 from hansa.apps.demo.disputing import Told, dispute_some, given_back
 from hansa.apps.demo.league import League, build_league, settle_people
+from hansa.apps.demo.paying import Paid, pay_between_members
 from hansa.apps.demo.people import Rider
+from hansa.apps.demo.reporting import Handed, hand_out
 from hansa.apps.demo.spec import Spec
 from hansa.apps.demo.tariffs import NewTariff, put_on_the_calendar
 from hansa.apps.witnessing import (
@@ -132,16 +135,27 @@ class Summary:
     fraud: Fraud | None = None
     tariff: NewTariff | None = None
     disputed: Told | None = None
+    windows: list[clearing.Window] = field(default_factory=list[clearing.Window])
+    agreed: Agreed | None = None
+    paid: Paid | None = None
+    handed: Handed | None = None
     checks: list[Check] = field(default_factory=list[Check])
 
     def cents(self) -> dict[str, int]:
         """Every figure of money in the day, by name: two runs of one spec must agree on all of them."""
-        figures: dict[str, int] = {}
+        figures: Counter[str] = Counter()
         for p in self.positions:
             name = f"position {p.issuer_id} {p.operator_id} {p.currency}"
-            figures |= {f"{name} gross": p.gross, f"{name} share": p.operator_share, f"{name} items": p.items}
+            figures[f"{name} gross"] += p.gross
+            figures[f"{name} share"] += p.operator_share
+            figures[f"{name} items"] += p.items
+            figures[f"window {p.window_id} {p.currency}"] += p.gross
         for n in self.nets:
-            figures[f"net {n.member_id} {n.currency}"] = n.net
+            figures[f"net {n.member_id} {n.currency}"] += n.net
+        if self.paid is not None:
+            figures[f"paid {self.paid.payer} {self.paid.payee}"] = (
+                self.paid.amount.minor if self.paid.state == hub.State.COMMITTED else 0
+            )
         for currency, minor in self.next_day.items():
             figures[f"next day {currency}"] = minor
         for currency, minor in self.carried.items():
@@ -169,12 +183,15 @@ class DemoRun:
         self._claim_books()
         self.clock.at = _instant(self.spec.day - timedelta(days=1), 9)
         league = self._build()
+        self._agree()
         riders = self._people(league)
         days = self._live(league, riders)
         self._hand_in_at_once(days)
         self.clock.at = _instant(self.spec.day + timedelta(days=1), 8)
         self._price("price", "Journeys, fares and caps")
         self._post("post", "Charges to the ledger")
+        self.clock.at = _instant(self.spec.day + timedelta(days=1), 9)
+        self._early_window()
         self._hand_in(days, ("late",), "late", "Offline gates catch up")
         self._price("reprice", "Days priced again with late taps")
         self._post("correct", "Corrections to the ledger")
@@ -188,6 +205,9 @@ class DemoRun:
         self._dispute(riders)
         self._watch(riders, days)
         self._write_tariffs()
+        self.clock.at = _instant(self.spec.day + timedelta(days=1), 13)
+        self._pay()
+        self._hand_out()
         self._prove(league)
         return self.summary
 
@@ -216,6 +236,10 @@ class DemoRun:
             league = build_league(self.ctx, self.keys, self.spec)
             count.add(sum(len(network.stops) for network in league.networks.values()))
         return league
+
+    def _agree(self) -> None:
+        with self._stage("agree", "Two cities agree, by two persons", None, "texts") as count:
+            count.add(agree(self.ctx, self.spec.day))
 
     def _people(self, league: League) -> list[Rider]:
         riders = league.riders(self.spec)
@@ -472,26 +496,58 @@ class DemoRun:
             missed=tuple(one for one in planted if one not in found),
         )
 
+    def _early_window(self) -> None:
+        """The second model's first window of the day: closed and paid before the league's day is over."""
+        window_id = windows_of(self.spec.day)[0]
+        with self._stage("early", "A model's first window is paid", None, "items") as count:
+            window = close_until(self.ctx, window_id)
+            self._settle_one(window_id)
+            count.add(window.items)
+
     def _close(self) -> None:
+        windows = windows_of(self.spec.day)
         with self._stage("clear", "Cut-off and clearing", None, "items") as count:
-            closed = clearing.close_day(self.ctx, self.spec.day)
-            count.add(closed.items)
+            count.add(clearing.close_day(self.ctx, self.spec.day).items)
+            count.add(close_until(self.ctx, windows[-1]).items)
         with self.ctx.tx() as tx:
-            self.summary.positions = clearing.positions(tx, self.spec.day)
-            self.summary.nets = clearing.net_positions(tx, self.spec.day)
+            for window_id in (clearing.day_window(self.spec.day), *windows):
+                self.summary.positions += clearing.window_positions(tx, window_id)
+                self.summary.nets += clearing.window_nets(tx, window_id)
 
     def _settle(self) -> None:
         with self._stage("settle", "Bank files out, statements in", None, "payments") as count:
-            self.summary.files = settlement.write_files(self.ctx, self.spec.day, self.files)
-            bank = settlement.SimulatedBank(self.clock)
-            for file in self.summary.files:
-                message_id = bank.instruct(file.path.read_bytes())
-                statement = self.files / f"camt.053-{file.message_id}.xml"
-                write_whole(statement, bank.statement(message_id))
-                outcome = settlement.read_statement(self.ctx, statement)
-                self.summary.matched += len(outcome.matched)
-                self.summary.breaks += len(outcome.breaks)
-                count.add(file.transactions)
+            count.add(self._settle_one(clearing.day_window(self.spec.day)))
+            count.add(self._settle_one(windows_of(self.spec.day)[-1]))
+        with self.ctx.tx() as tx:
+            for window_id in (clearing.day_window(self.spec.day), *windows_of(self.spec.day)):
+                self.summary.windows.append(clearing.get_window(tx, window_id))
+            names = [window.window_id for window in self.summary.windows]
+            self.summary.agreed = told_of_agreement(tx, self.spec.day, names)
+
+    def _settle_one(self, window_id: str) -> int:
+        """Tell the simulated bank of a window and read what it answers; how many payments that were."""
+        files = settlement.write_files(self.ctx, window_id, self.files)
+        bank = settlement.SimulatedBank(self.clock)
+        for file in files:
+            message_id = bank.instruct(file.path.read_bytes())
+            statement = self.files / f"camt.053-{file.message_id}.xml"
+            write_whole(statement, bank.statement(message_id))
+            outcome = settlement.read_statement(self.ctx, statement)
+            self.summary.matched += len(outcome.matched)
+            self.summary.breaks += len(outcome.breaks)
+        self.summary.files += files
+        return sum(file.transactions for file in files)
+
+    def _pay(self) -> None:
+        with self._stage("pay", "A member pays another", None, "payments") as count:
+            self.summary.paid = pay_between_members(self.ctx, self.spec.day)
+            count.add(2)
+
+    def _hand_out(self) -> None:
+        with self._stage("report", "Statements and an audit pack", None, "papers") as count:
+            windows = [window.window_id for window in self.summary.windows]
+            self.summary.handed = hand_out(self.ctx, self.home, windows, clearing.day_window(self.spec.day))
+            count.add(self.summary.handed.papers)
 
     def _prove(self, league: League) -> None:
         """Put the books to the test, as an auditor would."""
@@ -524,10 +580,29 @@ class DemoRun:
                     "All fares ever charged = cleared + waiting for the next day + given back, to the cent",
                     explained,
                 ),
-                Check("Every bank payment came back on a statement", self.summary.breaks == 0),
+                Check(
+                    f"Every bank payment of {len(self.summary.windows)} windows came back on a statement",
+                    self.summary.breaks == 0,
+                ),
+                *self._checks_of_papers(),
                 self._seen_by_another_city(league),
             ]
             count.add(len(self.summary.checks))
+
+    def _checks_of_papers(self) -> list[Check]:
+        """What members paid each other and what auditors are handed, as the stages before found it."""
+        paid, handed = self.summary.paid, self.summary.handed
+        assert paid is not None and handed is not None, "these stages come before"
+        return [
+            Check(
+                "A member paid another and could not pay more than it may",
+                (paid.state, paid.refused_state) == (hub.State.COMMITTED, hub.State.ABORTED),
+            ),
+            Check(
+                f"The day's audit pack proves itself: {handed.items:,} items, {handed.steps} steps, no database",
+                handed.proven,
+            ),
+        ]
 
     def _seen_by_another_city(self, league: League) -> Check:
         """The second city cosigns the logs' checkpoints; then some receipts are checked, as a stranger would."""
@@ -565,10 +640,10 @@ class DemoRun:
         )
 
     def _taken_in(self, league: League, tx: store.Tx) -> dict[str, int]:
-        """What position accounts ever took in, by currency: cleared on any day, waiting for the next, or given back."""
+        """What position accounts ever took in, by currency: cleared in a window, waiting for one, or given back."""
         taken: Counter[str] = Counter()
-        for day in clearing.list_days(tx, limit=10_000):
-            for position in clearing.positions(tx, day.day):
+        for window in clearing.list_windows(tx, limit=10_000):
+            for position in clearing.window_positions(tx, window.window_id):
                 taken[position.currency] += position.gross
         ids = {
             clearing.position_account(issuer.issuer_id, operator.operator_id, currency): currency

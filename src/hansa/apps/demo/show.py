@@ -1,5 +1,6 @@
 """What a person sees of the demonstration in the terminal: bars while it runs, a page when it is over."""
 
+import sys
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -9,8 +10,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from hansa.apps.demo.agreeing import Agreed
 from hansa.apps.demo.attacks import KINDS
 from hansa.apps.demo.disputing import Told
+from hansa.apps.demo.paying import Paid
 from hansa.apps.demo.run import Fraud, Summary
 from hansa.apps.demo.spec import league_facts
 from hansa.apps.demo.tariffs import NewTariff
@@ -59,17 +62,23 @@ class Bars:
         self.progress.update(self.tasks[stage], completed=1, total=1, count=f"{done:,}", rate=rate)
 
 
-def closing_page(console: Console, summary: Summary, home: Path) -> None:
-    """The day on one page."""
+def closing_page(console: Console, summary: Summary, home: Path, address: str | None = None) -> None:
+    """The day on one page, and where to look next. address: where the pages are about to be served, if they are."""
     console.print()
     console.rule(f"[bold]The league's day · {summary.spec.day:%A %d %B %Y}[/bold]", style="cyan")
     console.print()
-    for table in (_fares(summary), _refusals(summary), _matrix(summary), _nets(summary), _stages(summary)):
+    for table in (
+        _fares(summary),
+        _refusals(summary),
+        _matrix(summary),
+        _nets(summary),
+        _windows(summary),
+        _stages(summary),
+    ):
         title, table.title = table.title, None
         console.print(title, style="bold", highlight=False)
         console.print(table)
         console.print()
-    # Windows, liquidity and statements: each stage of ``run`` with something to tell adds its lines below the checks.
     if summary.fraud is not None:
         console.print("Fraud that was planted, and what the rules made of it", style="bold", highlight=False)
         console.print(_fraud(summary.fraud))
@@ -79,6 +88,10 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
         console.print(_disputes(summary.disputed), highlight=False)
     if summary.tariff is not None:
         console.print(_tariff(summary.tariff), highlight=False)
+    if summary.agreed is not None:
+        console.print(_agreed(summary.agreed), highlight=False)
+    if summary.paid is not None:
+        console.print(_paid(summary.paid), highlight=False)
     if summary.files:
         lines = [
             f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments"
@@ -92,7 +105,11 @@ def closing_page(console: Console, summary: Summary, home: Path) -> None:
                 border_style="dim",
             )
         )
-    console.print(f"[dim]All data of this demonstration: {home.resolve()}[/dim]")
+    console.print("Where to look", style="bold", highlight=False)
+    console.print(_places(summary, home, address), highlight=False)
+    console.print(
+        f"[dim]All data of this demonstration: {home.resolve()}[/dim]", highlight=False, soft_wrap=True
+    )
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
@@ -197,6 +214,30 @@ def _nets(summary: Summary) -> Table:
     return table
 
 
+def _windows(summary: Summary) -> Table:
+    table = _table(
+        "Windows that were closed, and what the bank moved",
+        ("window", "<"),
+        ("ended", "<"),
+        ("items", ">"),
+        ("to be paid", "<"),
+        ("", "<"),
+    )
+    for window in sorted(summary.windows, key=lambda one: (one.ends_at, one.window_id)):
+        table.add_row(
+            window.window_id,
+            f"{window.ends_at:%-d %b, %H:%M} UTC",
+            f"{window.items:,}",
+            "  ".join(str(total.to_pay) for total in window.totals),
+            window.status.value,
+        )
+    table.caption = (
+        "daily is the league's business day; twice clears fares between Hong Kong and Beijing, twice a day"
+    )
+    table.caption_justify = "left"
+    return table
+
+
 def _fraud(fraud: Fraud) -> Table:
     table = _table("", ("attack", "<"), ("planted", ">"), ("found", ">"))
     table.title = None
@@ -260,6 +301,51 @@ def _tariff(new: NewTariff) -> str:
         f"Over this day: {sign}{change}; {new.better:,} riders better off, {new.same:,} the same, {new.worse:,} worse\n"
         f"· Others for {new.waiting} wait for a second person: /console/tariffs\n"
     )
+
+
+def _agreed(agreed: Agreed) -> str:
+    """The agreements in two lines."""
+    kept = " and ".join(str(money) for money in agreed.kept.values()) or "nothing"
+    waiting = " and ".join(_city(member) for member in agreed.waiting)
+    return (
+        f"· {_city(agreed.issuer)} and {_city(agreed.operator)} agreed on fees of their own, by two persons: "
+        f"{agreed.rides:,} items cleared by them, issuers kept {kept}\n"
+        f"· What {waiting} would agree on waits for a second person: /console/agreements\n"
+    )
+
+
+def _paid(paid: Paid) -> str:
+    """The payment between members in two lines."""
+    alarms = ", ".join(paid.alarms) or "none"
+    return (
+        f"· {_city(paid.payer)} paid {_city(paid.payee)} {paid.amount} through the house: {paid.state.lower()}; "
+        f"{paid.refused} more than it may owe: {paid.refused_state.lower()}\n"
+        f"· It has used {paid.used_percent} % of its limit; alarms that stand: {alarms}: /console/liquidity\n"
+    )
+
+
+def _places(summary: Summary, home: Path, address: str | None) -> Table:
+    """What a newcomer may open now: pages, files, a command to try."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "hansa" else "hansa"
+    pages, table = address or "", Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    if address is None:
+        table.add_row("  open the pages", f"{program} serve --home {home}, then http://127.0.0.1:8017 and:")
+    table.add_row("  a rider's wallet, a gate", f"{pages}/wallet/   {pages}/gate/")
+    table.add_row("  the league on a map", f"{pages}/console/")
+    table.add_row("  a net, down to its taps", f"{pages}/console/days")
+    table.add_row(
+        "  what waits for a person", f"{pages}/console/disputes   …/agreements   …/tariffs   …/risk"
+    )
+    table.add_row("  members' liquidity, reports", f"{pages}/console/liquidity   …/reports")
+    if summary.handed is not None:
+        for one in summary.handed.statements[:1]:
+            table.add_row("  statements: PDF, CSV, Parquet", f"{one}/")
+        table.add_row("  the day as an audit pack", str(summary.handed.pack))
+        table.add_row("  check it yourself", f"{program} audit verify {summary.handed.pack}")
+    table.add_row("  bank files, out and in", f"{home / 'files'}/")
+    return table
 
 
 def _disputes(told: Told) -> str:
