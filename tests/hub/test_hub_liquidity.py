@@ -190,6 +190,31 @@ def test_funds_that_a_position_needs_cannot_leave(
     check_books(ctx)
 
 
+def test_the_reserve_of_a_member_that_has_left_stays_until_its_day_is_over(ctx: Context) -> None:
+    open_hub(ctx, covers={A: 100})
+    with ctx.tx() as tx:
+        at, until = ctx.clock.now(), (NOW + timedelta(days=90)).date()
+        trust.propose_leave(tx, A, at, by=ANNA, at=at, why="merges")
+        trust.decide_leave(tx, A, yes=True, by=BO, at=at, why="letter")
+        kept = {"reserve_CNY": "0.60", "reserve_until": until.isoformat()}
+        trust.finish_leave(tx, A, by=BO, at=at, why="done", open_things=(), reserve=kept)
+    first = take_out(ctx, A, 30)
+
+    for days in (0, 90):
+        pass_time(ctx, days=days)
+        with pytest.raises(trust.MemberMayNot) as refused:
+            take_out(ctx, A, 11)
+        (problem,) = refused.value.problems
+        assert problem.where == "amount_minor" and until.isoformat() in problem.what
+        assert "at most 10 minor units" in problem.remedy
+        assert figures(ctx, A) == (0, 0, 70), "nothing is held"
+    hub.confirm_funds(ctx, first.funds_id, by=BO)
+    take_out(ctx, A, 10)
+    pass_time(ctx, days=2)
+    assert take_out(ctx, A, 60).state == "proposed"
+    check_books(ctx)
+
+
 def test_refused_funds_are_cover_again(ctx: Context) -> None:
     open_hub(ctx, covers={A: 100})
     coming = hub.propose_funds(

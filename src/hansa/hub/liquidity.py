@@ -7,7 +7,8 @@ move the difference. Every step is written down first and may be repeated, so a 
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from uuid import UUID
 
 from hansa import ledger, trust
@@ -44,6 +45,9 @@ from hansa.store import Context, Tx
 
 WARN_PERCENT = 80
 """At how much of the limit a member is warned, unless its cap says otherwise."""
+
+_LAST_ZONE = timezone(timedelta(hours=-12))
+"""Where a day is over last: until then a reserve is kept."""
 
 _NO_COVER = (ledger.ResultCode.EXCEEDS_CREDITS, ledger.ResultCode.LINKED_EVENT_FAILED)
 
@@ -215,8 +219,8 @@ def propose_funds(
     """Say that a member's money came to the settlement bank (``in``) or is to leave it (``out``). A second decides.
 
     What is to leave is held at once, and the headroom that it backed is taken back; what a position needs stays.
-    Again by ``funds_id`` is harmless. Errors: UnknownLiquidity, InvalidInput, FundsDiffer; CoverNeeded, and then
-    nothing is held.
+    Again by ``funds_id`` is harmless. Errors: UnknownLiquidity, InvalidInput, FundsDiffer; CoverNeeded, and
+    trust.MemberMayNot for the reserve of a member that has left, and then nothing is held.
     """
     problem = None
     if not 0 < amount_minor <= AMOUNT_MAX:
@@ -238,6 +242,8 @@ def propose_funds(
             asked = store.find_asked(tx, member_id, currency)
             granting = store.find_grant_under_way(tx, member_id, currency)
             if kept is None and (way == "in" or (asked is None and granting is None)):
+                if way == "out":
+                    _refuse_reserve(tx, row, amount_minor, ctx.clock.now())
                 kept = _keep_funds(
                     tx,
                     row,
@@ -391,6 +397,25 @@ def exposure(tx: Tx, member_id: str | None = None) -> list[Exposure]:
         )
         for one in list_liquidity(tx, member_id)
     ]
+
+
+def _refuse_reserve(tx: Tx, row: store.Row, out_minor: int, now: datetime) -> None:
+    """Errors: trust.MemberMayNot for money that is kept, in case it is needed, of a member that has left."""
+    facts = trust.member_facts(tx, row.member_id)
+    if not facts or facts[-1].step != "left":
+        return
+    until = facts[-1].facts.get("reserve_until")
+    reserve = facts[-1].facts.get(f"reserve_{row.currency}")
+    if until is None or reserve is None or now.astimezone(_LAST_ZONE).date() > date.fromisoformat(until):
+        return
+    held = ledger.balance(tx, cover_account(row.member_id, row.currency, row.partition)).available_minor
+    kept = int(Decimal(reserve).scaleb(CURRENCY_EXPONENTS[row.currency]))
+    if held - out_minor < kept:
+        what = f"{reserve} {row.currency} are kept of {row.member_id}, which has left, until {until}"
+        remedy = f"Take out at most {max(0, held - kept)} minor units, or wait until {until} is over"
+        raise trust.MemberMayNot(
+            "What is kept for open questions stays.", problems=(Problem("amount_minor", what, remedy),)
+        )
 
 
 # --- how the ledger is told

@@ -496,7 +496,14 @@ def set_cap(
     tags=["Hub"],
     opt={
         "needs": "hub:write",
-        "refuses": (UnknownLiquidity, UnknownCurrency, FundsDiffer, CoverNeeded, InvalidInput),
+        "refuses": (
+            UnknownLiquidity,
+            UnknownCurrency,
+            FundsDiffer,
+            CoverNeeded,
+            InvalidInput,
+            trust.MemberMayNot,
+        ),
     },
 )
 def propose_funds(
