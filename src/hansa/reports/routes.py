@@ -207,6 +207,7 @@ def get_statement(
     member_id: MemberName,
 ) -> StatementView:
     """A member's statement of a closed window. A member reads its own, and those of whom it clears."""
+    caller.require("clearing:read")
     return _view(_statement(ctx, caller, window_id, member_id))
 
 
@@ -229,6 +230,7 @@ def download_statement(
     language: Words = "en",
 ) -> Response[bytes]:
     """The same as a file: `pdf` on paper, `csv` by RFC 4180, or `parquet`."""
+    caller.require("clearing:read")
     if form not in ("pdf", "csv", "parquet"):
         raise _no_form(form, "pdf, csv or parquet")
     return statement_file(_statement(ctx, caller, window_id, member_id), form, language)
@@ -533,7 +535,6 @@ def _own(caller: trust.Caller) -> str:
 
 
 def _statement(ctx: Context, caller: trust.Caller, window_id: str, member_id: str) -> Statement:
-    caller.require("clearing:read")
     if caller.kind != "league":
         own = _own(caller)
         with ctx.tx() as tx:
