@@ -31,6 +31,7 @@ from hansa.apps.hub_commands import hub_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.member_commands import members_app
 from hansa.apps.open import opened
+from hansa.apps.reconcile_commands import compare_app, reconcile
 from hansa.apps.report_commands import audit_app, report_app
 from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
@@ -69,6 +70,7 @@ for name, part in (
     ("dispute", dispute_app),
     ("hub", hub_app),
     ("report", report_app),
+    ("compare", compare_app),
     ("audit", audit_app),
     ("key", key_app),
     ("gate", gate_app),
@@ -76,6 +78,7 @@ for name, part in (
     ("trust", trust_app),
 ):
     app.add_typer(part, name=name)
+app.command()(reconcile)
 
 Home = Annotated[
     Path,

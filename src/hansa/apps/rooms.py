@@ -21,6 +21,7 @@ ROOMS_WITH_TABLES = (
     "risk",
     "disputes",
     "reports",
+    "reconciliation",
     "insights",
 )
 

@@ -2,15 +2,15 @@
 
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
 crash left half-way is finished, payments between members and holds whose time is up are released, members' limits are
-watched, gates' clocks and chains of taps are checked, deadlines of disputes are kept, and the rules of risk judge what
-gates sent.
+watched, gates' clocks and chains of taps are checked, deadlines of disputes are kept, closed days are proved, and the
+rules of risk judge what gates sent.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from hansa import clearing, disputes, hub, ledger, payments, rides, risk, settlement, trust
+from hansa import clearing, disputes, hub, ledger, payments, reconciliation, rides, risk, settlement, trust
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -20,6 +20,7 @@ SOME = 2_000
 """How much of each kind one turn takes on, so that no kind waits long for another."""
 
 _watcher = risk.Watcher(risk.LEAGUE_FEED, risk.LEAGUE_HANDS)
+_prover = reconciliation.Prover()
 
 
 def work_once(ctx: Context) -> int:
@@ -39,6 +40,7 @@ def work_once(ctx: Context) -> int:
     done += disputes.turn(ctx)
     done += clearing.follow(ctx)
     done += len(clearing.close_due(ctx))
+    done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)
     return done

@@ -119,6 +119,7 @@ from hansa.clearing.netting import (
     Terms,
     product_of,
 )
+from hansa.clearing.of_day import window_transfers, windows_of_day
 from hansa.clearing.running import Lag, follow, lags
 from hansa.clearing.running import verify as verify_figures
 from hansa.clearing.schedule import DAILY, BadModel, Model, stamp_of
@@ -264,6 +265,8 @@ __all__ = [
     "window_nets",
     "window_positions",
     "window_reference",
+    "window_transfers",
+    "windows_of_day",
     "withdraw_agreement",
     "worked_shares",
 ]

@@ -52,6 +52,7 @@ from hansa.ledger.log import (
     receipt,
     signer_for,
 )
+from hansa.ledger.looking import Moved, moved_among
 from hansa.ledger.model import (
     AMOUNT_MAX,
     AS_PENDING,
@@ -110,6 +111,7 @@ __all__ = [
     "Journal",
     "LogDiffers",
     "LogReader",
+    "Moved",
     "NoLog",
     "Pace",
     "Page",
@@ -153,6 +155,7 @@ __all__ = [
     "list_blocks",
     "list_heads",
     "log_origin",
+    "moved_among",
     "open_accounts",
     "open_transfer",
     "parse_place",

@@ -267,7 +267,12 @@ def wallet_transfer(charge: Charge) -> ledger.TransferId:
 
 def debt_transfer(charge: Charge) -> ledger.TransferId:
     """The id of the transfer that takes a give-back off the rider's debt."""
-    return ledger.TransferId(fact_id(charge.at, charge.charge_id, "debt"))
+    return give_back_transfer(charge.charge_id, charge.at)
+
+
+def give_back_transfer(charge_id: UUID, at: datetime) -> ledger.TransferId:
+    """``debt_transfer`` of the charge with this id. at: the charge's own instant."""
+    return ledger.TransferId(fact_id(at, charge_id, "debt"))
 
 
 def legs(charge: Charge, carried: Plan, partition: int) -> tuple[ledger.Transfer, ...]:

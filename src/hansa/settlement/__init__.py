@@ -39,6 +39,7 @@ from hansa.settlement.model import (
     UnknownFile,
     settlement_account,
 )
+from hansa.settlement.moved import bank_transfers, earned_transfers
 from hansa.settlement.pain001 import validate_pain001
 from hansa.settlement.papers import Paper, papers_of
 from hansa.settlement.planning import NotPayable
@@ -81,7 +82,9 @@ __all__ = [
     "Step",
     "TurnedAway",
     "UnknownFile",
+    "bank_transfers",
     "desk",
+    "earned_transfers",
     "file_document",
     "finish",
     "gaps",

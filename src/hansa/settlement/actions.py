@@ -326,12 +326,12 @@ def _settle_one(ctx: Context, window_id: str, currency: str, step: Step) -> bool
         posted = store.posted(tx, window_id, currency)
         dues = [due for due in clearing.window_dues(tx, window_id) if due.currency == currency]
     moved = {
-        (one.end_to_end_id, MOVED): _bank_transfer(one, booked[one.end_to_end_id])
+        (one.end_to_end_id, MOVED): bank_transfer(one, booked[one.end_to_end_id])
         for one in told
         if one.end_to_end_id in booked
     }
     back = {
-        (one.end_to_end_id, CAME_BACK): _came_back(one, returned[one.end_to_end_id])
+        (one.end_to_end_id, CAME_BACK): came_back(one, returned[one.end_to_end_id])
         for one in told
         if one.end_to_end_id in returned
     }
@@ -352,7 +352,7 @@ def _settle_one(ctx: Context, window_id: str, currency: str, step: Step) -> bool
     with ctx.tx() as tx:
         if clearing.unsettled_before(tx, window_id, currency) is not None:
             return False  # windows of a model settle in order; the one before will look at this one again
-    _post(ctx, [_earned_transfer(due, window, window.closed_at) for due in dues])
+    _post(ctx, [earned_transfer(due, window, window.closed_at) for due in dues])
     step("earned")
     with ctx.tx() as tx:
         now = ctx.clock.now()
@@ -393,7 +393,7 @@ def _post(ctx: Context, transfers: Sequence[ledger.Transfer]) -> None:
         assert all(result.ok for result in results), [result for result in results if not result.ok]
 
 
-def _bank_transfer(told: Instruction, booked_day: date) -> ledger.Transfer:
+def bank_transfer(told: Instruction, booked_day: date) -> ledger.Transfer:
     """A payment that the bank has made, in the books."""
     transit, cash = settlement_account(told.currency), payments.cash_account(told.member_id, told.currency)
     paid_in = told.direction is Direction.IN
@@ -411,9 +411,9 @@ def _bank_transfer(told: Instruction, booked_day: date) -> ledger.Transfer:
     )
 
 
-def _came_back(told: Instruction, booked_day: date) -> ledger.Transfer:
+def came_back(told: Instruction, booked_day: date) -> ledger.Transfer:
     """The money of a payment that the bank gave back, in the books: the payment the other way round."""
-    there = _bank_transfer(told, booked_day)
+    there = bank_transfer(told, booked_day)
     return replace(
         there,
         transfer_id=ledger.TransferId(fact_id(there.event_at, "came back", told.end_to_end_id)),
@@ -422,7 +422,7 @@ def _came_back(told: Instruction, booked_day: date) -> ledger.Transfer:
     )
 
 
-def _earned_transfer(due: clearing.Due, window: clearing.Window, closed_at: datetime) -> ledger.Transfer:
+def earned_transfer(due: clearing.Due, window: clearing.Window, closed_at: datetime) -> ledger.Transfer:
     """What a member was due becomes earned; where corrections outweighed fares, the other way round."""
     due_account = clearing.due_account(due.member_id, due.currency, due.partition)
     earned = clearing.earned_account(due.member_id, due.currency, due.partition)
