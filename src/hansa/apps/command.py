@@ -26,6 +26,7 @@ from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.dispute_commands import dispute_app
 from hansa.apps.engines import ledger_engines
+from hansa.apps.fspiop.command import fspiop_app
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.hub_commands import hub_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
@@ -69,6 +70,7 @@ for name, part in (
     ("bank", bank_app),
     ("dispute", dispute_app),
     ("hub", hub_app),
+    ("fspiop", fspiop_app),
     ("report", report_app),
     ("compare", compare_app),
     ("audit", audit_app),
@@ -132,7 +134,7 @@ def demo(
         bars = Bars(out)
         with ledger_engines(ctx, sign=log_signer(home)), bars.progress:
             summary = DemoRun(ctx, clock, spec, home, bars).run()
-        closing_page(out, summary, home)
+        closing_page(out, summary, home, None if once else f"http://{host}:{port}")
         if as_json:
             print(json.dumps(summary.cents()), flush=True)
         if once and not all(check.holds for check in summary.checks):

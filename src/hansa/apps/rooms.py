@@ -9,6 +9,7 @@ _HERE = Path(__file__).parent.parent
 ROOMS_WITH_TABLES = (
     "store",
     "trust",
+    "webhooks",
     "identity",
     "atlas",
     "ledger",
@@ -27,7 +28,7 @@ ROOMS_WITH_TABLES = (
 
 SQL_FOLDERS: dict[str, Path] = {
     room: _HERE / room / "sql" for room in ROOMS_WITH_TABLES if (_HERE / room / "sql").is_dir()
-}
+} | {"fspiop": _HERE / "apps" / "fspiop" / "sql"}
 """Where each room keeps its numbered SQL files, in the order they are applied."""
 
 
