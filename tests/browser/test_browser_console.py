@@ -38,7 +38,7 @@ def closed(served: Served) -> str:
 def test_a_net_position_opens_down_to_its_taps(served: Served, desk: BrowserContext, closed: str) -> None:
     page = desk.new_page()
     page.goto(f"{served.url}/console/")
-    page.get_by_role("link", name="Clearing", exact=True).click()
+    page.get_by_role("link", name="Money", exact=True).click()
     page.locator(f"a[href='/console/days/{closed}']").click()
     expect(page.locator("[data-zero-sum=CNY]")).to_have_text("¥0.00")
 

@@ -30,7 +30,7 @@ def show_held(
         found = {one: rides.list_held(tx, one, limit=LISTED_MAX) for one in sorted(whose)}
     return page(
         "console/held.html",
-        here="tariffs",
+        here="held",
         again=again,
         operators=[(one, held) for one, held in found.items() if held],
         listed_max=LISTED_MAX,

@@ -342,7 +342,7 @@ def check_history(tx: Tx, site: Site, text: str) -> list[Step]:
 def _log_page(site: Site, *, kept: str, steps: list[Step]) -> Response[str]:
     with site.ctx.tx() as tx:
         logs = [_view_log(tx, site, head.partition) for head in ledger.list_heads(tx)]
-    return page("console/log.html", here="ledger", logs=logs, kept=kept, steps=steps)
+    return page("console/log.html", here="log", logs=logs, kept=kept, steps=steps)
 
 
 def _view_log(tx: Tx, site: Site, partition: int) -> LogView:
