@@ -359,10 +359,8 @@ def test_a_position_opens_into_its_items_page_by_page(ctx: Context) -> None:
         "delete from clearing.positions",
         "truncate clearing.net_positions",
         "insert into clearing.net_positions values ('daily-20261117', 'CNY', 'stranger', 0)",
-        "insert into clearing.window_tallies values"
-        " ('daily-20261117', 0, 'a', 'b', 'CNY', 2, 0, 1, 1, 0)",
-        "insert into clearing.window_tallies values"
-        " ('daily-20261118', 0, 'a', 'b', 'CNY', 2, 0, 1, 1, 0)",
+        "insert into clearing.window_tallies values ('daily-20261117', 0, 'a', 'b', 'CNY', 2, 0, 1, 1, 0)",
+        "insert into clearing.window_tallies values ('daily-20261118', 0, 'a', 'b', 'CNY', 2, 0, 1, 1, 0)",
         "insert into clearing.positions values"
         " ('daily-20261118', 'a', 'b', 'CNY', 0, 1, 1, 0, 0, 1, 0, 0, 'a', 'b')",
         "update clearing.window_tallies set items = items + 1",

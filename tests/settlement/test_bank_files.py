@@ -287,7 +287,9 @@ def test_long_ids_are_cut_so_that_they_stay_different() -> None:
 
 def test_money_moves_on_the_day_after_the_business_day_or_when_the_file_is_made() -> None:
     late = replace(
-        FileRecord(message_id(clearing.day_window(DAY), "CNY"), DAY, "CNY", CLOSED, "Hansa", "1", 100, 1, b""),
+        FileRecord(
+            message_id(clearing.day_window(DAY), "CNY"), DAY, "CNY", CLOSED, "Hansa", "1", 100, 1, b""
+        ),
         created_at=datetime(2026, 11, 23, 9, tzinfo=UTC),
     )
     told = instructions_of(
