@@ -175,20 +175,22 @@ def _instruct(ctx: Context, day: When) -> list[tuple[FileRecord, bytes]]:
             raise NotByNets(
                 f"{found.label} is {found.basis} and {found.sides}: prepare it at the desk of its bank."
             )
+        trust.turn_members(tx, ctx.clock.now())
         members = {member.member_id: member for member in trust.list_members(tx)}
         prepared = {file.currency for file in store.files_of_window(tx, window_id)}
         nets = [
             net for net in clearing.settlement_nets(tx, window_id, lock=True) if net.currency not in prepared
         ]
-        store.add_instructions(
-            tx,
-            instructions_of(
-                nets,
-                names={member_id: member.name for member_id, member in members.items()},
-                accounts={member_id: member.account for member_id, member in members.items()},
-            ),
-        )
-        holder, account = members[clearing.LEAGUE].name, trust.get_member(tx, LEAGUE_BANK).account
+        own = trust.member_accounts(tx)
+        names = {str(member_id): member.name for member_id, member in members.items()}
+        for currency in sorted({net.currency for net in nets}):
+            accounts = {
+                str(member_id): own.get((member_id, currency), member.account)
+                for member_id, member in members.items()
+            }
+            of_currency = [net for net in nets if net.currency == currency]
+            store.add_instructions(tx, instructions_of(of_currency, names=names, accounts=accounts))
+        holder = members[clearing.LEAGUE].name
         by_file: dict[str, list[Instruction]] = {}
         for told in store.instructions_of_window(tx, window_id):
             if told.currency in prepared:
@@ -201,7 +203,7 @@ def _instruct(ctx: Context, day: When) -> list[tuple[FileRecord, bytes]]:
                 told[0].currency,
                 found.closed_at,
                 holder,
-                account,
+                trust.member_account(tx, LEAGUE_BANK, told[0].currency),
                 control_sum(told),
                 len(told),
                 b"",

@@ -231,6 +231,7 @@ def prepare(ctx: Context, day: actions.When, *, by: str = PROGRAM, why: str = ""
     """
     idle: list[str] = []
     with ctx.tx() as tx:
+        trust.turn_members(tx, ctx.clock.now())  # accounts that have cooled hold, whoever comes first
         found = actions.window_of(tx, day)
         window_id = found.window_id
         if found.closed_at is None:
