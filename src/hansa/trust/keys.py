@@ -64,6 +64,10 @@ class KeyFolder:
             )
         return self._key(f"issuer-{issuer_id}")
 
+    def webhooks(self) -> Ed25519PrivateKey:
+        """The key from which the secrets of members' endpoints are worked out, online. Errors: KeyUnfit."""
+        return self._key("webhooks")
+
     def log(self) -> Ed25519PrivateKey:
         """The key with which a city signs the checkpoints of its ledger's logs. Errors: KeyUnfit."""
         return self._key("log")

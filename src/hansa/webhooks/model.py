@@ -1,0 +1,293 @@
+"""The words of webhooks: events, endpoints, attempts, which types there are, and when to try again. Pure."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from hansa.kernel import HansaError, fact_id
+
+EndpointState = Literal["unverified", "enabled", "disabled"]
+
+VERSION = "2026-11-28"
+"""The day from which the present form of events counts; each event says it. Fields may come, none changes or goes."""
+
+RETRIES_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds after each failed attempt until the next: ten attempts in three days. Source: Standard Webhooks 1.0.0,
+schedule of retries."""
+
+JITTER = 0.2
+"""A delay is made longer by up to this part of it, by chance, so that what failed together does not come together."""
+
+ATTEMPTS_MAX = len(RETRIES_S) + 1
+RETRY_AFTER_MAX_S = 86_400
+"""Longest wait that an endpoint may ask for."""
+
+DISABLE_AFTER = timedelta(days=5)
+"""An endpoint that has taken nothing for so long is disabled."""
+
+SECRET_LASTS = timedelta(hours=24)
+"""So long an old secret signs beside the new one."""
+
+ATTEMPTS_KEPT = timedelta(days=30)
+BODY_KEPT = 1_024
+"""Bytes of an answer that are kept."""
+
+ENDPOINTS_MAX = 20
+"""Endpoints of one member."""
+
+URL_MAX, ABOUT_MAX, TYPES_MAX = 500, 200, 50
+
+VERIFY, TEST, DISABLED = "webhooks.endpoint.verify", "webhooks.endpoint.test", "webhooks.endpoint.disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A kind of event. data: the fields of its data, by name, and what they hold. since: the day it came to be."""
+
+    name: str
+    what: str
+    data: Mapping[str, str]
+    since: str = VERSION
+
+
+_WINDOW = {
+    "window_id": "the window",
+    "model_id": "its settlement model",
+    "business_day": "its business day",
+    "status": "what it is now",
+    "currency": "of which this is said; empty: all",
+}
+_DISPUTE = {
+    "dispute_id": "the dispute",
+    "n": "the number of this step",
+    "action": "what was done",
+    "state": "what the dispute is now",
+}
+_ALARM = {
+    "kind": "warning, soft, hard, over or exposure",
+    "currency": "of the position",
+    "position_minor": "what the member owes and has reserved, minor units",
+    "limit_minor": "the limit that it is held against, minor units",
+}
+_BANK = {"end_to_end_id": "the payment"}
+_STANDING = {"step": "what was decided", "from_at": "from when it counts"}
+_ENDPOINT = {"endpoint_id": "the endpoint"}
+
+TYPES: tuple[EventType, ...] = (
+    EventType(
+        "clearing.window.closing", "A window takes no more items; its figures are being made.", _WINDOW
+    ),
+    EventType("clearing.window.closed", "A window is closed: its positions and nets stand.", _WINDOW),
+    EventType("clearing.window.settling", "Payments of a window in a currency are under way.", _WINDOW),
+    EventType(
+        "clearing.window.settled", "A window is settled in a currency: all its money has moved.", _WINDOW
+    ),
+    EventType("hub.alarm.raised", "A position came near its limit, or reached it.", _ALARM),
+    EventType("hub.alarm.ended", "An alarm is over.", _ALARM),
+    EventType("dispute.raised", "A refund was asked for, or an item was disputed.", _DISPUTE),
+    EventType("dispute.moved", "A step was taken in a dispute, by a side or by its deadline.", _DISPUTE),
+    EventType(
+        "settlement.payment.answered",
+        "A bank said something of a payment.",
+        _BANK | {"answer": "received, pending, accepted or rejected"},
+    ),
+    EventType(
+        "settlement.payment.booked",
+        "A payment stands on a bank statement.",
+        _BANK | {"booked_day": "the bank's day of booking"},
+    ),
+    EventType(
+        "settlement.payment.returned",
+        "Money of a payment came back.",
+        _BANK | {"booked_day": "the bank's day of booking"},
+    ),
+    EventType("member.standing.changed", "A step was taken in a member's life in the league.", _STANDING),
+    EventType(
+        VERIFY,
+        "Sent once to a new endpoint, and not numbered: show its code, and the endpoint is enabled.",
+        _ENDPOINT | {"code": "the code"},
+    ),
+    EventType(TEST, "A test that someone asked for, sent to one endpoint alone.", _ENDPOINT),
+    EventType(DISABLED, "An endpoint was disabled, and takes no more events.", _ENDPOINT | {"why": "why"}),
+)
+"""All types of events. docs/webhooks.md has the same table, and a test holds the two against each other."""
+
+TYPES_BY_NAME = {one.name: one for one in TYPES}
+
+
+class UnknownEndpoint(HansaError):
+    """You have no such endpoint."""
+
+    code: ClassVar[str] = "webhooks.unknown_endpoint"
+    status: ClassVar[int] = 404
+
+
+class UnknownEvent(HansaError):
+    """You were sent no such event."""
+
+    code: ClassVar[str] = "webhooks.unknown_event"
+    status: ClassVar[int] = 404
+
+
+class EndpointDiffers(HansaError):
+    """An endpoint of this id is there already, and it is not the same. Make a new id for a new endpoint."""
+
+    code: ClassVar[str] = "webhooks.differs"
+    status: ClassVar[int] = 409
+
+
+class TooManyEndpoints(HansaError):
+    """You have as many endpoints as a member may have. Disabled ones do not count: disable one first."""
+
+    code: ClassVar[str] = "webhooks.too_many"
+    status: ClassVar[int] = 409
+
+
+class NotVerified(HansaError):
+    """This is not the code that was sent to the endpoint. Ask for the code again, and show what arrives there."""
+
+    code: ClassVar[str] = "webhooks.not_verified"
+    status: ClassVar[int] = 409
+
+
+class NotEnabled(HansaError):
+    """The endpoint is not enabled, so nothing can be sent to it. Verify it, or enable it again, first."""
+
+    code: ClassVar[str] = "webhooks.not_enabled"
+    status: ClassVar[int] = 409
+
+
+class SecretIsNew(HansaError):
+    """An older secret of this endpoint still counts. Wait until it ends before you rotate again."""
+
+    code: ClassVar[str] = "webhooks.secret_is_new"
+    status: ClassVar[int] = 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """A fact that members are told. fact: what makes it this one and no other, beside its type.
+
+    members: whom it is told; each has an event of its own. subject: what it is about; a member hears of one subject in
+    order. data: the fields that the type states, as JSON takes them.
+    """
+
+    type: str
+    members: Sequence[str]
+    at: datetime
+    subject: str
+    data: Mapping[str, Any]
+    fact: tuple[object, ...]
+
+    def id_for(self, member_id: str) -> UUID:
+        """The id of this member's event, the same whoever works it out."""
+        return fact_id(self.at, "event", self.type, member_id, *self.fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a member is told. seq: its number in the member's feed, from 1 without a gap."""
+
+    member_id: str
+    seq: int
+    event_id: UUID
+    type: str
+    subject: str
+    at: datetime
+    data: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """The event as it is sent: the same bytes each time."""
+        return body_of(self.event_id, self.type, self.at, self.subject, self.data, seq=self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a member listens. types: which events it wants; none is all. Times in UTC; the rest as in its table."""
+
+    endpoint_id: UUID
+    member_id: str
+    url: str
+    about: str
+    types: tuple[str, ...]
+    made_by: str
+    made_at: datetime
+    first_seq: int
+    state: EndpointState
+    why: str
+    changed_at: datetime
+    seen_seq: int
+    failing_since: datetime | None
+    failures: int
+    next_at: datetime
+    versions: tuple[int, ...] = ()
+    behind: int = 0
+
+    def wants(self, event: Event) -> bool:
+        """Whether an event is for this endpoint. A test is for the one that it names."""
+        if event.type == TEST:
+            return event.subject == str(self.endpoint_id)
+        return not self.types or event.type in self.types
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of an event to an endpoint. status: None where no answer came, and ``fault`` says why.
+
+    number: 1 is the first. next_at: when it is tried again, None where it is not. body: what the answer began with.
+    """
+
+    endpoint_id: UUID
+    event_id: UUID
+    seq: int
+    number: int
+    at: datetime
+    took_ms: int
+    status: int | None
+    fault: str
+    body: bytes
+    next_at: datetime | None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the endpoint took the event."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def body_of(
+    event_id: UUID, kind: str, at: datetime, subject: str, data: Mapping[str, Any], *, seq: int | None
+) -> bytes:
+    """An event as JSON, in the form that Standard Webhooks recommends, with its number and version beside."""
+    told = {
+        "type": kind,
+        "timestamp": at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "data": dict(data),
+        "id": str(event_id),
+        "seq": seq,
+        "subject": subject,
+        "version": VERSION,
+    }
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def next_attempt_at(now: datetime, attempts: int, *, retry_after_s: int | None = None) -> datetime | None:
+    """When to try again after so many failed attempts; None: not any more.
+
+    retry_after_s: what the endpoint asked for; it may make a wait longer, by a day at most, and never shorter.
+    """
+    if attempts >= ATTEMPTS_MAX:
+        return None
+    wait_s = RETRIES_S[attempts - 1] * (1 + JITTER * random.random())
+    return now + timedelta(seconds=max(wait_s, min(retry_after_s or 0, RETRY_AFTER_MAX_S)))
+
+
+def pause_until(now: datetime, failures: int, *, retry_after_s: int | None = None) -> datetime:
+    """When to try an endpoint again that was away so many times in a row."""
+    found = next_attempt_at(now, min(failures, len(RETRIES_S)), retry_after_s=retry_after_s)
+    assert found is not None, "the last delay lasts"
+    return found
