@@ -64,6 +64,7 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "Hangzhou paid Beijing ¥6,600.00 through the house: committed; ¥8,000.00 more than it may owe: aborted",
         "alarms that stand: hard, warning",
         "audit pack proves itself",
+        "in 10 steps: each is explained",
         "Where to look",
     ):
         assert words in told

@@ -18,13 +18,7 @@ DEATHS = [
     [("tap", 40, "database"), ("tap", 15, "both"), ("price", 60, "process")],
     [("post", 30, "both"), ("post", 90, "process"), ("correct", 10, "both")],
     [("clear", 8, "both"), ("clear", 25, "process"), ("settle", 20, "both"), ("next-post", 5, "process")],
-    [
-        ("agree", 15, "both"),
-        ("early", 20, "both"),
-        ("early", 60, "process"),
-        ("pay", 15, "both"),
-        ("report", 200, "both"),
-    ],
+    [("agree", 15, "both"), ("early", 60, "process"), ("pay", 15, "both"), ("report", 200, "process")],
     [("dispute", 120, "both"), ("dispute", 350, "process"), ("watch", 10, "process"), ("watch", 25, "both")],
 ]
 

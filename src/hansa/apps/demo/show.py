@@ -105,6 +105,7 @@ def closing_page(console: Console, summary: Summary, home: Path, address: str | 
                 border_style="dim",
             )
         )
+    console.print()
     console.print("Where to look", style="bold", highlight=False)
     console.print(_places(summary, home, address), highlight=False)
     console.print(
@@ -344,6 +345,7 @@ def _places(summary: Summary, home: Path, address: str | None) -> Table:
             table.add_row("  statements: PDF, CSV, Parquet", f"{one}/")
         table.add_row("  the day as an audit pack", str(summary.handed.pack))
         table.add_row("  check it yourself", f"{program} audit verify {summary.handed.pack}")
+    table.add_row("  the day, step by step", f"{program} reconcile {summary.spec.day} --home {home}")
     table.add_row("  bank files, out and in", f"{home / 'files'}/")
     return table
 
