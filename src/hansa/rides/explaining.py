@@ -40,6 +40,12 @@ select journey_id from rides.journeys
 where partition = %s and service_day = %s and (charged_minor <> 0 or revision > 0 or subsidy_minor <> 0)
 """
 
+DAY_SPAN = """
+select count(*), min(started_at), max(ended_at), count(*) filter (where rated_at > %(late)s), max(rated_at)
+from rides.journeys
+where service_day = %(day)s and status <> 'withdrawn'
+"""
+
 TAPS = "select tap_id from rides.taps where partition = %s and tap_id = any(%b)"
 
 RUNS = "select body from rides.tap_runs where partition = %s and last_at >= %s and first_at <= %s"
@@ -122,6 +128,23 @@ def journeys_of_day(tx: Tx, partition: int, day: date, *, some: int) -> Iterator
     rows = tx.execute(JOURNEYS_OF_DAY, (partition, day), binary=True)
     while page := rows.fetchmany(some):
         yield [row[0] for row in page]
+
+
+class DaySpan(NamedTuple):
+    """Journeys of a service day, each city's own. late: those that were last priced after an instant."""
+
+    journeys: int
+    first_at: datetime | None
+    last_at: datetime | None
+    late: int
+    last_rated_at: datetime | None
+
+
+def day_span(tx: Tx, day: date, *, late_after: datetime) -> DaySpan:
+    """From when to when a service day was ridden, and how much of it was priced late."""
+    row = tx.execute(DAY_SPAN, {"day": day, "late": late_after}).fetchone()
+    assert row is not None, "an aggregate returns a row"
+    return DaySpan(*row)
 
 
 class TapsOfRuns:
