@@ -53,7 +53,10 @@ def check_model(
         found = clearing.propose_model(
             ctx, file.read_text("utf-8"), in_force_from=since, by=getpass.getuser(), why="", check=True
         )
+    assert isinstance(found, clearing.Model), "it was only checked"
     out.print(f"{found.model_id}: no problem found.", highlight=False)
+    for hint in clearing.model_hints(found, since):
+        out.print(f"look at {hint}.", highlight=False)
 
 
 def propose_model(

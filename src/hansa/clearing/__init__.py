@@ -122,7 +122,9 @@ from hansa.clearing.netting import (
 from hansa.clearing.of_day import window_transfers, windows_of_day
 from hansa.clearing.running import Lag, follow, lags
 from hansa.clearing.running import verify as verify_figures
-from hansa.clearing.schedule import DAILY, BadModel, Model, stamp_of
+from hansa.clearing.schedule import DAILY, BadModel, Model, Slot, stamp_of
+from hansa.clearing.schedule import hints as model_hints
+from hansa.clearing.schedule import slots as window_slots
 from hansa.clearing.swaps import (
     NotSwappable,
     Quote,
@@ -184,6 +186,7 @@ __all__ = [
     "SamePerson",
     "Settings",
     "Shares",
+    "Slot",
     "Span",
     "Standing",
     "Swap",
@@ -230,6 +233,7 @@ __all__ = [
     "list_model_versions",
     "list_swaps",
     "list_windows",
+    "model_hints",
     "net_positions",
     "next_window",
     "note_settled",
@@ -265,6 +269,7 @@ __all__ = [
     "window_nets",
     "window_positions",
     "window_reference",
+    "window_slots",
     "window_transfers",
     "windows_of_day",
     "withdraw_agreement",

@@ -215,6 +215,26 @@ def read_model(text: str) -> Model:
     return model
 
 
+def hints(model: Model, today: date) -> list[Problem]:
+    """What is not wrong with a model and yet may not be meant: days on which money in a currency does not move."""
+    found: list[Problem] = []
+    for currency in sorted({one.currency for one in model.takes} - {ANYONE}):
+        known = calendars().get(currency)
+        if known is None:
+            what = f"no calendar of {currency} is known, so none of its bank holidays is left out"
+            remedy = "List the dates in holidays, or add a calendar file as docs/clearing.md says"
+            found.append(Problem("model.holidays", what, remedy))
+        elif currency not in model.holidays:
+            what = f"windows end on days on which no money in {currency} moves"
+            found.append(Problem("model.holidays", what, f"Add {currency} to follow its calendar"))
+    for currency in sorted(set(model.holidays) & set(calendars())):
+        known = calendars()[currency]
+        if today.year + (today.month == 12) not in known.years:
+            what = f"the calendar of {currency} ends with {max(known.years)}; after it only weekends are left out"
+            found.append(Problem("model.holidays", what, "Bring its file up to date"))
+    return found
+
+
 def overlap(model: Model, others: Sequence[Model]) -> tuple[Takes, Model] | None:
     """Which of what a model takes another takes too; None where all is its alone."""
     for one in model.takes:

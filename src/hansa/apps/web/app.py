@@ -35,6 +35,7 @@ from hansa.apps.web import (
     hub_pages,
     kit_routes,
     member_pages,
+    model_pages,
     network_pages,
     pass_pages,
     proofs,

@@ -188,6 +188,7 @@ def show_days(
         )
         standings = clearing.standings(tx, now)
         behind = sum(lag.transfers for lag in clearing.lags(tx) if lag.blocks)
+        waiting = sum(one.decision is None for one in clearing.list_model_versions(tx))
     return page(
         "console/days.html",
         here="days",
@@ -195,6 +196,7 @@ def show_days(
         more=windows[WINDOWS_ON_PAGE - 1].number if model and len(windows) > WINDOWS_ON_PAGE else None,
         model=model,
         standings=standings,
+        waiting=waiting,
         behind=behind,
         now=now,
     )
