@@ -36,6 +36,7 @@ from hansa.apps.reconcile_commands import compare_app, reconcile
 from hansa.apps.report_commands import audit_app, report_app
 from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
+from hansa.apps.webhook_commands import courier, webhooks_app
 from hansa.apps.window_commands import COMMANDS as WINDOW_COMMANDS
 from hansa.apps.witness_command import witness
 from hansa.apps.witnessing import Witnessing, log_signer
@@ -70,6 +71,7 @@ for name, part in (
     ("bank", bank_app),
     ("dispute", dispute_app),
     ("hub", hub_app),
+    ("webhooks", webhooks_app),
     ("fspiop", fspiop_app),
     ("report", report_app),
     ("compare", compare_app),
@@ -166,6 +168,7 @@ def work(home: Home = DEFAULT_HOME) -> None:
         Worker(ctx, before=[keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]),
         Witnessing(ctx, home),
         Exchanging(ctx, home),
+        courier(ctx, home),
     ):
         out.print("Working. Stop with Ctrl-C.")
         stop = Event()
@@ -409,6 +412,7 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
         boxes,
         witnessing,
         Exchanging(ctx, home),
+        courier(ctx, home),
     ):
         web.serve(app, host, port)
 

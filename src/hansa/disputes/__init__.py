@@ -41,11 +41,13 @@ from hansa.disputes.model import (
 )
 from hansa.disputes.rules import BadDisputeRules, Rules, own_rules, read_rules
 from hansa.disputes.statistics import HIDDEN_BELOW, Line, Published, Quarter, statistics
+from hansa.disputes.store import TOPIC
 
 __all__ = [
     "FINAL",
     "HIDDEN_BELOW",
     "LIFE",
+    "TOPIC",
     "WORDS_MAX",
     "Action",
     "AlreadyAsked",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
+from hansa import webhooks
 from hansa.hub import liquidity_store as store
 from hansa.hub import payments_store
 from hansa.hub.liquidity import exposure, list_liquidity
@@ -142,7 +143,24 @@ def _keep(ctx: Context, seen: Sequence[_Seen]) -> int:
                 kept.append(alarm)
         notices = [(one.member_id, NoticeKind.ALARM, 0, one.alarm_id) for one in kept]
         payments_store.insert_notices(tx, notices, numbers, at)
+        webhooks.record(tx, *map(_news, kept))
     return len(kept)
+
+
+def _news(alarm: Alarm) -> webhooks.News:
+    return webhooks.News(
+        type="hub.alarm.raised" if alarm.raised else "hub.alarm.ended",
+        members=(alarm.member_id,),
+        at=alarm.at,
+        subject=f"alarm {alarm.kind} {alarm.currency}",
+        data={
+            "kind": str(alarm.kind),
+            "currency": alarm.currency,
+            "position_minor": alarm.position_minor,
+            "limit_minor": alarm.limit_minor,
+        },
+        fact=(alarm.alarm_id,),
+    )
 
 
 def by_member(alarms: Sequence[Alarm]) -> dict[tuple[str, str], list[Alarm]]:

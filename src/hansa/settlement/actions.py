@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hansa import clearing, ledger, payments, trust
 from hansa.kernel import Problem, fact_id
-from hansa.settlement import store
+from hansa.settlement import store, telling
 from hansa.settlement.camt053 import read_camt053
 from hansa.settlement.delivery import write_whole
 from hansa.settlement.forms import FORMS
@@ -286,6 +286,9 @@ def _reconcile(ctx: Context, statement: Statement, digest: bytes) -> tuple[list[
         store.add_matches(tx, laid.matches)
         store.add_breaks(tx, laid.breaks)
         store.add_reversals(tx, laid.reversals)
+        telling.tell_booked(
+            tx, laid.matches, [one for one in laid.reversals if one.break_statement_id is None]
+        )
         return laid.matches, laid.breaks
 
 

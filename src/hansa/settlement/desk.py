@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa import clearing, trust
 from hansa.kernel import HansaError, InvalidInput, Problem
-from hansa.settlement import actions, desk_store, store
+from hansa.settlement import actions, desk_store, store, telling
 from hansa.settlement.camt053 import read_camt053, read_camt054
 from hansa.settlement.delivery import Link, NoAnswer, TurnedAway
 from hansa.settlement.desk_store import FileFact, Message, PaymentFact, ProfileRow
@@ -820,6 +820,7 @@ def _take_report(
             return Taken(report.message_id, form, False, why, 0)
         _keep(tx, ctx, bank_id, report.message_id, form, report.original_message_id, document, signature)
         new = desk_store.add_said(tx, facts)
+        telling.tell_answers(tx, facts)
     return Taken(report.message_id, form, True, "", new)
 
 
@@ -891,4 +892,5 @@ def _take_notice(ctx: Context, bank_id: str, form: str, document: bytes, signatu
         why = f"does not agree: {', '.join(odd)}"[:1000] if odd else ""
         _keep(tx, ctx, bank_id, notice.message_id, form, notice.account, document, signature, why)
         new = desk_store.add_said(tx, facts)
+        telling.tell_answers(tx, facts)
     return Taken(notice.message_id, form, True, why, new)

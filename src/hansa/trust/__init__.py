@@ -157,6 +157,7 @@ from hansa.trust.members_model import (
     pending,
     read_application,
 )
+from hansa.trust.members_store import MEMBERS_TOPIC
 from hansa.trust.model import (
     ANONYMOUS,
     Caller,
@@ -184,6 +185,7 @@ __all__ = [
     "DEVICE_ALERTS",
     "DEVICE_KINDS",
     "DEVICE_STATUSES",
+    "MEMBERS_TOPIC",
     "OURS",
     "TRUST_LIST_LIFE",
     "AccountChange",

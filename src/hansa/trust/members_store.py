@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from hansa.store import Tx
+from hansa.kernel import new_id
+from hansa.store import Event, Tx, write_outbox
 from hansa.trust.members_model import (
     AccountChange,
     AccountFact,
@@ -19,6 +20,9 @@ from hansa.trust.members_model import (
     MemberFact,
     MemberProfile,
 )
+
+MEMBERS_TOPIC = "trust.members"
+"""The outbox topic that says what was decided about members: step, and from when it counts."""
 
 LOCK = "select from trust.members where member_id = %s for no key update"
 
@@ -224,6 +228,8 @@ def add_fact(tx: Tx, member_id: str, fact: MemberFact) -> None:
         "facts": Jsonb(dict(fact.facts)),
     }
     tx.execute(ADD_FACT, values)
+    body = {"member_id": member_id, "step": fact.step, "from_at": fact.from_at.isoformat()}
+    write_outbox(tx, MEMBERS_TOPIC, [Event(new_id(), body | {"at": fact.at.isoformat()})])
 
 
 def facts(tx: Tx, ids: Iterable[str] | None = None) -> dict[str, tuple[MemberFact, ...]]:

@@ -206,7 +206,7 @@ def list_events(
 
     `event_type` leaves out all other types. The league names the member whose feed it reads.
     """
-    caller.require(READ)
+    caller.require("webhooks:read")
     member = _one_member(caller, member_id)
     with ctx.tx() as tx:
         found = actions.read_feed(
@@ -228,7 +228,7 @@ def get_event(
     member_id: FromQuery[Whose] = None,
 ) -> EventView:
     """An event of yours. Needs `webhooks:read`."""
-    caller.require(READ)
+    caller.require("webhooks:read")
     with ctx.tx() as tx:
         return _event_view(actions.get_event(tx, _one_member(caller, member_id), event_id))
 
@@ -250,7 +250,7 @@ def add_endpoint(
     data: JSONBody[EndpointRequest],
 ) -> NewEndpoint:
     """Listen at a URL, from now on and once it is verified. Sending it again is harmless. Needs `webhooks:write`."""
-    caller.require(WRITE)
+    caller.require("webhooks:write")
     secrets = _secrets(token_signer)
     made = actions.add_endpoint(
         ctx,
@@ -273,7 +273,7 @@ def list_endpoints(
     member_id: FromQuery[Whose] = None,
 ) -> EndpointList:
     """Your endpoints; the league's view has everybody's. Needs `webhooks:read`."""
-    caller.require(READ)
+    caller.require("webhooks:read")
     secrets = _secrets(token_signer)
     with ctx.tx() as tx:
         found = actions.list_endpoints(tx, ctx.clock.now(), _reader(caller) or member_id)
@@ -293,7 +293,7 @@ def get_endpoint(
     endpoint_id: FromPath[UUID],
 ) -> EndpointView:
     """An endpoint of yours. Needs `webhooks:read`."""
-    caller.require(READ)
+    caller.require("webhooks:read")
     return _view(_own(ctx, caller, endpoint_id), _secrets(token_signer))
 
 
@@ -312,7 +312,7 @@ def verify_endpoint(
     data: JSONBody[VerifyRequest],
 ) -> VerifyAnswer:
     """Have a code sent to your endpoint, and then show it here; the endpoint is enabled. Needs `webhooks:write`."""
-    caller.require(WRITE)
+    caller.require("webhooks:write")
     found, secrets = _own(ctx, caller, endpoint_id), _secrets(token_signer)
     if data.code:
         return VerifyAnswer(_view(actions.verify_endpoint(ctx, endpoint_id, data.code, secrets), secrets))
@@ -339,7 +339,7 @@ def set_state(
     data: JSONBody[StateRequest],
 ) -> EndpointView:
     """Disable an endpoint, or enable it again: it is then sent what it missed. Needs `webhooks:write`."""
-    caller.require(WRITE)
+    caller.require("webhooks:write")
     _own(ctx, caller, endpoint_id)
     if data.state == "disabled":
         found = actions.disable_endpoint(ctx, endpoint_id, why=f"by {caller.who}")
@@ -362,7 +362,7 @@ def rotate_secret(
     endpoint_id: FromPath[UUID],
 ) -> NewEndpoint:
     """A new secret; the one before signs beside it for 24 hours more. Needs `webhooks:write`."""
-    caller.require(WRITE)
+    caller.require("webhooks:write")
     _own(ctx, caller, endpoint_id)
     return _with_secret(actions.rotate_secret(ctx, endpoint_id), _secrets(token_signer))
 
@@ -378,7 +378,7 @@ def send_test(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], endpoint_id: FromPath[UUID]
 ) -> TestSent:
     """Send your endpoint an event of type `webhooks.endpoint.test`, in its turn. Needs `webhooks:write`."""
-    caller.require(WRITE)
+    caller.require("webhooks:write")
     found = _own(ctx, caller, endpoint_id)
     return TestSent(actions.send_test(ctx, endpoint_id).id_for(found.member_id))
 
@@ -397,7 +397,7 @@ def redeliver(
     data: JSONBody[RedeliverRequest],
 ) -> Redelivered:
     """Have events sent to your endpoint again, a thousand at most, of whatever type. Needs `webhooks:write`."""
-    caller.require(WRITE)
+    caller.require("webhooks:write")
     _own(ctx, caller, endpoint_id)
     return Redelivered(actions.redeliver(ctx, endpoint_id, first=data.first, last=data.last))
 
@@ -417,7 +417,7 @@ def list_deliveries(
     limit: FromQuery[Limit] = 100,
 ) -> DeliveryPage:
     """Attempts at your endpoint in 30 days, latest first; of one event, if you name it. Needs `webhooks:read`."""
-    caller.require(READ)
+    caller.require("webhooks:read")
     _own(ctx, caller, endpoint_id)
     at = None if until is None else in_utc(until, where="until")
     with ctx.tx() as tx:

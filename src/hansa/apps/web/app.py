@@ -45,6 +45,7 @@ from hansa.apps.web import (
     tariff_pages,
     wallet,
     wallet_phones,
+    webhook_pages,
 )
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
@@ -212,8 +213,10 @@ def _everything() -> Router:
         *tariff_pages.ROUTES,
         *member_pages.ROUTES,
         *agreement_pages.ROUTES,
+        *model_pages.ROUTES,
         *held_pages.ROUTES,
         *hub_pages.ROUTES,
+        *webhook_pages.ROUTES,
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
     ]

@@ -30,6 +30,7 @@ from hansa.kernel import HansaError
 
 ROOMS = (
     "trust",
+    "webhooks",
     "identity",
     "atlas",
     "ledger",
