@@ -1,6 +1,7 @@
 """Settlement models as data: their cut-offs on days when clocks change, their holidays, and what is refused."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,7 +155,7 @@ FAULTS = [
     ('["18:00", "28:00"]', '["04:00", "28:00"]', "model.cut_offs", "span more than a day"),
     ('["18:00", "28:00"]', '["18:60"]', "model.cut_offs[0]", "regex"),
     ('["CNY", "2026-12-24"]', '["24 December"]', "model.holidays", "is no date"),
-    ('["CNY", "2026-12-24"]', '["JPY"]', "model.holidays", "no calendar"),
+    ('["CNY", "2026-12-24"]', '["XAF"]', "model.holidays", "no calendar"),
     ('name = "', 'weekend = ["caturday"]\nname = "', "model.weekend", "is no day"),
     ('name = "', 'every_s = 5\nname = "', "model.every_s", "a deferred model has none"),
     ('name = "', 'timing = "immediate"\nname = "', "model.every_s", "it is missing"),
@@ -190,3 +191,49 @@ def test_calendars_that_come_along_name_their_source_and_days_of_their_years() -
         assert calendar.source and calendar.years and code == calendar.currency
         assert {day.year for day in calendar.holidays | calendar.workdays} == set(calendar.years)
         assert all(schedule.WEEKDAYS[day.weekday()] in calendar.weekend for day in calendar.workdays)
+
+
+# currencies that are taken | holidays | year | what a person should look at
+HINTS = [
+    (("CNY",), ("CNY",), 2026, []),
+    (("CNY",), (), 2026, ["windows end on days on which no money in CNY moves"]),
+    (
+        ("XAF",),
+        ("2026-12-24",),
+        2026,
+        ["no calendar of XAF is known, so none of its bank holidays is left out"],
+    ),
+    (
+        ("CNY", "EUR"),
+        ("CNY", "EUR"),
+        2027,
+        ["the calendar of CNY ends with 2026; after it only weekends are left out"],
+    ),
+    (("*",), (), 2026, []),
+]
+
+
+@pytest.mark.parametrize(("currencies", "holidays", "year", "told"), HINTS)
+def test_days_on_which_no_money_moves_are_told(
+    currencies: tuple[str, ...], holidays: tuple[str, ...], year: int, told: list[str]
+) -> None:
+    some = model(takes=tuple(Takes(currency=one) for one in currencies), holidays=holidays)
+
+    found = schedule.hints(some, date(year, 6, 1))
+
+    assert [one.what for one in found] == told
+    assert all(one.where == "model.holidays" and one.remedy for one in found)
+
+
+def test_a_city_has_calendars_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "XAF.toml").write_text(
+        'source = "the bank"\nyears = [2026]\nweekend = ["friday"]\nholidays = [2026-02-02]\n'
+    )
+    monkeypatch.setenv("HANSA_CALENDARS", str(tmp_path))
+
+    found = schedule.read_calendars(schedule.calendar_folders())
+
+    assert not found["XAF"].is_open(date(2026, 2, 2)) and "CNY" in found
+    (tmp_path / "XAF.toml").write_text('source = "the bank"\nyears = "all"\n')
+    with pytest.raises(clearing.BadModel, match=r"XAF\.toml"):
+        schedule.read_calendars(schedule.calendar_folders())

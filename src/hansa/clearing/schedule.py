@@ -5,14 +5,14 @@ o'clock of the next morning, as in a timetable. Where the clocks go on, a cut-of
 there is the moment of the change; where they go back, a cut-off that is there twice is the first of the two.
 """
 
+import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -25,7 +25,8 @@ DAILY = "daily"
 
 SPEC_BYTES_MAX = 64 * 1024
 CALENDARS = Path(__file__).parent / "calendars"
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[str, ...] = get_args(Weekday)
 
 _DAY = timedelta(days=1)
 _LOOK_AHEAD = 400
@@ -246,8 +247,19 @@ def overlap(model: Model, others: Sequence[Model]) -> tuple[Takes, Model] | None
 
 @cache
 def calendars() -> Mapping[str, BankCalendar]:
-    """The calendars that there are, by currency."""
-    return {path.stem: _read_calendar(path) for path in sorted(CALENDARS.glob("*.toml"))}
+    """The calendars that there are, by currency, read once. Errors: as read_calendars."""
+    return read_calendars(calendar_folders())
+
+
+def calendar_folders() -> list[Path]:
+    """Where calendars lie: those that come along, then the folder that ``HANSA_CALENDARS`` names, if any."""
+    own = os.environ.get("HANSA_CALENDARS")
+    return [CALENDARS, Path(own)] if own else [CALENDARS]
+
+
+def read_calendars(folders: Sequence[Path]) -> Mapping[str, BankCalendar]:
+    """Calendars by currency; of the same currency that of the later folder. Errors: BadModel naming the file."""
+    return {path.stem: _read_calendar(path) for folder in folders for path in sorted(folder.glob("*.toml"))}
 
 
 def calendar_of(currency: str) -> BankCalendar:
@@ -255,16 +267,21 @@ def calendar_of(currency: str) -> BankCalendar:
     return calendars().get(currency) or BankCalendar(currency, "", (), (), frozenset(), frozenset())
 
 
+class _CalendarFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    source: Annotated[str, msgspec.Meta(min_length=1)]
+    years: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
+    weekend: tuple[Weekday, ...]
+    holidays: frozenset[date]
+    workdays: frozenset[date] = frozenset()
+
+
 def _read_calendar(path: Path) -> BankCalendar:
-    read = tomllib.loads(path.read_text("utf-8"))
-    return BankCalendar(
-        path.stem,
-        read["source"],
-        tuple(read["years"]),
-        tuple(read["weekend"]),
-        frozenset(read["holidays"]),
-        frozenset(read.get("workdays", ())),
-    )
+    try:
+        read = msgspec.toml.decode(path.read_bytes(), type=_CalendarFile)
+    except (msgspec.DecodeError, ValueError) as error:
+        problem = Problem(str(path), str(error), "Write it as docs/clearing.md says, or take it away")
+        raise BadModel("A calendar cannot be read.", problems=(problem,)) from error
+    return BankCalendar(path.stem, read.source, read.years, read.weekend, read.holidays, read.workdays)
 
 
 def _instant(day: date, text: str, tz: str) -> datetime:
