@@ -63,7 +63,7 @@ def timeline(tx: Tx, day: date) -> list[Event]:
         failed = proof.verdict is Verdict.FAILS
         words = f"proof {proof.number} {proof.verdict.value}"
         found.append(Event(proof.made_at, "proof", words, str(day), proof.made_by, failed))
-    return sorted(found, key=lambda one: (one.at, LANES.index(one.lane), one.ref, one.words))
+    return sorted(found, key=lambda one: (one.at, LANES.index(one.lane)))
 
 
 def _rides(tx: Tx, day: date, ends_at: datetime) -> Iterator[Event]:
