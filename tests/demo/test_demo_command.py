@@ -61,7 +61,7 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "twice-20261117-1",
         "twice-20261117-2",
         "agreed on fees of their own, by two persons",
-        "Hangzhou paid Beijing ¥6,600.00 through the house: committed; ¥8,000.00 more than it may owe: aborted",
+        "Hangzhou paid Beijing ¥6,600.00 through the house: committed; another ¥8,000.00 was over its limit: aborted",
         "alarms that stand: hard, warning",
         "audit pack proves itself",
         "in 10 steps: each is explained",

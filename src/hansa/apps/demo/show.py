@@ -320,7 +320,7 @@ def _paid(paid: Paid) -> str:
     alarms = ", ".join(paid.alarms) or "none"
     return (
         f"· {_city(paid.payer)} paid {_city(paid.payee)} {paid.amount} through the house: {paid.state.lower()}; "
-        f"{paid.refused} more than it may owe: {paid.refused_state.lower()}\n"
+        f"another {paid.refused} was over its limit: {paid.refused_state.lower()}\n"
         f"· It has used {paid.used_percent} % of its limit; alarms that stand: {alarms}: /console/liquidity\n"
     )
 
