@@ -341,7 +341,7 @@ def _limit(minor: int, currency: str, warn: int) -> dict[str, Any]:
 
 def record_funds(site: Site, name: str, account_id: str, data: FundsBody) -> None:
     """Funds came in, or are to leave. With two persons, what came in counts once another has booked it. Errors: Refused."""
-    funds_id = wire.check_uuid(data.transfer_id, "transferId")
+    funds_id = wire.check_id(data.transfer_id, "transferId")
     with site.ctx.tx() as tx:
         account = _account(tx, name, account_id)
     if account.kind != SETTLEMENT:
@@ -366,7 +366,7 @@ def record_funds(site: Site, name: str, account_id: str, data: FundsBody) -> Non
 
 def end_funds(site: Site, name: str, account_id: str, transfer_id: str, data: FundsEndBody) -> None:
     """Funds leave, or stay. Errors: Refused."""
-    funds_id = wire.check_uuid(transfer_id, "transferId")
+    funds_id = wire.check_id(transfer_id, "transferId")
     with site.ctx.tx() as tx:
         account = _account(tx, name, account_id)
         funds = hub.get_funds(tx, funds_id)

@@ -82,18 +82,18 @@ def _post_transfer(site: Site, ask: Ask) -> Answer:
 
 def _put_transfer(site: Site, ask: Ask) -> Answer:
     data = _read(transfers.FULFIL, ask.body)
-    transfers.fulfil(site, wire.check_uuid(ask.names[0], "ID"), ask.headers, ask.body, data)
+    transfers.fulfil(site, ask.names[0], ask.headers, ask.body, data)
     return 200, None
 
 
 def _put_transfer_error(site: Site, ask: Ask) -> Answer:
     data = _read(transfers.ERROR, ask.body)
-    transfers.refuse(site, wire.check_uuid(ask.names[0], "ID"), ask.headers, ask.body, data)
+    transfers.refuse(site, ask.names[0], ask.headers, ask.body, data)
     return 200, None
 
 
 def _get_transfer(site: Site, ask: Ask) -> Answer:
-    transfers.ask(site, ask.source, wire.check_uuid(ask.names[0], "ID"))
+    transfers.ask(site, ask.source, ask.names[0])
     return 202, None
 
 
@@ -119,11 +119,11 @@ def _put_error(resource: str) -> Handler:
 
 def _post_quote(site: Site, ask: Ask) -> Answer:
     data = _read(forwarding.QUOTE, ask.body)
-    quote_id = str(wire.check_uuid(data.quote_id, "quoteId"))
-    wire.check_uuid(data.transaction_id, "transactionId")
+    wire.check_id(data.quote_id, "quoteId")
+    wire.check_id(data.transaction_id, "transactionId")
     wire.read_amount_text(data.amount.amount)
     to_member = ask.headers.get("fspiop-destination") or data.payee.party_id_info.fsp_id
-    forwarding.ask(site, "quotes", quote_id, ask.headers, ask.body, to_member)
+    forwarding.ask(site, "quotes", data.quote_id, ask.headers, ask.body, to_member)
     return 202, None
 
 
@@ -135,7 +135,8 @@ def _put_quote(site: Site, ask: Ask) -> Answer:
 
 def _post_transaction_request(site: Site, ask: Ask) -> Answer:
     data = _read(forwarding.TRANSACTION_REQUEST, ask.body)
-    request_id = str(wire.check_uuid(data.transaction_request_id, "transactionRequestId"))
+    request_id = data.transaction_request_id
+    wire.check_id(request_id, "transactionRequestId")
     to_member = ask.headers.get("fspiop-destination") or data.payer.fsp_id
     forwarding.ask(site, "transactionRequests", request_id, ask.headers, ask.body, to_member)
     return 202, None

@@ -156,7 +156,7 @@ def register(site: Site, source: str, names: Sequence[str], data: ParticipantBod
 
 def register_many(site: Site, source: str, data: ParticipantsBody) -> None:
     """Note whose customers several identifiers are, and tell by one call."""
-    wire.check_uuid(data.request_id, "requestId")
+    wire.check_id(data.request_id, "requestId")
     now = site.ctx.clock.now()
     results: list[dict[str, Any]] = []
     with site.ctx.tx() as tx:

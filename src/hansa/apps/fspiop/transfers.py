@@ -19,6 +19,7 @@ from hansa.apps.fspiop import store, wire
 from hansa.apps.fspiop.errors import NAMES, Refused, error_body, told_by_hub
 from hansa.apps.fspiop.site import Site
 from hansa.kernel import HansaError
+from hansa.store import Tx
 
 CLOCK_SKEW = timedelta(seconds=5)
 """How far a payee's clock may be ahead of ours in what it says about when it was done."""
@@ -74,12 +75,17 @@ FULFIL = msgspec.json.Decoder(FulfilBody)
 ERROR = msgspec.json.Decoder(ErrorBody)
 
 
+def name_of(row: store.TransferRow) -> str:
+    """A transfer's id as its payer wrote it."""
+    return PREPARE.decode(row.body).transfer_id
+
+
 # --- prepare
 
 
 def prepare(site: Site, headers: Mapping[str, str], body: bytes, data: PrepareBody) -> None:
     """Keep a transfer, to be answered 202; the rest follows. Errors: Refused."""
-    transfer_id = wire.check_uuid(data.transfer_id, "transferId")
+    transfer_id = wire.check_id(data.transfer_id, "transferId")
     if data.payer_fsp != headers["fspiop-source"]:
         raise Refused("3100", "FSPIOP-Source must be the payerFsp")
     destination = headers.get("fspiop-destination")
@@ -144,13 +150,13 @@ def _prepared(site: Site, row: store.TransferRow, answer: hub.Answer | BaseExcep
 def _refuse_prepare(site: Site, row: store.TransferRow, refused: Refused) -> None:
     with site.ctx.tx() as tx:
         if store.mark_taken(tx, row.transfer_id, refused.body(), site.ctx.clock.now()):
-            site.tell(tx, row.payer_id, f"/transfers/{row.transfer_id}/error", "transfers", refused.body())
+            site.tell(tx, row.payer_id, f"/transfers/{name_of(row)}/error", "transfers", refused.body())
     site.wake()
 
 
 def _again(site: Site, kept: store.TransferRow, source: str, body: bytes) -> None:
     """A transfer that is known: the same is told as it stands once it has ended; another is refused."""
-    path = f"/transfers/{kept.transfer_id}"
+    path = f"/transfers/{name_of(kept)}"
     told: dict[str, Any]
     with site.ctx.tx() as tx:
         if kept.digest != sha256(body).digest() or kept.payer_id != source:
@@ -171,8 +177,9 @@ def _again(site: Site, kept: store.TransferRow, source: str, body: bytes) -> Non
 # --- fulfil and refuse
 
 
-def fulfil(site: Site, transfer_id: UUID, headers: Mapping[str, str], body: bytes, data: FulfilBody) -> None:
-    """Take a payee's fulfilment, to be answered 200; the rest follows. Errors: Refused."""
+def fulfil(site: Site, name: str, headers: Mapping[str, str], body: bytes, data: FulfilBody) -> None:
+    """Take a payee's fulfilment, to be answered 200; the rest follows. name: of the transfer. Errors: Refused."""
+    wire.check_id(name, "ID")
     version = wire.check_content_type(headers.get("content-type"), "transfers")
     now = site.ctx.clock.now()
     if data.completed_timestamp is not None:
@@ -183,10 +190,11 @@ def fulfil(site: Site, transfer_id: UUID, headers: Mapping[str, str], body: byte
     if state not in ("COMMITTED", "RESERVED") or (state == "RESERVED" and version == "1.0"):
         return  # it ends nothing: an error ends a transfer, and in 1.0 only COMMITTED does
     forwarded = wire.headers_to_forward(headers, with_accept=False)
-    site.later(lambda: _fulfil(site, transfer_id, forwarded, body, data))
+    site.later(lambda: _fulfil(site, name, forwarded, body, data))
 
 
-def _fulfil(site: Site, transfer_id: UUID, headers: dict[str, str], body: bytes, data: FulfilBody) -> None:
+def _fulfil(site: Site, name: str, headers: dict[str, str], body: bytes, data: FulfilBody) -> None:
+    transfer_id = wire.check_id(name, "ID")
     source = headers["fspiop-source"]
     with site.ctx.tx() as tx:
         row = store.find_transfers(tx, [transfer_id]).get(transfer_id)
@@ -201,7 +209,7 @@ def _fulfil(site: Site, transfer_id: UUID, headers: dict[str, str], body: bytes,
             return
         payment = payments[0]
         if source != row.payee_id:
-            _tell_refused(site, source, transfer_id, Refused("3100", "only the payeeFsp fulfils a transfer"))
+            _tell_refused(site, source, name, Refused("3100", "only the payeeFsp fulfils a transfer"))
             return
         if payment.state is hub.State.RESERVED:
             store.mark_ended(tx, transfer_id, headers, body, data.transfer_state)
@@ -212,53 +220,58 @@ def _fulfil(site: Site, transfer_id: UUID, headers: dict[str, str], body: bytes,
         wrong = "invalid fulfilment, it is required"
     shown = b"" if data.fulfilment is None else _bytes(data.fulfilment)
     if wrong and payment.state is hub.State.RESERVED:
-        _abort_wrong(site, payment, source, wrong)
+        _abort_wrong(site, name, payment, source, wrong)
         return
     asked = hub.Fulfil(transfer_id, shown, source)
-    site.intake.submit(asked, lambda answer: site.later(lambda: _fulfilled(site, payment, source, answer)))
+    site.intake.submit(
+        asked, lambda answer: site.later(lambda: _fulfilled(site, name, payment, source, answer))
+    )
 
 
-def _fulfilled(site: Site, payment: hub.Payment, source: str, answer: hub.Answer | BaseException) -> None:
-    transfer_id = payment.payment_id
+def _fulfilled(
+    site: Site, name: str, payment: hub.Payment, source: str, answer: hub.Answer | BaseException
+) -> None:
     if isinstance(answer, hub.WrongFulfilment):
         if payment.state is hub.State.COMMITTED:
-            _tell_refused(site, source, transfer_id, Refused("3106"))
+            _tell_refused(site, source, name, Refused("3106"))
         else:
-            _abort_wrong(site, payment, source, "invalid fulfilment")
+            _abort_wrong(site, name, payment, source, "invalid fulfilment")
         return
     if isinstance(answer, hub.PaymentExpired):
         if payment.state is hub.State.ABORTED:
-            _tell_refused(site, source, transfer_id, Refused("3303"))
+            _tell_refused(site, source, name, Refused("3303"))
         return  # else a notice tells of it
     if isinstance(answer, HansaError):
         if answer.status < 500:
-            _tell_refused(site, source, transfer_id, told_by_hub(answer))
+            _tell_refused(site, source, name, told_by_hub(answer))
         return
     if isinstance(answer, BaseException):
         raise answer
     if payment.state is hub.State.COMMITTED:  # it was told before, and asks again
         with site.ctx.tx() as tx:
-            site.tell(tx, source, f"/transfers/{transfer_id}", "transfers", _status(answer))
+            site.tell(tx, source, f"/transfers/{name}", "transfers", _status(answer))
         site.wake()
     site.wake_notices()
 
 
-def _abort_wrong(site: Site, payment: hub.Payment, source: str, why: str) -> None:
+def _abort_wrong(site: Site, name: str, payment: hub.Payment, source: str, why: str) -> None:
     words = f"3100: {NAMES['3100'][1]} - {why}"
     answer = hub.abort(site.ctx, [hub.Abort(payment.payment_id, words, source)])[0]
     if isinstance(answer, HansaError):
-        _tell_refused(site, source, payment.payment_id, told_by_hub(answer))
+        _tell_refused(site, source, name, told_by_hub(answer))
         return
     site.wake_notices()
 
 
-def refuse(site: Site, transfer_id: UUID, headers: Mapping[str, str], body: bytes, data: ErrorBody) -> None:
-    """Take a payee's refusal, to be answered 200; the rest follows."""
+def refuse(site: Site, name: str, headers: Mapping[str, str], body: bytes, data: ErrorBody) -> None:
+    """Take a payee's refusal, to be answered 200; the rest follows. name: of the transfer. Errors: Refused."""
+    wire.check_id(name, "ID")
     forwarded = wire.headers_to_forward(headers, with_accept=False)
-    site.later(lambda: _refuse(site, transfer_id, forwarded, body, data))
+    site.later(lambda: _refuse(site, name, forwarded, body, data))
 
 
-def _refuse(site: Site, transfer_id: UUID, headers: dict[str, str], body: bytes, data: ErrorBody) -> None:
+def _refuse(site: Site, name: str, headers: dict[str, str], body: bytes, data: ErrorBody) -> None:
+    transfer_id = wire.check_id(name, "ID")
     source = headers["fspiop-source"]
     told = data.error_information
     words = f"{told.error_code}: {told.error_description}"
@@ -277,38 +290,39 @@ def _refuse(site: Site, transfer_id: UUID, headers: dict[str, str], body: bytes,
             store.mark_ended(tx, transfer_id, headers, body, "ERROR")
     answer = hub.abort(site.ctx, [hub.Abort(transfer_id, words, source)])[0]
     if isinstance(answer, HansaError):
-        _tell_refused(site, source, transfer_id, told_by_hub(answer))
+        _tell_refused(site, source, name, told_by_hub(answer))
     elif payments and payments[0].state is hub.State.ABORTED:
         is_same = row.ended_state == "ERROR" and row.ended_body == body
         if not is_same:
-            _tell_refused(site, source, transfer_id, Refused("3106"))
+            _tell_refused(site, source, name, Refused("3106"))
             return
         with site.ctx.tx() as tx:
-            site.tell(tx, source, f"/transfers/{transfer_id}", "transfers", _status(answer))
+            site.tell(tx, source, f"/transfers/{name}", "transfers", _status(answer))
         site.wake()
     site.wake_notices()
 
 
-def _tell_refused(site: Site, member_id: str, transfer_id: UUID, refused: Refused) -> None:
+def _tell_refused(site: Site, member_id: str, name: str, refused: Refused) -> None:
     with site.ctx.tx() as tx:
-        site.tell(tx, member_id, f"/transfers/{transfer_id}/error", "transfers", refused.body())
+        site.tell(tx, member_id, f"/transfers/{name}/error", "transfers", refused.body())
     site.wake()
 
 
 # --- asking
 
 
-def ask(site: Site, source: str, transfer_id: UUID) -> None:
-    """Tell payer or payee how a transfer stands, by a call."""
+def ask(site: Site, source: str, name: str) -> None:
+    """Tell payer or payee how a transfer stands, by a call. Errors: Refused."""
+    transfer_id = wire.check_id(name, "ID")
     with site.ctx.tx() as tx:
-        body = _asked(site, tx, source, transfer_id)
+        body = _asked(tx, source, transfer_id)
         failed = "errorInformation" in body
-        path = f"/transfers/{transfer_id}" + ("/error" if failed else "")
+        path = f"/transfers/{name}" + ("/error" if failed else "")
         site.tell(tx, source, path, "transfers", body)
     site.wake()
 
 
-def _asked(site: Site, tx: Any, source: str, transfer_id: UUID) -> dict[str, Any]:
+def _asked(tx: Tx, source: str, transfer_id: UUID) -> dict[str, Any]:
     found = hub.find_payments(tx, [transfer_id])
     if found and source in (found[0].payer_id, found[0].payee_id):
         return _status(found[0])
@@ -344,7 +358,7 @@ def message_of(
     site: Site, notice: hub.Notice, payment: hub.Payment, row: store.TransferRow
 ) -> Message | None:
     """The call that a notice becomes, or None where Mojaloop has none for it."""
-    path = f"/transfers/{payment.payment_id}"
+    path = f"/transfers/{name_of(row)}"
     to_payer = notice.member_id == payment.payer_id
     match notice.kind:
         case hub.NoticeKind.RESERVED:

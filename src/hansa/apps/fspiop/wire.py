@@ -28,6 +28,9 @@ _ACCEPT = re.compile(
 _AMOUNT = re.compile(r"([0]|([1-9][0-9]{0,17}))([.][0-9]{0,3}[1-9])?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,29}")
 
+_ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
 FORWARDED = ("content-type", "accept", "date", "traceparent", "tracestate")
 """Headers that go on to the other side, besides those that begin with ``fspiop-``."""
 
@@ -90,14 +93,18 @@ def check_name(value: str | None, header: str) -> str:
     return value
 
 
-def check_uuid(value: str, field: str) -> UUID:
-    """An id. Errors: Refused."""
+def check_id(value: str, field: str) -> UUID:
+    """An id as FSPIOP has them, a UUID or a ULID, as 128 bits. Errors: Refused."""
+    if _ULID.fullmatch(value):
+        return UUID(
+            int=sum(_ULID_DIGITS.index(digit) << (5 * place) for place, digit in enumerate(reversed(value)))
+        )
     try:
         found = UUID(value)
     except ValueError:
         found = None
     if found is None or str(found) != value.lower():
-        raise Refused("3100", f"{field} must match format uuid")
+        raise Refused("3100", f"{field} must match format uuid or ulid")
     return found
 
 
