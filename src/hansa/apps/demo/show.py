@@ -339,7 +339,9 @@ def _places(summary: Summary, home: Path, address: str | None) -> Table:
     table.add_row(
         "  what waits for a person", f"{pages}/console/disputes   …/agreements   …/tariffs   …/risk"
     )
-    table.add_row("  members' liquidity, reports", f"{pages}/console/liquidity   …/reports")
+    table.add_row(
+        "  members' liquidity, reports", f"{pages}/console/liquidity   …/reports   …/reconciliation"
+    )
     if summary.handed is not None:
         for one in summary.handed.statements[:1]:
             table.add_row("  statements: PDF, CSV, Parquet", f"{one}/")
