@@ -220,12 +220,12 @@ def test_products_that_were_not_agreed_on_are_as_for_all(ctx: Context) -> None:
 
     assert [terms.issuer for terms in agreed] == [
         Fee(100, 1, 2, 100),
-        Fee(120),
+        Fee(),  # payments between members are free unless it was agreed otherwise
         Fee(2_000, all_above_minor=200),
         Fee(100, cap_minor=100),  # a chargeback gives back what basis points of the fare came to
     ]
     assert agreed[3].chargeback.fee_minor == 500 and agreed[3].interchange_sign == 1
-    assert [terms.issuer for terms in other] == [Fee(120), Fee(120), Fee(), Fee(120)]
+    assert [terms.issuer for terms in other] == [Fee(120), Fee(), Fee(), Fee(120)]
     assert {terms.agreement_id for terms in other} == {"default"}
 
 

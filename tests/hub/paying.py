@@ -30,7 +30,9 @@ def open_hub(
         trust.add_members(
             tx,
             [
-                trust.Member(trust.MemberId(name), name.title(), "city", None, trust.MemberId(name), "IBAN")
+                trust.Member(
+                    trust.MemberId(name), name.title(), "city", None, trust.MemberId(name), f"{name}-1"
+                )
                 for name in members
             ],
         )

@@ -1,9 +1,9 @@
 """The worker: what must happen soon without anyone asking. It may be killed at any time and run beside others.
 
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
-crash left half-way is finished, payments between members and holds whose time is up are released, members' limits are
-watched, gates' clocks and chains of taps are checked, deadlines of disputes are kept, closed days are proved, and the
-rules of risk judge what gates sent.
+crash left half-way is finished, payments between members and holds whose time is up are released, what members paid one
+another goes into settlement windows and out of them, members' limits are watched, gates' clocks and chains of taps are
+checked, deadlines of disputes are kept, closed days are proved, and the rules of risk judge what gates sent.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 from hansa import clearing, disputes, hub, ledger, payments, reconciliation, rides, risk, settlement, trust
+from hansa.apps import hub_clearing
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -38,8 +39,10 @@ def work_once(ctx: Context) -> int:
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps
     done += disputes.turn(ctx)
+    done += hub_clearing.carry(ctx)  # before windows close, so that one has what was paid before its cut-off
     done += clearing.follow(ctx)
     done += len(clearing.close_due(ctx))
+    done += hub_clearing.hear(ctx)
     done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)

@@ -217,10 +217,9 @@ class TermsBook:
 
 
 def keys_of(said: AgreementText | Agreement) -> tuple[Key, ...]:
-    """Whom and what an agreement is for. One of the simple form is for fares and payments."""
+    """Whom and what an agreement is for. One of the simple form is for fares."""
     if isinstance(said, Agreement):
-        simple: tuple[Product, ...] = ("ride", "payment")
-        return tuple((said.issuer_id, said.operator_id, "", product) for product in simple)
+        return ((said.issuer_id, said.operator_id, "", "ride"),)
     return tuple(
         (issuer, operator, said.currency or "", product)
         for issuer, operator in said.directions

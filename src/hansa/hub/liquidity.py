@@ -13,6 +13,7 @@ from uuid import UUID
 
 from hansa import ledger, trust
 from hansa.hub import liquidity_store as store
+from hansa.hub import lots_store
 from hansa.hub.model import (
     AMOUNT_MAX,
     WORDS_MAX,
@@ -28,6 +29,7 @@ from hansa.hub.model import (
     Model,
     ModelDiffers,
     ReleaseDiffers,
+    SettledByWindows,
     Step,
     UnknownFunds,
     UnknownLiquidity,
@@ -341,12 +343,15 @@ def release(
 ) -> None:
     """A settled window takes this off a member's position: above zero it has paid, below zero it was paid.
 
-    Again is harmless. Where settlement is gross there is nothing to release. Errors: UnknownLiquidity, ReleaseDiffers.
+    Again is harmless. Where settlement is gross there is nothing to release. Errors: UnknownLiquidity, ReleaseDiffers;
+    SettledByWindows where payments clear in windows and this is none that took some.
     """
     with ctx.tx() as tx:
+        store.lock_currency(tx, currency)
         row = store.lock_row(tx, member_id, currency)
         if row is None:
             raise UnknownLiquidity(f"{member_id} pays and is paid in no {currency}; nothing can be released.")
+        _check_release(tx, row, window_id, minor)
         before = store.insert_release(tx, window_id, member_id, currency, minor, ctx.clock.now())
         if before is None:
             if row.model == "deferred":
@@ -378,7 +383,8 @@ def finish_liquidity(ctx: Context) -> int:
 def exposure(tx: Tx, member_id: str | None = None) -> list[Exposure]:
     """What members owe altogether, by member and currency: payments, and what clearing has open on positions.
 
-    Items on positions are rides that were taken already: they are never refused, but they count here.
+    Items on positions are rides that were taken already: they are never refused, but they count here. Payments stand on
+    positions too until a window takes them, and are in the hub's own figure.
     """
     open_items: dict[tuple[str, str], int] = {}
     for row in ledger.tree(tx, "position", depth=3):
@@ -393,7 +399,7 @@ def exposure(tx: Tx, member_id: str | None = None) -> list[Exposure]:
             one.member_id,
             one.currency,
             one.position_minor + one.reserved_minor,
-            open_items.get((_word(one.member_id), one.currency), 0),
+            open_items.get((_word(one.member_id), one.currency), 0) - one.on_positions_minor,
         )
         for one in list_liquidity(tx, member_id)
     ]
@@ -630,7 +636,22 @@ def _liquidity(row: store.Row, sums: dict[ledger.AccountId, ledger.Balance]) -> 
         short_minor=row.short_minor,
         warn_percent=row.warn_percent,
         soft_minor=row.soft_minor,
+        on_positions_minor=row.carried_minor - row.taken_minor,
+        in_windows_minor=row.taken_minor - row.released_minor if row.taken_minor or row.carried_minor else 0,
+        released_minor=row.released_minor,
     )
+
+
+def _check_release(tx: Tx, row: store.Row, window_id: str, minor: int) -> None:
+    """What clears in windows is released by those windows alone, or it would be settled twice."""
+    if row.model == "gross" or not lots_store.has_lots(tx, row.currency):
+        return
+    taken = lots_store.list_taken(tx, window_id, row.currency)
+    of_member = next((one.taken_minor for one in taken if one.member_id == row.member_id), None)
+    if of_member is None:
+        raise SettledByWindows(f"{window_id[:60]!r} took no payments of {row.member_id} in {row.currency}.")
+    if of_member != minor:
+        raise ReleaseDiffers(f"{window_id} took {of_member} of {row.member_id} in {row.currency}.")
 
 
 def _get_row(tx: Tx, member_id: str, currency: str) -> store.Row:

@@ -35,7 +35,7 @@ OPEN_FEEDS = (
 
 ROWS = """
 select member_id, currency, partition, model, cap_minor, warn_percent, soft_minor, cover_minor, asking_minor,
-    released_minor, granted_minor
+    released_minor, granted_minor, carried_minor, taken_minor
 from hub.liquidity
 where (member_id = %(member_id)s or %(member_id)s::text is null)
   and (currency = %(currency)s or %(currency)s::text is null)
@@ -44,14 +44,14 @@ order by member_id, currency
 
 ROWS_OF = """
 select l.member_id, l.currency, l.partition, l.model, l.cap_minor, l.warn_percent, l.soft_minor, l.cover_minor,
-    l.asking_minor, l.released_minor, l.granted_minor
+    l.asking_minor, l.released_minor, l.granted_minor, l.carried_minor, l.taken_minor
 from hub.liquidity l
 join (select distinct * from unnest(%s::text[], %s::text[])) as asked (member_id, currency) using (member_id, currency)
 """
 
 LOCK = """
 select member_id, currency, partition, model, cap_minor, warn_percent, soft_minor, cover_minor, asking_minor,
-    released_minor, granted_minor
+    released_minor, granted_minor, carried_minor, taken_minor
 from hub.liquidity where member_id = %s and currency = %s
 for no key update
 """
@@ -198,6 +198,8 @@ class Row:
     asking_minor: int
     released_minor: int
     granted_minor: int
+    carried_minor: int
+    taken_minor: int
 
     @property
     def limit_minor(self) -> int:

@@ -94,6 +94,20 @@ class ReleaseDiffers(HansaError):
     status: ClassVar[int] = 409
 
 
+class SettledByWindows(HansaError):
+    """Payments in this currency clear in windows, and this window took none of them. Nothing was released."""
+
+    code: ClassVar[str] = "hub.settled_by_windows"
+    status: ClassVar[int] = 409
+
+
+class UnknownLot(HansaError):
+    """There is no such lot of payments."""
+
+    code: ClassVar[str] = "hub.unknown_lot"
+    status: ClassVar[int] = 404
+
+
 class UnknownPayment(HansaError):
     """There is no such payment."""
 
@@ -274,7 +288,8 @@ class Liquidity:
     cover: deposits at the settlement bank. cap: the most it may owe. limit: the lesser of both; where settlement is
     gross, the cover. position: what it owes of payments not yet settled; below zero it is owed. reserved: held by
     payments under way. headroom: what it may still send. short: by how much its position is over a lowered limit and
-    nothing can be taken back yet; while there is any, it sends nothing.
+    nothing can be taken back yet; while there is any, it sends nothing. Of the position, on_positions is what no
+    window has taken yet, in_windows what windows took that are not settled; released is what those took that are.
     """
 
     member_id: str
@@ -290,6 +305,14 @@ class Liquidity:
     short_minor: int
     warn_percent: int
     soft_minor: int | None
+    on_positions_minor: int = 0
+    in_windows_minor: int = 0
+    released_minor: int = 0
+
+    @property
+    def coming_minor(self) -> int:
+        """What is committed and comes onto positions at the next minute."""
+        return self.position_minor - self.on_positions_minor - self.in_windows_minor
 
     @property
     def used_minor(self) -> int:
@@ -353,6 +376,35 @@ class Funds:
     def ledger_id(self, part: str) -> ledger.TransferId:
         """The ids of what it does in the books, by part."""
         return ledger.TransferId(fact_id(self.proposed_at, f"hub.funds.{part}", self.funds_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What one member paid another in some blocks of the ledger: one item on the position of the two.
+
+    after_block, up_to_block: its payments were booked after the one, up to and with the other. payments: how many.
+    """
+
+    lot_id: UUID
+    partition: int
+    payer_id: str
+    payee_id: str
+    currency: str
+    after_block: int
+    up_to_block: int
+    payments: int
+    amount_minor: int
+    gathered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a window took of a member's payments. taken_minor: above zero the member owes it, below it is owed."""
+
+    window_id: str
+    member_id: str
+    currency: str
+    taken_minor: int
 
 
 class AlarmKind(StrEnum):
@@ -464,6 +516,12 @@ def limit_account(member_id: str, currency: str, partition: int) -> ledger.Accou
 def headroom_account(member_id: str, currency: str, partition: int) -> ledger.AccountId:
     """What a member may still send before settlement; payments move it, and it is never overdrawn."""
     return ledger.AccountId(fact_id(None, "hub.headroom", member_id, currency, partition))
+
+
+@lru_cache(maxsize=10_000)
+def sent_account(member_id: str, currency: str, partition: int) -> ledger.AccountId:
+    """What a member has sent to others by payments that windows settle: the other side of its positions."""
+    return ledger.AccountId(fact_id(None, "hub.sent", member_id, currency, partition))
 
 
 @lru_cache(maxsize=1_000)

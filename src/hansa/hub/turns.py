@@ -19,5 +19,8 @@ def turn(ctx: Context, *, limit: int = 2_000) -> int:
 
 
 def finish(ctx: Context) -> int:
-    """Once, at the start of a process: what a crash left between the ledger's word and ours."""
-    return finish_liquidity(ctx) + finish_payments(ctx)
+    """Once, at the start of a process: what a crash left between the ledger's word and ours.
+
+    Payments whose time is up are ended too: of a hold that the ledger let go by itself it keeps no word to find.
+    """
+    return finish_liquidity(ctx) + finish_payments(ctx) + expire(ctx)

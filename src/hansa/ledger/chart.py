@@ -36,6 +36,7 @@ class AccountCode(IntEnum):
     COVER = 110
     LIMIT = 120
     HEADROOM = 130
+    SENT = 140
 
 
 class TransferCode(IntEnum):
@@ -112,6 +113,9 @@ CHART: dict[AccountCode, ChartLine] = {
         "credit",
         AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
         "what a member may still send to other members; never below zero",
+    ),
+    AccountCode.SENT: ChartLine(
+        "Sent", "debit", _FREE, "what a member has sent to other members by payments that windows settle"
     ),
 }
 """Every kind of account, by code."""
