@@ -1,12 +1,13 @@
 """The HTTP face of clearing, asked over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.testing import TestClient
 
 from clearing.example_day import DAY, OVER, RIDES, journey_of, ride_all, set_clock
@@ -27,9 +28,11 @@ def problem(_: Request[object, object, State], error: HansaError) -> Response[di
     return Response({"code": error.code}, status_code=error.status)
 
 
-def client_of(ctx: Context, caller: trust.Caller) -> TestClient[Litestar]:
+def client_of(
+    ctx: Context, caller: trust.Caller, routes: Sequence[HTTPRouteHandler] = (*ROUTES, *window_routes.ROUTES)
+) -> TestClient[Litestar]:
     app = Litestar(
-        [*ROUTES, *window_routes.ROUTES],
+        [*routes],
         dependencies={
             "ctx": Provide(lambda: ctx, sync_to_thread=False),
             "caller": Provide(lambda: caller, sync_to_thread=False),

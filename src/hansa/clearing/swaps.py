@@ -159,7 +159,8 @@ def quote(
 ) -> Quote:
     """Offer to settle a member's net of one currency in another. Sending it again gives the first.
 
-    Errors: trust.UnknownMember; InvalidInput; QuoteDiffers. Nothing is kept then.
+    Errors: trust.UnknownMember; trust.MemberMayNot for a provider that takes on nothing new; InvalidInput;
+    QuoteDiffers. Nothing is kept then.
     """
     now = ctx.clock.now()
     problems = [
@@ -196,6 +197,7 @@ def quote(
             raise InvalidInput("This is no quote.", problems=tuple(problems))
         for member in (provider_id, member_id):
             trust.get_member(tx, MemberId(member))
+        trust.check_may(tx, provider_id, "transfer", now)
         tx.execute(
             ADD_QUOTE,
             (
@@ -211,13 +213,14 @@ def quote(
                 now,
             ),
         )
-        return _get(tx, quote_id)
+        return get_quote(tx, quote_id)
 
 
 def accept(ctx: Context, window_id: str, quote_id: UUID, *, by: str) -> Swap:
     """Take a quote up for the member's net of a closed window. Accepting it again for that window is harmless.
 
-    Errors: UnknownQuote; UnknownWindow; QuoteOver; NotSwappable where the window does not settle by nets with all,
+    Errors: UnknownQuote; UnknownWindow; QuoteOver; trust.MemberMayNot where its provider was suspended since or leaves;
+    NotSwappable where the window does not settle by nets with all,
     where banks were told of either currency, where the net is zero, and where it was swapped. Nothing is kept then.
     """
     now = ctx.clock.now()
@@ -226,13 +229,14 @@ def accept(ctx: Context, window_id: str, quote_id: UUID, *, by: str) -> Swap:
         window = store.find_window(tx, window_id)
         if window is None:
             raise UnknownWindow(f"There is no window {window_id[:60]!r}.")
-        found = _get(tx, quote_id)
+        found = get_quote(tx, quote_id)
         if found.window_id is not None:
             if found.window_id != window_id:
                 raise QuoteOver(f"It was taken up for {found.window_id}.")
         else:
             if now >= found.expires_at:
                 raise QuoteOver(f"It expired at {found.expires_at.isoformat()}.")
+            trust.check_may(tx, found.provider_id, "transfer", now)
             net = _swappable(tx, window, found)
             paid = converted(net, found.rate, found.net_currency, found.paid_currency)
             tx.execute(
@@ -385,7 +389,8 @@ def _transfers(one: Swap) -> list[ledger.Transfer]:
     ]
 
 
-def _get(tx: Tx, quote_id: UUID) -> Quote:
+def get_quote(tx: Tx, quote_id: UUID) -> Quote:
+    """An offer, taken up or not. Errors: UnknownQuote."""
     found = _find(tx, quote_id)
     if found is None:
         raise UnknownQuote(f"There is no quote {quote_id}.")

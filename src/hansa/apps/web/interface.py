@@ -120,6 +120,7 @@ def _routes(room: str) -> list[HTTPRouteHandler]:
             "phone_routes",
             "device_routes",
             "window_routes",
+            "swap_routes",
             "member_routes",
             "agreement_routes",
         )
