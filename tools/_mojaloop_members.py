@@ -118,6 +118,8 @@ class Members:
         version = headers.get("content-type", "version=1.0").rpartition("=")[2]
         if what == "parties" and method == "GET":
             party = self._parties.get((name, names[0], names[1]))
+            if party is not None and len(names) > 2 and party.get("idSubValue", names[2]) != names[2]:
+                party = None
             if party is None:
                 told: Any = {"errorInformation": {"errorCode": "3204", "errorDescription": "Party not found"}}
                 return self._send(name, to, f"/parties/{'/'.join(names)}/error", "parties", version, told)

@@ -154,6 +154,7 @@ def inputs(hub: str, members: str) -> dict[str, Any]:
         "DELAY_CGS": 500,
         "email": "nobody@example.org",
         "FX_PAYEE_DFSP_ID": "testingtoolkitdfsp",
+        "ADDITIONAL_TIMEOUT_EXPIRATION_MS": 4_000,
         "FX_MSISDN_1": "27713803955",
         "payerIdentifier": "17039811901",
         "payeefspIdentifier": "17039811902",
@@ -182,8 +183,8 @@ def inputs(hub: str, members: str) -> dict[str, Any]:
             f"contentType{name}": f"{kind}1.1",
             f"accept{name}Old": f"{kind}1",
             f"contentType{name}Old": f"{kind}1.1",
-            f"accept{name}NotSupported": f"{kind}2.0",
-            f"contentType{name}NotSupported": f"{kind}2.0",
+            f"accept{name}NotSupported": f"{kind}3.0",
+            f"contentType{name}NotSupported": f"{kind}3.0",
             f"expected{name}Version": "1.1",
         }
     told["contentTransfers"] = told["contentTypeTransfers"]

@@ -143,6 +143,7 @@ def open_doors(
             _served(app) as url,
             httpx.Client() as client,
         ):
+            del client.headers["accept"]
             doors = Doors(ctx, app, url, members, client)
             _provision(doors, f"http://127.0.0.1:{port}", cover, cap)
             app.site.choices = fspiop.Choices(trusted_network=trusted, one_person=True, private_calls=private)

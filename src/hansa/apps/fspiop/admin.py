@@ -262,18 +262,24 @@ def positions(site: Site, name: str, currency: str | None) -> Any:
 
 def _values(tx: Tx, name: str) -> list[tuple[store.AccountRow, int]]:
     rows = store.list_accounts(tx, name)
+    held: dict[tuple[str, str], int] = {}  # what is to leave counts as gone, as at Mojaloop
+    for funds in hub.list_funds(tx, None if name == wire.HUB else name, under_way=True, limit=10_000):
+        if funds.way == "out":
+            key = (funds.member_id, funds.currency)
+            held[key] = held.get(key, 0) + funds.amount_minor
     if name == wire.HUB:
         covers: dict[str, int] = {}
         for line in hub.list_liquidity(tx):
-            covers[line.currency] = covers.get(line.currency, 0) + line.cover_minor
+            cover = line.cover_minor - held.get((line.member_id, line.currency), 0)
+            covers[line.currency] = covers.get(line.currency, 0) + cover
         return [(one, covers.get(one.currency, 0) if one.kind == "HUB_RECONCILIATION" else 0) for one in rows]
     lines = {line.currency: line for line in hub.list_liquidity(tx, name)}
-    return [(one, _value(one.kind, lines[one.currency])) for one in rows]
+    return [(one, _value(one.kind, lines[one.currency], held.get((name, one.currency), 0))) for one in rows]
 
 
-def _value(kind: str, line: hub.Liquidity) -> int:
+def _value(kind: str, line: hub.Liquidity, held_minor: int) -> int:
     if kind == SETTLEMENT:
-        return -line.cover_minor
+        return held_minor - line.cover_minor
     return line.position_minor + line.reserved_minor
 
 

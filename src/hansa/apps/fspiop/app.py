@@ -123,7 +123,7 @@ def _post_quote(site: Site, ask: Ask) -> Answer:
     wire.check_id(data.transaction_id, "transactionId")
     wire.read_amount_text(data.amount.amount)
     to_member = ask.headers.get("fspiop-destination") or data.payee.party_id_info.fsp_id
-    forwarding.ask(site, "quotes", data.quote_id, ask.headers, ask.body, to_member)
+    forwarding.ask(site, "quotes", data.quote_id, ask.headers, ask.body, to_member, data.amount.currency)
     return 202, None
 
 

@@ -37,7 +37,8 @@ NAMES: Mapping[str, tuple[int, str]] = {
 }
 """Of each code of ours: the HTTP status of an answer that carries it, and its name."""
 
-VERSIONS = ("1.0", "1.1")
+VERSIONS = ("1.0", "1.1", "2.0")
+"""Of 2.0 all but the exchange of currencies: what it adds to messages for that goes through unread."""
 
 Extensions = Mapping[str, str]
 

@@ -237,12 +237,20 @@ def ask(
     headers: Mapping[str, str],
     body: bytes,
     to_member: str | None,
+    currency: str | None = None,
 ) -> None:
-    """Keep a request under its id and bring it to the member it is for; the same again is brought again."""
+    """Keep a request under its id and bring it to the member it is for; the same again is brought again.
+
+    currency: in which the member must be able to be paid, where it is asked for a quote.
+    """
     source = headers["fspiop-source"]
     path = f"/{resource}/{request_id}"
     with site.ctx.tx() as tx:
         refused = _not_there(tx, to_member)
+        if refused is None and currency is not None and not store.may_pay(tx, [to_member or ""], currency):
+            refused = Refused(
+                "3201", f"Unsupported participant {to_member}, it takes no part in {currency} now"
+            )
         if refused is None:
             assert to_member is not None, "it is there"
             digest = sha256(body).digest()
@@ -299,9 +307,9 @@ def _not_there(tx: Any, member_id: str | None) -> Refused | None:
         return Refused("3201", "FSPIOP-Destination is missing")
     found = store.list_members(tx, member_id)
     if not found:
-        return Refused("3201", f"there is no {member_id}"[:90])
+        return Refused("3201", f"Unsupported participant {member_id}"[:90])
     if not found[0].is_active:
-        return Refused("3201", f"{member_id} takes no part now")
+        return Refused("3201", f"Unsupported participant {member_id}, it takes no part now")
     return None
 
 

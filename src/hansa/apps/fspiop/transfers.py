@@ -116,9 +116,9 @@ def take(site: Site, row: store.TransferRow) -> None:
     try:
         with site.ctx.tx() as tx:
             may = store.may_pay(tx, [row.payer_id, row.payee_id], data.amount.currency)
-        for member, what in ((row.payer_id, "payerFsp"), (row.payee_id, "payeeFsp")):
+        for member in (row.payer_id, row.payee_id):
             if member not in may:
-                raise Refused("3100", f"{what} {member} takes no part in {data.amount.currency} now")
+                raise Refused("3100", f"Participant {member} takes no part in {data.amount.currency} now")
         asked = hub.Prepare(
             row.transfer_id,
             row.payer_id,

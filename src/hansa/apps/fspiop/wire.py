@@ -74,7 +74,7 @@ def check_accept(value: str | None, resource: str) -> str:
         named = True
         wanted = found[2] or "1"
         if _is_served(wanted):
-            served.append(VERSIONS[-1] if "." not in wanted else wanted)
+            served.append("1.1" if "." not in wanted else wanted)
     if not named:
         raise Refused("3101", f"Invalid accept header, send {content_type(resource)}")
     if not served:
@@ -165,4 +165,4 @@ def dump(body: Any) -> bytes:
 
 
 def _is_served(version: str) -> bool:
-    return version in VERSIONS or version == "1"
+    return version in VERSIONS or version in ("1", "2")
