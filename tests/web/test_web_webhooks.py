@@ -32,7 +32,7 @@ def keys_of(ctx: Context) -> dict[str, dict[str, str]]:
     now = ctx.clock.now()
     both = ["webhooks:read", "webhooks:write"]
     with ctx.tx() as tx:
-        made = {member: trust.create_api_key(tx, member, both, at=now) for member in (A, B)}
+        made: dict[str, str] = {member: trust.create_api_key(tx, member, both, at=now) for member in (A, B)}
         made["reader"] = trust.create_api_key(tx, A, ["webhooks:read"], at=now)
     return {name: {"authorization": f"Bearer {key}"} for name, key in made.items()}
 

@@ -53,7 +53,7 @@ def _dispute(tx: Tx, body: Mapping[str, Any]) -> News | None:
     """A step of a dispute, for the two members that are its sides."""
     case = disputes.get_dispute(tx, UUID(body["dispute_id"])).case
     return News(
-        type="dispute.raised" if body["n"] == 1 else "dispute.moved",
+        type="dispute.raised" if body["action"] == disputes.Action.RAISE else "dispute.moved",
         members=sorted({case.issuer_id, case.operator_id}),
         at=datetime.fromisoformat(body["at"]),
         subject=f"dispute {body['dispute_id']}",

@@ -78,9 +78,6 @@ _STANDING = {"step": "what was decided", "from_at": "from when it counts"}
 _ENDPOINT = {"endpoint_id": "the endpoint"}
 
 TYPES: tuple[EventType, ...] = (
-    EventType(
-        "clearing.window.closing", "A window takes no more items; its figures are being made.", _WINDOW
-    ),
     EventType("clearing.window.closed", "A window is closed: its positions and nets stand.", _WINDOW),
     EventType("clearing.window.settling", "Payments of a window in a currency are under way.", _WINDOW),
     EventType(
