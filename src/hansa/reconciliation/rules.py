@@ -13,7 +13,7 @@ from itertools import combinations
 from hansa.reconciliation.profiles import Rule
 
 EDGES_MAX = 1_000_000
-"""Pairs that may belong together; more than these cannot be told apart by amounts and days."""
+"""Pairs of near amounts that are looked at; where there are more, amounts and days cannot tell rows apart."""
 
 NEAR_MAX = 20
 """Rows of the other side among which a set is looked for: those nearest in time."""
@@ -57,17 +57,19 @@ def match(rule: Rule, ours: Sequence[Row], theirs: Sequence[Row]) -> list[Found]
 def by_amount(rule: Rule, ours: Sequence[Row], theirs: Sequence[Row]) -> list[Found]:
     """One row and one row whose amounts and times are near enough: the closest pairs first."""
     edges: list[tuple[int, float, Row, Row]] = []
+    looked_at = 0
     for mine, other in _by_currency(ours, theirs):
         minors = [one.minor for one in mine]
         for row in other:
             first = bisect_left(minors, row.minor - rule.tolerance_minor)
             last = bisect_right(minors, row.minor + rule.tolerance_minor)
+            looked_at += last - first
+            if looked_at > EDGES_MAX:
+                return []
             for one in mine[first:last]:
                 apart = abs(one.at - row.at)
                 if apart <= timedelta(days=rule.days):
                     edges.append((abs(row.minor - one.minor), apart.total_seconds(), one, row))
-            if len(edges) > EDGES_MAX:
-                return []
     edges.sort(key=lambda edge: (edge[0], edge[1], edge[2].order, edge[3].order))
     found: list[Found] = []
     used_ours, used_theirs = set[int](), set[int]()

@@ -43,6 +43,7 @@ ROOMS = (
     "risk",
     "disputes",
     "reports",
+    "reconciliation",
     "insights",
 )
 """Rooms that may speak HTTP, lowest first; each that has a ``routes`` module is mounted."""
