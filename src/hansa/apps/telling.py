@@ -5,14 +5,18 @@ each from its own bookmark, and each fact becomes news: bookmark and news are on
 The hub and settlement, which stand above webhooks, record theirs by themselves.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from hansa import clearing, disputes, trust, webhooks
+from hansa.kernel import HansaError
 from hansa.store import Context, Tx
 from hansa.webhooks import News
+
+logger = logging.getLogger("hansa.webhooks")
 
 SOME = 500
 """Facts of one topic in a turn."""
@@ -28,8 +32,17 @@ WINDOW_TYPES = {
 
 
 def tell_members(ctx: Context, *, limit: int = SOME) -> int:
-    """Read the topics on and record what they say; gives how many facts were read. Again is harmless."""
-    return sum(webhooks.follow(ctx, topic, say, limit=limit) for topic, say in TOPICS.items())
+    """Read the topics on and record what they say; gives how many facts were read. Again is harmless.
+
+    A topic that cannot be read on is logged and tried again; the others go on.
+    """
+    told = 0
+    for topic, say in TOPICS.items():
+        try:
+            told += webhooks.follow(ctx, topic, say, limit=limit)
+        except HansaError as error:
+            logger.warning("%s: %s: %s", topic, error.code, error.detail)
+    return told
 
 
 def _window(tx: Tx, body: Mapping[str, Any]) -> News | None:

@@ -320,7 +320,7 @@ class Courier:
     """Numbers and sends in a thread of its own, until ``stop``. An error is logged, and the next turn tries again.
 
     pause_s: how often it looks. Each endpoint that has something due gets a task; the others do not wait for it.
-    also: called before each look, for what else becomes events.
+    also: called with each look, for what else becomes events.
     """
 
     def __init__(
@@ -372,9 +372,10 @@ class Courier:
             await asyncio.wait(under_way.values(), timeout=TIMEOUT_S)
 
     def _look(self) -> int:
+        numbered = number(self._ctx)
         if self._also is not None:
             self._also()
-        return number(self._ctx)
+        return numbered
 
     async def _serve(self, endpoint_id: UUID, lease_id: UUID) -> None:
         try:
