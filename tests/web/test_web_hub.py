@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,25 @@ from uuid import UUID
 import pytest
 from litestar.testing import TestClient
 
-from hansa import hub, trust
+from hansa import clearing, hub, trust
+from hansa.apps import hub_clearing
 from hansa.apps.web import create_app
 from hansa.kernel import new_id
 from hansa.store import Context
-from hub.paying import MEMBERS, NOW, A, B, asks, deposit, figures, open_hub, pass_time, secret_of, shows
+from hub.paying import (
+    MEMBERS,
+    NOW,
+    A,
+    B,
+    asks,
+    deposit,
+    figures,
+    open_hub,
+    pass_time,
+    secret_of,
+    set_clock,
+    shows,
+)
 from web.conftest import seen_from
 
 Client = TestClient[Any]
@@ -239,3 +254,39 @@ def test_the_console_shows_liquidity_and_keeps_a_desk_of_funds(
     assert stranger.get("/console/liquidity").status_code in (401, 403)
     assert stranger.post("/console/liquidity/cap", data={}).status_code in (401, 403)
     deposit(ctx, A, 1)
+
+
+def test_a_window_opens_into_the_payments_that_it_settles(
+    ctx: Context, afar: Client, client: Client, keys: dict[str, str]
+) -> None:
+    some = [asks(A, B, 400), asks(A, B, 30)]
+    hub.prepare(ctx, some)
+    hub.fulfil(ctx, [shows(one) for one in some])
+    hub_clearing.carry(ctx)
+    on_positions = read(afar, "/v1/hub/liquidity", keys[A])["liquidity"][0]
+    set_clock(ctx, NOW + timedelta(days=1))
+    window = clearing.close_day(ctx, NOW.date())
+    with ctx.tx() as tx:
+        [item] = clearing.window_items(tx, window.window_id, A, B, "CNY")
+    hub_clearing.follow(ctx, window.window_id, "closing", "")
+
+    first = read(afar, f"/v1/hub/lots/{item.reference}?limit=1", keys[A])
+    second = read(afar, f"/v1/hub/lots/{item.reference}?after={first['next']}", keys[B])
+    stranger = afar.get(
+        f"/v1/hub/lots/{item.reference}", headers={"authorization": f"Bearer {keys[MEMBERS[2]]}"}
+    )
+    wrong = read(afar, f"/v1/hub/lots/{item.reference}?after=x", keys[A])
+    liquidity = client.get("/console/liquidity").text
+    position = client.get(f"/console/days/{window.business_day}/positions/{A}/{B}/CNY").text
+    lot = client.get(f"/console/liquidity/lots/{item.reference}")
+
+    assert on_positions["on_positions_minor"] == 430
+    assert (first["amount"]["minor"], first["count"]) == (430, 2)
+    listed = [one["payment_id"] for page in (first, second) for one in page["payments"]]
+    assert sorted(listed) == sorted(str(one.payment_id) for one in some) and second["next"] is None
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "hub.unknown_lot")
+    assert "after" in str(wrong["problems"][0])
+    assert "4.30 in windows not settled" in liquidity
+    assert f"/console/liquidity/lots/{item.reference}" in position
+    assert all(str(one.payment_id) in lot.text for one in some)
+    assert client.get(f"/console/liquidity/lots/{new_id()}").status_code == 404

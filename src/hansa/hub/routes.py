@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.hub import alarms, liquidity, notices, payments
+from hansa.hub import alarms, liquidity, lots, notices, payments
 from hansa.hub.model import (
     AMOUNT_MAX,
     PACKET_MAX,
@@ -47,6 +47,7 @@ from hansa.hub.model import (
     State,
     UnknownFunds,
     UnknownLiquidity,
+    UnknownLot,
     UnknownPayment,
     Way,
     WrongFulfilment,
@@ -123,6 +124,21 @@ class PaymentPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class LotView(msgspec.Struct, frozen=True):
+    """What one member paid another that clears as one item, and the payments that it comes to, in order of booking.
+
+    ``next`` asks for the payments after them, null at the end.
+    """
+
+    lot_id: UUID
+    payer_id: str
+    payee_id: str
+    amount: Money
+    count: int
+    payments: list[PaymentView]
+    next: str | None
+
+
 class AlarmView(msgspec.Struct, frozen=True):
     """An alarm that was raised, or that ended. position: what the member owed and had reserved."""
 
@@ -153,7 +169,11 @@ class NoticePage(msgspec.Struct, frozen=True):
 
 
 class LiquidityView(msgspec.Struct, frozen=True):
-    """A member in a currency, in minor units. position: below zero the member is owed. used_percent: of the limit."""
+    """A member in a currency, in minor units. position: below zero the member is owed. used_percent: of the limit.
+
+    Of the position, on_positions is what no settlement window has taken yet, in_windows what windows took that are not
+    settled; released is what those took that are.
+    """
 
     member_id: str
     currency: str
@@ -169,6 +189,9 @@ class LiquidityView(msgspec.Struct, frozen=True):
     warn_percent: int
     soft_minor: int | None
     alarms: list[AlarmKind]
+    on_positions_minor: int
+    in_windows_minor: int
+    released_minor: int
 
 
 class LiquidityList(msgspec.Struct, frozen=True):
@@ -371,6 +394,35 @@ def get_payment(
     if member not in (None, found.payer_id, found.payee_id):
         raise UnknownPayment(f"There is no payment {payment_id}.")
     return payment_view(found)
+
+
+@get(
+    "/v1/hub/lots/{lot_id:uuid}",
+    sync_to_thread=True,
+    tags=["Hub"],
+    opt={"needs": "hub:read", "refuses": (UnknownLot, InvalidInput)},
+)
+def get_lot(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    lot_id: FromPath[UUID],
+    after: Annotated[str, QueryParameter(max_length=40, description="`next` of the page before")] = "",
+    limit: Limit = 100,
+) -> LotView:
+    """The payments behind an item of a position between two members: the item's reference is the lot's id.
+
+    Its payments add up to the item. Of others' lots there is none to see. Needs `hub:read`.
+    """
+    caller.require("hub:read")
+    member = reader(caller)
+    with ctx.tx() as tx:
+        lot = lots.get_lot(tx, lot_id)
+        if member not in (None, lot.payer_id, lot.payee_id):
+            raise UnknownLot(f"There is no lot {lot_id}.")
+        found, following = lots.lot_payments(tx, lot_id, after=after, limit=limit)
+    views = [payment_view(one) for one in found]
+    amount = Money(lot.amount_minor, lot.currency)
+    return LotView(lot.lot_id, lot.payer_id, lot.payee_id, amount, lot.payments, views, following)
 
 
 @get(
@@ -677,6 +729,9 @@ def _liquidity_view(one: Liquidity, standing: list[AlarmKind]) -> LiquidityView:
         one.warn_percent,
         one.soft_minor,
         standing,
+        one.on_positions_minor,
+        one.in_windows_minor,
+        one.released_minor,
     )
 
 
@@ -725,6 +780,7 @@ ROUTES = [
     abort_payment,
     list_payments,
     get_payment,
+    get_lot,
     list_notices,
     list_liquidity,
     list_exposures,

@@ -39,6 +39,16 @@ SLOT = 5
 """Minutes of one slot of rides.flow."""
 
 
+_NO_DISPUTE = frozenset(
+    {
+        ledger.TransferCode.CLEARED,
+        ledger.TransferCode.FEE,
+        ledger.TransferCode.REFUND,
+        ledger.TransferCode.CHARGEBACK,
+    }
+)
+
+
 class UnknownFile(HansaError):
     """There is no bank file of that name."""
 
@@ -103,6 +113,16 @@ class ItemView:
     item: clearing.Item
     title: str
     when: str
+
+    @property
+    def disputable(self) -> bool:
+        """Whether a member may dispute it: what corrects or clears other items is not disputed itself."""
+        return self.item.code not in _NO_DISPUTE
+
+    @property
+    def is_lot(self) -> bool:
+        """Whether it stands for payments between the two members."""
+        return self.item.code == ledger.TransferCode.PAYMENT and self.item.reference is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,14 +330,14 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
 @get("/console/files", sync_to_thread=True, include_in_schema=False)
 def show_files(request: Asked, site: Here) -> Response[str]:
     get_operator(request, site)
-    return page("console/files.html", here="files", files=_files(site, None))
+    return page("console/files.html", here="files", files=bank_files(site))
 
 
 @get("/console/files/{name:str}", sync_to_thread=True, include_in_schema=False)
 def give_file(request: Asked, site: Here, name: FromPath[str]) -> Response[bytes]:
     """A bank file to keep. Only names on the list are served, so none leads out of the folder."""
     get_operator(request, site)
-    for file in _files(site, None):
+    for file in bank_files(site):
         if file.name == name:
             return Response(
                 file.path.read_bytes(),
@@ -522,7 +542,7 @@ def _window_page(site: Site, when: date | str) -> Response[str]:
         matrices=matrices,
         kinds=kinds,
         names=names,
-        files=[one for one in _files(site, window.business_day) if _is_of(one.name, window)],
+        files=[one for one in bank_files(site, window.business_day) if _is_of(one.name, window)],
     )
 
 
@@ -633,7 +653,8 @@ def _is_of(name: str, window: clearing.Window) -> bool:
     return re.search(rf"{stamp}-[a-z]", name) is None
 
 
-def _files(site: Site, day: date | None) -> list[FileView]:
+def bank_files(site: Site, day: date | None = None) -> list[FileView]:
+    """Bank files on the disk, of one day or all, latest day first."""
     folder = site.home / "files"
     if not folder.is_dir():
         return []

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
 from hansa import hub, trust
@@ -24,6 +24,7 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 LIQUIDITY = "/console/liquidity"
 FUNDS_MAX = 50
 ALARMS_MAX = 30
+PAYMENTS_ON_PAGE = 100
 FIELD_MAX = 200
 
 ALARM_WORDS = {
@@ -58,6 +59,7 @@ class Line:
     limit: Money
     cap: Money
     position: Money
+    parts: list[tuple[str, Money]]
     reserved: Money
     headroom: Money
     short: Money | None
@@ -68,6 +70,31 @@ def show_liquidity(request: Asked, site: Here) -> Response[str]:
     """Members by currency: cover, cap, position and how much of the limit is used; alarms; the desk of funds."""
     get_operator(request, site)
     return _liquidity(request, site)
+
+
+@get("/console/liquidity/lots/{lot_id:uuid}", sync_to_thread=True, include_in_schema=False)
+def show_lot(
+    request: Asked,
+    site: Here,
+    lot_id: FromPath[UUID],
+    after: Annotated[str, QueryParameter(max_length=40)] = "",
+) -> Response[str]:
+    """The payments behind an item of a position between two members."""
+    get_operator(request, site)
+    with site.ctx.tx() as tx:
+        lot = hub.get_lot(tx, lot_id)
+        payments, following = hub.lot_payments(tx, lot_id, after=after, limit=PAYMENTS_ON_PAGE)
+        names: dict[str, str] = {one.member_id: one.name for one in trust.list_members(tx)}
+    return page(
+        "console/lot.html",
+        here="liquidity",
+        lot=lot,
+        payer=names.get(lot.payer_id, lot.payer_id),
+        payee=names.get(lot.payee_id, lot.payee_id),
+        amount=Money(lot.amount_minor, lot.currency),
+        payments=payments,
+        next_after=following or "",
+    )
 
 
 @post("/console/liquidity/open", sync_to_thread=True, include_in_schema=False)
@@ -219,10 +246,23 @@ def _line(
         Money(one.limit_minor, unit),
         Money(one.cap_minor, unit),
         Money(one.position_minor, unit),
+        _parts(one),
         Money(one.reserved_minor, unit),
         Money(one.headroom_minor, unit),
         Money(one.short_minor, unit) if one.short_minor else None,
     )
+
+
+def _parts(one: hub.Liquidity) -> list[tuple[str, Money]]:
+    """Where a member's position stands on its way through settlement, in words; nothing where windows have no part."""
+    if not (one.on_positions_minor or one.in_windows_minor):
+        return []
+    parts = (
+        ("before the next minute", one.coming_minor),
+        ("for the next window", one.on_positions_minor),
+        ("in windows not settled", one.in_windows_minor),
+    )
+    return [(words, Money(minor, one.currency)) for words, minor in parts if minor]
 
 
 def _whose(data: dict[str, str]) -> tuple[str, str]:
@@ -250,4 +290,4 @@ def _id(data: dict[str, str]) -> UUID:
         raise InvalidInput("This form cannot be read.", problems=(problem,)) from error
 
 
-ROUTES = [show_liquidity, open_liquidity, set_cap, propose_funds, decide_funds]
+ROUTES = [show_liquidity, show_lot, open_liquidity, set_cap, propose_funds, decide_funds]
