@@ -56,7 +56,7 @@ def test_a_cent_is_followed_into_the_books_and_back(
 ) -> None:
     page = desk.new_page()
     page.goto(f"{served.url}/console/days/{closed}/positions/hangzhou-card/toronto-ttc/CAD")
-    page.get_by_role("link", name="Bus 29 Dufferin").click()
+    page.get_by_role("link", name="Bus 29 Dufferin", exact=True).click()
     journey = page.url
 
     page.get_by_role("link", name="Wallet of Gao Lan").click()
