@@ -278,3 +278,33 @@ def test_what_is_not_there_is_said_clearly(
     answer = client.get(path)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_tables_of_clearing_are_given_out_as_csv(
+    ctx: Context, client: Client, stranger: Client, closed: str
+) -> None:
+    window_id = f"daily-{closed.replace('-', '')}"
+    day_page = client.get(f"/console/days/{closed}").text
+    position_page = client.get(f"/console/windows/{window_id}/positions/toronto-card/hangzhou-metro/CNY").text
+    links = {
+        link: client.get(link.replace("&amp;", "&"))
+        for page in (day_page, position_page, client.get("/console/files").text)
+        for link in re.findall(r'href="([^"]+)" download>(?!HANSA|camt)', page)
+    }
+
+    assert len(links) == 5 and {one.status_code for one in links.values()} == {200}
+    assert all(one.headers["content-type"].startswith("text/csv; ") for one in links.values())
+    [items] = [one.text for link, one in links.items() if link.endswith("items.csv")]
+    with ctx.tx() as tx:
+        [item] = clearing.window_items(tx, window_id, "toronto-card", "hangzhou-metro", "CNY")
+    header, row = items.splitlines()
+    told = dict(zip(header.split(","), row.split(","), strict=True))
+    assert (told["item"], told["kind"]) == (str(item.transfer_id), "fare")
+    assert (told["amount_minor"], told["amount"]) == (str(item.amount.minor), item.amount.decimal())
+    assert f"/console/disputes/new?item={item.transfer_id}" in position_page
+    [files] = [one.text for link, one in links.items() if link == "/console/files.csv"]
+    assert len(files.splitlines()) == 1 + 2, "a header and the two files of the day"
+    for link in links:
+        assert stranger.get(link).status_code == 401
+    unknown = "/console/windows/daily-20200101/positions/a/b/CNY/items.csv"
+    assert client.get(unknown).json()["code"] == "clearing.unknown_window"

@@ -54,13 +54,18 @@ function walkable(table) {
 
 for (const table of document.querySelectorAll("table[data-keys]")) walkable(table);
 
+// Pages without a box have the way to it: the console's search. Who turned keys off at the disputes has them off here too.
+const box = () => document.querySelector("[data-slash], [data-search]");
+if (location.hash === "#q") box()?.focus();
+
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-  const box = document.querySelector("[data-slash]");
-  if (box) {
-    event.preventDefault();
-    box.focus();
-    box.select();
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]") || localStorage.getItem("hansa-keys-off")) return;
+  event.preventDefault();
+  if (box()) {
+    box().focus();
+    box().select();
+  } else {
+    location.assign("/console/search#q");
   }
 });
