@@ -254,13 +254,17 @@ def _line(
 
 
 def _parts(one: hub.Liquidity) -> list[tuple[str, Money]]:
-    """Where a member's position stands on its way through settlement, in words; nothing where windows have no part."""
-    if not (one.on_positions_minor or one.in_windows_minor):
+    """Where a member's position stands on its way through settlement, in words, and what has settled so far.
+
+    Nothing where windows have no part.
+    """
+    if not (one.on_positions_minor or one.in_windows_minor or one.released_minor):
         return []
     parts = (
         ("before the next minute", one.coming_minor),
         ("for the next window", one.on_positions_minor),
         ("in windows not settled", one.in_windows_minor),
+        ("settled so far", one.released_minor),
     )
     return [(words, Money(minor, one.currency)) for words, minor in parts if minor]
 
