@@ -37,8 +37,12 @@ class Asking:
         self.ctx = replace(ctx, clock=FixedClock(OVER))
 
     def __call__(self, member: str, method: str, path: str, body: object = None, **more: Any) -> Any:
-        kind: trust.CallerKind = "league" if member == "league" else "member"
-        caller = trust.Caller(kind, member, more.get("scopes", SCOPES), trust.MemberId(member))
+        caller = trust.Caller(
+            member,
+            "league" if member == "league" else "member",
+            more.get("scopes", SCOPES),
+            trust.MemberId(member),
+        )
         app: TestClient[Litestar]
         with client_of(self.ctx, caller, swap_routes.ROUTES) as app:
             return app.request(method, path, json=body)
