@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import uvicorn
 
@@ -50,6 +51,7 @@ GOLDEN = "collections/hub/golden_path"
 LEFT_OUT = {
     "golden_path/fx": "exchange between members within a transfer is not offered",
     "golden_path/e2e_tests": "drives members' own software (scheme adapters) from outside the hub",
+    "post_scenarios": "drives members' own software (their test interface) from outside the hub",
     "e2e-sim": "prepares e2e_tests",
     "ttkfx": "prepares fx",
     "bulk": "transfers in bulk are not offered",
@@ -95,13 +97,13 @@ def main() -> None:
             environment |= inputs(hub, f"127.0.0.1:{members.port}")
             with toolkit(options.toolkit, node, options.collections, hub):
                 before(hub, environment)
-                for file in files(options.collections, options.only):
-                    score = run(file, options.collections, environment)
-                    scores.append(score)
-                    print(f"{score.passed:5} of {score.total:5}  {score.name}", flush=True)
-                    if options.failures:
-                        for line in score.failures:
-                            print(f"               {line}")
+                for folder in folders(files(options.collections, options.only)):
+                    for score in run(folder, options.collections, environment):
+                        scores.append(score)
+                        print(f"{score.passed:5} of {score.total:5}  {score.name}", flush=True)
+                        if options.failures:
+                            for line in score.failures:
+                                print(f"               {line}")
             members.close()
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -175,9 +177,20 @@ def inputs(hub: str, members: str) -> dict[str, Any]:
             f"{name.upper()}_SDK_TESTAPI_URL": f"http://{place}",
             f"{name.upper()}_SDK_TESTAPI_WS_URL": f"ws://{place}",
         }
-    for name in ("Parties", "Participants", "Quotes", "Transfers", "Authorizations", "TransactionRequests"):
+    for name in ("Parties", "Participants", "Quotes", "Transfers"):
         resource = name[0].lower() + name[1:]
         kind = f"application/vnd.interoperability.{resource}+json;version="
+        told |= {
+            f"accept{name}": f"{kind}2.0",
+            f"contentType{name}": f"{kind}2.0",
+            f"accept{name}Old": f"{kind}2",
+            f"contentType{name}Old": f"{kind}2.0",
+            f"accept{name}NotSupported": f"{kind}3.0",
+            f"contentType{name}NotSupported": f"{kind}3.0",
+            f"expected{name}Version": "2.0",
+        }
+    for name in ("Authorizations", "TransactionRequests"):
+        kind = f"application/vnd.interoperability.{name[0].lower() + name[1:]}+json;version="
         told |= {
             f"accept{name}": f"{kind}1.1",
             f"contentType{name}": f"{kind}1.1",
@@ -230,43 +243,54 @@ def ordered(folder: Path) -> list[Path]:
     return found
 
 
-def run(file: Path, collections: Path, environment: dict[str, Any]) -> Score:
-    """Have the toolkit run a file; what of it holds."""
-    name = str(file.relative_to(collections / "collections"))
-    asked = json.loads(file.read_text())
-    score = Score(name)
-    body = {"name": file.stem, "inputValues": environment, "test_cases": asked["test_cases"]}
+def folders(found: list[Path]) -> list[list[Path]]:
+    """Files by their folder, each folder's in order: they share what they note."""
+    grouped: dict[Path, list[Path]] = {}
+    for file in found:
+        grouped.setdefault(file.parent, []).append(file)
+    return list(grouped.values())
+
+
+def run(folder: list[Path], collections: Path, environment: dict[str, Any]) -> list[Score]:
+    """Have the toolkit run the files of a folder; what of each holds."""
+    cases = [(file, case) for file in folder for case in json.loads(file.read_text())["test_cases"]]
+    scores = {file: Score(str(file.relative_to(collections / "collections"))) for file in folder}
+    name = str(folder[0].parent.relative_to(collections / "collections"))
+    body = {"name": name, "inputValues": environment, "test_cases": [case for _, case in cases]}
+    trace = uuid4().hex
     try:
-        told = post(
-            f"http://127.0.0.1:5050/api/outbound/template/{abs(hash(name)):x}?sync=true", body, timeout=900
-        )
+        told = post(f"http://127.0.0.1:5050/api/outbound/template/{trace}?sync=true", body, timeout=1_800)
     except (OSError, ValueError) as error:
-        told = {"test_cases": []}
-        score.failures.append(f"the toolkit: {error}")
-    done = {case["name"]: case for case in told.get("test_cases", [])}
-    for case in asked["test_cases"]:
-        results = done.get(case["name"], {}).get("requests", [])
-        for place, request in enumerate(case["requests"]):
-            if request.get("disabled"):
+        told = {}
+        scores[folder[0]].failures.append(f"the toolkit: {error}")
+    done = (told or {}).get("test_cases", [])
+    for n, (file, case) in enumerate(cases):
+        results = done[n].get("requests", []) if n < len(done) else []
+        count(scores[file], case, results)
+    return list(scores.values())
+
+
+def count(score: Score, case: dict[str, Any], results: list[dict[str, Any]]) -> None:
+    """Count which assertions of a test case hold."""
+    for place, request in enumerate(case["requests"]):
+        if request.get("disabled"):
+            continue
+        result = results[place] if place < len(results) else {}
+        held = ((result.get("request") or {}).get("tests") or {}).get("assertions", [])
+        for number, wanted in enumerate((request.get("tests") or {}).get("assertions", [])):
+            status = (held[number].get("resultStatus") or {}) if number < len(held) else {}
+            if status.get("status") == "SKIPPED":
+                score.skipped += 1
                 continue
-            result = results[place] if place < len(results) else {}
-            answered = (result.get("request") or result).get("tests") or result.get("tests") or {}
-            held = answered.get("assertions", [])
-            for number, wanted in enumerate((request.get("tests") or {}).get("assertions", [])):
-                score.total += 1
-                status = (held[number].get("resultStatus") or {}) if number < len(held) else {}
-                if status.get("status") == "SUCCESS":
-                    score.passed += 1
-                elif status.get("status") == "SKIPPED":
-                    score.skipped += 1
-                    score.total -= 1
-                else:
-                    why = str(status.get("message", "it was not reached"))[:160]
-                    what = wanted.get("description", "")
-                    if (answer := result.get("response")) and answer.get("status", 200) >= 400:
-                        why += f" ({answer['status']} {json.dumps(answer.get('body'))[:200]})"
-                    score.failures.append(f"{case['name']} | {request.get('description')} | {what} | {why}")
-    return score
+            score.total += 1
+            if status.get("status") == "SUCCESS":
+                score.passed += 1
+                continue
+            why = str(status.get("message", "it was not reached"))[:160]
+            if (answer := result.get("response")) and answer.get("status", 200) >= 400:
+                why += f" ({answer['status']} {json.dumps(answer.get('body'))[:200]})"
+            what = wanted.get("description", "")
+            score.failures.append(f"{case['name']} | {request.get('description')} | {what} | {why}")
 
 
 @contextmanager

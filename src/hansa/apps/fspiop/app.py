@@ -93,7 +93,7 @@ def _put_transfer_error(site: Site, ask: Ask) -> Answer:
 
 
 def _get_transfer(site: Site, ask: Ask) -> Answer:
-    transfers.ask(site, ask.source, ask.names[0])
+    transfers.ask(site, ask.headers, ask.names[0])
     return 202, None
 
 
@@ -159,23 +159,31 @@ def _get_forwarded(resource: str) -> Handler:
     return get_forwarded
 
 
+def _get_authorization(site: Site, ask: Ask) -> Answer:
+    for name in ("authenticationType", "retriesLeft", "amount", "currency"):
+        if name not in ask.query:
+            raise Refused("3102", f"/query must have required property '{name}'")
+    forwarding.ask_after(site, "authorizations", ask.headers, ask.whole_path)
+    return 202, None
+
+
 def _post_participant(site: Site, ask: Ask) -> Answer:
-    forwarding.register(site, ask.source, ask.names, _read(forwarding.PARTICIPANT, ask.body))
+    forwarding.register(site, ask.headers, ask.names, _read(forwarding.PARTICIPANT, ask.body))
     return 202, None
 
 
 def _post_participants(site: Site, ask: Ask) -> Answer:
-    forwarding.register_many(site, ask.source, _read(forwarding.PARTICIPANTS, ask.body))
+    forwarding.register_many(site, ask.headers, _read(forwarding.PARTICIPANTS, ask.body))
     return 202, None
 
 
 def _get_participant(site: Site, ask: Ask) -> Answer:
-    forwarding.look_up(site, ask.source, ask.names)
+    forwarding.look_up(site, ask.headers, ask.names)
     return 202, None
 
 
 def _delete_participant(site: Site, ask: Ask) -> Answer:
-    forwarding.remove(site, ask.source, ask.names)
+    forwarding.remove(site, ask.headers, ask.names)
     return 202, None
 
 
@@ -222,7 +230,7 @@ _FSPIOP: tuple[Route, ...] = (
         _put_answer("transactionRequests", forwarding.TRANSACTION_ANSWER),
     ),
     _fspiop("PUT", "transactionRequests/*/error", _put_error("transactionRequests")),
-    _fspiop("GET", "authorizations/*", _get_forwarded("authorizations"), accept=True),
+    _fspiop("GET", "authorizations/*", _get_authorization, accept=True),
     _fspiop("PUT", "authorizations/*", _put_answer("authorizations", forwarding.AUTHORIZATION_ANSWER)),
     _fspiop("PUT", "authorizations/*/error", _put_error("authorizations")),
     _fspiop("POST", "participants", _post_participants, accept=True),
@@ -273,18 +281,20 @@ _ADMIN: tuple[Route, ...] = (
     _admin(
         "PUT",
         "admin/participants/*/accounts/*",
-        lambda site, ask: admin.set_account(site, *ask.names, _read(admin.ACTIVE, ask.body)),
+        lambda site, ask: admin.set_account(site, ask.names[0], ask.names[1], _read(admin.ACTIVE, ask.body)),
     ),
     _admin(
         "POST",
         "admin/participants/*/accounts/*",
-        lambda site, ask: admin.record_funds(site, *ask.names, _read(admin.FUNDS, ask.body)),
+        lambda site, ask: admin.record_funds(site, ask.names[0], ask.names[1], _read(admin.FUNDS, ask.body)),
         202,
     ),
     _admin(
         "PUT",
         "admin/participants/*/accounts/*/transfers/*",
-        lambda site, ask: admin.end_funds(site, *ask.names, _read(admin.FUNDS_END, ask.body)),
+        lambda site, ask: admin.end_funds(
+            site, ask.names[0], ask.names[1], ask.names[2], _read(admin.FUNDS_END, ask.body)
+        ),
         202,
     ),
     _admin(
@@ -372,14 +382,14 @@ _ADMIN: tuple[Route, ...] = (
         "PUT",
         "settlement/v2/settlements/*/participants/*",
         lambda site, ask: settlements.move_participant_on(
-            site, *ask.names, _read(settlements.PARTICIPANT_STEPS, ask.body)
+            site, ask.names[0], ask.names[1], _read(settlements.PARTICIPANT_STEPS, ask.body)
         ),
     ),
     _admin(
         "PUT",
         "settlement/v2/settlements/*/participants/*/accounts/*",
         lambda site, ask: settlements.move_account_on(
-            site, *ask.names, _read(settlements.ACCOUNT_STEP, ask.body)
+            site, ask.names[0], ask.names[1], ask.names[2], _read(settlements.ACCOUNT_STEP, ask.body)
         ),
     ),
 )
@@ -396,14 +406,8 @@ class App:
         self._started = site.ctx.clock.now()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            while True:
-                message = await receive()
-                kind = "startup" if message["type"] == "lifespan.startup" else "shutdown"
-                await send({"type": f"lifespan.{kind}.complete"})  # type: ignore[misc]
-                if kind == "shutdown":
-                    return
-        assert scope["type"] == "http", scope["type"]
+        if scope["type"] != "http":
+            return  # nothing starts or ends with the server: ``running`` does
         try:
             body = await _body(receive)
             ask, route = _asked(scope, body)
@@ -439,7 +443,6 @@ class App:
     def _let_member_in(self, ask: Ask, route: Route) -> None:
         """Go on only with headers that fit, by a participant that is who it says. Errors: Refused."""
         headers = ask.headers
-        check_words(ask.names)
         if "fspiop-source" not in headers:
             raise Refused("3102", "fspiop-source is required")
         source = wire.check_name(headers["fspiop-source"], "fspiop-source")
@@ -449,8 +452,8 @@ class App:
             raise Refused("3102", "date is required")
         if route.needs_accept:
             wire.check_accept(headers.get("accept"), route.resource)
-        if ask.method in ("POST", "PUT") or "content-type" in headers:
-            wire.check_content_type(headers.get("content-type"), route.resource)
+        wire.check_content_type(headers.get("content-type"), route.resource)
+        check_words(ask.names)
         with self.site.ctx.tx() as tx:
             found = store.list_members(tx, source)
             keys = store.list_keys(tx, source)

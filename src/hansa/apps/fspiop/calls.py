@@ -167,7 +167,7 @@ def _note(site: Site, tx: Tx, call: store.Call, status: int, why: str) -> None:
             told = error_body("3000", f"Generic client error - {call.member_id} answered {status}")
         else:
             told = error_body("1001", f"Destination communication error - {call.member_id} does not answer")
-        tell_error(site, tx, call.tells, call.tells_path or call.path, told)
+        tell_error(site, tx, call.tells, call.tells_path or call.path, told, call.headers)
         logger.info("%s %s to %s was in vain: %s", call.method, call.path, call.member_id, why or status)
         return
     if is_refused or now - call.written_at > GIVEN_UP:
@@ -178,11 +178,13 @@ def _note(site: Site, tx: Tx, call: store.Call, status: int, why: str) -> None:
     store.later_call(tx, call.call_id, now + timedelta(seconds=wait if call.tells is None else 0.5))
 
 
-def tell_error(site: Site, tx: Tx, member_id: str, path: str, told: dict[str, object]) -> None:
+def tell_error(
+    site: Site, tx: Tx, member_id: str, path: str, told: dict[str, object], like: dict[str, str]
+) -> None:
     """Tell a member that what it asked for at this path went wrong; nothing where the path is no request's."""
     parts = path.strip("/").split("/")
     if parts[0] in _RESOURCES_OF_ERRORS and parts[-1] != "error":
-        site.tell(tx, member_id, f"{path}/error", parts[0], told)
+        site.tell(tx, member_id, f"{path}/error", parts[0], told, like)
         site.wake()
 
 

@@ -139,23 +139,25 @@ ANY_ERROR = msgspec.json.Decoder(ErrorBody)
 # --- the directory
 
 
-def register(site: Site, source: str, names: Sequence[str], data: ParticipantBody) -> None:
+def register(site: Site, headers: Mapping[str, str], names: Sequence[str], data: ParticipantBody) -> None:
     """Note whose customer an identifier is, and tell by a call. Errors: Refused."""
+    source = headers["fspiop-source"]
     party = _party(names)
     if data.fsp_id != source:
         raise Refused("3100", "fspId must be FSPIOP-Source: each member registers its own customers")
     path = party_path("participants", names)
     with site.ctx.tx() as tx:
         if store.set_party(tx, party, data.fsp_id, data.currency or "", site.ctx.clock.now()):
-            site.tell(tx, source, path, "participants", {"fspId": data.fsp_id})
+            site.tell(tx, source, path, "participants", {"fspId": data.fsp_id}, headers)
         else:
             refused = Refused("3003", "it is registered for another member, who must remove it first")
-            site.tell(tx, source, f"{path}/error", "participants", refused.body())
+            site.tell(tx, source, f"{path}/error", "participants", refused.body(), headers)
     site.wake()
 
 
-def register_many(site: Site, source: str, data: ParticipantsBody) -> None:
+def register_many(site: Site, headers: Mapping[str, str], data: ParticipantsBody) -> None:
     """Note whose customers several identifiers are, and tell by one call."""
+    source = headers["fspiop-source"]
     wire.check_id(data.request_id, "requestId")
     now = site.ctx.clock.now()
     results: list[dict[str, Any]] = []
@@ -174,32 +176,34 @@ def register_many(site: Site, source: str, data: ParticipantsBody) -> None:
                 told |= refused.body()
             results.append(told)
         body = {"partyList": results, "currency": [data.currency] if data.currency else []}
-        site.tell(tx, source, f"/participants/{data.request_id}", "participants", body)
+        site.tell(tx, source, f"/participants/{data.request_id}", "participants", body, headers)
     site.wake()
 
 
-def look_up(site: Site, source: str, names: Sequence[str]) -> None:
+def look_up(site: Site, headers: Mapping[str, str], names: Sequence[str]) -> None:
     """Tell by a call whose customer an identifier is."""
+    source = headers["fspiop-source"]
     party = _party(names)
     path = party_path("participants", names)
     with site.ctx.tx() as tx:
         member = store.find_party(tx, party)
         if member is None:
-            site.tell(tx, source, f"{path}/error", "participants", Refused("3204").body())
+            site.tell(tx, source, f"{path}/error", "participants", Refused("3204").body(), headers)
         else:
-            site.tell(tx, source, path, "participants", {"fspId": member})
+            site.tell(tx, source, path, "participants", {"fspId": member}, headers)
     site.wake()
 
 
-def remove(site: Site, source: str, names: Sequence[str]) -> None:
+def remove(site: Site, headers: Mapping[str, str], names: Sequence[str]) -> None:
     """The identifier is nobody's customer any more; told by a call."""
+    source = headers["fspiop-source"]
     party = _party(names)
     path = party_path("participants", names)
     with site.ctx.tx() as tx:
         if store.delete_party(tx, party, source):
-            site.tell(tx, source, path, "participants", {"fspId": source})
+            site.tell(tx, source, path, "participants", {"fspId": source}, headers)
         else:
-            site.tell(tx, source, f"{path}/error", "participants", Refused("3204").body())
+            site.tell(tx, source, f"{path}/error", "participants", Refused("3204").body(), headers)
     site.wake()
 
 
@@ -219,7 +223,7 @@ def ask_party(site: Site, headers: Mapping[str, str], names: Sequence[str]) -> N
             refused = _not_there(tx, member)
         if member is None or refused is not None:
             assert refused is not None, member
-            site.tell(tx, source, f"{path}/error", "parties", refused.body())
+            site.tell(tx, source, f"{path}/error", "parties", refused.body(), headers)
         else:
             forwarded = wire.headers_to_forward(headers, with_accept=True)
             forwarded["fspiop-destination"] = member
@@ -260,7 +264,7 @@ def ask(
                 refused = Refused("3106")
         if refused is not None or to_member is None:
             assert refused is not None, to_member
-            site.tell(tx, source, f"{path}/error", resource, refused.body())
+            site.tell(tx, source, f"{path}/error", resource, refused.body(), headers)
         else:
             forwarded = wire.headers_to_forward(headers, with_accept=True)
             forwarded["fspiop-destination"] = to_member
@@ -275,7 +279,7 @@ def ask_after(site: Site, resource: str, headers: Mapping[str, str], path: str) 
         refused = _not_there(tx, destination)
         if refused is not None or destination is None:
             assert refused is not None, destination
-            site.tell(tx, source, f"{path.partition('?')[0]}/error", resource, refused.body())
+            site.tell(tx, source, f"{path.partition('?')[0]}/error", resource, refused.body(), headers)
         else:
             forwarded = wire.headers_to_forward(headers, with_accept=True)
             tells_path = path.partition("?")[0]
@@ -291,7 +295,7 @@ def answer(site: Site, resource: str, headers: Mapping[str, str], path: str, bod
         if refused is not None or destination is None:
             assert refused is not None, destination
             if not path.endswith("/error"):
-                site.tell(tx, source, f"{path}/error", resource, refused.body())
+                site.tell(tx, source, f"{path}/error", resource, refused.body(), headers)
         else:
             parts = path.strip("/").split("/")
             if resource in ("quotes", "transactionRequests"):

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -79,21 +79,21 @@ class Site:
         store.insert_call(tx, call, now - timedelta(seconds=1))
 
     def tell(
-        self, tx: Tx, member_id: str, path: str, resource: str, body: Any, *, method: str = "PUT"
+        self, tx: Tx, member_id: str, path: str, resource: str, body: Any, like: Mapping[str, str]
     ) -> None:
-        """Write down a call of our own to a member, signed by the hub."""
+        """Write down a call of our own to a member, signed by the hub. like: headers of what it answers."""
         text = wire.dump(body)
         self.call(
-            tx, member_id, method, path, text, self.own_headers(method, path, member_id, resource, text)
+            tx, member_id, "PUT", path, text, self.own_headers("PUT", path, member_id, resource, text, like)
         )
 
     def own_headers(
-        self, method: str, path: str, member_id: str, resource: str, body: bytes
+        self, method: str, path: str, member_id: str, resource: str, body: bytes, like: Mapping[str, str]
     ) -> dict[str, str]:
         """The headers of a message by the hub."""
         date = wire.http_date(self.ctx.clock.now())
         return {
-            "content-type": wire.content_type(resource),
+            "content-type": wire.content_type(resource, wire.version_of(like)),
             "date": date,
             "fspiop-source": wire.HUB,
             "fspiop-destination": member_id,

@@ -107,7 +107,7 @@ def prepare(site: Site, headers: Mapping[str, str], body: bytes, data: PrepareBo
             now,
         )
         kept = store.find_transfers(tx, [transfer_id])[transfer_id]
-    site.later(lambda: _again(site, kept, data.payer_fsp, body) if not is_new else take(site, kept))
+    site.later(lambda: _again(site, kept, forwarded, body) if not is_new else take(site, kept))
 
 
 def take(site: Site, row: store.TransferRow) -> None:
@@ -118,7 +118,7 @@ def take(site: Site, row: store.TransferRow) -> None:
             may = store.may_pay(tx, [row.payer_id, row.payee_id], data.amount.currency)
         for member in (row.payer_id, row.payee_id):
             if member not in may:
-                raise Refused("3100", f"Participant {member} takes no part in {data.amount.currency} now")
+                raise Refused("3100", f"Participant {member} or its account is inactive")
         asked = hub.Prepare(
             row.transfer_id,
             row.payer_id,
@@ -150,27 +150,30 @@ def _prepared(site: Site, row: store.TransferRow, answer: hub.Answer | BaseExcep
 def _refuse_prepare(site: Site, row: store.TransferRow, refused: Refused) -> None:
     with site.ctx.tx() as tx:
         if store.mark_taken(tx, row.transfer_id, refused.body(), site.ctx.clock.now()):
-            site.tell(tx, row.payer_id, f"/transfers/{name_of(row)}/error", "transfers", refused.body())
+            site.tell(
+                tx, row.payer_id, f"/transfers/{name_of(row)}/error", "transfers", refused.body(), row.headers
+            )
     site.wake()
 
 
-def _again(site: Site, kept: store.TransferRow, source: str, body: bytes) -> None:
+def _again(site: Site, kept: store.TransferRow, headers: dict[str, str], body: bytes) -> None:
     """A transfer that is known: the same is told as it stands once it has ended; another is refused."""
+    source = headers["fspiop-source"]
     path = f"/transfers/{name_of(kept)}"
     told: dict[str, Any]
     with site.ctx.tx() as tx:
         if kept.digest != sha256(body).digest() or kept.payer_id != source:
             told = Refused("3106").body()
-            site.tell(tx, source, f"{path}/error", "transfers", told)
+            site.tell(tx, source, f"{path}/error", "transfers", told, headers)
         elif kept.taken_at is None:
             return
         elif kept.refused is not None:
-            site.tell(tx, source, f"{path}/error", "transfers", kept.refused)
+            site.tell(tx, source, f"{path}/error", "transfers", kept.refused, headers)
         else:
             payment = hub.get_payment(tx, kept.transfer_id)
             if payment.state in (hub.State.RECEIVED, hub.State.RESERVED):
                 return
-            site.tell(tx, source, path, "transfers", _status(payment))
+            site.tell(tx, source, path, "transfers", _status(payment), headers)
     site.wake()
 
 
@@ -202,14 +205,14 @@ def _fulfil(site: Site, name: str, headers: dict[str, str], body: bytes, data: F
         if row is None or not payments or source not in (row.payer_id, row.payee_id):
             _tell_refused(
                 site,
-                source,
-                transfer_id,
+                headers,
+                name,
                 Refused("3208", "Provided Transfer ID was not found on the server."),
             )
             return
         payment = payments[0]
         if source != row.payee_id:
-            _tell_refused(site, source, name, Refused("3100", "only the payeeFsp fulfils a transfer"))
+            _tell_refused(site, headers, name, Refused("3100", "only the payeeFsp fulfils a transfer"))
             return
         if payment.state is hub.State.RESERVED:
             store.mark_ended(tx, transfer_id, headers, body, data.transfer_state)
@@ -220,45 +223,51 @@ def _fulfil(site: Site, name: str, headers: dict[str, str], body: bytes, data: F
         wrong = "invalid fulfilment, it is required"
     shown = b"" if data.fulfilment is None else _bytes(data.fulfilment)
     if wrong and payment.state is hub.State.RESERVED:
-        _abort_wrong(site, name, payment, source, wrong)
+        _abort_wrong(site, name, payment, headers, wrong)
         return
     asked = hub.Fulfil(transfer_id, shown, source)
     site.intake.submit(
-        asked, lambda answer: site.later(lambda: _fulfilled(site, name, payment, source, answer))
+        asked, lambda answer: site.later(lambda: _fulfilled(site, name, payment, headers, answer))
     )
 
 
 def _fulfilled(
-    site: Site, name: str, payment: hub.Payment, source: str, answer: hub.Answer | BaseException
+    site: Site,
+    name: str,
+    payment: hub.Payment,
+    headers: Mapping[str, str],
+    answer: hub.Answer | BaseException,
 ) -> None:
     if isinstance(answer, hub.WrongFulfilment):
         if payment.state is hub.State.COMMITTED:
-            _tell_refused(site, source, name, Refused("3106"))
+            _tell_refused(site, headers, name, Refused("3106"))
         else:
-            _abort_wrong(site, name, payment, source, "invalid fulfilment")
+            _abort_wrong(site, name, payment, headers, "invalid fulfilment")
         return
     if isinstance(answer, hub.PaymentExpired):
         if payment.state is hub.State.ABORTED:
-            _tell_refused(site, source, name, Refused("3303"))
+            _tell_refused(site, headers, name, Refused("3303"))
         return  # else a notice tells of it
     if isinstance(answer, HansaError):
         if answer.status < 500:
-            _tell_refused(site, source, name, told_by_hub(answer))
+            _tell_refused(site, headers, name, told_by_hub(answer))
         return
     if isinstance(answer, BaseException):
         raise answer
     if payment.state is hub.State.COMMITTED:  # it was told before, and asks again
         with site.ctx.tx() as tx:
-            site.tell(tx, source, f"/transfers/{name}", "transfers", _status(answer))
+            site.tell(
+                tx, headers["fspiop-source"], f"/transfers/{name}", "transfers", _status(answer), headers
+            )
         site.wake()
     site.wake_notices()
 
 
-def _abort_wrong(site: Site, name: str, payment: hub.Payment, source: str, why: str) -> None:
+def _abort_wrong(site: Site, name: str, payment: hub.Payment, headers: Mapping[str, str], why: str) -> None:
     words = f"3100: {NAMES['3100'][1]} - {why}"
-    answer = hub.abort(site.ctx, [hub.Abort(payment.payment_id, words, source)])[0]
+    answer = hub.abort(site.ctx, [hub.Abort(payment.payment_id, words, headers["fspiop-source"])])[0]
     if isinstance(answer, HansaError):
-        _tell_refused(site, source, name, told_by_hub(answer))
+        _tell_refused(site, headers, name, told_by_hub(answer))
         return
     site.wake_notices()
 
@@ -280,8 +289,8 @@ def _refuse(site: Site, name: str, headers: dict[str, str], body: bytes, data: E
         if row is None or source != row.payee_id:
             _tell_refused(
                 site,
-                source,
-                transfer_id,
+                headers,
+                name,
                 Refused("3208", "Provided Transfer ID was not found on the server."),
             )
             return
@@ -290,35 +299,40 @@ def _refuse(site: Site, name: str, headers: dict[str, str], body: bytes, data: E
             store.mark_ended(tx, transfer_id, headers, body, "ERROR")
     answer = hub.abort(site.ctx, [hub.Abort(transfer_id, words, source)])[0]
     if isinstance(answer, HansaError):
-        _tell_refused(site, source, name, told_by_hub(answer))
+        _tell_refused(site, headers, name, told_by_hub(answer))
     elif payments and payments[0].state is hub.State.ABORTED:
         is_same = row.ended_state == "ERROR" and row.ended_body == body
         if not is_same:
-            _tell_refused(site, source, name, Refused("3106"))
+            _tell_refused(site, headers, name, Refused("3106"))
             return
         with site.ctx.tx() as tx:
-            site.tell(tx, source, f"/transfers/{name}", "transfers", _status(answer))
+            site.tell(
+                tx, headers["fspiop-source"], f"/transfers/{name}", "transfers", _status(answer), headers
+            )
         site.wake()
     site.wake_notices()
 
 
-def _tell_refused(site: Site, member_id: str, name: str, refused: Refused) -> None:
+def _tell_refused(site: Site, headers: Mapping[str, str], name: str, refused: Refused) -> None:
     with site.ctx.tx() as tx:
-        site.tell(tx, member_id, f"/transfers/{name}/error", "transfers", refused.body())
+        site.tell(
+            tx, headers["fspiop-source"], f"/transfers/{name}/error", "transfers", refused.body(), headers
+        )
     site.wake()
 
 
 # --- asking
 
 
-def ask(site: Site, source: str, name: str) -> None:
+def ask(site: Site, headers: Mapping[str, str], name: str) -> None:
     """Tell payer or payee how a transfer stands, by a call. Errors: Refused."""
     transfer_id = wire.check_id(name, "ID")
+    source = headers["fspiop-source"]
     with site.ctx.tx() as tx:
         body = _asked(tx, source, transfer_id)
         failed = "errorInformation" in body
         path = f"/transfers/{name}" + ("/error" if failed else "")
-        site.tell(tx, source, path, "transfers", body)
+        site.tell(tx, source, path, "transfers", body, headers)
     site.wake()
 
 
@@ -366,17 +380,17 @@ def message_of(
         case hub.NoticeKind.COMMITTED if to_payer:
             return _committed(site, path, payment, row)
         case hub.NoticeKind.COMMITTED if row.ended_state == "RESERVED":
-            return _own(site, "PATCH", path, notice.member_id, _patch(payment))
+            return _own(site, "PATCH", path, notice.member_id, _patch(payment), row)
         case hub.NoticeKind.ABORTED if to_payer:
             if payment.reason is hub.Reason.PAYEE and row.ended_state == "ERROR" and row.ended_headers:
                 return "PUT", f"{path}/error", row.ended_headers, row.ended_body or b""
-            return _own(site, "PUT", f"{path}/error", notice.member_id, _error(site, payment))
+            return _own(site, "PUT", f"{path}/error", notice.member_id, _error(site, payment), row)
         case hub.NoticeKind.ABORTED if row.ended_state == "RESERVED":
-            return _own(site, "PATCH", path, notice.member_id, _patch(payment))
+            return _own(site, "PATCH", path, notice.member_id, _patch(payment), row)
         case hub.NoticeKind.ABORTED if row.ended_state == "ERROR":
             return None  # the payee has said so itself
         case hub.NoticeKind.ABORTED | hub.NoticeKind.LATE:
-            return _own(site, "PUT", f"{path}/error", notice.member_id, _error(site, payment))
+            return _own(site, "PUT", f"{path}/error", notice.member_id, _error(site, payment), row)
         case _:
             return None
 
@@ -386,12 +400,12 @@ def _committed(site: Site, path: str, payment: hub.Payment, row: store.TransferR
     if row.ended_state == "COMMITTED" and row.ended_headers and row.ended_body:
         return "PUT", path, row.ended_headers, row.ended_body
     body = wire.dump(_status(payment))
-    return "PUT", path, site.own_headers("PUT", path, payment.payer_id, "transfers", body), body
+    return "PUT", path, site.own_headers("PUT", path, payment.payer_id, "transfers", body, row.headers), body
 
 
-def _own(site: Site, method: str, path: str, member_id: str, body: Any) -> Message:
+def _own(site: Site, method: str, path: str, member_id: str, body: Any, row: store.TransferRow) -> Message:
     text = wire.dump(body)
-    return method, path, site.own_headers(method, path, member_id, "transfers", text), text
+    return method, path, site.own_headers(method, path, member_id, "transfers", text, row.headers), text
 
 
 def _patch(payment: hub.Payment) -> dict[str, Any]:

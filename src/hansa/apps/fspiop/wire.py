@@ -49,6 +49,14 @@ def content_type(resource: str, version: str = "1.1") -> str:
     return f"application/vnd.interoperability.{resource}+json;version={version}"
 
 
+def version_of(headers: Mapping[str, str]) -> str:
+    """The version that a message with these headers was written in; what answers it is written in the same."""
+    found = _KIND.fullmatch(headers.get("content-type", "").split(";charset")[0].strip())
+    if found is None or found[2] not in VERSIONS:
+        return "1.1"
+    return found[2]
+
+
 def check_content_type(value: str | None, resource: str) -> str:
     """The version that a message is written in. Errors: Refused."""
     if value is None:
