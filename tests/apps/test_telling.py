@@ -1,8 +1,10 @@
 """What rooms write to their topics becomes events of the members that it concerns, once."""
 
 import time
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
+from bank.weeks import BankSpec, Weeks
 from disputes.disputing import (
     DAY,
     ISSUER,
@@ -18,9 +20,14 @@ from disputes.disputing import (
     ride,
     set_clock,
 )
-from hansa import clearing, trust, webhooks
+from hansa import clearing, hub, trust, webhooks
+from hansa.apps.bank import Conduct
 from hansa.apps.telling import TOPICS, tell_members
+from hansa.settlement import desk
 from hansa.store import Context
+from hub.paying import MEMBERS, A, B, asks, open_hub, shows
+
+KINDS = {one.name: one for one in webhooks.TYPES}
 
 
 def read_all(ctx: Context) -> None:
@@ -76,7 +83,53 @@ def test_windows_disputes_and_standing_are_told_to_whom_they_concern(committed_c
     assert {one.data["status"] for one in windows} == {"closed", "settling"}
     assert {one.data["business_day"] for one in windows} == {DAY.isoformat()}
     assert all([one.seq for one in feed] == list(range(1, len(feed) + 1)) for feed in feeds.values())
-    assert all(one.data.keys() == kinds[one.type].data.keys() for feed in feeds.values() for one in feed)
+    assert all(one.data.keys() == KINDS[one.type].data.keys() for feed in feeds.values() for one in feed)
 
 
-kinds = {one.name: one for one in webhooks.TYPES}
+def recorded(ctx: Context) -> list[dict[str, Any]]:
+    """What waits for its number."""
+    with ctx.tx() as tx:
+        found = tx.execute("select body from store.outbox where topic = 'webhooks' order by xid, seq")
+        return [body for (body,) in found]
+
+
+def test_a_member_is_told_what_becomes_of_its_payments_by_banks(ctx: Context) -> None:
+    day = date(2028, 3, 1)
+    weeks = Weeks(
+        ctx,
+        [BankSpec("east-bank", ("CNY",), "UTC")],
+        {"east-bank": Conduct()},
+        day,
+        1,
+        kills=0.0,
+        rests=2,
+    )
+    weeks.run()
+
+    with ctx.tx() as tx:
+        payments = {one.told.end_to_end_id: one for one in desk.list_payments(tx)}
+    told = [one for one in recorded(ctx) if one["type"].startswith("settlement.payment.")]
+    assert payments
+    for end_to_end_id, payment in payments.items():
+        mine = [one for one in told if one["data"]["end_to_end_id"] == end_to_end_id]
+        assert {member for one in mine for member in one["to"]} == {payment.told.member_id}
+        assert {one["data"].get("answer") for one in mine} >= {"accepted", None}
+        assert [one["type"] for one in mine].count("settlement.payment.booked") == 1
+    assert all(one["data"].keys() == KINDS[one["type"]].data.keys() for one in told)
+
+
+def test_a_member_is_told_of_its_alarms_and_their_end(ctx: Context) -> None:
+    open_hub(ctx, covers=dict.fromkeys(MEMBERS, 100))
+    for payer, payee in ((A, B), (B, A)):
+        one = asks(payer, payee, 85, now=ctx.clock.now())
+        hub.prepare(ctx, [one])
+        hub.fulfil(ctx, [shows(one)])
+        for _ in range(2):
+            hub.turn(ctx)
+
+    told = [one for one in recorded(ctx) if one["type"].startswith("hub.alarm.") and A in one["to"]]
+    assert [(one["type"], one["data"]["kind"]) for one in told] == [
+        ("hub.alarm.raised", "warning"),
+        ("hub.alarm.ended", "warning"),
+    ]
+    assert told[0]["data"] | {"position_minor": 85, "limit_minor": 100} == told[0]["data"]
