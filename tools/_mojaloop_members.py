@@ -1,8 +1,8 @@
 """Simulated members for the collections: they answer what the hub brings them, and show it to who watches.
 
 Each lives under ``/sim/<name>``. It knows parties that were put into its repository, quotes what is asked, and fulfils
-transfers that it quoted. Whoever opens a WebSocket on ``/sim/<name>/requests/<id>`` or ``.../callbacks/<id>`` is sent what
-came about that id, as the members' own test interfaces do.
+transfers that it quoted. Whoever opens a WebSocket on ``/sim/<name>/requests/<id>`` or ``.../callbacks/<id>`` is sent
+what came about that id, as the members' own test interfaces do.
 """
 
 import json
@@ -52,7 +52,7 @@ class Members:
             def handle_any(self) -> None:
                 members.handle(self)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - as the library names them
 
             def log_message(self, format: str, *args: Any) -> None: ...
 
@@ -71,17 +71,19 @@ class Members:
         body = json.loads(ask.rfile.read(size) or b"null") if size else None
         headers = {name.lower(): value for name, value in ask.headers.items()}
         if len(parts) < 3 or parts[0] != "sim":
-            return _reply(ask, 404)
+            _reply(ask, 404)
+            return
         name, what, names = parts[1], parts[2], parts[3:]
         if what in ("requests", "callbacks") and headers.get("upgrade", "").lower() == "websocket":
-            return self._watch(ask, headers, f"{name}/{what}/{names[0]}")
+            self._watch(ask, headers, f"{name}/{what}/{names[0]}")
+            return
         if what in ("requests", "callbacks"):
             seen = self._seen.get(f"{name}/{what}/{names[0]}")
-            return _reply(ask, 200 if seen else 404, seen or b"")
+            _reply(ask, 200 if seen else 404, seen or b"")
+            return
         if what == "repository":
-            return self._repository(ask, name, names, body)
-        if what == "scenarios" and ask.command == "POST":
-            return self._scenario(ask, name, body)
+            self._repository(ask, name, names, body)
+            return
         _reply(ask, 202 if ask.command in ("POST", "GET") else 200)
         topic = (
             names[-2]
@@ -93,14 +95,15 @@ class Members:
             waiting = self._waiting.pop(f"{name}/{topic}", None)
             if waiting is not None and isinstance(body, dict):
                 waiting("/".join(parts[2:]), {"body": body, "headers": headers})
-            return None
+            return
         if ask.command == "POST":
             ids = {
                 "quotes": "quoteId",
                 "transfers": "transferId",
                 "transactionRequests": "transactionRequestId",
             }
-            topic = body[ids[what]]
+            assert isinstance(body, dict), body
+            topic = str(body[ids[what]])
         self._tell(f"{name}/requests/{topic}", headers, body)
         self._pool.submit(self._answer, name, ask.command, what, names, headers, body)
 
@@ -108,7 +111,7 @@ class Members:
         if ask.command == "POST":
             self._parties[name, body["idType"], body["idValue"]] = body
         elif ask.command == "DELETE":
-            self._parties.pop((name, *names[1:3]), None)
+            self._parties.pop((name, names[1], names[2]), None)
         _reply(ask, 204)
 
     def _answer(
@@ -122,7 +125,8 @@ class Members:
                 party = None
             if party is None:
                 told: Any = {"errorInformation": {"errorCode": "3204", "errorDescription": "Party not found"}}
-                return self._send(name, to, f"/parties/{'/'.join(names)}/error", "parties", version, told)
+                self._send(name, to, f"/parties/{'/'.join(names)}/error", "parties", version, told)
+                return
             info = {"partyIdType": names[0], "partyIdentifier": names[1], "fspId": name}
             if len(names) > 2:
                 info["partySubIdOrType"] = names[2]
@@ -136,7 +140,8 @@ class Members:
                     "personalInfo": {"complexName": complex_name, "dateOfBirth": party.get("dateOfBirth")},
                 }
             }
-            return self._send(name, to, f"/parties/{'/'.join(names)}", "parties", version, told)
+            self._send(name, to, f"/parties/{'/'.join(names)}", "parties", version, told)
+            return
         if what == "quotes" and method == "POST":
             fulfilment = sha256(f"{name} {body['quoteId']}".encode()).digest()
             condition = _text(sha256(fulfilment).digest())
@@ -152,30 +157,34 @@ class Members:
                 "ilpPacket": PACKET,
                 "condition": condition,
             }
-            return self._send(name, to, f"/quotes/{body['quoteId']}", "quotes", version, told)
+            self._send(name, to, f"/quotes/{body['quoteId']}", "quotes", version, told)
+            return
         if what == "transfers" and method == "POST":
             fulfilment = self._fulfilments.get(body["condition"])
             path = f"/transfers/{body['transferId']}"
             if fulfilment is None:
                 told = {"errorInformation": {"errorCode": "5105", "errorDescription": "It was not quoted"}}
-                return self._send(name, to, f"{path}/error", "transfers", version, told)
+                self._send(name, to, f"{path}/error", "transfers", version, told)
+                return
             told = {
                 "transferState": "COMMITTED",
                 "fulfilment": fulfilment,
                 "completedTimestamp": wire.said(datetime.now(UTC)),
             }
-            return self._send(name, to, path, "transfers", version, told)
+            self._send(name, to, path, "transfers", version, told)
+            return
         if what == "transactionRequests" and method == "POST":
             told = {"transactionId": str(uuid4()), "transactionRequestState": "RECEIVED"}
             path = f"/transactionRequests/{body['transactionRequestId']}"
-            return self._send(name, to, path, "transactionRequests", version, told)
+            self._send(name, to, path, "transactionRequests", version, told)
+            return
         if what == "authorizations" and method == "GET":
             told = {
                 "responseType": "ENTERED",
                 "authenticationInfo": {"authentication": "OTP", "authenticationValue": "1234"},
             }
-            return self._send(name, to, f"/authorizations/{names[0]}", "authorizations", version, told)
-        return None
+            self._send(name, to, f"/authorizations/{names[0]}", "authorizations", version, told)
+            return
 
     def _send(
         self, name: str, to: str, path: str, resource: str, version: str, body: Any, method: str = "PUT"
@@ -204,9 +213,6 @@ class Members:
             return connection.getresponse().status
         finally:
             connection.close()
-
-    def _scenario(self, ask: BaseHTTPRequestHandler, name: str, body: Any) -> None:
-        _reply(ask, 501)
 
     def _tell(self, topic: str, headers: dict[str, str], body: Any) -> None:
         text = json.dumps({"headers": headers, "data": body}, ensure_ascii=False).encode()

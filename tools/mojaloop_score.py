@@ -2,10 +2,10 @@
 
     python tools/mojaloop_score.py --collections FOLDER [--toolkit FOLDER] [--only PART] [--json FILE] [--failures]
 
-FOLDER of --collections is a checkout of Mojaloop's repository of test cases; nothing of it is kept here. Starts a PostgreSQL
-of its own in a temporary folder, Hansa's facade on it, simulated members, and Mojaloop's testing toolkit without its
-pages (from npm, put into --toolkit, outside this repository). Runs the provisioning and the golden path file by file, and
-prints how many assertions hold, by file; with --failures which do not, and why.
+FOLDER of --collections is a checkout of Mojaloop's repository of test cases; nothing of it is kept here. Starts a
+PostgreSQL of its own in a temporary folder, Hansa's facade on it, simulated members, and Mojaloop's testing toolkit
+without its pages (from npm, put into --toolkit, outside this repository). Runs the provisioning and the golden path
+folder by folder, and prints how many assertions hold, by file; with --failures which do not, and why.
 """
 
 import argparse
@@ -127,7 +127,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--toolkit", type=Path, default=Path(tempfile.gettempdir()) / "hansa-mojaloop-toolkit"
     )
-    parser.add_argument("--only", default="", help="files whose path holds this, besides the provisioning")
+    parser.add_argument(
+        "--only", default="", help="files whose path holds one of these, by commas, besides the provisioning"
+    )
     parser.add_argument("--json", type=Path, help="where to write all of it")
     parser.add_argument("--failures", action="store_true", help="name each assertion that does not hold")
     return parser.parse_args()
@@ -221,7 +223,7 @@ def before(hub: str, environment: dict[str, Any]) -> None:
 def files(collections: Path, only: str) -> list[Path]:
     """Files in the order that their folders' lists name, provisioning first."""
     found = ordered(collections / PROVISIONING) + [
-        file for file in ordered(collections / GOLDEN) if only in str(file)
+        file for file in ordered(collections / GOLDEN) if any(part in str(file) for part in only.split(","))
     ]
     return [file for file in found if not any(part in str(file) for part in LEFT_OUT)]
 

@@ -8,14 +8,14 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from doors import CONDITION, NOW, Doors, open_doors
+from test_fspiop_transfers import fulfilled
+
 from hansa import hub, ledger, trust
 from hansa.apps import fspiop
 from hansa.apps.fspiop import signing, wire
 from hansa.apps.fspiop.errors import Refused
 from hansa.store import Context
-from test_fspiop_transfers import fulfilled
 
 QUOTES, PARTIES = wire.content_type("quotes"), wire.content_type("parties")
 

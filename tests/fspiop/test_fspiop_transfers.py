@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from doors import FULFILMENT, NOW, Doors, open_doors
+
 from hansa.apps.fspiop import wire
 from hansa.store import Context
 
@@ -177,12 +177,16 @@ def test_a_member_that_is_away_is_told_when_it_is_back(committed_ctx: Context, t
         assert doors.members["bo"].wait_for("POST", "/transfers").body["amount"]["amount"] == "10"
 
 
+def forget(*_: object) -> None:
+    """As if the process had been killed there."""
+
+
 def test_transfers_that_were_kept_and_not_taken_are_taken_by_a_turn(
     committed_ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_doors(committed_ctx, tmp_path) as doors:
         with monkeypatch.context() as killed:
-            killed.setattr(type(doors.app.site), "later", lambda *_: None)
+            killed.setattr(type(doors.app.site), "later", forget)
             doors.pay(1)
         assert doors.states() == {}
 

@@ -1,12 +1,13 @@
 """Administration as Mojaloop's central ledger has it, on the hub's liquidity: participants, accounts, limits, funds.
 
-A participant is a member of the league that takes part in payments. Its POSITION account tells the hub's position with what
-is reserved, its SETTLEMENT account the cover, below zero as Mojaloop counts. What needs two persons at Hansa needs
-them here too, unless the operator has chosen otherwise.
+A participant is a member of the league that takes part in payments. Its POSITION account tells the hub's position with
+what is reserved, its SETTLEMENT account the cover, below zero as Mojaloop counts. What needs two persons at Hansa
+needs them here too, unless the operator has chosen otherwise.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Annotated, Any
 
 import msgspec
@@ -177,7 +178,6 @@ def set_participant(site: Site, name: str, data: ActiveBody) -> dict[str, Any]:
 def add_key(site: Site, name: str, data: KeyBody) -> dict[str, Any]:
     """A key with which a participant signs from now on. Errors: Refused."""
     signing.read_public(data.key)
-    from hashlib import sha256
 
     key_id = sha256(data.key.strip().encode()).digest()
     with site.ctx.tx() as tx:
@@ -346,7 +346,10 @@ def _limit(minor: int, currency: str, warn: int) -> dict[str, Any]:
 
 
 def record_funds(site: Site, name: str, account_id: str, data: FundsBody) -> None:
-    """Funds came in, or are to leave. With two persons, what came in counts once another has booked it. Errors: Refused."""
+    """Funds came in, or are to leave. With two persons, what came in counts once another has booked it.
+
+    Errors: Refused.
+    """
     funds_id = wire.check_id(data.transfer_id, "transferId")
     with site.ctx.tx() as tx:
         account = _account(tx, name, account_id)

@@ -1,7 +1,7 @@
 """What members ask of each other through the hub: parties, quotes, requests to pay; and whose customer is whose.
 
-The hub reads of a message only where it goes. A quote is kept with its first answer, so that another under the same id is
-refused; an answer is given to whom it is for, whatever it says.
+The hub reads of a message only where it goes. A quote is kept with its first answer, so that another under the same id
+is refused; an answer is given to whom it is for, whatever it says.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Settlement of payments between members as Mojaloop's settlement-v2 has it, on the hub's positions.
 
-A window is what was paid while it was open. Closing it reads positions, so it costs as much for a million payments as for
-one: its net for a member is what the member's position has come to beyond the windows that are closed and not yet
+A window is what was paid while it was open. Closing it reads positions, so it costs as much for a million payments as
+for one: its net for a member is what the member's position has come to beyond the windows that are closed and not yet
 released. A settlement takes closed windows along; it goes through its states account by account, and the hub releases
 what a creditor is owed when that is reserved, and what a debtor owes when that is committed.
 """
@@ -186,11 +186,12 @@ class StepsBody(msgspec.Struct):
     participants: list[ParticipantSteps]
 
 
+# Numbers that come as text are numbers too: Mojaloop takes them so.
 CLOSE = msgspec.json.Decoder(CloseBody)
-SETTLE = msgspec.json.Decoder(SettleBody)
-STEPS = msgspec.json.Decoder(StepsBody)
-PARTICIPANT_STEPS = msgspec.json.Decoder(ParticipantSteps)
-ACCOUNT_STEP = msgspec.json.Decoder(AccountStep)
+SETTLE = msgspec.json.Decoder(SettleBody, strict=False)
+STEPS = msgspec.json.Decoder(StepsBody, strict=False)
+PARTICIPANT_STEPS = msgspec.json.Decoder(ParticipantSteps, strict=False)
+ACCOUNT_STEP = msgspec.json.Decoder(AccountStep, strict=False)
 
 
 # --- windows

@@ -23,9 +23,9 @@ logger = logging.getLogger("hansa.fspiop")
 class Choices:
     """What the operator has chosen.
 
-    trusted_network: who stands in front of these doors has made sure of FSPIOP-Source (mutual TLS), so neither a key nor
-    a signature is asked for. one_person: funds, caps and members need no second person here, as at Mojaloop.
-    private_calls: members may be called inside our own networks..
+    trusted_network: who stands in front of these doors has made sure of FSPIOP-Source (mutual TLS), so neither a key
+    nor a signature is asked for. one_person: funds and members need no second person here, as at Mojaloop.
+    private_calls: members may be called inside our own networks.
     """
 
     trusted_network: bool = False
