@@ -1,5 +1,9 @@
 """Payments between members clear in windows and free liquidity: once each, whoever is killed and in whatever order."""
 
+import os
+import signal
+import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -14,9 +18,11 @@ from hansa import clearing, hub, ledger, settlement, trust
 from hansa.apps import hub_clearing
 from hansa.apps.worker import work_once
 from hansa.clearing import NoWindowDue
+from hansa.kernel import FixedClock
 from hansa.settlement import SimulatedBank
-from hansa.store import Context
+from hansa.store import Context, open_context
 from hub.paying import A, B, C, asks, check_books, figures, open_hub, pass_time, set_clock, shows, word
+from ledger.engines import run_python
 
 MEMBERS = (A, B, C)
 DAY = date(2026, 11, 20)
@@ -225,6 +231,15 @@ def test_a_kill_while_windows_are_heard_of_notes_and_releases_once(
     check_all(ctx)
 
 
+def test_where_there_is_no_clearing_payments_wait_for_it(ctx: Context) -> None:
+    open_hub(ctx, covers=dict.fromkeys(MEMBERS, 1_000), members=MEMBERS)
+    pay(ctx, (A, B, 300, "CNY"))
+
+    assert hub_clearing.carry(ctx) == 0
+
+    assert where(ctx, A, "CNY") == (300, 0, 0, 0)
+
+
 def test_what_somebody_else_settles_is_not_put_into_windows(ctx: Context) -> None:
     open_league(ctx)
     pay(ctx, (A, B, 300, "CNY"), (A, B, 20, "HKD"))
@@ -321,3 +336,71 @@ def test_whatever_happens_in_whatever_order_all_of_it_is_explained(ctx: Context)
             phases=(Phase.explicit, Phase.reuse, Phase.generate),
         ),
     )
+
+
+PAYING = "from apps.test_hub_clearing import keep_clearing; keep_clearing(*sys.argv[1:])"
+
+
+def keep_clearing(url: str, minutes: str) -> None:
+    """What the process that is killed runs: payments, lots, windows, and what becomes of them, without end."""
+    with open_context(url, clock=FixedClock(BEGIN + timedelta(minutes=int(minutes)))) as ctx:
+        n = 0
+        while True:
+            n += 1
+            some = [
+                asks(
+                    MEMBERS[(n + k) % 3],
+                    MEMBERS[(n + k + 1) % 3],
+                    1 + k,
+                    n=(minutes, n, k),
+                    now=ctx.clock.now(),
+                )
+                for k in range(6)
+            ]
+            hub.fulfil(ctx, [shows(one) for one in some if word(hub.prepare(ctx, [one])[0]) == "RESERVED"])
+            pass_time(ctx, minutes=20)
+            hub_clearing.carry(ctx)
+            clearing.close_due(ctx)
+            hub_clearing.hear(ctx)
+            sys.stdout.write("round\n")
+            sys.stdout.flush()
+
+
+def test_kill_9_in_any_of_it_leaves_nothing_out_and_nothing_twice(
+    committed_ctx: Context, tmp_path: Path
+) -> None:
+    ctx = committed_ctx
+    open_league(ctx)
+
+    for n in range(2):
+        process = run_python(PAYING, ctx.url, str(n * 120))
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        time.sleep(0.03 * n)  # any instant will do
+        os.kill(process.pid, signal.SIGKILL)
+        process.stdout.read()
+        process.wait()
+        assert lines == ["round\n"] * 2
+
+    set_clock(ctx, BEGIN + timedelta(hours=9, minutes=40))
+    hub.finish(ctx)
+    hub_clearing.carry(ctx)
+    clearing.close_due(ctx)
+    pass_time(ctx, hours=1)
+    clearing.close_due(ctx)
+    hub_clearing.hear(ctx)
+    check_all(ctx)
+    with ctx.tx() as tx:
+        windows = list(reversed(clearing.list_windows(tx, model_id="hub")))
+        assert all(where_of.on_positions_minor == 0 for where_of in hub.list_liquidity(tx))
+        row = tx.execute("select sum(amount_minor) from hub.lots").fetchone()
+        assert row is not None and row[0] > 0
+        assert row[0] == sum(
+            one.minor for window in windows for one in clearing.window_figures(tx, window.window_id)
+        )
+    for window in windows:
+        answer(ctx, settlement.write_files(ctx, window.window_id, tmp_path))
+    hub_clearing.hear(ctx)
+    for member in MEMBERS:
+        assert figures(ctx, member) == (0, 0, 1_000)
+    check_all(ctx)

@@ -6,7 +6,7 @@ becomes of windows is heard of in order: what one took is noted when it is decid
 
 from collections.abc import Callable, Sequence
 
-from hansa import clearing, hub, ledger
+from hansa import clearing, hub, ledger, trust
 from hansa.store import Context, Tx, read_outbox
 
 EVENTS_MAX = 100
@@ -21,8 +21,11 @@ def no_step(_: str) -> None:
 def carry(ctx: Context, *, step: Step = no_step) -> int:
     """Book what members paid one another on their positions, once a minute; gives how many lots that newly were.
 
-    Before windows are closed: then one has what was committed before its cut-off. It may be killed at any time.
+    Before windows are closed: then one has what was committed before its cut-off. It may be killed at any time. Where
+    the league is no member of itself there is no clearing, and payments wait for it.
     """
+    if not _has_league(ctx):
+        return 0
     hub.gather(ctx)
     step("gathered")
     done = 0
@@ -65,6 +68,15 @@ def follow(ctx: Context, window_id: str, status: str, currency: str) -> None:
         settled = hub.list_taken(tx, window_id, currency) if status == clearing.WindowStatus.SETTLED else []
     for one in settled:
         hub.release(ctx, window_id, one.member_id, one.currency, one.taken_minor)
+
+
+def _has_league(ctx: Context) -> bool:
+    with ctx.tx() as tx:
+        try:
+            trust.get_member(tx, clearing.LEAGUE)
+        except trust.UnknownMember:
+            return False
+        return True
 
 
 def _owed(tx: Tx, window_id: str) -> dict[tuple[str, str, str], int]:
