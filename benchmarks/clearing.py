@@ -15,8 +15,12 @@ journal while it is written, as the worker has them do.
   the cores that both want.
 - ``followed_per_s``: transfers a second that the figures follow, alone. Baseline: what the engine books a second.
 
---curve prints close times from 100,000 to 10,000,000 items. At the end figures are counted anew from all items, and the
-books are verified. The last line is JSON: name -> {value, unit, baseline, ratio}.
+- ``hub_path``, ``hub_path_over_1s_percent``, ``statements_ten_million_s``: as ``hub.py`` and ``statements.py``, beside
+  this file, measure them, each in a process and books of its own, one after the other (--short: their short forms;
+  the figure for statements is then of fewer items).
+
+--curve prints close times from 100,000 to 10,000,000 items, and nothing else is measured. At the end figures are
+counted anew from all items, and the books are verified. The last line is JSON: name -> {value, unit, baseline, ratio}.
 """
 
 import argparse
@@ -24,6 +28,7 @@ import json
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -42,7 +47,14 @@ from hansa.clearing import running
 from hansa.kernel import FixedClock
 from hansa.store import Context, EmbeddedServer
 
-NAMES = ("close_million_s", "posting_while_closing", "posting_p99_ms", "posting_flat_out", "followed_per_s")
+CLOSING = ("close_million_s", "posting_while_closing", "posting_p99_ms", "posting_flat_out", "followed_per_s")
+ELSEWHERE = {
+    "hub_path": "hub.py",
+    "hub_path_over_1s_percent": "hub.py",
+    "statements_ten_million_s": "statements.py",
+}
+"""What is measured by another file here."""
+NAMES = (*CLOSING, *ELSEWHERE)
 ISSUERS, OPERATORS = 100, 100
 FIRST_DAY = date(2026, 11, 17)
 LOAD_PER_S, LOAD_BATCH = 10_000, 500
@@ -309,6 +321,25 @@ def put(
     }
 
 
+def measure_elsewhere(file: str, report: dict[str, dict[str, object]], *, short: bool) -> None:
+    """Run another benchmark beside this one, let it speak, and take the figures of its last line."""
+    words = [sys.executable, str(Path(__file__).with_name(file)), *(["--short"] if short else [])]
+    last = ""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None, "it was asked for"
+        try:
+            for line in run.stdout:
+                last = line
+                if not line.startswith("{"):
+                    print(f"{file}: {line}", end="", flush=True)
+        except BaseException:
+            run.send_signal(signal.SIGINT)  # so that its server is stopped, too
+            raise
+    if run.returncode:
+        sys.exit(f"{file} ended with {run.returncode}; nothing of it is told.")
+    report.update(json.loads(last))
+
+
 def curve(league: League) -> None:
     for items in (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000):
         rate = league.ride(items - running.FOLLOW_TRANSFERS + 1)
@@ -335,6 +366,18 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped in any case
     collect_rarely()
     report: dict[str, dict[str, object]] = {}
+    if options.curve or names & set(CLOSING):
+        close_windows(report, names, short=options.short, only_curve=options.curve)
+    if not options.curve:
+        for file in sorted({ELSEWHERE[name] for name in names & set(ELSEWHERE)}):
+            measure_elsewhere(file, report, short=options.short)
+    print(json.dumps({name: report[name] for name in NAMES if name in report and name in names}))
+
+
+def close_windows(
+    report: dict[str, dict[str, object]], names: set[str], *, short: bool, only_curve: bool
+) -> None:
+    """Whatever is measured on a town of this file's own."""
     home = Path(tempfile.mkdtemp(prefix="hansa-bench-"))
     home.chmod(0o755)
     try:
@@ -344,17 +387,16 @@ def main() -> None:
         ):
             town.ctx = replace(town.ctx, clock=FixedClock(datetime(2026, 11, 17, 12, tzinfo=UTC)))
             league = open_league(town)
-            if options.curve:
+            if only_curve:
                 curve(league)
             else:
-                measure(league, 200_000 if options.short else 1_000_000, report, names)
+                measure(league, 200_000 if short else 1_000_000, report, names)
             with town.ctx.tx() as tx:
                 wrong = clearing.verify_figures(tx)
             assert wrong == [], wrong[:3]
     finally:
         shutil.rmtree(home, ignore_errors=True)
     print("every item is in one window or open; all books verified")
-    print(json.dumps({name: report[name] for name in NAMES if name in report and name in names}))
 
 
 if __name__ == "__main__":
