@@ -145,7 +145,8 @@ def list_proofs(
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 60,
 ) -> list[ProofView]:
     """The latest proof of each day, latest day first. Needs `reconciliation:read`, of the league."""
-    _league(caller, "reconciliation:read")
+    caller.require("reconciliation:read")
+    _league(caller)
     with ctx.tx() as tx:
         return [_proof(one) for one in actions.list_proofs(tx, before=before, limit=limit)]
 
@@ -160,7 +161,8 @@ def get_proof(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> ProofView:
     """A day's latest proof. Needs `reconciliation:read`, of the league."""
-    _league(caller, "reconciliation:read")
+    caller.require("reconciliation:read")
+    _league(caller)
     with ctx.tx() as tx:
         return _proof(actions.get_proof(tx, day))
 
@@ -175,7 +177,8 @@ def prove_day(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> ProofView:
     """Prove a day as the books stand now; each time is a fact of its own. Needs `reconciliation:write`."""
-    _league(caller, "reconciliation:write")
+    caller.require("reconciliation:write")
+    _league(caller)
     return _proof(actions.prove_day(ctx, day, by=caller.who))
 
 
@@ -189,7 +192,8 @@ def get_timeline(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
 ) -> list[EventView]:
     """What became of a day, in order. Needs `reconciliation:read`, of the league."""
-    _league(caller, "reconciliation:read")
+    caller.require("reconciliation:read")
+    _league(caller)
     with ctx.tx() as tx:
         found = timeline(tx, day)
     return [EventView(one.at, one.lane, one.words, one.ref, one.by, one.wrong) for one in found]
@@ -252,7 +256,8 @@ def propose_match(
     data: JSONBody[ProposeMatch],
 ) -> ProposalView:
     """Say that rows belong together; somebody else decides. Needs `reconciliation:write`, of the league."""
-    _league(caller, "reconciliation:write")
+    caller.require("reconciliation:write")
+    _league(caller)
     return _proposal(
         matching.propose_match(
             ctx,
@@ -279,7 +284,8 @@ def propose_undo(
     data: JSONBody[ProposeUndo],
 ) -> ProposalView:
     """Say that a match is wrong; somebody else decides. Needs `reconciliation:write`, of the league."""
-    _league(caller, "reconciliation:write")
+    caller.require("reconciliation:write")
+    _league(caller)
     return _proposal(
         matching.propose_undo(ctx, data.proposal_id, file_id, data.match_no, why=data.why, by=caller.who)
     )
@@ -298,13 +304,13 @@ def decide(
     data: JSONBody[Decide],
 ) -> ProposalView:
     """Approve what another person proposed, or refuse it. Needs `reconciliation:write`, of the league."""
-    _league(caller, "reconciliation:write")
+    caller.require("reconciliation:write")
+    _league(caller)
     return _proposal(matching.decide(ctx, proposal_id, data.decision, why=data.why, by=caller.who))
 
 
-def _league(caller: trust.Caller, scope: str) -> None:
+def _league(caller: trust.Caller) -> None:
     """Errors: trust.NotAllowed."""
-    caller.require(scope)
     if caller.kind != "league":
         raise trust.NotAllowed("Only the league reconciles its days.")
 
