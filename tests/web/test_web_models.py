@@ -40,6 +40,7 @@ def test_a_model_is_checked_proposed_and_approved_by_the_other_clerk(
     checked = write(client, "check")
     assert checked.status_code == 200 and "Nothing is wrong with it" in checked.text
     assert "windows end on days on which no money in CNY moves" in checked.text
+    assert "Fri 20 Nov 12:00" in checked.text and "19 Nov 12:00" not in checked.text, "from its first day on"
     assert versions(ctx) == []
 
     at = write(client, "propose").headers["location"]

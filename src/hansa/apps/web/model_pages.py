@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
@@ -173,7 +174,7 @@ def _form_page(
         here="days",
         form=form,
         checked=checked,
-        slots=() if checked is None else _slots(checked, now),
+        slots=() if checked is None else _slots(checked, max(now, _begins(checked, _day(form.since)))),
         hints=() if checked is None else clearing.model_hints(checked, now.date()),
         takes=() if checked is None else _takes(checked),
         problems=[] if error is None else problems_of(error),
@@ -222,7 +223,7 @@ def _views(tx: Tx, now: datetime, model_id: str | None = None) -> list[VersionVi
             state = "past" if one.model_id in replaced else "in_force"
             replaced.add(one.model_id)
         model = one.model
-        later = max(now, one.since) if one.decision == "approved" else now
+        later = max(now, one.since if one.decision == "approved" else _begins(model, one.in_force_from))
         found.append(
             VersionView(
                 one,
@@ -238,6 +239,11 @@ def _views(tx: Tx, now: datetime, model_id: str | None = None) -> list[VersionVi
 
 def _slots(model: clearing.Model, after: datetime) -> tuple[clearing.Slot, ...]:
     return tuple(islice(clearing.window_slots(model, after=after), SLOTS_SHOWN))
+
+
+def _begins(model: clearing.Model, day: date) -> datetime:
+    """When a day begins in the model's zone."""
+    return datetime.combine(day, time(), ZoneInfo(model.tz))
 
 
 def _takes(model: clearing.Model) -> tuple[str, ...]:
