@@ -23,6 +23,6 @@ class Moved(NamedTuple):
 
 
 def moved_among(tx: Tx, partition: int, transfer_ids: Collection[UUID]) -> dict[UUID, Moved]:
-    """What each of these transfers of a partition moved; those that are not in the books, or only hold, are left out."""
+    """What each of these transfers of a partition moved; those not in the books, or that only hold, are left out."""
     rows = tx.execute(MOVED_AMONG, (partition, list(transfer_ids)), binary=True)
     return {row[0]: Moved(AccountId(row[1]), AccountId(row[2]), row[3]) for row in rows}
