@@ -264,6 +264,27 @@ def test_a_window_is_settled_account_by_account_and_released(committed_ctx: Cont
             assert ledger.trial_balance(tx).is_even
 
 
+def test_what_clears_in_windows_is_not_settled_here_too(committed_ctx: Context, tmp_path: Path) -> None:
+    with open_doors(committed_ctx, tmp_path) as doors:
+        windows = "/settlement/v2/settlementWindows"
+        number = doors.admin("GET", f"{windows}?state=OPEN").json()[0]["id"]
+        pay(doors, 1, "30", "bo")
+        doors.admin("POST", f"{windows}/{number}", {"state": "CLOSED", "reason": "r"})
+        assert hub.gather(committed_ctx) == 1
+
+        refused = doors.admin(
+            "POST",
+            "/settlement/v2/settlements",
+            {"settlementModel": "NETUSD", "reason": "r", "settlementWindows": [{"id": number}]},
+        )
+
+        told = refused.json()["errorInformation"]
+        assert (refused.status_code, told["errorCode"]) == (400, "3100")
+        assert "USD clear in clearing's windows" in told["errorDescription"]
+        assert doors.admin("GET", f"{windows}/{number}").json()["state"] == "CLOSED"
+        assert doors.position("anna") == 30
+
+
 def pay(doors: Doors, n: int, amount: str, payee: str) -> None:
     """A transfer from ``anna``, to the end."""
     transfer_id = doors.pay(n, amount=amount, payee=payee)

@@ -26,6 +26,7 @@ from hansa.hub.liquidity import (
 )
 from hansa.hub.lots import (
     book_lots,
+    clears_in_windows,
     gather,
     get_lot,
     hear_to,
@@ -142,6 +143,7 @@ __all__ = [
     "abort",
     "apply_caps",
     "book_lots",
+    "clears_in_windows",
     "confirm_funds",
     "cover_account",
     "deliver",

@@ -73,6 +73,11 @@ def gather(ctx: Context) -> int:
     return len(kept)
 
 
+def clears_in_windows(tx: Tx, currency: str) -> bool:
+    """Whether payments in this currency go onto positions, so that clearing's windows settle them and nobody else."""
+    return store.has_lots(tx, currency)
+
+
 def list_open_lots(tx: Tx) -> list[Lot]:
     """Lots that the ledger is still to be told of, the oldest first, as many as fit a batch."""
     return store.list_open(tx, ledger.BATCH_MAX)

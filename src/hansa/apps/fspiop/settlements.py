@@ -287,6 +287,9 @@ def settle(site: Site, data: SettleBody) -> dict[str, Any]:
             if model.currency is None
             else [model.currency]
         )
+        elsewhere = [one for one in currencies if hub.clears_in_windows(tx, one)]
+        if elsewhere:
+            raise Refused("3100", f"Payments in {', '.join(elsewhere)} clear in clearing's windows"[:100])
         nets = tx.execute(NETS_TO_SETTLE, (numbers, currencies)).fetchall()
         if not nets:
             raise Refused(
