@@ -20,6 +20,7 @@ import json
 import multiprocessing
 import resource
 import shutil
+import signal
 import tempfile
 import time
 from datetime import date, timedelta
@@ -58,6 +59,7 @@ Figures = tuple[float, float, float, float, float]
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped in any case
     options = arguments()
     items: int = options.items or (SHORT if options.short else FULL)
     statements.MEMBERS = statements.PARTNERS = 1

@@ -18,6 +18,7 @@ import json
 import multiprocessing
 import resource
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterable
@@ -39,6 +40,7 @@ WIRES = 100
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped in any case
     options = arguments()
     items: int = options.items or (SHORT if options.short else FULL)
     home = Path(tempfile.mkdtemp(prefix="hansa-bench-"))

@@ -32,6 +32,7 @@ from hansa.kernel import fact_id
 from hansa.reports import model, store, tables
 from hansa.settlement import SimulatedBank
 from hansa.store import Context
+from trust.test_member_life import let_in
 
 NEXT = DAY + timedelta(days=1)
 MEMBERS = ("beijing", "hangzhou", "hong-kong", "league")
@@ -294,6 +295,21 @@ def test_on_paper_it_is_the_same_bytes_each_time(ctx: Context, language: reports
     paper = reports.statement_pdf(made, language)
 
     assert paper.startswith(b"%PDF-1.") and paper == reports.statement_pdf(made, language)
+
+
+def test_a_statement_tells_the_time_by_the_members_own_clock(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        let_in(tx)
+    ride_all(ctx)
+    close(ctx)
+
+    told = [reports.statement(ctx, day_window(DAY), name) for name in ("lyon", "lyon-tcl", "hong-kong")]
+
+    assert [one.at(one.ends_at) for one in told] == [
+        "2026-11-17 21:00 Europe/Paris",
+        "2026-11-17 21:00 Europe/Paris",
+        "2026-11-17 20:00 UTC",
+    ]
 
 
 def test_a_window_of_before_figures_were_kept_is_read_from_the_ledger(

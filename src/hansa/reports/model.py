@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from hansa import clearing
 from hansa.kernel import HansaError, Money
@@ -87,7 +88,7 @@ class CurrencyStatement:
 class Statement:
     """What a member receives and pays for a window: the league's business day, or another model's.
 
-    label: what people call the window.
+    label: what people call the window. tz: the member's own time zone, UTC where it named none.
     settles: whether it settles for itself. One that clears as another has no balance of its own: its opening is zero,
     nothing is paid to it, and its closing is what it adds to the net of the one that settles for it.
     """
@@ -101,8 +102,13 @@ class Statement:
     day: date
     ends_at: datetime
     closed_at: datetime | None
+    tz: str
     names: Mapping[str, str]
     currencies: tuple[CurrencyStatement, ...]
+
+    def at(self, instant: datetime) -> str:
+        """An instant by the member's clock: ``2026-11-18 04:00 Asia/Shanghai``."""
+        return f"{instant.astimezone(ZoneInfo(self.tz)):%Y-%m-%d %H:%M} {self.tz}"
 
     @property
     def number(self) -> str:

@@ -29,10 +29,10 @@ def statement_pdf(statement: Statement, language: Language = "en") -> bytes:
                 + ("" if statement.label == statement.day.isoformat() else f" ({statement.label})"),
             ),
             (say("Member", language), f"{statement.name} ({statement.member_id})"),
-            (say("Ended", language), f"{statement.ends_at:%Y-%m-%d %H:%M} UTC"),
+            (say("Ended", language), statement.at(statement.ends_at)),
             (
                 say("Closed", language),
-                f"{statement.closed_at:%Y-%m-%d %H:%M} UTC" if statement.closed_at else "-",
+                statement.at(statement.closed_at) if statement.closed_at else "-",
             ),
         ]
     )

@@ -120,6 +120,8 @@ class Maker:
         self._window = window
         self._members = {member.member_id: member for member in trust.list_members(tx)}
         self._names: dict[str, str] = {one.member_id: one.name for one in self._members.values()}
+        profiles = (trust.find_profile(tx, member_id) for member_id in self._members)
+        self._zones: dict[str, str] = {one.member_id: one.tz for one in profiles if one is not None}
         self._balances: dict[str, dict[str, Balance]] = {}
         balances = store.balances(tx, window.window_id)
         for one in balances:
@@ -155,6 +157,7 @@ class Maker:
             day=self._window.business_day,
             ends_at=self._window.ends_at,
             closed_at=self._window.closed_at,
+            tz=self._zones.get(member_id, "UTC"),
             names=self._names,
             currencies=tuple(
                 self._in_currency(member_id, currency, positions, balances.get(currency), sums)
