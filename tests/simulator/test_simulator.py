@@ -1,7 +1,7 @@
 """A few seeds of the simulator, and proof that it would find what we fear."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -57,12 +57,16 @@ def test_the_same_seed_tells_the_same_story(league: tuple[Tx, Context]) -> None:
 
 def fails_soon(league: tuple[Tx, Context], engine_class: EngineClass = SimulatedEngine) -> str:
     """What the first seed that fails says; nothing if none of the first seeds does."""
+    return next(failures(league, engine_class), "")
+
+
+def failures(league: tuple[Tx, Context], engine_class: EngineClass) -> Iterator[str]:
+    """What each of the first seeds that fails says."""
     for seed in range(1, SOON + 1):
         try:
             simulate(*league, seed, engine_class=engine_class)
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
-    return ""
+            yield f"{type(error).__name__}: {error}"
 
 
 class AnswersBeforeTheCommit(SimulatedEngine):
@@ -86,7 +90,10 @@ def _deaf(request: Request) -> Request:
 
 
 def test_an_answer_before_the_commit_is_found(league: tuple[Tx, Context]) -> None:
-    assert "acknowledged, and not in the books" in fails_soon(league, AnswersBeforeTheCommit)
+    """Whose story breaks first hangs on the seed: a wallet that lacks what was answered, or the transfer itself."""
+    found = failures(league, AnswersBeforeTheCommit)
+
+    assert any("acknowledged, and not in the books" in one for one in found)
 
 
 @pytest.mark.slow
