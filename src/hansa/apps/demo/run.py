@@ -659,11 +659,16 @@ class DemoRun:
         )
 
     def _taken_in(self, league: League, tx: store.Tx) -> dict[str, int]:
-        """What position accounts ever took in, by currency: cleared in a window, waiting for one, or given back."""
+        """What issuers' positions ever took in of rides, by currency: cleared in a window, waiting for one, given back.
+
+        What members paid each other clears on positions too, but of the members themselves.
+        """
         taken: Counter[str] = Counter()
+        issuers = {city.issuer_id for city in league.facts.cities}
         for window in clearing.list_windows(tx, limit=10_000):
             for position in clearing.window_positions(tx, window.window_id):
-                taken[position.currency] += position.gross
+                if position.issuer_id in issuers:
+                    taken[position.currency] += position.gross
         ids = {
             clearing.position_account(issuer.issuer_id, operator.operator_id, currency): currency
             for issuer in league.facts.cities
