@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,6 +14,7 @@ from litestar.params import Body, FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from hansa import clearing, trust
+from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.pages import page
@@ -152,7 +153,13 @@ def show_agreements(
         try:
             if issuer and operator:
                 worked = _worked(
-                    tx, issuer, operator, _minor(amount, currency), currency, day or today, found
+                    tx,
+                    issuer,
+                    operator,
+                    read_minor(amount, currency, where="amount"),
+                    currency,
+                    day or today,
+                    found,
                 )
         except HansaError as error:
             fault = error
@@ -457,22 +464,6 @@ def _fee(fee: clearing.Fee, currency: str) -> str:
     if fee.fixed_minor:
         words += f" + {Money(fee.fixed_minor, currency)}"
     return words
-
-
-def _minor(amount: str, currency: str) -> int:
-    """Errors: InvalidInput for what is no amount of the currency."""
-    places = CURRENCY_EXPONENTS.get(currency)
-    if places is None:
-        problem = Problem("currency", f"{currency!r} is no active code", "Choose one of the list")
-        raise InvalidInput("This cannot be worked out.", problems=(problem,))
-    try:
-        exact = Decimal(amount.replace(",", ".")).scaleb(places)
-    except InvalidOperation:
-        exact = Decimal("NaN")
-    if not exact.is_finite() or exact != int(exact) or abs(exact) > 10**15:
-        problem = Problem("amount", f"{amount[:40]!r} is no amount of {currency}", "Write it like 3.00")
-        raise InvalidInput("This cannot be worked out.", problems=(problem,))
-    return int(exact)
 
 
 def _day(text: str) -> date:

@@ -1,11 +1,15 @@
 """Amounts as people write them in a form."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Problem, UnknownCurrency
 
 LONGEST = 24
 """Characters of an amount; more is none."""
+
+_WRITTEN = re.compile(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$", re.ASCII)
+"""Digits with at most one point. No exponents: ``1e999999`` is eight characters and a million digits."""
 
 
 def read_minor(text: str, currency: str, *, where: str) -> int:
@@ -17,14 +21,10 @@ def read_minor(text: str, currency: str, *, where: str) -> int:
     if places is None:
         raise UnknownCurrency(f"{currency[:LONGEST]!r} is not an active ISO 4217 currency code.")
     plain = "".join(text.split()).replace(",", ".")
-    try:
-        exact = Decimal(plain).scaleb(places) if len(plain) <= LONGEST else Decimal("NaN")
-    except InvalidOperation:
-        exact = Decimal("NaN")
-    if not exact.is_finite() or exact != exact.to_integral_value():
+    if len(plain) > LONGEST or not _WRITTEN.match(plain) or (exact := Decimal(plain).scaleb(places)) % 1:
         problem = Problem(
             where,
-            f"{text[:LONGEST]!r} is no amount in {currency}",
+            f"{text[:LONGEST]!r} is no amount of {currency}",
             f"Write it with at most {places} decimals",
         )
         raise InvalidInput("This amount cannot be read.", problems=(problem,))

@@ -7,7 +7,6 @@ chooses for which member to act, and as which of two clerks.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
 from hansa import clearing, disputes, identity, ledger, rides, trust
+from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import find_caller, get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail
@@ -694,17 +694,11 @@ def _action(data: Mapping[str, str]) -> disputes.Action:
 
 def _amount(data: Mapping[str, str], currency: str) -> int:
     text = data.get("amount", "").strip()
-    exponent = CURRENCY_EXPONENTS[currency]
-    try:
-        minor = Decimal(text).scaleb(exponent)
-        if not minor.is_finite() or minor != int(minor) or not 0 <= minor < 2**62:
-            raise InvalidOperation
-    except (InvalidOperation, ValueError) as error:
-        example = Money(10**exponent * 3 // 2, currency).decimal()
-        raise _invalid(
-            "amount", f"{text[:40]!r} is no amount of {currency}", f"Write it as {example}"
-        ) from error
-    return int(minor)
+    minor = read_minor(text, currency, where="amount")
+    if not 0 <= minor < 2**62:
+        example = Money(10 ** CURRENCY_EXPONENTS[currency] * 3 // 2, currency).decimal()
+        raise _invalid("amount", f"{text[:40]!r} is no amount of {currency}", f"Write it as {example}")
+    return minor
 
 
 def _uuid(data: Mapping[str, str], name: str) -> UUID:
