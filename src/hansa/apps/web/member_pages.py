@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from litestar.response import Redirect
 
 from hansa import clearing, rides, trust
 from hansa.apps import leaving
+from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.pages import page
@@ -418,15 +418,10 @@ def _reserve(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in filter(None, (one.strip() for one in text.split(","))):
         amount, _, currency = part.partition(" ")
-        places = CURRENCY_EXPONENTS.get(currency.strip())
-        try:
-            exact = Decimal(amount).scaleb(places or 0)
-        except InvalidOperation:
-            exact = Decimal("NaN")
-        if places is None or not exact.is_finite() or exact != int(exact):
+        if currency.strip() not in CURRENCY_EXPONENTS:
             problem = Problem("reserve", f"{part[:40]!r} is no amount", "Write it like 500.00 EUR")
             raise InvalidInput("This is no reserve.", problems=(problem,))
-        found[currency.strip()] = int(exact)
+        found[currency.strip()] = read_minor(amount, currency.strip(), where="reserve")
     return found
 
 
