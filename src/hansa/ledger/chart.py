@@ -37,6 +37,10 @@ class AccountCode(IntEnum):
     LIMIT = 120
     HEADROOM = 130
     SENT = 140
+    MERCHANT = 150
+    RECEIVABLE = 160
+    TRANSIT = 170
+    PREPAID = 180
 
 
 class TransferCode(IntEnum):
@@ -60,6 +64,9 @@ class TransferCode(IntEnum):
     FUNDS_IN = 16
     FUNDS_OUT = 17
     LIMIT = 18
+    SEND = 19
+    WITHDRAWAL = 20
+    VOUCHER = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,22 @@ CHART: dict[AccountCode, ChartLine] = {
     ),
     AccountCode.SENT: ChartLine(
         "Sent", "debit", _FREE, "what a member has sent to other members by payments that windows settle"
+    ),
+    AccountCode.MERCHANT: ChartLine("Merchant", "credit", _FREE, "what an acquirer owes a merchant"),
+    AccountCode.RECEIVABLE: ChartLine(
+        "Receivable",
+        "debit",
+        _FREE,
+        "what an acquirer gave its merchants and people and awaits from clearing",
+    ),
+    AccountCode.TRANSIT: ChartLine(
+        "Transit",
+        "either",
+        _FREE,
+        "money between two wallets, or a wallet and a bank; zero when all has arrived",
+    ),
+    AccountCode.PREPAID: ChartLine(
+        "Prepaid", "credit", _FREE, "what an issuer owes the holders of its vouchers"
     ),
 }
 """Every kind of account, by code."""

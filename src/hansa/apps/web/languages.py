@@ -1,7 +1,8 @@
 """Languages of pages: which one a reader gets, and the words of pages in it.
 
-A page says what it says in English, ``say("Journeys")``, and the catalogue of another language (``words/zh.toml``)
-has the same sentence in that language. What a catalogue lacks is said in English, and a test finds it.
+A page says what it says in English, ``say("Journeys")``, and the catalogue of another language (the files of
+``words/zh``, one for each part of the pages) has the same sentence in that language. What a catalogue lacks is said in
+English, and a test finds it.
 """
 
 import tomllib
@@ -82,7 +83,10 @@ def catalogue(language: str) -> Mapping[str, str]:
     """The sentences of a language by their English; none for English itself."""
     if language == "en":
         return {}
-    return tomllib.loads((WORDS / f"{language}.toml").read_text(encoding="utf-8"))
+    found: dict[str, str] = {}
+    for file in sorted((WORDS / language).glob("*.toml")):
+        found |= tomllib.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def words_for(request: Request[Any, Any, Any], *, account_language: str = "") -> Words:

@@ -1,0 +1,1 @@
+"""Approval: who may spend what, and how they approve it. No money moves here."""
