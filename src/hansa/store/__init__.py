@@ -31,6 +31,7 @@ from hansa.store.outbox import (
     read_outbox,
     write_outbox,
 )
+from hansa.store.secrets import Secret, SecretMissing, SecretUnfit, list_secrets, read_secret, rotate_secret
 from hansa.store.throttle import (
     Rate,
     Taking,
@@ -54,6 +55,9 @@ __all__ = [
     "IdempotencyConflict",
     "MigrationRefused",
     "Rate",
+    "Secret",
+    "SecretMissing",
+    "SecretUnfit",
     "ServerFailed",
     "StoreBusy",
     "StoreFull",
@@ -70,12 +74,15 @@ __all__ = [
     "forget_throttles",
     "host_of",
     "idempotent",
+    "list_secrets",
     "migrate",
     "open_context",
     "read_outbox",
+    "read_secret",
     "refuse_too_often",
     "remember",
     "request_digest",
+    "rotate_secret",
     "throttle",
     "throttle_all",
     "told_to_the_caller",
