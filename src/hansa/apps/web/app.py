@@ -54,6 +54,7 @@ from hansa.apps.web.gatehouse import GateHouse
 from hansa.apps.web.hot import HotTransfers
 from hansa.apps.web.hot_hub import with_hub
 from hansa.apps.web.hot_taps import HotTaps
+from hansa.apps.web.idempotent import asked_id, with_key
 from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
@@ -140,6 +141,7 @@ def _application(browser_files: Path | None) -> Litestar:
             "token_signer": Provide(_token_signer, sync_to_thread=False),
             "registrar": Provide(_registrar, sync_to_thread=True),
             "caller": Provide(find_caller, sync_to_thread=True),
+            "asked_id": Provide(asked_id, sync_to_thread=False),
         },
         event_emitter_backend=_NoEvents,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -194,7 +196,7 @@ def _everything() -> Router:
     handler anew at each registration: its second wrapping returns a coroutine that nobody awaits.
     """
     handlers = [
-        *room_routes(),
+        *(with_key(handler, SITE) for handler in room_routes()),
         *front.ROUTES,
         *fare_pages.ROUTES,
         *wallet.ROUTES,

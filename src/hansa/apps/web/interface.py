@@ -1,7 +1,8 @@
 """What the rooms answer over HTTP, and what the OpenAPI description says of it.
 
 A route states what cannot be read off its signature in ``opt``: ``needs``, the scope a key must hold; ``who``, the ways
-to sign in where no scope is needed (``key``, ``session``); ``refuses``, the errors it raises. From these the
+to sign in where no scope is needed (``key``, ``session``); ``refuses``, the errors it raises; ``idempotent``, that it
+asks for an Idempotency-Key (``apps.web.idempotent``). From these the
 description gets its security, its problems and its summaries, and a demo's operator gets their scopes.
 """
 
@@ -18,13 +19,14 @@ from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIType,
     Operation,
+    Parameter,
     RequestBody,
     Schema,
     SecurityRequirement,
     Tag,
 )
 
-from hansa import trust
+from hansa import store, trust
 from hansa.apps.web.problems import ProblemDetails
 from hansa.kernel import HansaError
 
@@ -60,7 +62,7 @@ WITH_A_BODY = {
     413: "`web.too_large`: The body is larger than this address takes. Send it in smaller parts.",
     507: "`store.full`: The database is full. Nothing is half done: send the same again.",
 }
-DOES_NOT_FIT = "`web.does_not_fit`: The request does not fit its description; `problems` names the fields."
+DOES_NOT_FIT = "`web.does_not_fit`: The request does not fit its description; `violations` names the fields."
 
 
 @dataclass
@@ -75,6 +77,22 @@ class Described(Operation):
             and PROBLEM not in (getattr(assumed, "content", None) or {})
         ):
             del self.responses["400"]
+
+
+@dataclass
+class TakesKey(Described):
+    """An operation that asks for an idempotency key."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        key = Parameter(
+            name="Idempotency-Key",
+            param_in="header",
+            required=True,
+            description="Of your making, one for each thing that is to be done. Sent again, you get the first answer.",
+            schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=store.KEY_MAX),
+        )
+        self.parameters = [*(self.parameters or ()), key]
 
 
 @dataclass
@@ -145,6 +163,8 @@ def _opening_line(room: str) -> str:
 def _described(room: str, handler: HTTPRouteHandler) -> HTTPRouteHandler:
     described = copy(handler)
     described.operation_class = TakesXml if handler.opt.get("takes") == XML else Described
+    if handler.opt.get("idempotent"):
+        described.operation_class = TakesKey
     described.operation_id = f"{room}_{handler.handler_name}"
     described.summary = (handler.fn.__doc__ or "").strip().split("\n")[0].partition(". ")[0].rstrip(".")
     described.security = _security(handler)
@@ -165,6 +185,8 @@ def _security(handler: HTTPRouteHandler) -> list[SecurityRequirement]:
 def _problems(handler: HTTPRouteHandler) -> dict[int, str]:
     """The problems a route answers with, by status: each code with the sentence that explains it."""
     refuses: list[type[HansaError]] = list(handler.opt.get("refuses", ()))
+    if handler.opt.get("idempotent"):
+        refuses += [store.KeyMissing, store.KeyInFlight, store.KeyReused]
     if "needs" in handler.opt:
         refuses += [trust.NotSignedIn, trust.NotAllowed]
     elif "who" in handler.opt:
@@ -187,6 +209,7 @@ def _inputs(handler: HTTPRouteHandler) -> set[str]:
     return handler.fn.__annotations__.keys() - {
         "ctx",
         "caller",
+        "asked_id",
         "log_signer",
         "list_signer",
         "token_signer",
