@@ -38,9 +38,35 @@ from hansa.codes.model import (
     TrustListRefused,
     VerifiedCode,
 )
+from hansa.codes.payer import (
+    PAYER_REASONS,
+    PayerCode,
+    PayerCodeRefused,
+    make_payer_code,
+    unwrap_payer_code,
+    verify_payer_code,
+)
 from hansa.codes.places import NO_PLACE, are_near, place_cell
-from hansa.codes.ride import CODE_LENGTH_MAX, PREFIX, TOKEN_LENGTH, make_code, make_token, verify_code
+from hansa.codes.ride import (
+    CODE_LENGTH_MAX,
+    PREFIX,
+    TOKEN_LENGTH,
+    make_code,
+    make_token,
+    verify_code,
+    verify_token,
+)
 from hansa.codes.taps import CHAIN_START, tap_link
+from hansa.codes.tickets import (
+    TICKET_REASONS,
+    TicketCode,
+    TicketRefused,
+    TicketScope,
+    make_ticket_code,
+    make_ticket_token,
+    ticket_place,
+    verify_ticket_code,
+)
 from hansa.codes.tokens import TokenCache
 
 __all__ = [
@@ -51,10 +77,12 @@ __all__ = [
     "KEY_STATUSES",
     "MODES",
     "NO_PLACE",
+    "PAYER_REASONS",
     "PREFIX",
     "PRODUCTS",
     "REASONS",
     "RIDER_CLASSES",
+    "TICKET_REASONS",
     "TOKEN_LENGTH",
     "CodeRefused",
     "DenyListRefused",
@@ -62,10 +90,15 @@ __all__ = [
     "KeyStatus",
     "MalformedCbor",
     "NotCanonical",
+    "PayerCode",
+    "PayerCodeRefused",
     "RiderClass",
     "Scope",
     "Settings",
     "SettingsRefused",
+    "TicketCode",
+    "TicketRefused",
+    "TicketScope",
     "TokenCache",
     "TrustList",
     "TrustListRefused",
@@ -78,6 +111,9 @@ __all__ = [
     "cbor_encode",
     "deny_update",
     "make_code",
+    "make_payer_code",
+    "make_ticket_code",
+    "make_ticket_token",
     "make_token",
     "place_cell",
     "read_deny_update",
@@ -88,5 +124,10 @@ __all__ = [
     "sign_settings",
     "sign_trust_list",
     "tap_link",
+    "ticket_place",
+    "unwrap_payer_code",
     "verify_code",
+    "verify_payer_code",
+    "verify_ticket_code",
+    "verify_token",
 ]

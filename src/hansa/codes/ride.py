@@ -395,6 +395,24 @@ def verify_code(
     return shown
 
 
+def verify_token(data: bytes, trust_list: TrustList, *, now: datetime) -> VerifiedToken:
+    """What a ride token says, if its issuer is to be believed at ``now``: for other codes that carry one.
+
+    data: 149 bytes. Products, revocation and the code around it are the caller's to check.
+    Errors: CodeRefused with ``malformed``, ``trust_list_expired``, ``untrusted_issuer``, ``issuer_outside_dates``,
+    ``bad_token_signature``, ``token_expired``, ``token_not_yet_valid``.
+    """
+    parts = _read_token(data) if len(data) == TOKEN_LENGTH else None
+    if parts is None:
+        raise CodeRefused("malformed")
+    token = _verify_token(parts, _issuer(trust_list, parts.kid, now))
+    if now >= token.expires_at:
+        raise CodeRefused("token_expired")
+    if token.expires_at - now > TOKEN_LIFE + NEWEST:
+        raise CodeRefused("token_not_yet_valid")
+    return token
+
+
 def _issuer(trust_list: TrustList, kid: bytes, now: datetime) -> TrustedKey:
     if now >= trust_list.expires_at:
         raise CodeRefused("trust_list_expired")

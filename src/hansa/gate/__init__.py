@@ -17,6 +17,7 @@ from hansa.gate.model import (
     tap_from_json,
 )
 from hansa.gate.state import FileState, State, StateFailed, WrongGate
+from hansa.gate.tickets import TicketDecision, TicketGate, TicketGateIdentity
 
 __all__ = [
     "OK",
@@ -30,6 +31,9 @@ __all__ = [
     "State",
     "StateFailed",
     "Tap",
+    "TicketDecision",
+    "TicketGate",
+    "TicketGateIdentity",
     "WrongGate",
     "rider_of",
     "tap_from_json",

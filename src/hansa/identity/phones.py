@@ -179,6 +179,11 @@ def find_phone_of_session(tx: Tx, session_secret: str, at: datetime) -> Phone | 
     return store.find_phone_of_session(tx, hash_secret(session_secret), at)
 
 
+def find_phone(tx: Tx, phone_id: UUID) -> Phone | None:
+    """The phone of this id, whoever's it is and whether it ended; None where none was ever connected."""
+    return store.find_phone(tx, phone_id)
+
+
 def name_phone(tx: Tx, account_id: AccountId, phone_id: UUID, name: str) -> Phone:
     """Give a phone another name. Errors: UnknownPhone, InvalidInput."""
     name = phone_name(name)
