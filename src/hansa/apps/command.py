@@ -20,6 +20,7 @@ from rich.table import Table
 from hansa import __version__, clearing, ledger, settlement, trust
 from hansa.apps.agreement_commands import agreements_app
 from hansa.apps.atlas_commands import atlas_app
+from hansa.apps.audit_commands import keep_record
 from hansa.apps.bank.command import bank_app
 from hansa.apps.bank.links import Exchanging
 from hansa.apps.demo.spec import DEMO_DAY, Spec
@@ -34,6 +35,7 @@ from hansa.apps.member_commands import members_app
 from hansa.apps.open import opened
 from hansa.apps.reconcile_commands import compare_app, reconcile
 from hansa.apps.report_commands import audit_app, report_app
+from hansa.apps.secret_commands import secrets_app
 from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
 from hansa.apps.webhook_commands import courier, webhooks_app
@@ -76,6 +78,7 @@ for name, part in (
     ("report", report_app),
     ("compare", compare_app),
     ("audit", audit_app),
+    ("secrets", secrets_app),
     ("key", key_app),
     ("gate", gate_app),
     ("device", device_app),
@@ -165,7 +168,7 @@ def work(home: Home = DEFAULT_HOME) -> None:
     with (
         opened(home, join=True) as ctx,
         ledger_engines(ctx, sign=log_signer(home)),
-        Worker(ctx, before=[keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]),
+        Worker(ctx, before=[keep_trust_list(ctx, trust.KeyFolder(home / "keys")), keep_record(ctx, home)]),
         Witnessing(ctx, home),
         Exchanging(ctx, home),
         courier(ctx, home),
@@ -403,7 +406,7 @@ def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
     boxes = _boxes(ctx, home) if demo else nullcontext()
     witnessing = Witnessing(ctx, home)
     app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing)
-    before = [keep_trust_list(ctx, trust.KeyFolder(home / "keys"))]
+    before = [keep_trust_list(ctx, trust.KeyFolder(home / "keys")), keep_record(ctx, home)]
     if demo:
         before.append(_rates_of_the_day(ctx))
     with (

@@ -3,14 +3,27 @@
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
 crash left half-way is finished, payments between members and holds whose time is up are released, what members paid one
 another goes into settlement windows and out of them, members' limits are watched, gates' clocks and chains of taps are
-checked, deadlines of disputes are kept, closed days are proved, and the rules of risk judge what gates sent.
+checked, deadlines of disputes are kept, closed days are proved, the rules of risk judge what gates sent, and acts of
+the audit record are sealed.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from hansa import clearing, disputes, hub, ledger, payments, reconciliation, rides, risk, settlement, trust
+from hansa import (
+    audit,
+    clearing,
+    disputes,
+    hub,
+    ledger,
+    payments,
+    reconciliation,
+    rides,
+    risk,
+    settlement,
+    trust,
+)
 from hansa.apps import hub_clearing
 from hansa.kernel import HansaError
 from hansa.store import Context
@@ -46,6 +59,7 @@ def work_once(ctx: Context) -> int:
     done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)
+    done += audit.seal(ctx, limit=SOME)
     return done
 
 
