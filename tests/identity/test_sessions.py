@@ -10,6 +10,7 @@ from hansa.store import Context
 from identity.test_accounts import rider
 
 AT = datetime(2026, 11, 17, 12, tzinfo=UTC)
+LASTS = timedelta(seconds=identity.own_people_policy().own_idle_s)
 SECOND = timedelta(seconds=1)
 
 
@@ -18,8 +19,8 @@ SECOND = timedelta(seconds=1)
     [
         (-SECOND, False),
         (timedelta(0), True),
-        (identity.SESSION_LASTS - SECOND, True),
-        (identity.SESSION_LASTS, False),
+        (LASTS - SECOND, True),
+        (LASTS, False),
     ],
 )
 def test_a_sign_in_holds_from_its_start_until_its_expiry(
@@ -73,7 +74,7 @@ def test_expired_sign_ins_are_swept_when_the_person_signs_in_again(ctx: Context)
         identity.open_accounts(tx, [rider(1)])
         identity.start_session(tx, rider(1).account_id, AT)
 
-        identity.start_session(tx, rider(1).account_id, AT + identity.SESSION_LASTS)
+        identity.start_session(tx, rider(1).account_id, AT + LASTS)
 
         row = tx.execute("select count(*) from identity.sessions").fetchone()
     assert row == (1,)

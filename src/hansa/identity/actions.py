@@ -1,17 +1,13 @@
-"""What can be done with people: open accounts, find them, sign them in and out."""
+"""What can be done with accounts: open them, find them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from hansa.identity import store
 from hansa.identity.model import (
-    SESSION_LASTS,
     Account,
     AccountDiffers,
     AccountId,
     UnknownAccount,
-    hash_secret,
-    new_secret,
 )
 from hansa.store import Tx
 
@@ -67,27 +63,6 @@ def search_accounts(tx: Tx, text: str, *, city_id: str = "", limit: int = 50) ->
 def sample_accounts(tx: Tx, *, each: int = 1) -> list[Account]:
     """A few accounts of every home city and rider class: who a visitor of the demo may sign in as."""
     return store.sample_accounts(tx, each=each)
-
-
-def start_session(tx: Tx, account_id: AccountId, at: datetime) -> str:
-    """Sign a person in: a secret to hand to their browser. We keep only its hash.
-
-    Errors: UnknownAccount.
-    """
-    get_account(tx, account_id)
-    secret = new_secret()
-    store.start_session(tx, hash_secret(secret), account_id, at=at, expires_at=at + SESSION_LASTS)
-    return secret
-
-
-def session_of(tx: Tx, secret: str, at: datetime) -> Account | None:
-    """Whose sign-in this secret is at that instant; None when it is unknown, ended or expired."""
-    return store.account_of_session(tx, hash_secret(secret), at)
-
-
-def end_session(tx: Tx, secret: str) -> None:
-    """Sign out. Ending a session again, or one that never was, is harmless."""
-    store.end_session(tx, hash_secret(secret))
 
 
 def _refuse_other_bodies(tx: Tx, accounts: Sequence[Account]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Literal, NewType
 from uuid import UUID
 
@@ -12,12 +12,6 @@ from hansa.kernel import HansaError
 AccountId = NewType("AccountId", UUID)
 
 RiderClass = Literal["adult", "child", "senior", "student"]
-
-SESSION_LASTS = timedelta(days=30)
-"""How long a sign-in holds on one phone before the rider signs in again."""
-
-SESSION_COOKIE = "hansa_session"
-"""The cookie that holds the sign-in in a browser."""
 
 
 @dataclass(frozen=True, slots=True)

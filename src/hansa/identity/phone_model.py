@@ -95,12 +95,20 @@ def read_phone_policy(toml: str) -> PhonePolicy:
 
 def phone_name(text: str) -> str:
     """A phone's name as it is kept: NFC, single spaces, 1 to 60 characters. Errors: InvalidInput."""
+    return thing_name(text, "phone")
+
+
+def thing_name(text: str, thing: str) -> str:
+    """What a person calls a thing of theirs, as it is kept: NFC, single spaces, 1 to 60 characters.
+
+    thing: its noun, for the sentence of a refusal. Errors: InvalidInput.
+    """
     name = " ".join(unicodedata.normalize("NFC", text).split())
     odd = any(unicodedata.category(letter) in ("Cc", "Cs", "Cf", "Co", "Cn") for letter in name)
     if odd or not 1 <= len(name) <= NAME_MAX:
         what = "it holds a character that cannot be seen" if odd else f"it has {len(name)} characters"
-        problem = Problem("name", what, f"Give the phone a name of 1 to {NAME_MAX} characters")
-        raise InvalidInput("A phone needs a name that people can read.", problems=(problem,))
+        problem = Problem("name", what, f"Give the {thing} a name of 1 to {NAME_MAX} characters")
+        raise InvalidInput(f"A {thing} needs a name that people can read.", problems=(problem,))
     return name
 
 

@@ -1,12 +1,11 @@
-"""The SQL of identity."""
+"""The SQL of accounts."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import class_row
 
-from hansa.identity.model import Account, AccountId
+from hansa.identity.model import Account
 from hansa.store import Tx
 
 OPEN_ACCOUNTS = """
@@ -53,22 +52,6 @@ where place <= %s
 order by home_city_id, rider_class, account_id
 """
 
-START_SESSION = """
-insert into identity.sessions (secret_hash, account_id, started_at, expires_at)
-values (%s, %s, %s, %s)
-"""
-
-FORGET_EXPIRED = "delete from identity.sessions where account_id = %s and expires_at <= %s"
-
-ACCOUNT_OF_SESSION = """
-select a.account_id, a.name, a.issuer_id, a.home_city_id, a.rider_class, a.language, a.created_at
-from identity.sessions s
-join identity.accounts a using (account_id)
-where s.secret_hash = %s and s.started_at <= %s and s.expires_at > %s
-"""
-
-END_SESSION = "delete from identity.sessions where secret_hash = %s"
-
 
 def open_accounts(tx: Tx, accounts: Sequence[Account]) -> int:
     """Insert the accounts that are not there yet; how many that were."""
@@ -105,19 +88,3 @@ def search_accounts(tx: Tx, *, text: str, city_id: str, limit: int) -> list[Acco
 def sample_accounts(tx: Tx, *, each: int) -> list[Account]:
     with tx.cursor(row_factory=class_row(Account)) as cursor:
         return cursor.execute(SAMPLE_ACCOUNTS, (each,)).fetchall()
-
-
-def start_session(
-    tx: Tx, secret_hash: bytes, account_id: AccountId, *, at: datetime, expires_at: datetime
-) -> None:
-    tx.execute(FORGET_EXPIRED, (account_id, at))
-    tx.execute(START_SESSION, (secret_hash, account_id, at, expires_at))
-
-
-def account_of_session(tx: Tx, secret_hash: bytes, at: datetime) -> Account | None:
-    with tx.cursor(row_factory=class_row(Account)) as cursor:
-        return cursor.execute(ACCOUNT_OF_SESSION, (secret_hash, at, at)).fetchone()
-
-
-def end_session(tx: Tx, secret_hash: bytes) -> None:
-    tx.execute(END_SESSION, (secret_hash,))

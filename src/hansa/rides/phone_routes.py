@@ -134,7 +134,7 @@ def give_nonce(
     """A number for your phone to sign. It is good once, for two minutes, and for your account only."""
     account_id = _person(caller)
     now, policy = ctx.clock.now(), identity.own_phone_policy()
-    secret = request.cookies.get(identity.SESSION_COOKIE, "")
+    secret = identity.secret_in(request.cookies, secure=request.url.scheme == "https")
     with ctx.tx() as tx:
         nonce, expires_at = identity.give_nonce(tx, account_id, secret, at=now, policy=policy)
     return NonceGiven(nonce, expires_at, now)

@@ -14,7 +14,6 @@ from hansa.apps.web.site import Here, Site
 
 Asked = Request[Any, Any, Any]
 
-COOKIE = identity.SESSION_COOKIE
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -39,21 +38,43 @@ def find_caller(request: Asked, site: Here) -> trust.Caller:
     return demo_operator(request, site) or trust.ANONYMOUS
 
 
-def find_account(request: Asked, site: Site) -> identity.Account | None:
-    """The rider who is signed in in this browser, or None."""
-    secret = request.cookies.get(COOKIE)
+def session_secret(request: Asked) -> str:
+    """The secret of the session in this browser; empty when there is none."""
+    return identity.secret_in(request.cookies, secure=request.url.scheme == "https")
+
+
+def find_signed_in(request: Asked, site: Site) -> tuple[identity.Session, identity.Account] | None:
+    """The session in this browser and its person, or None."""
+    secret = session_secret(request)
     if not secret:
         return None
     with site.ctx.tx() as tx:
-        return identity.session_of(tx, secret, site.ctx.clock.now())
+        return identity.find_signed_in(tx, secret, site.ctx.clock.now())
+
+
+def get_signed_in(request: Asked, site: Site) -> tuple[identity.Session, identity.Account]:
+    """The session in this browser and its person. Errors: trust.NotSignedIn."""
+    found = find_signed_in(request, site)
+    if found is None:
+        raise trust.NotSignedIn("Sign in to your wallet first.")
+    return found
+
+
+def find_session(request: Asked, site: Site) -> identity.Session | None:
+    """The session in this browser, or None."""
+    found = find_signed_in(request, site)
+    return None if found is None else found[0]
+
+
+def find_account(request: Asked, site: Site) -> identity.Account | None:
+    """The rider who is signed in in this browser, or None."""
+    found = find_signed_in(request, site)
+    return None if found is None else found[1]
 
 
 def get_account(request: Asked, site: Site) -> identity.Account:
     """The rider who is signed in. Errors: trust.NotSignedIn."""
-    account = find_account(request, site)
-    if account is None:
-        raise trust.NotSignedIn("Sign in to your wallet first.")
-    return account
+    return get_signed_in(request, site)[1]
 
 
 def get_operator(request: Asked, site: Site) -> trust.Caller:
@@ -95,20 +116,61 @@ def refuse_cross_site(request: Asked) -> None:
         raise CrossSite()
 
 
-def with_session(answer: Response[Any], secret: str, *, secure: bool) -> Response[Any]:
-    """The answer with the sign-in in a cookie no script can read."""
+def with_session(
+    answer: Response[Any], request: Asked, secret: str, *, shared: bool = False
+) -> Response[Any]:
+    """The answer with the session in a cookie that no script can read and no neighbour of this host can set.
+
+    shared: the cookie goes when the browser is closed. Where a browser would not keep a secure cookie (plain http, in a
+    demonstration), it is a plain one.
+    """
+    secure = keeps_secure(request)
+    lasts = None if shared else identity.own_people_policy().own_absolute_s
     answer.set_cookie(
         Cookie(
-            key=COOKIE,
+            key=identity.HOST_COOKIE if secure else identity.SESSION_COOKIE,
             value=secret,
-            max_age=int(identity.SESSION_LASTS.total_seconds()),
+            max_age=lasts,
             path="/",
             httponly=True,
             samesite="lax",
             secure=secure,
         )
     )
+    if secure and identity.SESSION_COOKIE in request.cookies:
+        answer.delete_cookie(identity.SESSION_COOKIE, path="/")
     return answer
+
+
+def without_session(answer: Response[Any], request: Asked) -> Response[Any]:
+    """The answer that has the browser forget its session."""
+    answer.delete_cookie(identity.SESSION_COOKIE, path="/")
+    if keeps_secure(
+        request
+    ):  # a browser takes it away as it was set: secure, for this host (RFC 6265bis section 4.1.3)
+        answer.set_cookie(
+            Cookie(
+                key=identity.HOST_COOKIE,
+                value="",
+                max_age=0,
+                path="/",
+                httponly=True,
+                samesite="lax",
+                secure=True,
+            )
+        )
+    return answer
+
+
+def keeps_secure(request: Asked) -> bool:
+    """Whether this browser keeps a secure cookie from this page: over TLS, and from localhost in Chromium and Firefox.
+
+    Safari keeps none from http://localhost.
+    """
+    if request.url.scheme == "https":
+        return True
+    agent = request.headers.get("user-agent", "")
+    return request.url.hostname == "localhost" and ("Chrome/" in agent or "Firefox/" in agent)
 
 
 def _is_here(host: str) -> bool:

@@ -17,7 +17,7 @@ from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from hansa import atlas, clearing, identity, payments, rides, trust
-from hansa.apps.web.callers import COOKIE, find_account, get_account, with_session
+from hansa.apps.web.callers import find_account, get_account, session_secret, with_session, without_session
 from hansa.apps.web.dispute_pages import REFUNDS_ON_HOME, refund_lines
 from hansa.apps.web.fare_pages import fares_address
 from hansa.apps.web.journey_views import (
@@ -139,15 +139,19 @@ def sign_in(
     if not site.demo:
         raise trust.NotAllowed("One-click sign-in works in a demo league only.")
     with site.ctx.tx() as tx:
-        secret = identity.start_session(tx, identity.AccountId(data.account_id), site.ctx.clock.now())
-        identity.end_session(tx, request.cookies.get(COOKIE, ""))
-    answer = Redirect("/wallet/home", status_code=303)
-    return with_session(answer, secret, secure=request.url.scheme == "https")
+        secret = identity.start_session(
+            tx,
+            identity.AccountId(data.account_id),
+            site.ctx.clock.now(),
+            user_agent=request.headers.get("user-agent", ""),
+        )
+        identity.end_session(tx, session_secret(request))
+    return with_session(Redirect("/wallet/home", status_code=303), request, secret)
 
 
 @post("/wallet/sign-out", sync_to_thread=True, include_in_schema=False)
 def sign_out(request: Asked, site: Here) -> Response[Any]:
-    secret = request.cookies.get(COOKIE)
+    secret = session_secret(request)
     if secret:
         now = site.ctx.clock.now()
         with site.ctx.tx() as tx:
@@ -157,8 +161,7 @@ def sign_out(request: Asked, site: Here) -> Response[Any]:
             identity.end_session(tx, secret)
     # The phone forgets its key, its token and the pages it kept for reading offline.
     answer = Redirect("/wallet/", status_code=303, headers={"clear-site-data": '"storage"'})
-    answer.delete_cookie(COOKIE, path="/")
-    return answer
+    return without_session(answer, request)
 
 
 @get("/wallet/home", sync_to_thread=True, include_in_schema=False)

@@ -10,7 +10,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
 from hansa import atlas, identity, rides
-from hansa.apps.web.callers import COOKIE, get_account
+from hansa.apps.web.callers import get_account, session_secret
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here
 
@@ -37,7 +37,7 @@ def show_phones(
     account = get_account(request, site)
     with site.ctx.tx() as tx:
         phones = identity.list_phones(tx, account.account_id)
-        this = identity.find_phone_of_session(tx, request.cookies.get(COOKIE, ""), site.ctx.clock.now())
+        this = identity.find_phone_of_session(tx, session_secret(request), site.ctx.clock.now())
         return page(
             "wallet/phones.html",
             here="phones",
