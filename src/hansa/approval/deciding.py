@@ -1,0 +1,490 @@
+"""Deciding on spends, a batch at a time: freeze, mandates, delegations, limits and policy; and giving back.
+
+A batch locks the rows of its accounts in key order, reads all that bears on them in a few statements, decides one by
+one in the order given, in memory, and writes the outcome in one statement.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+from hansa import atlas, identity
+from hansa.approval import store
+from hansa.approval.counting import (
+    Counter,
+    Moment,
+    added,
+    empty,
+    hours_since,
+    last_hour,
+    moment_of,
+    period_of,
+    rolled,
+    taken_off,
+)
+from hansa.approval.limits import Limit, Span, scopes_of
+from hansa.approval.model import (
+    Allowed,
+    ApprovalLevel,
+    Channel,
+    Holder,
+    LimitReached,
+    Needs,
+    Reason,
+    Refused,
+    Spend,
+    SpendDiffers,
+    SpendEnded,
+    SpendingFrozen,
+    UnratedCurrency,
+    Verdict,
+)
+from hansa.approval.persons import STRANGER, Person, persons_of
+from hansa.approval.policy import RECENT_H, Policy, Risk, Row, own_policy, read_policy, required
+from hansa.approval.standing import Delegation, Mandate, refuse_delegation, refuse_mandate
+from hansa.approval.store import AccountKey, AccountRow, UseRow
+from hansa.identity import AccountId
+from hansa.kernel import HansaError, InvalidInput, Money, Problem
+from hansa.store import Tx
+
+SPENDS_MAX = 8_192
+"""Spends of one batch."""
+
+NAME_MAX, KEY_MAX = 200, 200
+MINOR_MAX = 1_000_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person gave for a spend. approval_id: where it is kept. credential_at: since when what they used is
+    theirs.
+    """
+
+    level: ApprovalLevel
+    approval_id: UUID
+    credential_at: datetime | None = None
+
+
+def decide(tx: Tx, spends: Sequence[Spend], at: datetime) -> list[Verdict]:
+    """What is to be said to each of these spends, in the order given, as if they came one by one.
+
+    An allowed spend counts against limits if this transaction commits, once, however often it is asked about; for one
+    that a person approved since, the answer is Allowed with that approval. spends: any accounts, the same one many
+    times too; at most 8,192. The accounts stay locked until the transaction ends.
+    Errors: InvalidInput for spends that make no sense; nothing is counted then.
+    """
+    return judge(tx, spends, at, {})
+
+
+def judge(tx: Tx, spends: Sequence[Spend], at: datetime, given: Mapping[UUID, Given]) -> list[Verdict]:
+    """``decide``, where persons have given something for some of the spends already."""
+    if not spends:
+        return []
+    _check(spends)
+    desk = _read(tx, spends)
+    verdicts = [_judge(desk, spend, at, given.get(spend.spend_id)) for spend in spends]
+    if desk.uses:
+        store.write(tx, desk.uses, desk.new_payees, {one: desk.counters[one] for one in desk.touched})
+    return verdicts
+
+
+def give_back(tx: Tx, spend_ids: Collection[UUID], *, at: datetime, partition: int = 0) -> int:
+    """Take these spends off the limits again, since they came to nothing; gives how many were. Again is harmless.
+
+    A spend that was given back is not taken up again: asking about it is refused.
+    """
+    keys = [(partition, spend_id) for spend_id in spend_ids]
+    uses = [one for one in store.fetch_uses(tx, keys).values() if one.given_back_at is None]
+    if not uses:
+        return 0
+    accounts = {row.account_id: row for row in _locked(tx, {(one.partition, one.account_id) for one in uses})}
+    # Somebody may have given them back before the lock was ours.
+    uses = [one for one in store.fetch_uses(tx, keys).values() if one.given_back_at is None]
+    unders = {(one.partition, one.under_id) for one in uses if one.under_id is not None}
+    counters = store.fetch_counters(tx, {(one.partition, one.account_id) for one in uses} | unders)
+    mandates = store.fetch_mandates(tx, unders) if unders else {}
+    touched: set[Holder] = set()
+    for use in uses:
+        moment = moment_of(use.at, accounts[use.account_id].zone)
+        scopes = ("", *scopes_of(use.channel, use.category))
+        holders = [(_holder(use, use.account_id, scope), moment.month) for scope in scopes]
+        if use.under_id is not None:
+            mandate = mandates.get(use.under_id)
+            period = moment.month if mandate is None else period_of(mandate.period, moment.day)
+            holders.append((_holder(use, use.under_id, ""), period))
+        for holder, period in holders:
+            if holder in counters:
+                counters[holder] = taken_off(counters[holder], use.minor, moment, period)
+                touched.add(holder)
+    store.write(tx, [], [], {one: counters[one] for one in touched})
+    store.give_back(tx, partition, [one.spend_id for one in uses], [one.account_id for one in uses], at)
+    return len(uses)
+
+
+def prepare(tx: Tx, keys: Collection[AccountKey]) -> None:
+    """See to it that these accounts have rows here; those that identity does not know get none."""
+    missing = sorted(set(keys) - store.known_accounts(tx, sorted(keys)))
+    if not missing:
+        return
+    found = identity.find_accounts(tx, [AccountId(account_id) for _, account_id in missing])
+    zones = {city.city_id: city.tz for city in atlas.list_cities(tx)}
+    rows = [
+        (partition, account_id, one.issuer_id, zones.get(one.home_city_id, "UTC"))
+        for partition, account_id in missing
+        if (one := found.get(AccountId(account_id))) is not None
+    ]
+    if rows:
+        store.add_accounts(tx, rows)
+
+
+def lock_account(tx: Tx, partition: int, account_id: AccountId) -> AccountRow:
+    """This account's row, locked until the transaction ends: whoever changes what it may spend holds it.
+
+    Errors: identity.UnknownAccount.
+    """
+    rows = _locked(tx, {(partition, account_id)})
+    if not rows:
+        raise identity.UnknownAccount(f"No account {account_id} is open here.")
+    return rows[0]
+
+
+def policy_of(tx: Tx, issuer_id: str) -> Policy:
+    """The policy that holds for the accounts of this issuer."""
+    return _policies(tx, {issuer_id})[issuer_id]
+
+
+def limits_left(
+    limits: Iterable[Limit], counters: Mapping[Holder, Counter], holder: Holder, at: datetime
+) -> dict[Span, int]:
+    """What an owner's limits leave of one holder, in minor units, by span; nothing where there is no limit."""
+    counter = counters.get(holder)
+    left: dict[Span, int] = {}
+    for limit in limits:
+        bound = limit.holds(at)
+        if bound is None or (limit.currency, limit.scope) != (holder.currency, holder.scope):
+            continue
+        spent = 0
+        if counter is not None and limit.span != "payment":
+            spent = counter.day_minor if limit.span == "day" else counter.period_minor
+        left[limit.span] = bound - spent
+    return left
+
+
+# -- one by one ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Desk:
+    """All that bears on a batch, and what it comes to."""
+
+    accounts: Mapping[AccountId, AccountRow]
+    policies: dict[str, Policy]
+    persons: dict[AccountId, Person]
+    counters: dict[Holder, Counter]
+    known: dict[tuple[UUID, str], datetime]
+    before: dict[UUID, UseRow]
+    limits: dict[UUID, list[Limit]]
+    mandates: dict[UUID, Mandate]
+    delegations: dict[tuple[UUID, UUID], list[Delegation]]
+    moments: dict[str, Moment] = field(default_factory=dict)
+    rows: dict[tuple[str, Channel], list[Row]] = field(default_factory=dict)
+    uses: list[UseRow] = field(default_factory=list)
+    new_payees: list[tuple[int, UUID, str, datetime, UUID]] = field(default_factory=list)
+    touched: set[Holder] = field(default_factory=set)
+
+
+def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verdict:
+    account = desk.accounts.get(spend.account_id)
+    if account is None:
+        return Refused(identity.UnknownAccount(f"No account {spend.account_id} is open here."))
+    known = desk.before.get(spend.spend_id)
+    if known is not None:
+        return _again(known, spend)
+    if account.frozen_at is not None:
+        return Refused(SpendingFrozen(_who_froze(account)))
+    policy = desk.policies[account.issuer_id]
+    currency = spend.amount.currency
+    if currency not in policy.units:
+        return Refused(
+            UnratedCurrency(f"{account.issuer_id} has not said what a small amount of {currency} is.")
+        )
+    moment = desk.moments.get(account.zone)
+    if moment is None:
+        moment = desk.moments[account.zone] = moment_of(at, account.zone)
+    person = desk.persons.get(account.account_id, STRANGER)
+
+    under, refused = _under(desk, spend, at, moment)
+    if refused is not None:
+        return Refused(refused)
+    refused = _over_limits(desk, account, policy, person, spend, at, moment)
+    if refused is not None:
+        return Refused(refused)
+
+    level, reasons = _level(desk, account, policy, person, spend, at, moment, given)
+    if _owner_is_asked(under, spend) and level < ApprovalLevel.SECOND_PERSON:
+        level = ApprovalLevel.SECOND_PERSON
+        reasons = (Reason("guarded", level),)
+    has = spend.brings if given is None else max(spend.brings, given.level)
+    if has < level:
+        return Needs(level, reasons)
+    evidence = given.approval_id if given is not None else spend.mandate_id
+    _take(desk, account, spend, at, moment, has, evidence, under)
+    return Allowed(has, evidence)
+
+
+def _owner_is_asked(under: Mandate | Delegation | None, spend: Spend) -> bool:
+    """Whether the owner wants to agree to what a delegate spends here."""
+    ask_above = under.ask_above_minor if isinstance(under, Delegation) else None
+    return ask_above is not None and spend.amount.minor > ask_above
+
+
+def _again(known: UseRow, spend: Spend) -> Verdict:
+    """A spend that was allowed before."""
+    said = (known.account_id, known.minor, known.currency, known.payee_key, known.channel)
+    if said != (
+        spend.account_id, spend.amount.minor, spend.amount.currency, spend.payee_key, spend.channel.value
+    ):  # fmt: skip
+        return Refused(SpendDiffers())
+    if known.given_back_at is not None:
+        return Refused(SpendEnded())
+    return Allowed(ApprovalLevel(known.level), known.evidence)
+
+
+def _under(
+    desk: _Desk, spend: Spend, at: datetime, moment: Moment
+) -> tuple[Mandate | Delegation | None, HansaError | None]:
+    """The mandate or the delegation under which this is spent, and why that does not let it be, if so."""
+    if spend.mandate_id is not None or spend.channel is Channel.MANDATE:
+        mandate = desk.mandates.get(spend.mandate_id) if spend.mandate_id is not None else None
+        period = moment.month if mandate is None else period_of(mandate.period, moment.day)
+        holder = _holder_of(spend, spend.mandate_id or spend.spend_id)
+        return mandate, refuse_mandate(mandate, _counter(desk, holder, moment, period), spend, at)
+    if spend.by is not None and spend.by != spend.account_id:
+        found = desk.delegations.get((spend.account_id, spend.by), [])
+        refused: HansaError | None = None
+        for delegation in found or [None]:
+            holder = _holder_of(spend, spend.spend_id if delegation is None else delegation.delegation_id)
+            counter = _counter(desk, holder, moment, moment.month)
+            refused = refuse_delegation(delegation, counter, spend, at, moment.local_hour)
+            if refused is None:
+                return delegation, None
+        return None, refused
+    return None, None
+
+
+def _over_limits(
+    desk: _Desk,
+    account: AccountRow,
+    policy: Policy,
+    person: Person,
+    spend: Spend,
+    at: datetime,
+    moment: Moment,
+) -> HansaError | None:
+    """Which limit this spend is over, the issuer's ceiling or one that the owner set; None where it is within all."""
+    minor, currency = spend.amount.minor, spend.amount.currency
+    counter = _counter(desk, _holder_of(spend, spend.account_id), moment, moment.month)
+    recovered = _recovered(policy, person, at)
+    ceilings = policy.ceiling(person.proof, currency, recovered=recovered)
+    spent: dict[Span, int] = {"payment": 0, "day": counter.day_minor, "month": counter.period_minor}
+    for span, ceiling in zip(spent, ceilings, strict=True):
+        if spent[span] + minor > ceiling:
+            why = " in the days after a recovery" if recovered else ""
+            return _reached(
+                "what your issuer lets this account spend", span, ceiling, spent[span], currency, why
+            )
+    if not account.limited:
+        return None
+    scopes = ("", *scopes_of(spend.channel.value, spend.category))
+    for limit in desk.limits.get(spend.account_id, []):
+        bound = limit.holds(at)
+        if bound is None or limit.currency != currency or limit.scope not in scopes:
+            continue
+        counter = _counter(desk, _holder_of(spend, spend.account_id, limit.scope), moment, moment.month)
+        used = {"payment": 0, "day": counter.day_minor, "month": counter.period_minor}[limit.span]
+        if used + minor > bound:
+            part = f" by {limit.scope.replace(':', ' ')}" if limit.scope else ""
+            return _reached("the limit its owner set", limit.span, bound, used, currency, part)
+    return None
+
+
+def _level(
+    desk: _Desk,
+    account: AccountRow,
+    policy: Policy,
+    person: Person,
+    spend: Spend,
+    at: datetime,
+    moment: Moment,
+    given: Given | None,
+) -> tuple[ApprovalLevel, tuple[Reason, ...]]:
+    minor, currency = spend.amount.minor, spend.amount.currency
+    counter = _counter(desk, _holder_of(spend, spend.account_id), moment, moment.month)
+    count, hour_minor = last_hour(counter, moment.second)
+    since = desk.known.get((spend.account_id, spend.payee_key))
+    payee = 2 if since is None else 1 if at - since < timedelta(hours=RECENT_H) else 0
+    credential_at = spend.credential_at if given is None else given.credential_at or spend.credential_at
+    risk = Risk(
+        channel=spend.channel,
+        band=policy.band_of(minor, currency),
+        payee=payee,
+        proof=person.proof,
+        count_in_hour=count + 1,
+        hour_band=policy.band_of(hour_minor + minor, currency),
+        day_band=policy.band_of(counter.day_minor + minor, currency),
+        credential_h=hours_since(credential_at, at),
+        session_h=hours_since(spend.session_at, at) if given is None else None,
+        recovered_h=hours_since(person.recovered_at, at),
+        guarded=person.guarded or account.co_approved,
+    )
+    rows = desk.rows.get((account.issuer_id, spend.channel))
+    if rows is None:
+        rows = [row for row in policy.rows if spend.channel in row.channels]
+        desk.rows[account.issuer_id, spend.channel] = rows
+    return required(rows, risk)
+
+
+def _take(
+    desk: _Desk,
+    account: AccountRow,
+    spend: Spend,
+    at: datetime,
+    moment: Moment,
+    level: ApprovalLevel,
+    evidence: UUID | None,
+    under: Mandate | Delegation | None,
+) -> None:
+    """Count this spend."""
+    under_id = None
+    minor, month = spend.amount.minor, moment.month
+    _add(desk, _holder_of(spend, spend.account_id), minor, moment, month)
+    if account.limited:
+        mine = {
+            one.scope
+            for one in desk.limits.get(spend.account_id, ())
+            if one.currency == spend.amount.currency
+        }
+        for scope in scopes_of(spend.channel.value, spend.category):
+            if scope in mine:
+                _add(desk, _holder_of(spend, spend.account_id, scope), minor, moment, month)
+    if isinstance(under, Mandate):
+        under_id = under.mandate_id
+        _add(desk, _holder_of(spend, under_id), minor, moment, period_of(under.period, moment.day))
+    elif under is not None:
+        under_id = under.delegation_id
+        _add(desk, _holder_of(spend, under_id), minor, moment, month)
+    if (spend.account_id, spend.payee_key) not in desk.known:
+        desk.known[spend.account_id, spend.payee_key] = at
+        desk.new_payees.append((spend.partition, spend.account_id, spend.payee_key, at, spend.spend_id))
+    use = UseRow(
+        spend.partition, spend.spend_id, spend.account_id, at, minor, spend.amount.currency, spend.payee_key,
+        spend.channel.value, spend.category, int(level), evidence, under_id, None,
+    )  # fmt: skip
+    desk.uses.append(use)
+    desk.before[spend.spend_id] = use
+
+
+def _add(desk: _Desk, holder: Holder, minor: int, moment: Moment, period: date) -> None:
+    desk.counters[holder] = added(_counter(desk, holder, moment, period), minor)
+    desk.touched.add(holder)
+
+
+def _counter(desk: _Desk, holder: Holder, moment: Moment, period: date) -> Counter:
+    found = desk.counters.get(holder)
+    return empty(moment, period) if found is None else rolled(found, moment, period)
+
+
+def _recovered(policy: Policy, person: Person, at: datetime) -> bool:
+    hours = hours_since(person.recovered_at, at)
+    return hours is not None and hours < policy.recovery.hours
+
+
+def _reached(what: str, span: Span, bound: int, spent: int, currency: str, more: str) -> LimitReached:
+    words = {"payment": "in one payment", "day": "in a day", "month": "in a month"}[span]
+    left = Money(max(0, bound - spent), currency)
+    return LimitReached(
+        f"{left} is left of {what} {words}{more}: {Money(bound, currency)}.",
+        problems=(Problem("amount", f"more than {left}", "Pay less, or look at the account's limits"),),
+    )
+
+
+def _who_froze(account: AccountRow) -> str:
+    by = "the owner" if account.frozen_by == "owner" else "the issuer"
+    return f"All spending from this account was frozen by {by}."
+
+
+# -- reading ------------------------------------------------------------------------------------------------
+
+
+def _read(tx: Tx, spends: Sequence[Spend]) -> _Desk:
+    keys = {(one.partition, one.account_id) for one in spends}
+    rows = _locked(tx, keys)
+    accounts = {row.account_id: row for row in rows}
+    mandated = {(one.partition, one.mandate_id) for one in spends if one.mandate_id is not None}
+    delegated = {(one.partition, one.account_id, one.by) for one in spends if one.by is not None}
+    mandates = store.fetch_mandates(tx, mandated) if mandated else {}
+    delegations: dict[tuple[UUID, UUID], list[Delegation]] = {}
+    for one in store.fetch_delegations(tx, delegated) if delegated else []:
+        delegations.setdefault((one.account_id, one.delegate_id), []).append(one)
+    holders = {(row.partition, row.account_id) for row in rows} | mandated
+    holders |= {(one.partition, one.delegation_id) for found in delegations.values() for one in found}
+    limited = [(row.partition, row.account_id) for row in rows if row.limited]
+    return _Desk(
+        accounts=accounts,
+        policies=_policies(tx, {row.issuer_id for row in rows}),
+        persons=persons_of(tx, list(accounts)),
+        counters=store.fetch_counters(tx, holders),
+        known=store.fetch_payees(tx, {(one.partition, one.account_id, one.payee_key) for one in spends}),
+        before=store.fetch_uses(tx, {(one.partition, one.spend_id) for one in spends}),
+        limits=store.fetch_limits(tx, limited) if limited else {},
+        mandates=mandates,
+        delegations=delegations,
+    )
+
+
+def _locked(tx: Tx, keys: Collection[AccountKey]) -> list[AccountRow]:
+    """The rows of these accounts, locked in key order; without those that identity does not know."""
+    rows = store.lock_accounts(tx, sorted(keys))
+    if len(rows) < len(keys):
+        prepare(tx, keys)
+        there = sorted(store.known_accounts(tx, sorted(keys)))
+        rows = store.lock_accounts(tx, there) if there else []
+    return rows
+
+
+def _policies(tx: Tx, issuer_ids: Collection[str]) -> dict[str, Policy]:
+    found = dict.fromkeys(issuer_ids, own_policy())
+    for issuer_id, revision in store.policy_revisions(tx, issuer_ids).items():
+        found[issuer_id] = _parsed(store.policy_body(tx, issuer_id, revision), issuer_id)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _parsed(body: str, issuer_id: str) -> Policy:
+    return read_policy(body, under=own_policy(), where=f"the policy of {issuer_id}")
+
+
+def _check(spends: Sequence[Spend]) -> None:
+    """Errors: InvalidInput, for what no payment may say."""
+    problems: list[Problem] = []
+    if len(spends) > SPENDS_MAX:
+        problems.append(Problem("spends", f"there are {len(spends):,}", f"Send at most {SPENDS_MAX:,}"))
+    for spend in spends:
+        if not 0 < spend.amount.minor <= MINOR_MAX:
+            problems.append(Problem("amount", f"it is {spend.amount}", "Give an amount above zero"))
+        if not 1 <= len(spend.payee_key) <= KEY_MAX or "\0" in spend.payee_key:
+            problems.append(Problem("payee_key", "it does not fit", f"Give 1 to {KEY_MAX} characters"))
+        if spend.category and not (len(spend.category) == 4 and spend.category.isdigit()):
+            problems.append(Problem("category", f"{spend.category[:20]!r}", "Give four digits (ISO 18245)"))
+    if problems:
+        raise InvalidInput("These spends cannot be decided on.", problems=tuple(problems[:20]))
+
+
+def _holder_of(spend: Spend, holder_id: UUID, scope: str = "") -> Holder:
+    return Holder(partition=spend.partition, holder_id=holder_id, currency=spend.amount.currency, scope=scope)
+
+
+def _holder(use: UseRow, holder_id: UUID, scope: str) -> Holder:
+    return Holder(use.partition, holder_id, use.currency, scope)
