@@ -74,6 +74,27 @@ _ALARM = {
     "limit_minor": "the limit that it is held against, minor units",
 }
 _BANK = {"end_to_end_id": "the payment"}
+_SENT = {
+    "transfer_id": "the transfer",
+    "amount_minor": "what was sent, minor units",
+    "currency": "of the amount",
+    "reason": "why it failed or came back; empty where it did not",
+}
+_TOP_UP = {
+    "top_up_id": "the top-up",
+    "account_id": "whose wallet",
+    "amount_minor": "what it is, minor units",
+    "currency": "of the amount",
+    "way": "transfer, debit, instant, voucher or counter",
+    "reason": "why it failed or went back; empty where it did not",
+}
+_WITHDRAWAL = {
+    "withdrawal_id": "the withdrawal",
+    "account_id": "whose wallet",
+    "amount_minor": "what it is, minor units",
+    "currency": "of the amount",
+    "reason": "why it failed or came back; empty where it did not",
+}
 _STANDING = {"step": "what was decided", "from_at": "from when it counts"}
 _ENDPOINT = {"endpoint_id": "the endpoint"}
 
@@ -102,6 +123,22 @@ TYPES: tuple[EventType, ...] = (
         "Money of a payment came back.",
         _BANK | {"booked_day": "the bank's day of booking"},
     ),
+    EventType("transfer.settled", "Money from one person to another arrived.", _SENT),
+    EventType("transfer.failed", "Money from one person to another was not sent.", _SENT),
+    EventType("transfer.returned", "Money from one person to another is back with its sender.", _SENT),
+    EventType(
+        "top_up.settled", "Money from a person's bank, a voucher or a counter is in the wallet.", _TOP_UP
+    ),
+    EventType("top_up.failed", "A top-up came to nothing.", _TOP_UP),
+    EventType("top_up.returned", "A bank took a top-up back, and so did the wallet.", _TOP_UP),
+    EventType(
+        "top_up.automatic.stopped",
+        "An automatic top-up stopped itself.",
+        {"account_id": "whose wallet", "currency": "of the wallet", "why": "why"},
+    ),
+    EventType("withdrawal.settled", "Money is at a person's bank.", _WITHDRAWAL),
+    EventType("withdrawal.failed", "A withdrawal came to nothing, and its money is free again.", _WITHDRAWAL),
+    EventType("withdrawal.returned", "A bank gave a withdrawal back.", _WITHDRAWAL),
     EventType("member.standing.changed", "A step was taken in a member's life in the league.", _STANDING),
     EventType(
         VERIFY,
