@@ -1,0 +1,80 @@
+"""Accesses: who read a person's data, which part, when and why, kept for the person to read.
+
+Recorded by whoever shows the data, in the same transaction: what was not recorded was not shown. Reading the same part
+for the same reason again within an hour adds to that row, so a program that polls does not bury who looked by hand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg.rows import class_row
+
+from hansa.identity.model import AccountId
+from hansa.store import Tx
+
+Part = Literal[
+    "profile", "proof", "contacts", "wallet", "journeys", "disputes", "risk", "phones", "everything"
+]
+"""Which part of somebody's data."""
+
+WHY_MAX = 500
+
+SAW = """
+insert into identity.accesses as held (account_id, hour, reader, part, why, first_at, last_at)
+select account_id, date_trunc('hour', %(at)s, 'UTC'), %(reader)s, %(part)s, %(why)s, %(at)s, %(at)s
+from unnest(%(accounts)s::uuid[]) as seen (account_id)
+where exists (select from identity.accounts a where a.account_id = seen.account_id)
+order by account_id
+on conflict (account_id, hour, reader, part, why) do update
+    set times = held.times + 1, last_at = greatest(held.last_at, excluded.last_at)
+"""
+
+LIST = """
+select reader, part, why, times, first_at, last_at
+from identity.accesses
+where account_id = %(account)s and (%(before)s::timestamptz is null or last_at < %(before)s)
+order by last_at desc, reader, part, why
+limit %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Somebody read a part of a person's data, so many times within an hour.
+
+    reader: whom the caller is known as: ``member:hangzhou-card``, ``league:ada``, ``person:<account>``.
+    """
+
+    reader: str
+    part: Part
+    why: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+def saw(tx: Tx, account_id: AccountId, by: str, what: Part, why: str, at: datetime) -> None:
+    """Keep that somebody read a part of this account's holder's data. by: the caller's id. why: 1 to 500 characters.
+
+    The holder's own reading is none and is not kept. An account that is not open here is passed over.
+    """
+    saw_all(tx, [account_id], by, what, why, at)
+
+
+def saw_all(tx: Tx, account_ids: Sequence[AccountId], by: str, what: Part, why: str, at: datetime) -> None:
+    """The same of many accounts, in one statement."""
+    others = sorted({one for one in account_ids if by != f"person:{one}"})
+    if not others:
+        return
+    why = " ".join(why.split())[:WHY_MAX] or "no reason was given"
+    tx.execute(SAW, {"accounts": others, "reader": by[:200], "part": what, "why": why, "at": at})
+
+
+def list_accesses(
+    tx: Tx, account_id: AccountId, *, before: datetime | None = None, limit: int = 50
+) -> list[Access]:
+    """Who read this account's holder's data, the latest first. before: the last_at of the last one seen."""
+    values = {"account": account_id, "before": before, "limit": limit}
+    return tx.cursor(row_factory=class_row(Access)).execute(LIST, values).fetchall()
