@@ -120,7 +120,7 @@ class Authenticator:
             }
         )
 
-    def _client_data(self, kind: str, challenge: str, **changed: Any) -> bytes:
+    def _client_data(self, kind: str, challenge: str, /, **changed: Any) -> bytes:
         told = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
         return json.dumps(told | {name: one for name, one in changed.items() if name in told}).encode()
 

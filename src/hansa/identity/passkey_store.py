@@ -51,11 +51,14 @@ where account_id = %s and passkey_id = any(%s) and ended_at is null
 # Those that ended go a few at a time, whoever's they were: most browsers that asked never come again.
 FORGET_CHALLENGES = """
 delete from identity.challenges where challenge_hash in (
-    (select challenge_hash from identity.challenges where expires_at <= %(at)s
-        order by expires_at limit 50 for update skip locked)
-    union all
-    (select challenge_hash from identity.challenges where owner_hash = %(owner_hash)s
-        order by expires_at desc, challenge_hash offset %(keep)s))
+    select challenge_hash from identity.challenges where expires_at <= %s
+    order by expires_at limit 50 for update skip locked)
+"""
+
+FORGET_OWN_CHALLENGES = """
+delete from identity.challenges where challenge_hash in (
+    select challenge_hash from identity.challenges where owner_hash = %s
+    order by expires_at desc, challenge_hash offset %s)
 """
 
 ADD_CHALLENGE = """
@@ -129,7 +132,8 @@ def add_challenge(
     keep: int,
 ) -> bool:
     """Keep a challenge beside at most ``keep`` others of this owner. False when it is given to somebody else."""
-    tx.execute(FORGET_CHALLENGES, {"at": at, "owner_hash": owner_hash, "keep": keep})
+    tx.execute(FORGET_CHALLENGES, (at,))
+    tx.execute(FORGET_OWN_CHALLENGES, (owner_hash, keep))
     values = {
         "challenge_hash": challenge_hash,
         "purpose": purpose,

@@ -27,6 +27,7 @@ from hansa.identity.model import AccountId, UnknownAccount, hash_secret
 from hansa.identity.passkey_model import (
     Asserted,
     ChallengeRefused,
+    LastPasskey,
     NoPasskey,
     Passkey,
     PasskeyTaken,
@@ -37,8 +38,10 @@ from hansa.identity.passkey_model import (
 from hansa.identity.people_policy import PeoplePolicy, own_people_policy
 from hansa.identity.phone_model import thing_name
 from hansa.identity.phone_store import lock_account
+from hansa.identity.recovery_store import codes_left
 from hansa.identity.security_events import add_security_event
-from hansa.identity.session_model import PasskeyId
+from hansa.identity.session_model import PasskeyId, Session
+from hansa.identity.sessions import end_other_sessions
 from hansa.kernel import Problem, new_id
 from hansa.store import Tx
 
@@ -234,6 +237,28 @@ def end_passkeys(
     store.end_passkeys(tx, account_id, [one.passkey_id for one in passkeys], at=at, reason=reason)
     for one in passkeys:
         add_security_event(tx, account_id, "passkey_removed", at=at, about=one.name, device=device)
+
+
+def remove_passkey(
+    tx: Tx, account_id: AccountId, passkey_id: UUID, *, by: Session, at: datetime, device: str = ""
+) -> bool:
+    """Have a passkey open nothing any more, and sign out everywhere but here; whether it is over here too.
+
+    by: the session in which it is said; it ends as well where that passkey was used in it last. Errors:
+    UnknownPasskey, also for another account's; LastPasskey where nothing would be left to come back by.
+    """
+    if lock_account(tx, account_id) is None:
+        raise UnknownAccount(f"No account {account_id} is open here.")
+    mine = {one.passkey_id: one for one in store.list_passkeys(tx, account_id)}
+    passkey = mine.get(PasskeyId(passkey_id))
+    if passkey is None:
+        raise UnknownPasskey
+    if len(mine) == 1 and codes_left(tx, account_id) == 0:
+        raise LastPasskey
+    end_passkeys(tx, account_id, [passkey], at=at, reason="removed", device=device)
+    over = by.passkey_id == passkey.passkey_id
+    end_other_sessions(tx, account_id, None if over else by.session_id, at=at, device=device)
+    return over
 
 
 def _give(
