@@ -16,8 +16,9 @@ from litestar.types import ASGIApp, HTTPScope, Message
 
 from hansa import ledger, trust
 from hansa.apps.web import create_app
-from hansa.apps.web.app import BODY_MAX, SECURITY_HEADERS
+from hansa.apps.web.app import BODY_MAX
 from hansa.apps.web.hot import PATH, HotTransfers, _Answers
+from hansa.apps.web.security_headers import SECURITY_HEADERS
 from hansa.apps.web.short_way import KEY_LASTS_S, KnownKeys
 from hansa.kernel import InvalidInput
 from hansa.ledger import ResultCode

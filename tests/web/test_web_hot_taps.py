@@ -16,9 +16,11 @@ from litestar.types import ASGIApp, HTTPScope, Message
 
 from hansa import gate, rides, trust
 from hansa.apps.web import create_app, hot_taps
-from hansa.apps.web.app import BODY_MAX, SECURITY_HEADERS
+from hansa.apps.web.app import BODY_MAX
+from hansa.apps.web.door import FrontDoor
 from hansa.apps.web.hot import HotTransfers
 from hansa.apps.web.hot_taps import PATH, HotTaps
+from hansa.apps.web.security_headers import SECURITY_HEADERS
 from hansa.kernel import HansaError
 from hansa.store import Context, StoreUnavailable, Tx
 from loops import run_loop
@@ -109,7 +111,9 @@ def a_door(ctx: Context, home: Path) -> Door:
             ),
             "nobody": "hansa_made_up",
         }
-    app = create_app(ctx, home=home, demo=False)
+    front = create_app(ctx, home=home, demo=False)
+    assert isinstance(front, FrontDoor)
+    app = front.behind
     assert isinstance(app, HotTransfers)
     short = app._app  # pyright: ignore[reportPrivateUsage]
     assert isinstance(short, HotTaps)

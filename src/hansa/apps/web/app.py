@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
@@ -43,6 +44,7 @@ from hansa.apps.web import (
     reconcile_pages,
     report_pages,
     risk_pages,
+    security_routes,
     tariff_pages,
     wallet,
     wallet_phones,
@@ -56,8 +58,10 @@ from hansa.apps.web.hot_hub import with_hub
 from hansa.apps.web.hot_taps import HotTaps
 from hansa.apps.web.idempotent import asked_id, with_key
 from hansa.apps.web.interface import room_routes, tags
+from hansa.apps.web.origins import ONE_NAME, Origins, OtherOrigin, host_of
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
+from hansa.apps.web.security_headers import add_headers, headers_of
 from hansa.apps.web.site import Site
 from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.kernel import InvalidInput, Problem
@@ -75,27 +79,21 @@ SITE = "hansa_site"
 DAYS_ASKED = ("day", "before")
 """Names of queries that name a day."""
 
-SECURITY_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-        "media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "permissions-policy": "camera=(self), microphone=(), geolocation=(self)",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-"""Sent with every answer: only our own files run here, nobody frames a page, nothing is guessed."""
 
-
-def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing | None = None) -> ASGIApp:
+def create_app(
+    ctx: Context,
+    *,
+    home: Path,
+    demo: bool,
+    witnessing: Witnessing | None = None,
+    origins: Origins = ONE_NAME,
+) -> ASGIApp:
     """The whole web application on this Context.
 
     home: the folder of this Hansa, for issuer keys (``keys/``), gate states (``gates/``) and bank files.
     demo: riders sign in with one click, and the console is open to whoever sits at this machine.
     witnessing: who asks witnesses in this process; the console tells what they said.
+    origins: under which names wallet and console are, where each has its own.
     """
     keys = trust.KeyFolder(home / "keys")
     site = Site(
@@ -108,10 +106,12 @@ def create_app(ctx: Context, *, home: Path, demo: bool, witnessing: Witnessing |
         signer=log_signer(home),
         list_signer=trust.ListSigner(keys.lists()),
         witnessing=witnessing,
+        origins=origins,
     )
-    members = with_hub(_on(site), site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
-    taps = HotTaps(members, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
-    return HotTransfers(taps, site, body_max=BODY_MAX, headers=SECURITY_HEADERS)
+    headers = headers_of(tls=origins.tls)
+    members = with_hub(_on(site), site, body_max=BODY_MAX, headers=headers)
+    taps = HotTaps(members, site, body_max=BODY_MAX, headers=headers)
+    return HotTransfers(taps, site, body_max=BODY_MAX, headers=headers)
 
 
 def _on(site: Site) -> ASGIApp:
@@ -120,6 +120,8 @@ def _on(site: Site) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})[SITE] = site
+        if site.origins.apart and scope["type"] == "http":
+            scope["scheme"] = site.origins.scheme_of(host_of(scope)) or scope["scheme"]
         await application(scope, receive, send)
 
     return app
@@ -223,13 +225,28 @@ def _everything() -> Router:
         *webhook_pages.ROUTES,
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
+        *security_routes.ROUTES,
     ]
     return Router(path="/", route_handlers=handlers)
 
 
-def _before_request(request: Request[Any, Any, Any]) -> None:
+def _before_request(request: Request[Any, Any, Any]) -> Redirect | None:
     refuse_cross_site(request)
     _refuse_what_no_address_holds(request)
+    return _to_its_own_name(request)
+
+
+def _to_its_own_name(request: Request[Any, Any, Any]) -> Redirect | None:
+    """Lead who asks for a page under another name than its own. Errors: OtherOrigin for what is more than asking."""
+    path = request.scope["path"]
+    way = _site(request.scope).origins.way(host_of(request.scope), path)
+    if not way:
+        return None
+    if request.method not in ("GET", "HEAD"):
+        raise OtherOrigin(f"This is under another address, {way}. Open it there, and send it from there.")
+    query = request.scope["query_string"].decode("latin-1")
+    raw = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    return Redirect(f"{way}{raw}{'?' if query else ''}{query}", status_code=307)
 
 
 def _refuse_what_no_address_holds(request: Request[Any, Any, Any]) -> None:
@@ -259,11 +276,10 @@ def _day(text: str) -> date | None:
         return None
 
 
-async def _add_security_headers(message: Message, _: Scope) -> None:
+async def _add_security_headers(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in SECURITY_HEADERS.items():
-            headers.setdefault(name, value)
+        tls = _site(scope).origins.tls or scope["scheme"] == "https"
+        add_headers(MutableScopeHeaders.from_message(message), scope, tls=tls)
 
 
 def _file_routes(browser_files: Path | None) -> list[ControllerRouterHandler]:

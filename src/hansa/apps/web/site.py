@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 
 from hansa import ledger, trust
 from hansa.apps.web.gatehouse import GateHouse
+from hansa.apps.web.origins import ONE_NAME, Origins
 from hansa.apps.witnessing import Witnessing
 from hansa.store import Context
 
@@ -18,7 +19,7 @@ class Site:
     home: its folder (keys, gate states, bank files). demo: riders sign in with one click, and the console is open
     to whoever sits at this machine. browser_files: where npm put the browser libraries; None if they are missing.
     signer: signs the ledger's checkpoints. list_signer: signs deny lists. witnessing: asks witnesses in this process,
-    where it does.
+    where it does. origins: under which names wallet and console are, where each has its own.
     """
 
     ctx: Context
@@ -30,6 +31,7 @@ class Site:
     signer: ledger.Signer
     list_signer: trust.ListSigner
     witnessing: Witnessing | None = None
+    origins: Origins = ONE_NAME
 
 
 Here = NamedDependency[Site]

@@ -26,6 +26,7 @@ const SHELL = [
   "/static/js/qr.js",
   "/static/js/refunds.js",
   "/static/js/ride-code.js",
+  "/static/js/trusted.js",
   "/static/js/wallet.js",
   "/vendor/qr/index.js",
   "/wallet/manifest.webmanifest",

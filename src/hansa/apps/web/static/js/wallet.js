@@ -6,6 +6,7 @@ import { clockWords, goodUntilWords, phoneName, STATE_OF_CODE, STATES } from "./
 import { Place } from "./place.js";
 import { drawQr } from "./qr.js";
 import { makeCode } from "./ride-code.js";
+import { workerAddress } from "./trusted.js";
 
 const RENEW_EVERY = 10_000;
 const CHECK_EVERY = 60_000; // how often the issuer is asked whether anything changed, while the page is seen
@@ -36,7 +37,7 @@ async function start() {
     return;
   }
   await keepPagesOfOneAccount();
-  navigator.serviceWorker?.register(area.dataset.worker, { scope: "/wallet/" }).catch(() => undefined);
+  navigator.serviceWorker?.register(workerAddress(area.dataset.worker), { scope: "/wallet/" }).catch(() => undefined);
   phone = await openPhone(account);
   if (phone.kept.standing === "step_up") refusal = "step_up";
   if (phone.kept.placeOn) turnPlaceOn();
