@@ -44,7 +44,7 @@ def test_the_league_proves_a_day_and_reads_its_story(client: Client, closed: Con
     assert none.status_code == 404 and none.json()["code"] == "reconciliation.unknown_proof"
     assert made["verdict"] == "fails" and made["number"] == 1
     assert client.get(f"{DAYS}/{DAY}", headers=league).json() == made
-    assert client.get(DAYS, headers=league).json() == [made]
+    assert client.get(DAYS, headers=league).json() == {"proofs": [made], "next": None}
     story = client.get(f"{DAYS}/{DAY}/timeline", headers=league).json()
     assert [one["words"] for one in story][:2] == ["cut-off", "decided, 8 items"]
 

@@ -52,6 +52,7 @@ def test_a_key_says_who_calls(
             MemberId(member_id),
             gate_id=gate_id,
             key_id=caller.key_id,
+            version=trust.API_VERSIONS[-1],
         )
         assert caller.key_id is not None and caller.who == f"{caller_id}:{caller.key_id}"
 

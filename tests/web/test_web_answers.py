@@ -99,7 +99,7 @@ EDGES = ("0001-01-01", "1999-12-31", "2201-01-01", "9999-12-31")
             for method, path in (
                 ("GET", "/v1/flow/{day}"),
                 ("GET", "/v1/rates/{day}"),
-                ("GET", "/v1/clearing/days?before={day}"),
+                ("GET", "/v1/clearing/days?after={day}"),
                 ("GET", "/v1/clearing/days/{day}/positions"),
                 ("GET", "/v1/ledger/trial-balance?day={day}"),
                 ("GET", "/v1/tariffs/toronto-ttc?day={day}"),

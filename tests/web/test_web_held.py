@@ -77,6 +77,6 @@ def test_over_http_it_is_told_and_rated_again_and_what_does_not_fit_changes_noth
     assert [(one["service_day"], one["why"], one["count"], one["journeys"]) for one in found] == [
         ("2026-11-17", WHY, 1, [held])
     ]
-    assert nobody.status_code == 422 and nobody.json()["problems"][0]["where"] == "operator_id"
+    assert nobody.status_code == 422 and nobody.json()["violations"][0]["param"] == "operator_id"
     assert refused.status_code == 422 and nothing == 0
     assert twice == [1, 1] and rides.rate(ctx).days == 1

@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, HTTPScope, Message
 from hansa import ledger, trust
 from hansa.apps.web import create_app
 from hansa.apps.web.app import BODY_MAX
+from hansa.apps.web.door import FrontDoor
 from hansa.apps.web.hot import PATH, HotTransfers, _Answers
 from hansa.apps.web.security_headers import SECURITY_HEADERS
 from hansa.apps.web.short_way import KEY_LASTS_S, KnownKeys
@@ -117,7 +118,9 @@ def a_door(ctx: Context, home: Path, *, demo: bool = False) -> Door:
             ],
         )
         key = trust.create_api_key(tx, LEAGUE, ["ledger:write"], at=ctx.clock.now())
-    app = create_app(ctx, home=home, demo=demo)
+    front = create_app(ctx, home=home, demo=demo)
+    assert isinstance(front, FrontDoor)
+    app = front.behind
     assert isinstance(app, HotTransfers)
     return Door(ctx, app, books, key)
 
@@ -584,7 +587,7 @@ def test_bytes_that_are_no_batch_are_refused(
     answer = run_loop(kept.ask(data, bytes_in))
 
     assert (answer.status, answer.type) == (422, "application/problem+json")
-    assert (answer.json["code"], answer.json["problems"][0]["where"]) == ("hansa.invalid_input", where)
+    assert (answer.json["code"], answer.json["violations"][0]["param"]) == ("hansa.invalid_input", where)
     assert kept.books.balances()["shop"].credit_minor == 0
 
 

@@ -285,7 +285,7 @@ def test_a_window_opens_into_the_payments_that_it_settles(
     listed = [one["payment_id"] for page in (first, second) for one in page["payments"]]
     assert sorted(listed) == sorted(str(one.payment_id) for one in some) and second["next"] is None
     assert (stranger.status_code, stranger.json()["code"]) == (404, "hub.unknown_lot")
-    assert "after" in str(wrong["problems"][0])
+    assert "after" in str(wrong["violations"][0])
     assert "4.30 in windows not settled" in liquidity
     assert f"/console/liquidity/lots/{item.reference}" in position
     assert all(str(one.payment_id) in lot.text for one in some)

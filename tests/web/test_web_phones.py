@@ -188,7 +188,7 @@ def test_a_stolen_sign_in_gets_no_token_for_another_key(ctx: Context, phone: Web
     refused = thief.ask()
 
     assert (refused.status_code, refused.json()["code"]) == (422, "identity.proof_refused")
-    assert refused.json()["problems"][0]["where"] == "DPoP jwk" and kept(ctx) == before
+    assert refused.json()["violations"][0]["param"] == "DPoP jwk" and kept(ctx) == before
     for minutes in (0, 16):
         pass_time(ctx, timedelta(minutes=minutes))
         own = WebPhone(ctx, phone.client).connect()
@@ -231,7 +231,7 @@ def test_a_proof_of_something_else_gets_no_token(
     refused = phone.client.post(path, json={"hold": []}, headers=headers)
 
     assert (refused.status_code, refused.json()["code"]) == (422, "identity.proof_refused")
-    assert refused.json()["problems"][0]["where"] == where and kept(ctx) == before
+    assert refused.json()["violations"][0]["param"] == where and kept(ctx) == before
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_a_phone_gets_another_name(phone: WebPhone) -> None:
 
     assert named["name"] == "The old one"
     bad = phone.client.patch(f"/v1/me/phones/{phone.phone_id}", json={"name": "\u200b"})
-    assert (bad.status_code, bad.json()["problems"][0]["where"]) == (422, "name")
+    assert (bad.status_code, bad.json()["violations"][0]["param"]) == (422, "name")
     assert phone.client.get("/v1/me/phones").json()["phones"][0]["name"] == "The old one"
 
 

@@ -106,7 +106,7 @@ def test_a_text_with_errors_tells_them_and_is_no_proposal(
 
     assert checks.json()["findings"][0]["where"] == "tariff.toml line 13"
     assert kept.json()["state"] == "draft" and kept.json()["findings"] == checks.json()["findings"]
-    assert submitted.status_code == 422 and "line 13" in submitted.json()["problems"][0]["where"]
+    assert submitted.status_code == 422 and "line 13" in submitted.json()["violations"][0]["param"]
 
 
 def test_a_member_sees_and_decides_its_own_only(ctx: Context, stranger: Client, league: LittleLeague) -> None:

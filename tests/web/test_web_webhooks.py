@@ -104,7 +104,7 @@ def test_a_member_adds_verifies_and_hears_and_nobody_else_may(
         "moved",
     ]
     assert sent == {"events": 1} and told.seqs[1:] == [1, 2, 3, 1]
-    assert (too_many.status_code, too_many.json()["problems"][0]["where"]) == (422, "last")
+    assert (too_many.status_code, too_many.json()["violations"][0]["param"]) == (422, "last")
     assert (feed["next"], feed["events"][0]["data"]["n"]) == (2, 2)
     assert event == feed["events"][0] and event["subject"] == "dispute-2"
     assert [one["status"] for one in page["deliveries"]] == [200, 200]
@@ -144,7 +144,7 @@ def test_an_address_that_may_not_be_called_is_refused_by_its_field(
         listed = client.get("/v1/webhook_endpoints", headers=key).json()
 
     assert refused.status_code == 422, refused.text
-    assert refused.json()["problems"][0]["where"] == where
+    assert refused.json()["violations"][0]["param"] == where
     assert listed == {"endpoints": []}
 
 

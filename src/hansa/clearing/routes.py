@@ -125,13 +125,13 @@ class ItemPage(msgspec.Struct, frozen=True):
 def list_days(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    before: FromQuery[date | None] = None,
+    after: FromQuery[date | None] = None,
     limit: Limit = 50,
 ) -> DayPage:
     """Clearing days, latest first, with what the whole league came to."""
     caller.require("clearing:read")
     with ctx.tx() as tx:
-        found = actions.list_days(tx, before=before, limit=limit + 1)
+        found = actions.list_days(tx, before=after, limit=limit + 1)
     page = found[:limit]
     return DayPage([_day(day) for day in page], page[-1].day if len(found) > limit else None)
 

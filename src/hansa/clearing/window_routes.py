@@ -135,12 +135,12 @@ def list_windows(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     model: Annotated[str | None, QueryParameter(max_length=20, pattern=r"^[a-z0-9]*$")] = None,
-    before: FromQuery[int | None] = None,
+    after: FromQuery[int | None] = None,
     limit: Limit = 50,
 ) -> WindowPage:
-    """Windows of all models, or of one, latest first. before: a number of that one model, to read on."""
+    """Windows of all models, or of one, latest first. after: a number of that one model, to read on."""
     caller.require("clearing:read")
-    number = None if before is None else max(0, min(before, 2**31 - 1))
+    number = None if after is None else max(0, min(after, 2**31 - 1))
     with ctx.tx() as tx:
         found = actions.list_windows(
             tx, model_id=model, before_number=number if model else None, limit=limit + 1

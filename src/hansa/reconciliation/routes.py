@@ -67,6 +67,13 @@ class EventView(msgspec.Struct, frozen=True):
     trouble: bool
 
 
+class ProofPage(msgspec.Struct, frozen=True):
+    """The latest proof of some days, latest day first; ``next`` asks for those before them, null at the end."""
+
+    proofs: list[ProofView]
+    next: date | None
+
+
 class FileView(msgspec.Struct, frozen=True):
     """A member's file as it stands. rules: how many matches each made. left: rows without a partner."""
 
@@ -141,14 +148,16 @@ class ProposalView(msgspec.Struct, frozen=True):
 def list_proofs(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    before: FromQuery[date | None] = None,
+    after: FromQuery[date | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 60,
-) -> list[ProofView]:
+) -> ProofPage:
     """The latest proof of each day, latest day first. Needs `reconciliation:read`, of the league."""
     caller.require("reconciliation:read")
     _league(caller)
     with ctx.tx() as tx:
-        return [_proof(one) for one in actions.list_proofs(tx, before=before, limit=limit)]
+        found = actions.list_proofs(tx, before=after, limit=limit + 1)
+    page = found[:limit]
+    return ProofPage([_proof(one) for one in page], page[-1].day if len(found) > limit else None)
 
 
 @get(

@@ -396,14 +396,14 @@ def invoice_period(
 def list_invoices(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    before: Annotated[str, QueryParameter(max_length=120, description="`next` of the page before")] = "",
+    after: Annotated[str, QueryParameter(max_length=120, description="`next` of the page before")] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
 ) -> InvoicePage:
     """Invoices and credit notes, latest first. A member sees those it sells or buys by."""
     caller.require("clearing:read")
     member = None if caller.kind == "league" else _own(caller)
     with ctx.tx() as tx:
-        found = invoice_store.list_invoices(tx, member_id=member, before=before, limit=limit + 1)
+        found = invoice_store.list_invoices(tx, member_id=member, before=after, limit=limit + 1)
     page = found[:limit]
     return InvoicePage(
         [

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 
 from hansa.codes import PRODUCTS, KeyStatus, TrustedKey
@@ -12,6 +12,9 @@ from hansa.kernel import InvalidInput, Problem
 from hansa.store import Tx
 from hansa.trust import store
 from hansa.trust.model import (
+    API_VERSIONS,
+    TEST_MARK,
+    ApiKey,
     Caller,
     GateRecord,
     Member,
@@ -19,6 +22,7 @@ from hansa.trust.model import (
     NotSignedIn,
     UnknownGate,
     UnknownIssuer,
+    UnknownKey,
     UnknownMember,
 )
 
@@ -163,11 +167,14 @@ def create_api_key(
     at: datetime | None = None,
     gate_id: str | None = None,
     person: str = "",
+    version: date | None = None,
+    test: bool = False,
 ) -> str:
     """A new key for a member's programs, its people or one gate. The secret is shown this once; its hash is kept.
 
     scopes: a room and what may be done there, such as ``taps:write``; each room asks for its own. person: who acts with
     it, at most 60 of small letters, digits and ``.-_@``; where two persons must look, one person's keys are one.
+    version: of the interface, that the key's requests are read by; the newest if not given. test: for a sandbox alone.
     Errors: UnknownMember; UnknownGate (also for another operator's gate); InvalidInput for what cannot be a scope or a
     person.
     """
@@ -184,7 +191,12 @@ def create_api_key(
         raise InvalidInput("This key cannot be made: its person has no fit name.", problems=(problem,))
     if gate_id is not None and get_gate(tx, gate_id).operator_id != member_id:
         raise UnknownGate(f"{member_id} has no gate {gate_id!r}.")
-    secret = f"hansa_{secrets.token_urlsafe(32)}"
+    version = version or API_VERSIONS[-1]
+    if version not in API_VERSIONS:
+        told = ", ".join(str(one) for one in API_VERSIONS)
+        problem = Problem("version", f"{version} is no version of the interface", f"Choose from {told}")
+        raise InvalidInput("This key cannot be made: there is no such version.", problems=(problem,))
+    secret = f"{TEST_MARK if test else 'hansa_'}{secrets.token_urlsafe(32)}"
     store.insert_api_key(
         tx,
         key_hash=_hash(secret),
@@ -193,8 +205,29 @@ def create_api_key(
         scopes=scopes,
         at=at or datetime.now(UTC),
         person=person,
+        version=version,
+        test=test,
     )
     return secret
+
+
+def list_api_keys(tx: Tx, member_id: str) -> list[ApiKey]:
+    """All keys of a member, alive and ended, the newest first. Errors: UnknownMember."""
+    get_member(tx, member_id)
+    return store.api_keys(tx, member_id)
+
+
+def end_member_key(tx: Tx, member_id: str, key_id: str, at: datetime) -> None:
+    """End a key of this member by its id, 16 hex digits. To roll a key, make a second, change over, and end the first.
+
+    Errors: UnknownKey, also for one that has ended.
+    """
+    try:
+        name = bytes.fromhex(key_id)
+    except ValueError:
+        name = b""
+    if len(name) != 8 or not store.end_key(tx, member_id, name, at):
+        raise UnknownKey
 
 
 def caller_of_key(tx: Tx, secret: str) -> Caller:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import ClassVar, Literal, NewType, get_args
 
 from hansa.kernel import HansaError
@@ -12,6 +13,12 @@ CallerKind = Literal["member", "person", "gate", "operator", "league", "anonymou
 GateAction = Literal["entry", "exit", "board"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
+
+API_VERSIONS = (date(2026, 11, 17), date(2026, 11, 28))
+"""Dated versions of the interface, oldest first. A key is made for the newest and stays with it."""
+
+TEST_MARK = "hansa_test_"
+"""How the secret of a key begins with which no real money can be meant."""
 
 
 class UnknownMember(HansaError):
@@ -66,6 +73,13 @@ class NotAllowed(HansaError):
     status: ClassVar[int] = 403
 
 
+class UnknownKey(HansaError):
+    """The member has no key of this id that is alive. List its keys, and name one by its 16 hex digits."""
+
+    code: ClassVar[str] = "trust.unknown_key"
+    status: ClassVar[int] = 404
+
+
 class NotSignedIn(HansaError):
     """Sign in first, or send a valid API key as a bearer token."""
 
@@ -105,7 +119,7 @@ class Caller:
     """Who asks, and what they may. account_id: a person's account, as text. gate_id: the one gate whose key it is.
 
     caller_id: a key's member or gate. key_id: 16 hex digits that name the key and tell nothing of its secret; person:
-    who acts with it, if it was made for one.
+    who acts with it, if it was made for one. version: of the interface, that the key is for. test: a sandbox's key.
     """
 
     caller_id: str
@@ -116,6 +130,8 @@ class Caller:
     gate_id: str | None = None
     key_id: str | None = None
     person: str = ""
+    version: date | None = None
+    test: bool = False
 
     @property
     def who(self) -> str:
@@ -139,6 +155,21 @@ class Caller:
         self.require(scope)
         if self.kind != "league":
             raise NotAllowed("Only the league itself may do this.")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as its member may see it; its secret is kept nowhere. ended_at: None while it is alive."""
+
+    key_id: str
+    member_id: MemberId
+    gate_id: str | None
+    scopes: tuple[str, ...]
+    person: str
+    version: date
+    test: bool
+    created_at: datetime
+    ended_at: datetime | None
 
 
 def is_same_person(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """The SQL of trust."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from psycopg.rows import class_row
@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from hansa.codes import KeyStatus, TrustedKey
 from hansa.store import Tx
-from hansa.trust.model import Caller, GateRecord, Member, MemberId
+from hansa.trust.model import ApiKey, Caller, GateRecord, Member, MemberId
 
 INSERT_MEMBERS = """
 insert into trust.members (member_id, name, role, city_id, clears_as, account)
@@ -120,14 +120,25 @@ left join trust.revoked_tokens r on r.version > %(since)s and r.expires_at > %(a
 FIND_REVOKED = "select cti, version, revoked_at from trust.revoked_tokens where cti = any(%s)"
 
 INSERT_API_KEY = """
-insert into trust.api_keys (key_hash, member_id, gate_id, scopes, created_at, person)
-values (%s, %s, %s, %s, %s, %s)
+insert into trust.api_keys (key_hash, member_id, gate_id, scopes, created_at, person, version, test)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 API_KEY = """
-select m.member_id, m.role, k.gate_id, k.scopes, k.person
+select m.member_id, m.role, k.gate_id, k.scopes, k.person, k.version, k.test
 from trust.api_keys k join trust.members m using (member_id)
 where k.key_hash = %s and k.revoked_at is null
+"""
+
+API_KEYS = """
+select key_hash, member_id, gate_id, scopes, person, version, test, created_at, revoked_at
+from trust.api_keys where member_id = %s order by created_at desc, key_hash
+"""
+
+END_KEY_BY_ID = """
+update trust.api_keys set revoked_at = %(at)s
+where member_id = %(member_id)s and substr(key_hash, 1, 8) = %(key_id)s and revoked_at is null
+returning key_hash
 """
 
 REVOKE_API_KEY = "update trust.api_keys set revoked_at = %s where key_hash = %s and revoked_at is null"
@@ -322,9 +333,11 @@ def insert_api_key(
     scopes: Iterable[str],
     at: datetime,
     person: str,
+    version: date,
+    test: bool,
 ) -> None:
     """Keep the hash of an API key."""
-    tx.execute(INSERT_API_KEY, (key_hash, member_id, gate_id, sorted(scopes), at, person))
+    tx.execute(INSERT_API_KEY, (key_hash, member_id, gate_id, sorted(scopes), at, person, version, test))
 
 
 def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
@@ -332,7 +345,7 @@ def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
     row = tx.execute(API_KEY, (key_hash,)).fetchone()
     if row is None:
         return None
-    member_id, role, gate_id, scopes, person = row
+    member_id, role, gate_id, scopes, person, version, test = row
     kind = "gate" if gate_id else role if role in ("operator", "league") else "member"
     return Caller(
         gate_id or member_id,
@@ -342,7 +355,35 @@ def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
         gate_id=gate_id,
         key_id=key_hash[:8].hex(),
         person=person,
+        version=version,
+        test=test,
     )
+
+
+def api_keys(tx: Tx, member_id: str) -> list[ApiKey]:
+    """All keys of a member, alive and ended, the newest first."""
+    return [
+        ApiKey(
+            key_id=bytes(key_hash)[:8].hex(),
+            member_id=MemberId(member),
+            gate_id=gate_id,
+            scopes=tuple(scopes),
+            person=person,
+            version=version,
+            test=test,
+            created_at=created_at,
+            ended_at=ended_at,
+        )
+        for key_hash, member, gate_id, scopes, person, version, test, created_at, ended_at in tx.execute(
+            API_KEYS, (member_id,)
+        )
+    ]
+
+
+def end_key(tx: Tx, member_id: str, key_id: bytes, at: datetime) -> bool:
+    """Whether a living key of this member was ended."""
+    values = {"at": at, "member_id": member_id, "key_id": key_id}
+    return tx.execute(END_KEY_BY_ID, values).fetchone() is not None
 
 
 def revoke_api_key(tx: Tx, key_hash: bytes, at: datetime) -> None:

@@ -413,13 +413,13 @@ def list_deliveries(
     caller: NamedDependency[trust.Caller],
     endpoint_id: FromPath[UUID],
     event_id: FromQuery[UUID | None] = None,
-    until: FromQuery[datetime | None] = None,
+    after: FromQuery[datetime | None] = None,
     limit: FromQuery[Limit] = 100,
 ) -> DeliveryPage:
     """Attempts at your endpoint in 30 days, latest first; of one event, if you name it. Needs `webhooks:read`."""
     caller.require("webhooks:read")
     _own(ctx, caller, endpoint_id)
-    at = None if until is None else in_utc(until, where="until")
+    at = None if after is None else in_utc(after, where="after")
     with ctx.tx() as tx:
         found = actions.list_attempts(tx, endpoint_id, event_id=event_id, before=at, limit=limit)
     return DeliveryPage([_delivery_view(one) for one in found], found[-1].at if len(found) == limit else None)

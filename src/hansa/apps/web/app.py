@@ -26,6 +26,7 @@ from hansa.apps.web import (
     clerks,
     console,
     console_tables,
+    developer_pages,
     device_pages,
     dispute_desk,
     dispute_figures,
@@ -52,6 +53,7 @@ from hansa.apps.web import (
 )
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
+from hansa.apps.web.door import FrontDoor
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.apps.web.hot import HotTransfers
 from hansa.apps.web.hot_hub import with_hub
@@ -76,7 +78,7 @@ FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2200, 12, 31)
 SITE = "hansa_site"
 """Under this name a request's state holds the site that it is asked of."""
 
-DAYS_ASKED = ("day", "before")
+DAYS_ASKED = ("day", "after")
 """Names of queries that name a day."""
 
 
@@ -111,7 +113,8 @@ def create_app(
     headers = headers_of(tls=origins.tls)
     members = with_hub(_on(site), site, body_max=BODY_MAX, headers=headers)
     taps = HotTaps(members, site, body_max=BODY_MAX, headers=headers)
-    return HotTransfers(taps, site, body_max=BODY_MAX, headers=headers)
+    transfers = HotTransfers(taps, site, body_max=BODY_MAX, headers=headers)
+    return FrontDoor(transfers, site, headers=headers)
 
 
 def _on(site: Site) -> ASGIApp:
@@ -200,6 +203,7 @@ def _everything() -> Router:
     handlers = [
         *(with_key(handler, SITE) for handler in room_routes()),
         *front.ROUTES,
+        *developer_pages.ROUTES,
         *fare_pages.ROUTES,
         *wallet.ROUTES,
         *wallet_phones.ROUTES,

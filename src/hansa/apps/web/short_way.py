@@ -128,6 +128,11 @@ class KnownKeys:
         self._known: dict[bytes, _Known] = {}
         self._asked: dict[bytes, asyncio.Future[trust.Caller]] = {}
 
+    def find_known(self, secret: str) -> trust.Caller | None:
+        """Who sent this key, where it was looked up within ``KEY_LASTS_S``."""
+        known = self._known.get(sha256(secret.encode("utf-8", "surrogatepass")).digest())
+        return known.caller if known is not None and self._now_s() < known.until_s else None
+
     async def caller_of(self, secret: str) -> trust.Caller:
         """Who sent this key. Errors: trust.NotSignedIn, StoreUnavailable."""
         name = sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -100,7 +100,7 @@ globalThis.hansaOutbox = (() => {
         return { state: "waiting", told: answer.status === 401 ? "sign_in" : "" };
       }
       const problem = await answer.json();
-      const told = (problem.problems ?? []).map((one) => `${one.what ?? ""}. ${one.remedy ?? ""}`).join(" ");
+      const told = (problem.violations ?? []).map((one) => `${one.detail ?? ""}. ${one.remedy ?? ""}`).join(" ");
       return { state: "refused", told: told || problem.detail || problem.title || "" };
     } catch {
       return { state: "waiting", told: "" };
