@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -45,6 +45,9 @@ from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.apps.worker import Worker
 from hansa.kernel import FixedClock, HansaError, Money, SystemClock
 from hansa.store import Context, EmbeddedServer
+
+if TYPE_CHECKING:
+    from hansa.apps.web.origins import Origins
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
@@ -95,6 +98,18 @@ Home = Annotated[
         help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
     ),
 ]
+WalletOrigin = Annotated[
+    str,
+    typer.Option(
+        envvar="HANSA_WALLET_ORIGIN", help="Where browsers find all but the console: https://wallet.example."
+    ),
+]
+ConsoleOrigin = Annotated[
+    str,
+    typer.Option(
+        envvar="HANSA_CONSOLE_ORIGIN", help="Where browsers find the console: https://console.example."
+    ),
+]
 Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
 DEFAULT_HOME = Path(".hansa")
 
@@ -117,6 +132,8 @@ def demo(
     ] = False,
     host: Annotated[str, typer.Option(help="Address to serve the pages on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_017,
+    wallet_origin: WalletOrigin = "",
+    console_origin: ConsoleOrigin = "",
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Six cities, a day of riding, clearing between them, bank files; then the pages stay up.
@@ -126,8 +143,10 @@ def demo(
     from hansa.apps import web
     from hansa.apps.demo.run import DemoRun, claim_home
     from hansa.apps.demo.show import Bars, closing_page
+    from hansa.apps.web.origins import origins_of
 
     spec = Spec(riders=riders, seed=seed, day=day.date())
+    origins = origins_of(host, port, wallet_origin, console_origin, demo=True)
     if not once:
         web.listen(host, port).close()
     if fresh and home.exists():
@@ -139,27 +158,32 @@ def demo(
         bars = Bars(out)
         with ledger_engines(ctx, sign=log_signer(home)), bars.progress:
             summary = DemoRun(ctx, clock, spec, home, bars).run()
-        closing_page(out, summary, home, None if once else f"http://{host}:{port}")
+        closing_page(out, summary, home, None if once else origins.wallet or f"http://{host}:{port}")
         if as_json:
             print(json.dumps(summary.cents()), flush=True)
         if once and not all(check.holds for check in summary.checks):
             raise typer.Exit(1)
         if not once:
-            _serve(replace(ctx, clock=SystemClock()), home, host, port)
+            _serve(replace(ctx, clock=SystemClock()), home, host, port, origins)
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to serve the pages on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve the pages on.")] = 8_017,
+    wallet_origin: WalletOrigin = "",
+    console_origin: ConsoleOrigin = "",
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Serve the wallet, the gate screen, the console and the API on what the home folder holds."""
     from hansa.apps import web
+    from hansa.apps.web.origins import origins_of
 
+    is_demo = (home / "demo.json").is_file()
+    origins = origins_of(host, port, wallet_origin, console_origin, demo=is_demo)
     web.listen(host, port).close()
     with opened(home) as ctx:
-        _serve(ctx, home, host, port)
+        _serve(ctx, home, host, port, origins)
 
 
 @app.command()
@@ -393,19 +417,19 @@ def _throw_away(home: Path) -> None:
         )
 
 
-def _serve(ctx: Context, home: Path, host: str, port: int) -> None:
+def _serve(ctx: Context, home: Path, host: str, port: int, origins: "Origins") -> None:
     from hansa.apps import web
 
     demo = (home / "demo.json").is_file()
-    address = f"http://{host}:{port}"
     out.print()
     pages = (("The wallet", "wallet"), ("A gate", "gate"), ("Fares", "fares"), ("The console", "console"))
     for name, path in pages:
+        address = (origins.console if path == "console" else origins.wallet) or f"http://{host}:{port}"
         out.print(f"  {name:<13} [link={address}/{path}/]{address}/{path}/[/link]", highlight=False)
     out.print("  Stop with Ctrl-C; the same command starts it again with all its data.")
     boxes = _boxes(ctx, home) if demo else nullcontext()
     witnessing = Witnessing(ctx, home)
-    app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing)
+    app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing, origins=origins)
     before = [keep_trust_list(ctx, trust.KeyFolder(home / "keys")), keep_record(ctx, home)]
     if demo:
         before.append(_rates_of_the_day(ctx))

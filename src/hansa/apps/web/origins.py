@@ -21,7 +21,7 @@ CONSOLE = "/console"
 EVERYWHERE = ("/static/", "/vendor/", "/healthz", "/favicon.ico", "/.well-known/", "/security/")
 """Beginnings of addresses that are the same under each name."""
 
-FOR_PROGRAMS = ("/v1/", "/openapi.json", "/log/", "/fspiop/", "/errors/")
+FOR_PROGRAMS = ("/v1/", "/openapi", "/verify/", "/disputes/statistics", "/errors")
 """Beginnings of addresses that programs ask, by whatever name they know us. The console's name does not answer them."""
 
 
@@ -91,6 +91,17 @@ class Origins:
 
 
 ONE_NAME = Origins()
+
+
+def origins_of(host: str, port: int, wallet: str, console: str, *, demo: bool) -> Origins:
+    """The origins that were given; where none were, those of a demonstration on this very machine, else one name.
+
+    Browsers reach every name that ends in .localhost on the machine itself (RFC 6761), and passkeys work there, which
+    they do not at an address such as 127.0.0.1. Errors: InvalidInput.
+    """
+    if not wallet and not console and demo and host in ("127.0.0.1", "localhost"):
+        return Origins(f"http://localhost:{port}", f"http://console.localhost:{port}")
+    return Origins(wallet, console)
 
 
 def host_of(scope: Scope) -> str:
