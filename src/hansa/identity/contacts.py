@@ -19,9 +19,9 @@ from hansa.identity.contacts_model import (
     CONTACTS_MAX,
     SENDS_OF_ACCOUNT,
     SENDS_TO_ONE,
-    ContactCodeRefused,
     CodeToSend,
     Contact,
+    ContactCodeRefused,
     ContactId,
     ContactKind,
     TooManyContacts,
@@ -81,7 +81,7 @@ def verify_contact(
 ) -> Verified:
     """Type the code that arrived. Whoever had this contact verified until now has it no more.
 
-    Errors: UnknownContact, also for another account's; ContactCodeRefused. A wrong code costs one of five tries for good.
+    Errors: UnknownContact, also for another account's; ContactCodeRefused. A wrong code costs one of five tries.
     """
     at = ctx.clock.now()
     typed = "".join(letter for letter in code if letter.isdigit())
