@@ -1,0 +1,40 @@
+"""How well people are known, for many accounts in one statement: what limits and approvals hang on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from hansa.identity.model import AccountId
+from hansa.identity.persons_model import ProofLevel
+from hansa.store import Tx
+
+KNOWN = """
+select a.account_id,
+    greatest(
+        (select max(p.level) from identity.proofings p where p.account_id = a.account_id and p.state = 'matched'),
+        (select 1 from identity.contacts c where c.account_id = a.account_id and c.state = 'verified' limit 1),
+        0)::integer,
+    (select max(r.finished_at) from identity.recoveries r where r.account_id = a.account_id),
+    exists (select 1 from identity.guardianships g where g.ward_id = a.account_id and g.state = 'accepted')
+from unnest(%s::uuid[]) as a (account_id)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """How well a person is known. recovered_at: when they last came back without a passkey. guarded: a guardian
+    answers for them.
+    """
+
+    level: ProofLevel = ProofLevel.NONE
+    recovered_at: datetime | None = None
+    guarded: bool = False
+
+
+def knowledge_of(tx: Tx, account_ids: Collection[AccountId]) -> dict[AccountId, Knowledge]:
+    """What is known of the people of these accounts; of one that is not open, nothing."""
+    rows = tx.execute(KNOWN, (list(account_ids),)).fetchall() if account_ids else []
+    return {
+        AccountId(account_id): Knowledge(ProofLevel(level), recovered_at, guarded)
+        for account_id, level, recovered_at, guarded in rows
+    }
