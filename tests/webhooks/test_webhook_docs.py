@@ -10,7 +10,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="
 
 
 def test_the_table_of_types_is_the_code() -> None:
-    rows = re.findall(r"^\| `([a-z.]+)` \| (.+?) \| (.+) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z_.]+)` \| (.+?) \| (.+) \|$", PAGE, re.MULTILINE)
 
     told = [
         (name, what, dict(re.findall(r"`(\w+)`: ([^`]*?)(?:; (?=`)|$)", data))) for name, what, data in rows

@@ -44,7 +44,6 @@ from hansa.clearing.model import (
     earned_account,
     line_of,
     obligations,
-    position_account,
     transfers_of_window,
 )
 from hansa.clearing.netting import (
@@ -55,6 +54,7 @@ from hansa.clearing.netting import (
 )
 from hansa.clearing.schedule import DAILY, Model, daily_model, window_id_of
 from hansa.kernel import InvalidInput, Money, Problem, fact_id
+from hansa.payments import position_account
 from hansa.store import Context, Event, Tx, write_outbox
 from hansa.trust import MemberId
 

@@ -21,6 +21,7 @@ from hansa.kernel import (
     service_day,
     service_day_bounds,
 )
+from hansa.payments import position_account
 from hansa.trust import MemberId
 
 LEAGUE = MemberId("league")
@@ -347,11 +348,6 @@ class PositionLine:
     league_fee: int
     debtor_id: MemberId
     creditor_id: MemberId
-
-
-def position_account(issuer_id: str, operator_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
-    """What an issuer owes an operator for what is not yet cleared."""
-    return ledger.AccountId(fact_id(None, "position", issuer_id, operator_id, currency, partition))
 
 
 def due_account(member_id: str, currency: str, partition: int = 0) -> ledger.AccountId:

@@ -23,7 +23,7 @@ ANYONE: Literal["*"] = "*"
 
 Product = Literal["ride", "subsidy", "chargeback", "payment"]
 """What an item is, as far as fees go: a fare and its corrections, what a member pays of a fare, money that a dispute
-gave back, a payment between members."""
+gave back, a payment to another member or to its payees."""
 
 PRODUCTS: tuple[Product, ...] = get_args(Product)
 
@@ -31,6 +31,8 @@ _PRODUCT_OF: Mapping[int, Product] = {
     TransferCode.SUBSIDY: "subsidy",
     TransferCode.CHARGEBACK: "chargeback",
     TransferCode.PAYMENT: "payment",
+    TransferCode.PURCHASE: "payment",
+    TransferCode.PURCHASE_REFUND: "payment",
 }
 
 

@@ -67,6 +67,8 @@ class TransferCode(IntEnum):
     SEND = 19
     WITHDRAWAL = 20
     VOUCHER = 21
+    PURCHASE = 22
+    PURCHASE_REFUND = 23
 
 
 @dataclass(frozen=True, slots=True)

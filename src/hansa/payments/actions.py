@@ -15,6 +15,8 @@ from hansa import identity, ledger
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
 from hansa.payments import store
+from hansa.payments.chains import post_chains
+from hansa.payments.changing import finish_payments
 from hansa.payments.model import (
     Charge,
     Charged,
@@ -179,23 +181,23 @@ def subsidise(ctx: Context, subsidies: Sequence[Subsidy]) -> list[ledger.Transfe
     transfers = [subsidy_transfer(one) for one in subsidies]
     for start in range(0, len(transfers), ledger.BATCH_MAX):
         batch = transfers[start : start + ledger.BATCH_MAX]
-        codes = _post_chains(ctx, [(one,) for one in batch])
+        codes = post_chains(ctx, [(one,) for one in batch])
         if any(code in _NOT_OPEN for code in codes):
             _open_subsidy_accounts(ctx, {(one.payer_id, one.amount.currency) for one in subsidies})
-            codes = _post_chains(ctx, [(one,) for one in batch])
+            codes = post_chains(ctx, [(one,) for one in batch])
         assert all(code is ledger.ResultCode.CREATED for code in codes), codes
     return [one.transfer_id for one in transfers]
 
 
 def finish(ctx: Context, limit: int = 100_000) -> int:
-    """End what a kill left between intent and outcome; how many charges and top-ups that were."""
+    """End what a kill left between intent and outcome; how many charges, top-ups and payments that were."""
     partitions = sorted(set(ctx.directory.partitions))
     with ctx.tx() as tx:
         top_ups = store.unfinished_top_ups(tx, partitions, limit)
         charges = store.unfinished_charges(tx, partitions, limit)
     _finish_top_ups(ctx, top_ups, no_step)
     _finish_charges(ctx, charges, no_step)
-    return len(top_ups) + len(charges)
+    return len(top_ups) + len(charges) + finish_payments(ctx)
 
 
 def balance_of(tx: Tx, account_id: AccountId, *, partition: int = 0) -> list[Money]:
@@ -330,14 +332,14 @@ def _finish_charges(ctx: Context, rows: Sequence[store.ChargeRow], step: Step) -
 
 def _post_charges(ctx: Context, batch: Sequence[Posted]) -> list[Posted]:
     """Ask the ledger to carry these by the wallets as planned, then by risk what the wallets cannot."""
-    codes = _post_chains(ctx, [chain for _, chain in batch])
+    codes = post_chains(ctx, [chain for _, chain in batch])
     closed = [i for i, code in enumerate(codes) if code in _NOT_OPEN]
     if closed:
         rows = [batch[i][0] for i in closed]
         _open_wallets(ctx, [(AccountId(row.account_id), row.wallet_currency) for row in rows])
         units = {(row.issuer_id, unit) for row in rows for unit in (row.wallet_currency, row.currency)}
         _open_member_accounts(ctx, sorted(units))
-        again = _post_chains(ctx, [batch[i][1] for i in closed])
+        again = post_chains(ctx, [batch[i][1] for i in closed])
         for i, code in zip(closed, again, strict=True):
             codes[i] = code
     carried: list[Posted] = []
@@ -357,10 +359,10 @@ def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[Posted]
     """Let the issuers carry these; should a wallet have paid one in the meantime, it stays so."""
     risky = [replace(row, wallet_minor=0, risk_minor=row.amount_minor) for row in rows]
     chains = [_legs(row) for row in risky]
-    codes = _post_chains(ctx, chains)
+    codes = post_chains(ctx, chains)
     if any(code in _NOT_OPEN for code in codes):
         _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in rows}))
-        codes = _post_chains(ctx, chains)
+        codes = post_chains(ctx, chains)
     carried: list[Posted] = []
     for row, risk, chain, code in zip(rows, risky, chains, codes, strict=True):
         if code is ledger.ResultCode.CREATED:
@@ -371,30 +373,17 @@ def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[Posted]
     return carried
 
 
-def _post_chains(ctx: Context, chains: Sequence[Sequence[ledger.Transfer]]) -> list[ledger.ResultCode]:
-    """Post chains; one code each: OK if it is in the books, else what stopped it."""
-    codes: list[ledger.ResultCode] = []
-    results = iter(ledger.post(ctx, [transfer for chain in chains for transfer in chain]))
-    for chain in chains:
-        got = [next(results).code for _ in chain]
-        # A chain is booked as a whole: one member that exists says that all do (the others then say "linked").
-        booked = ledger.ResultCode.EXISTS in got or all(code is ledger.ResultCode.CREATED for code in got)
-        stopped = (code for code in got if code is not ledger.ResultCode.LINKED_EVENT_FAILED)
-        codes.append(ledger.ResultCode.CREATED if booked else next(stopped))
-    return codes
-
-
 def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) -> None:
     for _, of_partition in groupby(sorted(rows, key=_partition), key=_partition):
         ordered = list(of_partition)
         for start in range(0, len(ordered), ledger.BATCH_MAX):
             batch = ordered[start : start + ledger.BATCH_MAX]
             chains = [(_top_up_transfer(row),) for row in batch]
-            codes = _post_chains(ctx, chains)
+            codes = post_chains(ctx, chains)
             if any(code in _NOT_OPEN for code in codes):
                 _open_wallets(ctx, [(AccountId(row.account_id), row.currency) for row in batch])
                 _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in batch}))
-                codes = _post_chains(ctx, chains)
+                codes = post_chains(ctx, chains)
             assert all(code is ledger.ResultCode.CREATED for code in codes), codes
             step("posted")
             with ctx.tx() as tx:

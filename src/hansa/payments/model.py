@@ -180,6 +180,12 @@ def cash_account(member_id: str, currency: str, partition: int = 0) -> ledger.Ac
     return ledger.AccountId(fact_id(None, "cash", member_id, currency, partition))
 
 
+@lru_cache(maxsize=100_000)
+def position_account(issuer_id: str, operator_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
+    """What an issuer owes an operator, or another member whose payee was paid, for what is not yet cleared."""
+    return ledger.AccountId(fact_id(None, "position", issuer_id, operator_id, currency, partition))
+
+
 @lru_cache(maxsize=4096)
 def risk_account(issuer_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
     """Fares an issuer carries for its riders until they pay."""

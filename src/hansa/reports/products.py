@@ -27,6 +27,8 @@ _KINDS: Mapping[int, tuple[str, bool]] = {
     TransferCode.SUBSIDY: ("subsidy", True),
     TransferCode.CHARGEBACK: ("chargeback", True),
     TransferCode.PAYMENT: ("payment", False),
+    TransferCode.PURCHASE: ("purchase", False),
+    TransferCode.PURCHASE_REFUND: ("purchase refund", True),
 }
 
 CLEARINGS_OWN = (TransferCode.CLEARED, TransferCode.FEE)

@@ -39,6 +39,8 @@ _CHINESE = {
     "subsidy": "补贴",
     "chargeback": "拒付",
     "payment": "支付",
+    "purchase": "消费",
+    "purchase refund": "消费退款",
     "issuer fee": "发卡方手续费",
     "league fee": "联盟手续费",
     "paid in": "划入联盟账户",

@@ -96,7 +96,29 @@ _WITHDRAWAL = {
     "reason": "why it failed or came back; empty where it did not",
 }
 _STANDING = {"step": "what was decided", "from_at": "from when it counts"}
+_MERCHANT = {"merchant_id": "the shop"}
 _ENDPOINT = {"endpoint_id": "the endpoint"}
+
+_PAYMENT = {
+    "payment_id": "the payment",
+    "payee_id": "who is paid",
+    "amount_minor": "what was asked, minor units",
+    "currency": "of all amounts",
+    "captured_minor": "what the payee was given so far",
+    "refunded_minor": "what was given back so far",
+    "reference": "the payee's own, as it was sent",
+    "qr_order_id": "the QR order that it pays, or null",
+    "reason": "why, as a code, where it was refused or has to be approved; else empty",
+}
+_REFUND = {
+    "refund_id": "the refund",
+    "payment_id": "the payment",
+    "payee_id": "who gives back",
+    "amount_minor": "how much, minor units",
+    "currency": "of all amounts",
+    "refunded_minor": "what was given back of the payment so far",
+    "reason": "why it failed, as a code; else empty",
+}
 
 TYPES: tuple[EventType, ...] = (
     EventType("clearing.window.closed", "A window is closed: its positions and nets stand.", _WINDOW),
@@ -139,6 +161,26 @@ TYPES: tuple[EventType, ...] = (
     EventType("withdrawal.settled", "Money is at a person's bank.", _WITHDRAWAL),
     EventType("withdrawal.failed", "A withdrawal came to nothing, and its money is free again.", _WITHDRAWAL),
     EventType("withdrawal.returned", "A bank gave a withdrawal back.", _WITHDRAWAL),
+    EventType("payment.created", "Somebody may pay it.", _PAYMENT),
+    EventType("payment.requires_approval", "Its payer has to approve it.", _PAYMENT),
+    EventType("payment.authorized", "Its money is held.", _PAYMENT),
+    EventType("payment.captured", "The payee was given its money, or a part.", _PAYMENT),
+    EventType("payment.settled", "What the payer's issuer owed for it is settled.", _PAYMENT),
+    EventType("payment.unknown", "A connector gave no clear answer; it is asked again.", _PAYMENT),
+    EventType("payment.failed", "It was refused; nothing moved.", _PAYMENT),
+    EventType("payment.canceled", "It was called off.", _PAYMENT),
+    EventType("payment.expired", "Its time was up.", _PAYMENT),
+    EventType("payment.voided", "What was held for it was given back.", _PAYMENT),
+    EventType("payment.reversed", "Money that came for it after its end was given back.", _PAYMENT),
+    EventType("refund.settled", "Money of a payment was given back.", _REFUND),
+    EventType("refund.failed", "A refund came to nothing.", _REFUND),
+    EventType("merchant.decided", "A shop was opened or refused.", _MERCHANT | {"status": "open or refused"}),
+    EventType(
+        "qr_order.paid",
+        "A QR order is paid.",
+        _MERCHANT | {"qr_order_id": "the order", "payment_id": "the payment that paid it"},
+    ),
+    EventType("ticket.refunded", "An entry ticket was given back.", _MERCHANT | {"ticket_id": "the ticket"}),
     EventType("member.standing.changed", "A step was taken in a member's life in the league.", _STANDING),
     EventType(
         VERIFY,

@@ -1,0 +1,349 @@
+"""Carrying out what is intended for payments: the ledger is asked, and what it says is kept as their next steps.
+
+All that happens to a payment once it is written down goes through ``carry``: a batch is one call to the ledger and one
+commit. Running it again, by whoever, is harmless: the ledger's ids are worked out from the payment and the intent, and
+a step's number can be taken once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hansa import approval, ledger, webhooks
+from hansa.kernel import HansaError
+from hansa.payments import life_store
+from hansa.payments.chains import post_chains
+from hansa.payments.life import Action, PaymentState, after
+from hansa.payments.model import Step as Watch
+from hansa.payments.payment import (
+    ConnectorRefused,
+    InsufficientFunds,
+    Intent,
+    NotConnected,
+    NoWallet,
+    PayeeShort,
+    Payment,
+    Step,
+    held_until,
+    transfers_of,
+)
+from hansa.store import Context, Tx
+
+ASK_AGAIN = timedelta(seconds=10)
+"""How soon a connector that gave no clear answer is asked again, at first; each time it is twice as long."""
+
+_BOOKED = ledger.ResultCode.CREATED
+_OVERDUE = ledger.ResultCode.PENDING_TRANSFER_EXPIRED
+_WHY: Mapping[ledger.ResultCode, type[HansaError]] = {
+    ledger.ResultCode.EXCEEDS_CREDITS: InsufficientFunds,
+    ledger.ResultCode.DEBIT_ACCOUNT_NOT_FOUND: NoWallet,
+    ledger.ResultCode.DEBIT_ACCOUNT_ALREADY_CLOSED: NoWallet,
+    ledger.ResultCode.CREDIT_ACCOUNT_NOT_FOUND: NotConnected,
+    ledger.ResultCode.CREDIT_ACCOUNT_ALREADY_CLOSED: NotConnected,
+}
+
+Doing = tuple[Payment, Intent]
+"""A payment, and what is about to be done to it."""
+
+
+def carry(
+    ctx: Context, doing: Sequence[Doing], watch: Watch, *, batch_id: UUID | None = None
+) -> dict[UUID, Payment]:
+    """Do what is written down; gives the payments as they then stand. batch_id: of new ones, which have no intent."""
+    if not doing:
+        return {}
+    codes = _ask(ctx, doing)
+    watch("posted")
+    steps = [(payment, _outcome(payment, intent, codes[payment.payment_id])) for payment, intent in doing]
+    intents = {payment.payment_id: intent for payment, intent in doing}
+    with ctx.tx() as tx:
+        if batch_id is not None:
+            life_store.end_batch(tx, batch_id)
+        found = keep(tx, steps, intents={} if batch_id is not None else intents)
+    watch("recorded")
+    return found
+
+
+def keep(
+    tx: Tx, steps: Sequence[tuple[Payment, Step]], *, intents: Mapping[UUID, Intent] | None = None
+) -> dict[UUID, Payment]:
+    """Keep steps and all that goes with them, in the caller's transaction; gives the payments as they then stand.
+
+    A step that somebody else kept first stays theirs.
+    """
+    if not steps:
+        return {}
+    new = life_store.keep_steps(tx, steps)
+    kept = [(replace(one, step=step), one) for one, step in steps if one.payment_id in new]
+    lost = [one for one, _ in steps if one.payment_id not in new]
+    if intents:
+        life_store.end_intents(
+            tx, [((one.partition, one.payment_id), intents[one.payment_id]) for one, _ in steps]
+        )
+    _see_to(tx, kept)
+    _end_refunds(tx, [one for one, _ in kept])
+    _give_back(tx, [one for one, _ in kept])
+    webhooks.record(tx, *[news for one, before in kept for news in _news(one, before)])
+    found = {one.payment_id: one for one, _ in kept}
+    if lost:
+        found |= life_store.find(tx, [(one.partition, one.payment_id) for one in lost])
+    return found
+
+
+def step_of(payment: Payment, action: Action, *, at: datetime, by: str, **more: object) -> Step:
+    """The payment's next step, its sums as they were unless told. Errors: StateForbids."""
+    last = payment.step
+    base = Step(n=0, action=action, state=payment.state, at=at, by=by) if last is None else last
+    state = (
+        PaymentState.CREATED
+        if action is Action.CREATE
+        else after(payment.state if last is not None else _FIRST.get(action, payment.state), action)
+    )
+    told = {"amount_minor": 0, "subject_id": None, "reason": "", "words": "", **more}
+    return replace(base, n=base.n + 1, action=action, state=state, at=at, by=by, **told)
+
+
+_FIRST: Mapping[Action, PaymentState] = {
+    Action.ASK: PaymentState.CREATED,
+    Action.BEGIN: PaymentState.CREATED,
+}
+"""From where a payment's first step goes on; processing for all others."""
+
+
+# --- what the ledger says
+
+
+def _ask(ctx: Context, doing: Sequence[Doing]) -> dict[UUID, ledger.ResultCode]:
+    """What the ledger says of each; booked where there is nothing to book."""
+    codes = {payment.payment_id: _BOOKED for payment, _ in doing}
+    chains: list[tuple[ledger.Transfer, ...]] = []
+    whose: list[Payment] = []
+    size = 0
+    for payment, intent in doing:
+        chain = transfers_of(payment, intent)
+        if not chain:
+            continue
+        if size + len(chain) > ledger.BATCH_MAX:
+            _post(ctx, chains, whose, codes)
+            chains, whose, size = [], [], 0
+        chains.append(chain)
+        whose.append(payment)
+        size += len(chain)
+    _post(ctx, chains, whose, codes)
+    # A hold whose time is up can no longer be ended by us: the ledger gives it back, when somebody asks it to.
+    late = {
+        one.payer.partition for one, _ in doing if codes[one.payment_id] is _OVERDUE and one.payer is not None
+    }
+    for partition in sorted(late):
+        ledger.expire_pending(ctx, partition=partition)
+    return codes
+
+
+def _post(
+    ctx: Context,
+    chains: Sequence[Sequence[ledger.Transfer]],
+    whose: Sequence[Payment],
+    codes: dict[UUID, ledger.ResultCode],
+) -> None:
+    if chains:
+        for payment, code in zip(whose, post_chains(ctx, chains), strict=True):
+            codes[payment.payment_id] = code
+
+
+def _outcome(payment: Payment, intent: Intent, code: ledger.ResultCode) -> Step:
+    """The step that the ledger's word comes to."""
+    if code is _BOOKED:
+        return _booked(payment, intent)
+    if intent.action is Action.REFUND:
+        return refund_failed(payment, intent, code.value)
+    if payment.held_minor:
+        assert code is _OVERDUE, (code, payment, intent)
+        return step_of(payment, Action.EXPIRE, at=intent.at, by="ledger", held_minor=0)
+    error = _WHY.get(code)
+    assert error is not None, (code, payment, intent)
+    return _refused(payment, intent.at, intent.by, error())
+
+
+def refund_failed(payment: Payment, intent: Intent, words: str) -> Step:
+    """The step of a refund that came to nothing. words: what was said."""
+    return step_of(
+        payment,
+        Action.REFUND,
+        at=intent.at,
+        by=intent.by,
+        subject_id=intent.subject_id,
+        reason=PayeeShort.code,
+        words=words[:200],
+    )
+
+
+def _refused(payment: Payment, at: datetime, by: str, error: HansaError) -> Step:
+    """This try came to nothing: an offer waits for another, any other payment has failed."""
+    action = Action.DECLINE if payment.is_offer else Action.FAIL
+    return step_of(payment, action, at=at, by=by, reason=error.code, words=error.detail)
+
+
+def refused_by_connector(payment: Payment, at: datetime, words: str) -> Step:
+    """The step of a payment that its connector refused. words: what it said."""
+    return _refused(payment, at, f"connector:{_connector(payment)}", ConnectorRefused(words))
+
+
+def _connector(payment: Payment) -> str:
+    return "" if payment.payer is None else payment.payer.connector
+
+
+def _booked(payment: Payment, intent: Intent) -> Step:
+    more: dict[str, object] = {"subject_id": intent.subject_id, "words": intent.words}
+    match intent.action:
+        case Action.AUTHORIZE:
+            more |= {"amount_minor": payment.amount.minor, "held_minor": payment.amount.minor, "holds": 1}
+        case Action.CAPTURE if payment.held_minor:
+            minor = intent.amount_minor
+            rest = 0 if intent.final else payment.held_minor - minor
+            more |= {
+                "amount_minor": minor,
+                "captured_minor": payment.captured_minor + minor,
+                "held_minor": rest,
+                "holds": _holds(payment) + (1 if rest else 0),
+            }
+        case Action.CAPTURE:
+            more |= {"amount_minor": payment.amount.minor, "captured_minor": payment.amount.minor}
+        case Action.VOID | Action.EXPIRE:
+            more |= {"amount_minor": payment.held_minor, "held_minor": 0}
+        case Action.REFUND:
+            minor = intent.amount_minor
+            more |= {"amount_minor": minor, "refunded_minor": payment.refunded_minor + minor}
+        case _:
+            pass
+    return step_of(payment, intent.action, at=intent.at, by=intent.by, **more)
+
+
+def _holds(payment: Payment) -> int:
+    return 0 if payment.step is None else payment.step.holds
+
+
+# --- what goes with a step
+
+
+def _see_to(tx: Tx, kept: Sequence[tuple[Payment, Payment]]) -> None:
+    """Keep which of these somebody has to see to again, and which no more."""
+    waits: list[tuple[Payment, datetime]] = []
+    ends: list[life_store.Key] = []
+    for one, before in kept:
+        due = due_at(one)
+        if due is not None:
+            waits.append((one, due))
+        elif before.step is not None:
+            ends.append((one.partition, one.payment_id))
+    life_store.wait(tx, waits)
+    life_store.wait_no_more(tx, ends)
+
+
+def due_at(payment: Payment) -> datetime | None:
+    """When somebody has to see to a payment again; None where nobody has to."""
+    step = payment.step
+    if step is None:
+        return None
+    match step.state:
+        case PaymentState.CREATED | PaymentState.REQUIRES_APPROVAL:
+            return payment.expires_at
+        case PaymentState.AUTHORIZED | PaymentState.CAPTURED if step.held_minor:
+            return held_until(payment)
+        case PaymentState.PROCESSING if _connector(payment):
+            return step.at + ASK_AGAIN
+        case PaymentState.UNKNOWN:
+            return step.at + ASK_AGAIN
+        case _:
+            return None
+
+
+def _end_refunds(tx: Tx, payments: Sequence[Payment]) -> None:
+    for one in payments:
+        step = one.step
+        if step is not None and step.action is Action.REFUND and step.subject_id is not None:
+            state = "failed" if step.reason else "settled"
+            life_store.end_refunds(tx, [((one.partition, step.subject_id), state)], step.at)
+
+
+def _give_back(tx: Tx, payments: Sequence[Payment]) -> None:
+    """Take what came to nothing off the payers' limits."""
+    spends: dict[int, list[UUID]] = {}
+    at: datetime | None = None
+    for one in payments:
+        step, payer = one.step, one.payer
+        if (
+            step is None
+            or payer is None
+            or payer.account_id is None
+            or step.captured_minor
+            or step.held_minor
+        ):
+            continue
+        if step.state in _CAME_TO_NOTHING:
+            spends.setdefault(payer.partition, []).append(one.spend_id)
+            at = step.at
+    for partition, ids in sorted(spends.items()):
+        assert at is not None
+        approval.give_back(tx, ids, at=at, partition=partition)
+
+
+_CAME_TO_NOTHING = frozenset(
+    {
+        PaymentState.CREATED,
+        PaymentState.FAILED,
+        PaymentState.CANCELED,
+        PaymentState.EXPIRED,
+        PaymentState.VOIDED,
+    }
+)
+
+
+def _news(payment: Payment, before: Payment) -> list[webhooks.News]:
+    """What the payee's acquirer is told of a step."""
+    step = payment.step
+    assert step is not None
+    if step.action is Action.REFUND:
+        return [_refund_news(payment, step)]
+    stands = before.step is not None and step.state is before.state and not step.amount_minor
+    if step.state is PaymentState.PROCESSING or stands:
+        return []
+    return [
+        webhooks.News(
+            type=f"payment.{step.state}",
+            members=(payment.acquirer_id,),
+            at=step.at,
+            subject=f"payment:{payment.payment_id}",
+            data={
+                "payment_id": str(payment.payment_id),
+                "payee_id": payment.payee_id,
+                "amount_minor": payment.amount.minor,
+                "currency": payment.amount.currency,
+                "captured_minor": step.captured_minor,
+                "refunded_minor": step.refunded_minor,
+                "reference": payment.reference,
+                "qr_order_id": None if payment.qr_order_id is None else str(payment.qr_order_id),
+                "reason": step.reason,
+            },
+            fact=(payment.payment_id, step.n),
+        )
+    ]
+
+
+def _refund_news(payment: Payment, step: Step) -> webhooks.News:
+    return webhooks.News(
+        type="refund.failed" if step.reason else "refund.settled",
+        members=(payment.acquirer_id,),
+        at=step.at,
+        subject=f"payment:{payment.payment_id}",
+        data={
+            "refund_id": str(step.subject_id),
+            "payment_id": str(payment.payment_id),
+            "payee_id": payment.payee_id,
+            "amount_minor": step.amount_minor,
+            "currency": payment.amount.currency,
+            "refunded_minor": step.refunded_minor,
+            "reason": step.reason,
+        },
+        fact=(payment.payment_id, step.n),
+    )

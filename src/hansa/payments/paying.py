@@ -1,0 +1,578 @@
+"""Payments from their first request to their money: create, come to an offer, go on after an approval or an answer.
+
+New ones are taken in batches, each three commits: what was asked is kept together with what policy said of it, the
+ledger decides, and what it decided is kept with the events that tell of it. A kill between any two loses nothing: the
+same request again, or ``finish``, ends it the same way.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hansa import approval, identity
+from hansa.approval import Channel
+from hansa.identity import AccountId
+from hansa.kernel import HansaError, Money, fact_id, new_id
+from hansa.payments import life_store
+from hansa.payments.carrying import ASK_AGAIN, carry, keep, refund_failed, refused_by_connector, step_of
+from hansa.payments.connectors import Connector, Connectors, Heard, Said
+from hansa.payments.life import Action, PaymentState, StateForbids
+from hansa.payments.life_store import Key
+from hansa.payments.model import Step as Watch
+from hansa.payments.model import no_step
+from hansa.payments.payment import (
+    OPEN_FOR,
+    Answer,
+    Intent,
+    NewPayment,
+    NotThePayer,
+    Payee,
+    Payer,
+    Payment,
+    PaymentDiffers,
+    PaymentInFlight,
+    Step,
+    UnknownPayeeId,
+    UnknownPayment,
+    WrongPayeeCurrency,
+    check_new,
+    payee_key,
+)
+from hansa.store import Context, Tx
+
+TOGETHER_MAX = 2_000
+"""Payments of one batch."""
+
+LEASE = timedelta(seconds=30)
+"""How long whoever took a payment in has it alone."""
+
+GIVE_UP = timedelta(hours=24)
+"""How long a connector is asked that gives no clear answer; then what may have come is given back."""
+
+NOBODY: Connectors = {}
+"""No connector is at hand."""
+
+
+def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -> list[Answer]:
+    """Take these payments in and, where policy lets them, pay them; an answer for each, in order.
+
+    One that the payer has to approve is kept so, one that policy or the wallet refuses is kept as failed with the
+    reason. The same again gives it as it stood after its first step (``is_replay``). Errors, given in place, of which
+    nothing is kept: InvalidInput, UnknownPayeeId, WrongPayeeCurrency, identity.UnknownAccount, PaymentDiffers,
+    PaymentInFlight.
+    """
+    assert len(new) <= TOGETHER_MAX, len(new)
+    now = ctx.clock.now()
+    firsts: dict[UUID, NewPayment] = {}
+    for one in new:
+        firsts.setdefault(one.payment_id, one)
+    digests = {one.payment_id: one.digest for one in firsts.values()}
+    partition_of = ctx.directory.partition_of
+    keys = [(partition_of(payment_id), payment_id) for payment_id in firsts]
+    batch_id = new_id()
+    with ctx.tx() as tx:
+        known = life_store.find(tx, keys, first=True)
+        fresh = [one for one in firsts.values() if one.payment_id not in known]
+        desk = _Desk(ctx, tx, now)
+        desk.take(fresh, digests)
+        found = desk.kept
+        to_do = [(one, _first_intent(one)) for one in desk.allowed]
+        late = [one for one in known.values() if one.step is None and one.created_at + LEASE <= now]
+        late = [one for one in late if one.digest == digests[one.payment_id]]
+        to_do += [(one, _first_intent(one)) for one in late]
+        if to_do:
+            life_store.begin_batch(tx, batch_id, [(one.partition, one.payment_id) for one, _ in to_do], now)
+    watch("received")
+    found |= carry(ctx, to_do, watch, batch_id=batch_id)
+    told: set[UUID] = set()
+    answers: list[Answer] = []
+    for one in new:
+        key = one.payment_id
+        digest = digests[key] if firsts[key] is one else one.digest
+        answers.append(_answer(key, digest, found, known, desk.refused, is_replay=key in told))
+        told.add(key)
+    return answers
+
+
+def pay(
+    ctx: Context,
+    payment_id: UUID,
+    payer: AccountId,
+    *,
+    by: str,
+    channel: Channel | None = None,
+    session_at: datetime | None = None,
+    credential_at: datetime | None = None,
+    spender: AccountId | None = None,
+    watch: Watch = no_step,
+) -> Payment:
+    """This payer comes to pay an offer; gives it as it then stands. The same payer may come again.
+
+    Errors: UnknownPayment, identity.UnknownAccount, NotThePayer where another came first, StateForbids; and what
+    policy refuses: the offer then stands as before.
+    """
+    now = ctx.clock.now()
+    payment = settled(ctx, payment_id, watch=watch)
+    key = (payment.partition, payment_id)
+    with ctx.tx() as tx:
+        payment = locked(tx, key)
+        if payment.payer is not None and payment.state is not PaymentState.CREATED:
+            if payment.payer.account_id != payer:
+                raise NotThePayer
+            return payment
+        if now >= payment.expires_at:
+            raise StateForbids("This payment's time is up. Make a new payment.")
+        account = identity.get_account(tx, payer)
+        tries = life_store.payers_of(tx, key)
+        came = Payer(
+            attempt=len(tries) + 1,
+            account_id=payer,
+            issuer_id=account.issuer_id,
+            partition=ctx.directory.partition_of(payer),
+            method="wallet",
+            at=now,
+        )
+        payment = replace(payment, payer=came, channel=channel or payment.channel)
+        spend = _spend(payment, get_name(tx, payment.payee_id), session_at, credential_at, spender)
+        verdict = approval.decide(tx, [spend], now)[0]
+        if isinstance(verdict, approval.Refused):
+            raise verdict.error
+        first = (
+            _asked(payment, verdict, now, by)
+            if isinstance(verdict, approval.Needs)
+            else _begun(payment, now, by)
+        )
+        life_store.add_payer(tx, key, came)
+        payment = keep(tx, [(payment, first)])[payment_id]
+        intent = _intend(tx, payment, now, by)
+    watch("received")
+    return payment if intent is None else carry(ctx, [(payment, intent)], watch)[payment_id]
+
+
+def advance(
+    ctx: Context, payment_id: UUID, *, connectors: Connectors = NOBODY, watch: Watch = no_step
+) -> Payment:
+    """Bring a payment as far as it goes now; gives it as it then stands.
+
+    For whoever hears that something may have happened: the page after an approval, the page to which a payer returns, a
+    connector's webhook, the worker. Any number of them, in any order, have one effect. Errors: UnknownPayment.
+    """
+    payment = settled(ctx, payment_id, connectors=connectors, watch=watch)
+    if payment.state is PaymentState.REQUIRES_APPROVAL:
+        return _approved(ctx, payment, watch)
+    if payment.payer is not None and payment.payer.connector in connectors:
+        return _heard(ctx, payment, connectors[payment.payer.connector], connectors, watch)
+    return payment
+
+
+def refuse(ctx: Context, payment_id: UUID, *, by: str, watch: Watch = no_step) -> Payment:
+    """The payer will not approve it. An offer waits for another; any other payment has failed.
+
+    Errors: UnknownPayment, StateForbids.
+    """
+    payment = settled(ctx, payment_id, watch=watch)
+    with ctx.tx() as tx:
+        payment = locked(tx, (payment.partition, payment_id))
+        if payment.step is not None and payment.step.action is Action.REFUSE:
+            return payment
+        action = Action.DECLINE if payment.is_offer else Action.REFUSE
+        step = step_of(
+            payment,
+            action,
+            at=ctx.clock.now(),
+            by=by,
+            reason="payments.payer_refused",
+            words="The payer refused.",
+        )
+        return keep(tx, [(payment, step)])[payment_id]
+
+
+def locked(tx: Tx, key: Key) -> Payment:
+    """A payment as it stands, which nobody else changes until the transaction ends.
+
+    Errors: UnknownPayment; PaymentInFlight where something is being done to it.
+    """
+    if not life_store.lock(tx, key):
+        raise UnknownPayment(f"There is no payment {key[1]}.")
+    if life_store.intents_of(tx, [key]):
+        raise PaymentInFlight
+    payment = life_store.find(tx, [key])[key[1]]
+    if payment.step is None:
+        raise PaymentInFlight
+    return payment
+
+
+def get_name(tx: Tx, payee_id: str) -> Payee:
+    """The payee of a payment that is kept."""
+    return life_store.find_payees(tx, [payee_id])[payee_id]
+
+
+def finish_batches(ctx: Context, begun_before: datetime, *, watch: Watch = no_step, limit: int = 100) -> int:
+    """End batches of new payments that a crash left; gives how many payments went on."""
+    with ctx.tx() as tx:
+        batches = life_store.list_batches(tx, begun_before, limit)
+    done = 0
+    for batch_id, keys in batches:
+        with ctx.tx() as tx:
+            found = [one for one in life_store.find(tx, keys).values() if one.step is None]
+        to_do = [(one, _first_intent(one)) for one in found]
+        carry(ctx, to_do, watch, batch_id=batch_id)
+        if not to_do:
+            with ctx.tx() as tx:
+                life_store.end_batch(tx, batch_id)
+        done += len(to_do)
+    return done
+
+
+# --- taking in
+
+
+class _Desk:
+    """New payments of a batch: what is kept of them, and what is said of the others."""
+
+    def __init__(self, ctx: Context, tx: Tx, now: datetime) -> None:
+        self._partition_of = ctx.directory.partition_of
+        self._tx, self._now = tx, now
+        self.kept: dict[UUID, Payment] = {}
+        self.allowed: list[Payment] = []
+        self.refused: dict[UUID, HansaError] = {}
+
+    def take(self, new: Sequence[NewPayment], digests: Mapping[UUID, bytes]) -> None:
+        """Keep what can be kept, with what policy says of it."""
+        fit = [one for one in new if self._fits(one, check_new(one, self._now))]
+        if not fit:
+            return
+        payees = life_store.find_payees(self._tx, {one.payee_id for one in fit})
+        payers = {one.payer for one in fit if one.payer is not None}
+        accounts = identity.find_accounts(self._tx, list(payers)) if payers else {}
+        fit = [one for one in fit if self._fits(one, _misfit(one, payees.get(one.payee_id), accounts))]
+        payments = [self._payment(one, payees, accounts, digests) for one in fit]
+        spends = [
+            _spend(payment, payees[one.payee_id], one.session_at, one.credential_at, one.spender)
+            for one, payment in zip(fit, payments, strict=True)
+            if one.payer is not None
+        ]
+        verdicts = dict(
+            zip(
+                (one.payment_id for one in fit if one.payer is not None),
+                approval.decide(self._tx, spends, self._now),
+                strict=True,
+            )
+        )
+        new_ids = life_store.insert(self._tx, payments)
+        steps: list[tuple[Payment, Step]] = []
+        for one in payments:
+            if one.payment_id not in new_ids:
+                self.refused[one.payment_id] = PaymentInFlight()
+                continue
+            step = self._first_step(one, verdicts.get(one.payment_id))
+            if step is None:
+                self.allowed.append(one)
+            else:
+                steps.append((one, step))
+        self.kept |= keep(self._tx, steps)
+
+    def _fits(self, one: NewPayment, error: HansaError | None) -> bool:
+        if error is not None:
+            self.refused[one.payment_id] = error
+        return error is None
+
+    def _payment(
+        self,
+        one: NewPayment,
+        payees: Mapping[str, Payee],
+        accounts: Mapping[AccountId, identity.Account],
+        digests: Mapping[UUID, bytes],
+    ) -> Payment:
+        partition = self._partition_of(one.payment_id)
+        payer: Payer | None = None
+        if one.payer is not None or one.connector:
+            payer = Payer(
+                attempt=1,
+                account_id=one.payer,
+                issuer_id="" if one.payer is None else accounts[one.payer].issuer_id,
+                partition=partition if one.payer is None else self._partition_of(one.payer),
+                method=one.method,
+                connector=one.connector,
+                mandate_id=one.mandate_id,
+                at=self._now,
+            )
+        return Payment(
+            payment_id=one.payment_id,
+            partition=partition,
+            payee_id=one.payee_id,
+            acquirer_id=payees[one.payee_id].member_id,
+            amount=one.amount,
+            method=one.method,
+            channel=one.channel,
+            capture=one.capture,
+            reference=one.reference,
+            description=one.description,
+            evidence=one.evidence,
+            qr_order_id=one.qr_order_id,
+            quote_id=one.quote_id,
+            by=one.by,
+            created_at=self._now,
+            expires_at=one.expires_at or self._now + OPEN_FOR,
+            digest=digests[one.payment_id],
+            payer=payer,
+            is_offer=payer is None,
+        )
+
+    def _first_step(self, one: Payment, verdict: approval.Verdict | None) -> Step | None:
+        """What a new payment is kept as; None where the ledger is asked at once."""
+        if one.is_offer:
+            return step_of(one, Action.CREATE, at=self._now, by=one.by)
+        if verdict is None:  # from outside: its connector is asked next
+            return step_of(one, Action.BEGIN, at=self._now, by=one.by)
+        if isinstance(verdict, approval.Needs):
+            return _asked(one, verdict, self._now, one.by)
+        if isinstance(verdict, approval.Refused):
+            error = verdict.error
+            return step_of(
+                one, Action.FAIL, at=self._now, by="policy", reason=error.code, words=error.detail[:200]
+            )
+        return None
+
+
+def _misfit(
+    one: NewPayment, payee: Payee | None, accounts: Mapping[AccountId, identity.Account]
+) -> HansaError | None:
+    if payee is None or payee.status != "open":
+        return UnknownPayeeId(f"There is no payee {one.payee_id[:64]!r} that takes payments now.")
+    if payee.currency != one.amount.currency:
+        return WrongPayeeCurrency(f"Payee {payee.payee_id} takes {payee.currency}.")
+    if one.payer is not None and one.payer not in accounts:
+        return identity.UnknownAccount(f"No account {one.payer} is open here.")
+    return None
+
+
+def _spend(
+    payment: Payment,
+    payee: Payee,
+    session_at: datetime | None,
+    credential_at: datetime | None,
+    spender: AccountId | None,
+) -> approval.Spend:
+    payer = payment.payer
+    assert payer is not None and payer.account_id is not None, payment
+    channel = {"mandate": Channel.MANDATE, "code": Channel.CODE}.get(payer.method, payment.channel)
+    return approval.Spend(
+        spend_id=payment.spend_id,
+        account_id=payer.account_id,
+        amount=payment.amount,
+        payee_key=payee_key(payee.payee_id),
+        payee_name=payee.name,
+        channel=channel,
+        category=payee.category,
+        session_at=session_at,
+        credential_at=credential_at,
+        by=spender,
+        mandate_id=payer.mandate_id,
+        partition=payer.partition,
+    )
+
+
+def _asked(payment: Payment, needs: approval.Needs, at: datetime, by: str) -> Step:
+    """The step of a payment that its payer has to approve: at which level, and why."""
+    reasons = ",".join(one.name for one in needs.reasons)[:200]
+    return step_of(payment, Action.ASK, at=at, by=by, reason=needs.level.word, words=reasons)
+
+
+def _begun(payment: Payment, at: datetime, by: str) -> Step:
+    return step_of(payment, Action.BEGIN, at=at, by=by)
+
+
+def _first_intent(payment: Payment) -> Intent:
+    """What is done to a payment that may be paid: its amount is taken, or held."""
+    return Intent(
+        action=Action.CAPTURE if payment.capture == "automatic" else Action.AUTHORIZE,
+        at=payment.created_at,
+        by=payment.by,
+        subject_id=payment.payment_id,
+    )
+
+
+def _intend(tx: Tx, payment: Payment, at: datetime, by: str) -> Intent | None:
+    """Write down that the money of a payment in process is asked for; None where it is not to be."""
+    payer = payment.payer
+    if payment.state is not PaymentState.PROCESSING or payer is None or payer.connector:
+        return None
+    intent = replace(
+        _first_intent(payment), at=at, by=by, subject_id=fact_id(None, "payment try", payment.spend_id)
+    )
+    life_store.intend(tx, (payment.partition, payment.payment_id), intent)
+    return intent
+
+
+def _answer(
+    payment_id: UUID,
+    digest: bytes,
+    found: Mapping[UUID, Payment],
+    known: Mapping[UUID, Payment],
+    refused: Mapping[UUID, HansaError],
+    *,
+    is_replay: bool,
+) -> Answer:
+    payment = found.get(payment_id)
+    if payment is None:
+        payment = known.get(payment_id)
+        is_replay = payment is not None
+    if payment is None:
+        return refused[payment_id]
+    if payment.digest != digest:
+        return PaymentDiffers(f"Payment {payment_id} is known with other content.")
+    if payment.step is None:
+        return PaymentInFlight()
+    return replace(payment, is_replay=True) if is_replay else payment
+
+
+# --- going on
+
+
+def settled(
+    ctx: Context, payment_id: UUID, *, connectors: Connectors = NOBODY, watch: Watch = no_step
+) -> Payment:
+    """A payment to which nothing is being done: what a crash left is ended first.
+
+    Errors: UnknownPayment; PaymentInFlight where somebody is at it, or a connector has to be asked that is not given.
+    """
+    key = (ctx.directory.partition_of(payment_id), payment_id)
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        payment = life_store.find(tx, [key]).get(payment_id)
+        intent = life_store.intents_of(tx, [key]).get(payment_id)
+    if payment is None:
+        raise UnknownPayment(f"There is no payment {payment_id}.")
+    if intent is not None:
+        return end_intent(ctx, payment, intent, connectors, watch)
+    if payment.step is None:
+        if payment.created_at + LEASE > now:
+            raise PaymentInFlight
+        return carry(ctx, [(payment, _first_intent(payment))], watch)[payment_id]
+    return payment
+
+
+def end_intent(
+    ctx: Context, payment: Payment, intent: Intent, connectors: Connectors, watch: Watch
+) -> Payment:
+    """Do what is written down for a payment; gives it as it then stands. Whatever goes back outside goes there first.
+
+    Errors: PaymentInFlight where the connector gives no clear answer or is not given; it stays to be done.
+    """
+    payer = payment.payer
+    if payer is not None and payer.connector and intent.action in _GIVES_BACK:
+        connector = connectors.get(payer.connector)
+        if connector is None:
+            raise PaymentInFlight
+        minor = intent.amount_minor or payment.amount.minor
+        said = connector.give_back(
+            payment.payment_id, intent.subject_id, Money(minor, payment.amount.currency)
+        )
+        watch("given back")
+        if said.heard is Heard.REFUSED and intent.action is Action.REFUND:
+            step = refund_failed(payment, intent, said.words)
+            with ctx.tx() as tx:
+                return keep(tx, [(payment, step)], intents={payment.payment_id: intent})[payment.payment_id]
+        if said.heard is not Heard.SUCCEEDED:
+            raise PaymentInFlight
+    return carry(ctx, [(payment, intent)], watch)[payment.payment_id]
+
+
+_GIVES_BACK = (Action.REFUND, Action.REVERSE, Action.SUCCEED_LATE)
+
+
+def _approved(ctx: Context, payment: Payment, watch: Watch) -> Payment:
+    """Pay it, if it was approved; where its payer refused, say so."""
+    now = ctx.clock.now()
+    key = (payment.partition, payment.payment_id)
+    with ctx.tx() as tx:
+        payment = locked(tx, key)
+        if payment.state is not PaymentState.REQUIRES_APPROVAL or now >= payment.expires_at:
+            return payment
+        spend = _spend(payment, get_name(tx, payment.payee_id), None, None, None)
+        verdict = approval.decide(tx, [spend], now)[0]
+        if isinstance(verdict, approval.Needs):
+            return payment
+        if isinstance(verdict, approval.Refused):
+            action = Action.DECLINE if payment.is_offer else Action.REFUSE
+            error = verdict.error
+            step = step_of(payment, action, at=now, by="policy", reason=error.code, words=error.detail[:200])
+            return keep(tx, [(payment, step)])[payment.payment_id]
+        evidence = verdict.evidence
+        step = step_of(
+            payment, Action.APPROVE, at=now, by="payer", subject_id=evidence, reason=verdict.level.word
+        )
+        payment = keep(tx, [(payment, step)])[payment.payment_id]
+        intent = _intend(tx, payment, now, "payer")
+    watch("received")
+    return payment if intent is None else carry(ctx, [(payment, intent)], watch)[payment.payment_id]
+
+
+_ASKED = (
+    PaymentState.PROCESSING,
+    PaymentState.UNKNOWN,
+    PaymentState.FAILED,
+    PaymentState.CANCELED,
+    PaymentState.EXPIRED,
+)
+"""States in which a connector may still have something to say."""
+
+PATIENCE_MAX = timedelta(hours=1)
+"""How long at most until a connector is asked again."""
+
+
+def _heard(
+    ctx: Context, payment: Payment, connector: Connector, connectors: Connectors, watch: Watch
+) -> Payment:
+    """Ask the connector what became of a payment, and act on it once."""
+    if payment.state not in _ASKED:
+        return payment
+    if payment.step is not None and payment.step.action is Action.BEGIN:
+        said = connector.start(payment.payment_id, payment.amount, payment.description)
+    else:
+        said = connector.ask(payment.payment_id)
+    watch("heard")
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        payment = locked(tx, (payment.partition, payment.payment_id))
+        step = _step_heard(payment, said, now)
+        if step is None:
+            if payment.step is not None and payment.state in _ASKED[:2]:
+                waited = now - payment.step.at
+                life_store.wait(tx, [(payment, now + min(PATIENCE_MAX, max(ASK_AGAIN, waited)))])
+            return payment
+        if step.action not in (Action.CAPTURE, Action.SUCCEED_LATE, Action.REVERSE):
+            return keep(tx, [(payment, step)])[payment.payment_id]
+        intent = Intent(
+            action=step.action,
+            at=now,
+            by=step.by,
+            subject_id=fact_id(None, f"payment {step.action}", payment.spend_id),
+            words=step.words,
+        )
+        life_store.intend(tx, (payment.partition, payment.payment_id), intent)
+    watch("received")
+    return end_intent(ctx, payment, intent, connectors, watch)
+
+
+def _step_heard(payment: Payment, said: Said, at: datetime) -> Step | None:
+    """What a connector's answer comes to in the state that the payment now has; None where it changes nothing."""
+    by = f"connector:{'' if payment.payer is None else payment.payer.connector}"
+    words = said.words[:200]
+    match said.heard, payment.state:
+        case Heard.SUCCEEDED, PaymentState.PROCESSING | PaymentState.UNKNOWN:
+            return step_of(payment, Action.CAPTURE, at=at, by=by)
+        case Heard.SUCCEEDED, PaymentState.FAILED | PaymentState.CANCELED | PaymentState.EXPIRED:
+            return step_of(payment, Action.SUCCEED_LATE, at=at, by=by, words=words)
+        case Heard.REFUSED, PaymentState.PROCESSING | PaymentState.UNKNOWN:
+            return refused_by_connector(payment, at, words)
+        case Heard.SILENT, PaymentState.PROCESSING:
+            return step_of(payment, Action.DOUBT, at=at, by=by, words=words)
+        case Heard.PENDING, PaymentState.PROCESSING if at >= payment.expires_at:
+            return step_of(payment, Action.DOUBT, at=at, by=by, words=words)
+        case Heard.SILENT | Heard.PENDING, PaymentState.UNKNOWN if at >= payment.created_at + GIVE_UP:
+            return step_of(payment, Action.REVERSE, at=at, by=by, words="No clear answer came in time.")
+        case _:
+            return None
