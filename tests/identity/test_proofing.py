@@ -281,7 +281,8 @@ def test_a_document_that_its_issuer_released_may_prove_another_account(
 ) -> None:
     ask(opened, sealer, ONE, card())
 
-    assert identity.release_document(opened, ONE.account_id) == 1
+    with opened.tx() as tx:
+        assert identity.release_document(tx, ONE.account_id, at=opened.clock.now()) == 1
 
     assert level(opened, ONE) == ProofLevel.NONE
     assert ask(opened, sealer, TWO, card()).state == "matched"

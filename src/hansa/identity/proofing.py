@@ -111,12 +111,15 @@ def proven_name(tx: Tx, sealer: Sealer, account_id: AccountId) -> str | None:
     return max(good, key=lambda one: (one.level, one.asked_at)).name if good else None
 
 
-def release_document(ctx: Context, account_id: AccountId) -> int:
-    """End all proofs of this account, at its issuer's desk: its documents may prove another account then. How many."""
-    with ctx.tx() as tx:
-        lock_account(tx, account_id)
-        ended = proofing_store.end(tx, account_id, "released", at=ctx.clock.now())
-        _leave(tx, account_id)
+def release_document(tx: Tx, account_id: AccountId, *, at: datetime) -> int:
+    """End all proofs of this account, at its issuer's desk: its documents may prove another account then. How many.
+
+    Errors: UnknownAccount.
+    """
+    get_account(tx, account_id)
+    lock_account(tx, account_id)
+    ended = proofing_store.end(tx, account_id, "released", at=at)
+    _leave(tx, account_id)
     return ended
 
 

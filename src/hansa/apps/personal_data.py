@@ -1,0 +1,306 @@
+"""A person's data across all rooms: what stands in the way of deleting it, deleting it, and giving all of it out.
+
+A room that keeps something of persons adds a line here: to ``OBSTACLES`` what of it must be settled before they go, to
+``PARTS`` what of it is theirs to take along.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hansa import atlas, disputes, identity, ledger, payments, rides
+from hansa.identity import Account, AccountId, Sealer
+from hansa.kernel import Problem
+from hansa.store import Context, Tx
+
+PAGE = 500
+"""How many lines of a room are read at once."""
+
+# -- what stands in the way ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that must be settled before an account can go.
+
+    code: stable. what, remedy: English sentences of the catalogues, with ``facts`` in their places. address: where to
+    settle it.
+    """
+
+    code: str
+    what: str
+    remedy: str
+    address: str
+    facts: dict[str, object]
+
+
+def _money(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
+    for held in payments.balance_of(tx, account.account_id, partition=partition):
+        if held.minor:
+            yield Obstacle(
+                "money",
+                "Your wallet holds {amount}.",
+                "Withdraw it or spend it first.",
+                "/wallet/withdraw",
+                {"amount": held},
+            )
+        wallet = payments.wallet_id(account.account_id, held.currency)
+        one = ledger.balances(tx, [wallet]).get(wallet)
+        if one is not None and (one.debits_pending or one.credits_pending):
+            yield Obstacle(
+                "hold",
+                "A payment is held and not finished.",
+                "Wait until it is paid or released.",
+                "/wallet/statement",
+                {},
+            )
+
+
+def _debts(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
+    for owed in payments.debts_of(tx, account.account_id, partition=partition):
+        if owed.minor:
+            yield Obstacle(
+                "debt",
+                "You owe your issuer {amount} for rides.",
+                "Top up: what is owed is taken from it.",
+                "/wallet/top-up",
+                {"amount": owed},
+            )
+
+
+def _disputes(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
+    states = frozenset(disputes.State) - disputes.FINAL
+    wanted = disputes.Wanted(account=account.account_id, states=states)
+    open_ones = disputes.find_disputes(tx, wanted, limit=PAGE)
+    if open_ones:
+        yield Obstacle(
+            "dispute",
+            "A request for money back is not decided yet.",
+            "Wait for the answer, or withdraw the request.",
+            "/wallet/refunds",
+            {},
+        )
+
+
+def _standing(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
+    if identity.standing_of(tx, account.account_id).level == "blocked":
+        yield Obstacle(
+            "blocked",
+            "Your issuer has blocked this account.",
+            "Ask your issuer what is open.",
+            "/wallet/phones",
+            {},
+        )
+
+
+def _wards(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
+    wards = identity.wards_of(tx, account.account_id)
+    alone = [one for one in wards if identity.guardian_of(tx, one) == [account.account_id]]
+    if alone:
+        yield Obstacle(
+            "ward",
+            "You are the only guardian of somebody.",
+            "Have another guardian accept, or end the guardianship, first.",
+            "/wallet/me/guardians",
+            {},
+        )
+
+
+OBSTACLES: list[Callable[[Tx, Account, int], Iterator[Obstacle]]] = [
+    _money,
+    _debts,
+    _disputes,
+    _standing,
+    _wards,
+]
+"""Each finds what of one room stands in the way, given the account and its ledger partition."""
+
+
+def obstacles(tx: Tx, account: Account, *, partition: int) -> list[Obstacle]:
+    """All that must be settled before this account can go, each with what to do about it."""
+    return [one for find in OBSTACLES for one in find(tx, account, partition)]
+
+
+# -- deleting -----------------------------------------------------------------------------------------------
+
+
+def ask_deletion(ctx: Context, account_id: AccountId, deletion_id: UUID) -> identity.Deletion:
+    """Begin a deletion: in 14 days it is carried out, unless it is taken back.
+
+    Errors: identity.DeletionBlocked with each obstacle and its remedy; UnknownAccount, AccountClosed.
+    """
+    with ctx.tx() as tx:
+        account = identity.get_account(tx, account_id)
+        found = obstacles(tx, account, partition=ctx.directory.partition_of(account_id))
+        if found:
+            raise identity.DeletionBlocked(problems=tuple(_problem(one) for one in found))
+        return identity.ask_deletion(tx, deletion_id, account_id, ctx.clock.now())
+
+
+def carry_out_deletions(ctx: Context, *, limit: int = 50) -> int:
+    """Close the accounts whose time to think is over, and destroy the keys whose time to be kept is; how many.
+
+    One account, one transaction. What stands in the way by then is noted for its person, and looked at again later.
+    """
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        due = identity.due_deletions(tx, at, limit=limit)
+    done = sum(_carry_out(ctx, one.account_id, at) for one in due)
+    with ctx.tx() as tx:
+        return done + identity.erase_due(tx, at, limit=limit)
+
+
+def _carry_out(ctx: Context, account_id: AccountId, at: datetime) -> bool:
+    with ctx.tx() as tx:
+        account = identity.get_account(tx, account_id)
+        found = obstacles(tx, account, partition=ctx.directory.partition_of(account_id))
+        if found:
+            identity.note_obstacles(tx, account_id, sorted({one.code for one in found}), at)
+            return False
+        for phone in identity.list_phones(tx, account_id):
+            if phone.status == "active":
+                rides.end_phone(tx, account_id, phone.phone_id, "removed", at=at)
+        kept = timedelta(days=identity.own_level_policy().kept_days(account.issuer_id))
+        return identity.close_account(tx, account_id, at=at, erase_at=at + kept)
+
+
+def end_wards_of_age(ctx: Context, sealer: Sealer, *, limit: int = 200) -> int:
+    """End guardianships whose ward came of age by today, by the law of the ward's home city; how many."""
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        found = identity.wards_to_look_at(tx, at.date(), limit=limit)
+        accounts = identity.find_accounts(tx, sorted({one.ward_id for one in found}))
+        countries = {one.account_id: country_of(tx, one) for one in accounts.values()}
+        return len(identity.end_at_majority(tx, sealer, found, countries, at=at))
+
+
+def country_of(tx: Tx, account: Account) -> str:
+    """The country of an account's home city; empty for a city that is not known here."""
+    try:
+        return atlas.get_city(tx, account.home_city_id).country
+    except atlas.UnknownCity:
+        return ""
+
+
+def _problem(one: Obstacle) -> Problem:
+    return Problem(one.code, one.what.format(**one.facts).rstrip("."), one.remedy)
+
+
+# -- giving out ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Whose data are read, with what. partition: of the ledger. at: the instant they are read for."""
+
+    tx: Tx
+    account: Account
+    sealer: Sealer
+    partition: int
+    at: datetime
+
+    @property
+    def id(self) -> AccountId:
+        """The account's id."""
+        return self.account.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of a person's data. name: of its file. title: an English sentence of the catalogues."""
+
+    name: str
+    title: str
+    read: Callable[[Of], Sequence[Any]]
+
+
+def _journeys(of: Of) -> list[Any]:
+    found: list[Any] = []
+    after: tuple[datetime, UUID] | None = None
+    while page := rides.journeys(of.tx, of.id, after=after, limit=PAGE):
+        found += page
+        after = (page[-1].started_at, page[-1].journey_id)
+    return found
+
+
+def _movements(of: Of) -> list[Any]:
+    found: list[Any] = []
+    before: payments.Mark | None = None
+    while page := payments.movements(of.tx, of.id, PAGE, before=before, partition=of.partition):
+        found += page
+        before = page[-1].mark
+    return found
+
+
+def _requests(of: Of) -> list[Any]:
+    found: list[Any] = []
+    before: tuple[datetime, UUID] | None = None
+    while page := disputes.list_disputes(of.tx, account=of.id, before=before, limit=PAGE):
+        found += page
+        before = (page[-1].raised_at, page[-1].dispute_id)
+    return found
+
+
+def _accesses(of: Of) -> list[Any]:
+    found: list[Any] = []
+    before: datetime | None = None
+    while page := identity.list_accesses(of.tx, of.id, before=before, limit=PAGE):
+        found += page
+        before = page[-1].last_at
+    return found
+
+
+def _birth(of: Of) -> list[Any]:
+    found = identity.find_birth(of.tx, of.sealer, of.id)
+    return [found] if found else []
+
+
+def _deletion(of: Of) -> list[Any]:
+    found = identity.find_deletion(of.tx, of.id)
+    return [found] if found else []
+
+
+def _person(of: Of) -> list[Any]:
+    person = identity.person_of(of.tx, of.id)
+    others = identity.accounts_of_person(of.tx, person) if person else []
+    level = identity.proof_level(of.tx, of.id).name.lower()
+    return [{"level": level, "accounts_of_this_person": others}]
+
+
+EVENTS_MAX = 10_000
+
+PARTS: list[Part] = [
+    Part("account", "Your account", lambda of: [of.account]),
+    Part("proof_level", "How well your name is proved", _person),
+    Part("proofs", "Checks of your name", lambda of: identity.list_proofings(of.tx, of.sealer, of.id)),
+    Part("birth", "When you were born", _birth),
+    Part("contacts", "How you are reached", lambda of: identity.list_contacts(of.tx, of.sealer, of.id)),
+    Part("guardians", "Guardians and wards", lambda of: identity.list_guardianships(of.tx, of.id)),
+    Part("consents", "What you agreed to", lambda of: identity.history_of_consents(of.tx, of.id)),
+    Part("accesses", "Who saw your data", _accesses),
+    Part("sessions", "Where you are signed in", lambda of: identity.list_sessions(of.tx, of.id, of.at)),
+    Part(
+        "security_events",
+        "What happened to your sign-in",
+        lambda of: identity.list_security_events(of.tx, of.id, limit=EVENTS_MAX),
+    ),
+    Part("passkeys", "Your passkeys", lambda of: identity.list_passkeys(of.tx, of.id)),
+    Part("phones", "Your phones", lambda of: identity.list_phones(of.tx, of.id)),
+    Part("standings", "How your account stood", lambda of: identity.list_standings(of.tx, of.id)),
+    Part("passes", "Your passes", lambda of: rides.list_passes(of.tx, of.id, partition=of.partition)),
+    Part("journeys", "Your journeys", _journeys),
+    Part("movements", "What your wallet gained and paid", _movements),
+    Part("disputes", "Money you asked back", _requests),
+    Part("deletion", "Your wish to go", _deletion),
+]
+"""All that is kept of a person, in the order it is given out."""
+
+
+def gather(ctx: Context, account_id: AccountId, sealer: Sealer) -> list[tuple[Part, list[Any]]]:
+    """All that is kept of this account's holder, part by part. Errors: UnknownAccount."""
+    with ctx.tx() as tx:
+        account = identity.get_account(tx, account_id)
+        of = Of(tx, account, sealer, ctx.directory.partition_of(account_id), ctx.clock.now())
+        return [(part, list(part.read(of))) for part in PARTS]
