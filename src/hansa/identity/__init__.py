@@ -115,6 +115,7 @@ from hansa.identity.model import (
     AccountId,
     RiderClass,
     UnknownAccount,
+    new_secret,
 )
 from hansa.identity.passkey_model import (
     Asserted,
@@ -266,7 +267,7 @@ from hansa.identity.security_events import (
     list_security_events,
 )
 from hansa.identity.session_model import (
-    HOST_COOKIE,
+    HOST_PREFIX,
     SESSION_COOKIE,
     Method,
     PasskeyId,
@@ -292,7 +293,7 @@ from hansa.identity.sessions import (
 __all__ = [
     "COOLING",
     "CREDENTIAL_MAX",
-    "HOST_COOKIE",
+    "HOST_PREFIX",
     "LOOKUPS",
     "NAME_MAX",
     "PERSONAL_DATA",
@@ -484,6 +485,7 @@ __all__ = [
     "name_passkey",
     "name_phone",
     "needs_guardian",
+    "new_secret",
     "note_obstacles",
     "open_accounts",
     "own_level_policy",

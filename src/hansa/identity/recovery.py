@@ -248,7 +248,8 @@ def find_recovery(tx: Tx, secret: str) -> Recovery | None:
 
 def find_open_recovery(tx: Tx, account_id: AccountId, at: datetime) -> Recovery | None:
     """Somebody's request to come back to this account, for whoever is signed in to see."""
-    return _open(tx, account_id, at)
+    recovery = store.find_open_recovery(tx, account_id)
+    return None if recovery is None or recovery.state(at) == "closed" else recovery
 
 
 def list_recoveries_for_desk(

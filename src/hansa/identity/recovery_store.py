@@ -57,8 +57,9 @@ OPEN_RECOVERY = """
 select recovery_id, reference, proof, account_id, said_name, said_issuer_id, device, asked_at, approved_at, approved_by,
     ready_at, closes_at, canceled_at, finished_at
 from identity.recoveries where account_id = %s and canceled_at is null and finished_at is null
-for no key update
 """
+
+LOCK_OPEN_RECOVERY = OPEN_RECOVERY + "for no key update"
 
 RECOVERIES_FOR_DESK = """
 select recovery_id, reference, proof, account_id, said_name, said_issuer_id, device, asked_at, approved_at, approved_by,
@@ -153,8 +154,12 @@ def lock_recovery(tx: Tx, recovery_id: UUID) -> Recovery | None:
     return tx.cursor(row_factory=class_row(Recovery)).execute(LOCK_RECOVERY, (recovery_id,)).fetchone()
 
 
-def lock_open_recovery(tx: Tx, account_id: AccountId) -> Recovery | None:
+def find_open_recovery(tx: Tx, account_id: AccountId) -> Recovery | None:
     return tx.cursor(row_factory=class_row(Recovery)).execute(OPEN_RECOVERY, (account_id,)).fetchone()
+
+
+def lock_open_recovery(tx: Tx, account_id: AccountId) -> Recovery | None:
+    return tx.cursor(row_factory=class_row(Recovery)).execute(LOCK_OPEN_RECOVERY, (account_id,)).fetchone()
 
 
 def list_for_desk(tx: Tx, issuer_id: str, at: datetime, limit: int) -> list[Recovery]:

@@ -16,9 +16,9 @@ Method = Literal["demo", "passkey", "recovery"]
 PasskeyId = NewType("PasskeyId", UUID)
 
 SESSION_COOKIE = "hansa_session"
-"""The cookie where a browser would not keep a secure one: plain http, in a demonstration."""
-HOST_COOKIE = "__Host-hansa_session"
-"""The cookie everywhere else: only over TLS, only for this host, never from a neighbour (RFC 6265bis section 4.1.3)."""
+"""The cookie that holds a session's secret; where the browser keeps it securely, after ``HOST_PREFIX``."""
+HOST_PREFIX = "__Host-"
+"""Only over TLS, only for this host, never from a neighbour (RFC 6265bis section 4.1.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class VerifyAnew(HansaError):
     )
 
 
-def secret_in(cookies: Mapping[str, str], *, secure: bool) -> str:
-    """The session's secret in a browser's cookies; empty when there is none.
+def secret_in(cookies: Mapping[str, str], name: str = SESSION_COOKIE, *, secure: bool) -> str:
+    """The secret in a browser's cookie of this name; empty when there is none.
 
     secure: only the cookie that no neighbour of this host can set counts.
     """
-    secret = cookies.get(HOST_COOKIE, "")
-    return secret or ("" if secure else cookies.get(SESSION_COOKIE, ""))
+    secret = cookies.get(HOST_PREFIX + name, "")
+    return secret or ("" if secure else cookies.get(name, ""))

@@ -53,6 +53,8 @@ def start_session(
         passkey_id=passkey_id,
     )
     store.start_session(tx, hash_secret(secret), session, sessions_max=policy.sessions_max)
+    if method != "demo":
+        add_security_event(tx, account_id, "signed_in", at=at, about=method, device=session.device)
     return secret
 
 

@@ -40,7 +40,12 @@ def find_caller(request: Asked, site: Here) -> trust.Caller:
 
 def session_secret(request: Asked) -> str:
     """The secret of the session in this browser; empty when there is none."""
-    return identity.secret_in(request.cookies, secure=request.url.scheme == "https")
+    return secret_of(request, identity.SESSION_COOKIE)
+
+
+def secret_of(request: Asked, name: str) -> str:
+    """The secret in a cookie of this name, with its prefix or, over plain http, without; empty when there is none."""
+    return identity.secret_in(request.cookies, name, secure=request.url.scheme == "https")
 
 
 def find_signed_in(request: Asked, site: Site) -> tuple[identity.Session, identity.Account] | None:
@@ -124,41 +129,37 @@ def with_session(
     shared: the cookie goes when the browser is closed. Where a browser would not keep a secure cookie (plain http, in a
     demonstration), it is a plain one.
     """
-    secure = keeps_secure(request)
     lasts = None if shared else identity.own_people_policy().own_absolute_s
+    if keeps_secure(request) and identity.SESSION_COOKIE in request.cookies:
+        answer.delete_cookie(identity.SESSION_COOKIE, path="/")
+    return with_secret(answer, request, identity.SESSION_COOKIE, secret, lasts_s=lasts)
+
+
+def without_session(answer: Response[Any], request: Asked) -> Response[Any]:
+    """The answer that has the browser forget its session."""
+    answer.delete_cookie(identity.SESSION_COOKIE, path="/")
+    return with_secret(answer, request, identity.SESSION_COOKIE, "", lasts_s=0)
+
+
+def with_secret(
+    answer: Response[Any], request: Asked, name: str, secret: str, *, lasts_s: int | None
+) -> Response[Any]:
+    """The answer with a secret in a cookie for the server alone; its name begins with ``__Host-`` where it is secure.
+
+    lasts_s: for how many seconds; 0 takes it away, None is until the browser is closed.
+    """
+    secure = keeps_secure(request)
     answer.set_cookie(
         Cookie(
-            key=identity.HOST_COOKIE if secure else identity.SESSION_COOKIE,
+            key=identity.HOST_PREFIX + name if secure else name,
             value=secret,
-            max_age=lasts,
+            max_age=lasts_s,
             path="/",
             httponly=True,
             samesite="lax",
             secure=secure,
         )
     )
-    if secure and identity.SESSION_COOKIE in request.cookies:
-        answer.delete_cookie(identity.SESSION_COOKIE, path="/")
-    return answer
-
-
-def without_session(answer: Response[Any], request: Asked) -> Response[Any]:
-    """The answer that has the browser forget its session."""
-    answer.delete_cookie(identity.SESSION_COOKIE, path="/")
-    if keeps_secure(
-        request
-    ):  # a browser takes it away as it was set: secure, for this host (RFC 6265bis section 4.1.3)
-        answer.set_cookie(
-            Cookie(
-                key=identity.HOST_COOKIE,
-                value="",
-                max_age=0,
-                path="/",
-                httponly=True,
-                samesite="lax",
-                secure=True,
-            )
-        )
     return answer
 
 

@@ -17,7 +17,14 @@ from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from hansa import atlas, clearing, identity, payments, rides, trust
-from hansa.apps.web.callers import find_account, get_account, session_secret, with_session, without_session
+from hansa.apps.web.callers import (
+    find_account,
+    find_signed_in,
+    get_account,
+    session_secret,
+    with_session,
+    without_session,
+)
 from hansa.apps.web.dispute_pages import REFUNDS_ON_HOME, refund_lines
 from hansa.apps.web.fare_pages import fares_address
 from hansa.apps.web.journey_views import (
@@ -31,7 +38,9 @@ from hansa.apps.web.journey_views import (
 from hansa.apps.web.languages import ENGLISH, Words, spoken, words_for
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, in_zone, page, static_version
+from hansa.apps.web.people_pages import notes_for
 from hansa.apps.web.proofs import own_bookings
+from hansa.apps.web.relying_party import by_its_name, find_rp
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
@@ -126,8 +135,17 @@ def show_sign_in(
     with site.ctx.tx() as tx:
         choices = _choices(tx) if site.demo else []
         cities = {one.city_id: one.name for one in atlas.list_cities(tx)}
-    riders = [(one.account, one.words) for one in choices]
-    return page("wallet/sign_in.html", riders=riders, city_names=cities, demo=site.demo)
+    say = words_for(request)
+    answer = page(
+        "wallet/sign_in.html",
+        say=say,
+        riders=[(one.account, one.words) for one in choices],
+        city_names=cities,
+        demo=site.demo,
+        rp=find_rp(request, site),
+        by_name=by_its_name(request),
+    )
+    return spoken(answer, say, request)
 
 
 @post("/wallet/sign-in", sync_to_thread=True, include_in_schema=False)
@@ -166,9 +184,10 @@ def sign_out(request: Asked, site: Here) -> Response[Any]:
 
 @get("/wallet/home", sync_to_thread=True, include_in_schema=False)
 def show_home(request: Asked, site: Here) -> Response[Any]:
-    account = find_account(request, site)
-    if account is None:
+    signed_in = find_signed_in(request, site)
+    if signed_in is None:
         return Redirect("/wallet/")
+    session, account = signed_in
     say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
         issuer = trust.get_member(tx, trust.MemberId(account.issuer_id))
@@ -184,6 +203,7 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
             refunds=refund_lines(tx, account, say, limit=REFUNDS_ON_HOME),
             told=say,
             demo=site.demo,
+            notes=notes_for(tx, account, session, site, say),
         )
 
 

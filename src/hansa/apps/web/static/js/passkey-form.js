@@ -1,5 +1,6 @@
 // Forms that need a passkey. Before such a form is sent, its passkey is made or used, and goes along in `credential`:
-//   <form data-passkey="create|get" data-options="/where/options/come/from" data-failed="Nothing was done.">
+//   <form data-passkey="create|get" data-options="/where/options/come/from" data-failed="Nothing was done."
+//     data-verify="/where/one/proves/anew/who/one/is">
 //     <input type="hidden" name="credential"> … <p data-told role="status" hidden></p> <button type="submit">
 // The options are asked for by POST with the form's other fields, at the moment they are needed, so they are never old.
 // A form with data-in-field also offers passkeys in its field `autocomplete="username webauthn"` (conditional UI).
@@ -72,6 +73,10 @@ async function optionsOf(form) {
     headers: { accept: "application/json" },
   });
   const told = await answer.json();
+  if (told.code === "identity.verify_anew" && form.dataset.verify) {
+    location.assign(form.dataset.verify);
+    return new Promise(() => undefined); // the page goes away
+  }
   if (!answer.ok) throw new Error(told.user_message ?? told.detail);
   return told;
 }
