@@ -9,6 +9,7 @@ from litestar import Request, Response, get
 from litestar.response import Redirect
 
 from hansa import atlas
+from hansa.apps.web.description import description_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here
 
@@ -37,12 +38,12 @@ def show_health(site: Here) -> dict[str, str]:
     media_type="application/vnd.oai.openapi+json",
 )
 def show_openapi(request: Request[Any, Any, Any]) -> bytes:
-    return msgspec.json.encode(request.app.openapi_schema.to_schema())  # a default may be a UUID or a date
+    return msgspec.json.encode(description_of(request.app))  # a default may be a UUID or a date
 
 
 @get("/docs", sync_to_thread=True, include_in_schema=False)
 def show_docs(request: Request[Any, Any, Any]) -> Response[str]:
-    schema = request.app.openapi_schema.to_schema()
+    schema = description_of(request.app)
     groups: dict[str, list[Operation]] = {}
     for path, item in sorted(cast(dict[str, dict[str, Any]], schema["paths"]).items()):
         for verb in VERBS:

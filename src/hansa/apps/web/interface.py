@@ -54,6 +54,7 @@ PROBLEM = "application/problem+json"
 XML = "application/xml"
 
 EVERYWHERE = {
+    429: "`web.too_many_requests`: More requests than this key, sign-in or address may send. Wait for `Retry-After`.",
     500: "`web.failed`: Something broke on our side; quote `instance`.",
     503: "`store.unavailable`: The database is away. Nothing is half done: send the same again.",
 }
