@@ -41,11 +41,10 @@ from hansa.approval.model import (
     UnratedCurrency,
     Verdict,
 )
-from hansa.approval.persons import STRANGER, Person, persons_of
 from hansa.approval.policy import RECENT_H, Policy, Risk, Row, own_policy, read_policy, required
 from hansa.approval.standing import Delegation, Mandate, refuse_delegation, refuse_mandate
 from hansa.approval.store import AccountKey, AccountRow, UseRow
-from hansa.identity import AccountId
+from hansa.identity import AccountId, Knowledge, knowledge_of
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Tx
 
@@ -58,8 +57,8 @@ MINOR_MAX = 1_000_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a person gave for a spend. approval_id: where it is kept. credential_at: since when what they used is
-    theirs.
+    """What a person gave for a spend, in place of what it brings. approval_id: where it is kept. credential_at: since
+    when what they used is theirs.
     """
 
     level: ApprovalLevel
@@ -181,7 +180,7 @@ class _Desk:
 
     accounts: Mapping[AccountId, AccountRow]
     policies: dict[str, Policy]
-    persons: dict[AccountId, Person]
+    persons: dict[AccountId, Knowledge]
     counters: dict[Holder, Counter]
     known: dict[tuple[UUID, str], datetime]
     before: dict[UUID, UseRow]
@@ -213,7 +212,7 @@ def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verd
     moment = desk.moments.get(account.zone)
     if moment is None:
         moment = desk.moments[account.zone] = moment_of(at, account.zone)
-    person = desk.persons.get(account.account_id, STRANGER)
+    person = desk.persons.get(account.account_id, Knowledge())
 
     under, refused = _under(desk, spend, at, moment)
     if refused is not None:
@@ -226,7 +225,7 @@ def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verd
     if _owner_is_asked(under, spend) and level < ApprovalLevel.SECOND_PERSON:
         level = ApprovalLevel.SECOND_PERSON
         reasons = (Reason("guarded", level),)
-    has = spend.brings if given is None else max(spend.brings, given.level)
+    has = spend.brings if given is None else given.level
     if has < level:
         return Needs(level, reasons)
     evidence = given.approval_id if given is not None else spend.mandate_id
@@ -278,7 +277,7 @@ def _over_limits(
     desk: _Desk,
     account: AccountRow,
     policy: Policy,
-    person: Person,
+    person: Knowledge,
     spend: Spend,
     at: datetime,
     moment: Moment,
@@ -287,7 +286,7 @@ def _over_limits(
     minor, currency = spend.amount.minor, spend.amount.currency
     counter = _counter(desk, _holder_of(spend, spend.account_id), moment, moment.month)
     recovered = _recovered(policy, person, at)
-    ceilings = policy.ceiling(person.proof, currency, recovered=recovered)
+    ceilings = policy.ceiling(int(person.level), currency, recovered=recovered)
     spent: dict[Span, int] = {"payment": 0, "day": counter.day_minor, "month": counter.period_minor}
     for span, ceiling in zip(spent, ceilings, strict=True):
         if spent[span] + minor > ceiling:
@@ -314,7 +313,7 @@ def _level(
     desk: _Desk,
     account: AccountRow,
     policy: Policy,
-    person: Person,
+    person: Knowledge,
     spend: Spend,
     at: datetime,
     moment: Moment,
@@ -330,7 +329,7 @@ def _level(
         channel=spend.channel,
         band=policy.band_of(minor, currency),
         payee=payee,
-        proof=person.proof,
+        proof=int(person.level),
         count_in_hour=count + 1,
         hour_band=policy.band_of(hour_minor + minor, currency),
         day_band=policy.band_of(counter.day_minor + minor, currency),
@@ -396,7 +395,7 @@ def _counter(desk: _Desk, holder: Holder, moment: Moment, period: date) -> Count
     return empty(moment, period) if found is None else rolled(found, moment, period)
 
 
-def _recovered(policy: Policy, person: Person, at: datetime) -> bool:
+def _recovered(policy: Policy, person: Knowledge, at: datetime) -> bool:
     hours = hours_since(person.recovered_at, at)
     return hours is not None and hours < policy.recovery.hours
 
@@ -434,7 +433,7 @@ def _read(tx: Tx, spends: Sequence[Spend]) -> _Desk:
     return _Desk(
         accounts=accounts,
         policies=_policies(tx, {row.issuer_id for row in rows}),
-        persons=persons_of(tx, list(accounts)),
+        persons=knowledge_of(tx, list(accounts)),
         counters=store.fetch_counters(tx, holders),
         known=store.fetch_payees(tx, {(one.partition, one.account_id, one.payee_key) for one in spends}),
         before=store.fetch_uses(tx, {(one.partition, one.spend_id) for one in spends}),

@@ -1,0 +1,404 @@
+"""What can be done with delegations and mandates: grant, ask for, find, revoke."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from hansa import identity
+from hansa.approval import grants_store as store
+from hansa.approval.approvals import approval_state, open_approval
+from hansa.approval.approvals_model import Approval, ApprovalState
+from hansa.approval.canonical import FORM, Subject, instant_text, write_canonical
+from hansa.approval.changes import add_change
+from hansa.approval.deciding import lock_account, policy_of
+from hansa.approval.limits import MINOR_MAX
+from hansa.approval.model import ApprovalLevel, UnknownMandate
+from hansa.approval.standing import (
+    KINDS,
+    NOT_FOR_CHILDREN,
+    PERIODS,
+    Delegation,
+    Kind,
+    Mandate,
+    Period,
+    check_categories,
+)
+from hansa.identity import AccountId
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Problem
+from hansa.store import Context, Tx
+
+MANDATE = "mandate"
+"""The kind of subject that a mandate is, when its payer is asked for it."""
+
+LASTS_MAX = timedelta(days=5 * 366)
+PAYEES_MAX, CATEGORIES_MAX = 50, 50
+
+
+class UnknownDelegation(HansaError):
+    """There is no such delegation of yours."""
+
+    code: ClassVar[str] = "approval.unknown_delegation"
+    status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "List your delegations again."
+
+
+class GrantDiffers(HansaError):
+    """This id was given to a delegation or mandate that says something else."""
+
+    code: ClassVar[str] = "approval.grant_differs"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Give another one an id of its own."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelegation:
+    """What an owner is about to let another person spend. Caps in minor units; see ``Delegation`` for the rest."""
+
+    delegation_id: UUID
+    delegate_id: AccountId
+    kind: Kind
+    currency: str
+    payment_minor: int
+    day_minor: int
+    month_minor: int
+    ends_at: datetime
+    ask_above_minor: int | None = None
+    categories: Sequence[str] = ()
+    categories_denied: Sequence[str] | None = None
+    payees: Sequence[str] = field(default_factory=tuple)
+    from_hour: int = 0
+    to_hour: int = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMandate:
+    """What a payee asks a payer for. each_minor: one payment at most; period_minor: all of a period at most."""
+
+    mandate_id: UUID
+    account_id: AccountId
+    payee_key: str
+    payee_name: str
+    member_id: str
+    currency: str
+    each_minor: int
+    period: Period
+    period_minor: int
+    ends_at: datetime
+    reference: str = ""
+
+
+# -- delegations --------------------------------------------------------------------------------------------
+
+
+def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> Delegation:
+    """Let another person spend from this wallet, after the wait that the owner's issuer asks for. Again is harmless.
+
+    Whether the owner proved just now who they are, the caller sees. A child is denied NOT_FOR_CHILDREN unless
+    categories_denied says otherwise. Errors: InvalidInput naming each field at fault; identity.UnknownAccount for the
+    delegate; GrantDiffers. Nothing is granted then.
+    """
+    at = ctx.clock.now()
+    partition = ctx.directory.partition_of(owner_id)
+    with ctx.tx() as tx:
+        owner = identity.get_account(tx, owner_id)
+        identity.get_account(tx, new.delegate_id)
+        denied = new.categories_denied
+        if denied is None:
+            denied = NOT_FOR_CHILDREN if new.kind == "child" else ()
+        _check_delegation(owner_id, new, at)
+        delegation = Delegation(
+            partition=partition,
+            delegation_id=new.delegation_id,
+            account_id=owner_id,
+            delegate_id=new.delegate_id,
+            kind=new.kind,
+            currency=new.currency,
+            payment_minor=new.payment_minor,
+            day_minor=new.day_minor,
+            month_minor=new.month_minor,
+            ask_above_minor=new.ask_above_minor,
+            categories=check_categories(new.categories, where="categories"),
+            categories_denied=check_categories(denied, where="categories_denied"),
+            payees=sorted(set(new.payees)),
+            from_hour=new.from_hour,
+            to_hour=new.to_hour,
+            granted_at=at,
+            holds_from=at + timedelta(hours=policy_of(tx, owner.issuer_id).waits.raise_h),
+            ends_at=new.ends_at,
+            revoked_at=None,
+            delegate_frozen=False,
+        )
+        if delegation.holds_from >= delegation.ends_at:
+            raise _unfit("ends_at", "it ends before it begins to hold", "Let it end later")
+        lock_account(tx, partition, owner_id)
+        if store.add_delegation(tx, delegation):
+            add_change(tx, partition, owner_id, "delegation_granted", at=at, about=str(delegation.payment))
+            return delegation
+        known = store.find_delegation(tx, partition, new.delegation_id)
+    if known is None or (known.account_id, known.delegate_id, known.payment_minor, known.currency) != (
+        owner_id, new.delegate_id, new.payment_minor, new.currency,
+    ):  # fmt: skip
+        raise GrantDiffers
+    return known
+
+
+def revoke_delegation(ctx: Context, delegation_id: UUID, by: AccountId, owner_id: AccountId) -> Delegation:
+    """End a delegation at once: by its owner, or by the delegate who wants it no more. Again changes nothing.
+
+    Errors: UnknownDelegation, also for everybody else.
+    """
+    at = ctx.clock.now()
+    partition = ctx.directory.partition_of(owner_id)
+    with ctx.tx() as tx:
+        lock_account(tx, partition, owner_id)
+        known = store.find_delegation(tx, partition, delegation_id)
+        if known is None or known.account_id != owner_id or by not in (owner_id, known.delegate_id):
+            raise UnknownDelegation
+        if store.revoke_delegation(tx, partition, delegation_id, by, at):
+            who = "owner" if by == owner_id else "delegate"
+            add_change(tx, partition, owner_id, "delegation_revoked", at=at, about=str(known.payment), by=who)
+        found = store.find_delegation(tx, partition, delegation_id)
+    assert found is not None
+    return found
+
+
+def list_delegations(tx: Tx, partition: int, owner_id: AccountId) -> list[Delegation]:
+    """What this owner lets others spend, or let, the newest first; at most 100."""
+    return store.delegations_of(tx, partition, owner_id)
+
+
+def list_delegations_to(tx: Tx, delegate_id: AccountId) -> list[Delegation]:
+    """What others let this person spend, and did not revoke; the newest first."""
+    return store.delegations_to(tx, delegate_id)
+
+
+def use_delegation(tx: Tx, owner_id: AccountId, delegate_id: AccountId, at: datetime) -> Delegation | None:
+    """The delegation under which this person spends from that wallet now, if there is one."""
+    found = (one for one in store.delegations_to(tx, delegate_id) if one.account_id == owner_id)
+    return next((one for one in found if one.state(at) == "active" and not one.delegate_frozen), None)
+
+
+# -- mandates -----------------------------------------------------------------------------------------------
+
+
+def ask_mandate(
+    ctx: Context, new: NewMandate, *, next_url: str = "/wallet/mandates"
+) -> tuple[Mandate, Approval]:
+    """Ask a payer for a mandate: it holds once they approve it with a passkey. Asking again finds the same.
+
+    Errors: InvalidInput naming each field at fault; identity.UnknownAccount; GrantDiffers. Nothing is asked then.
+    """
+    at = ctx.clock.now()
+    _check_mandate(new, at)
+    partition = ctx.directory.partition_of(new.account_id)
+    mandate = Mandate(
+        partition=partition,
+        mandate_id=new.mandate_id,
+        account_id=new.account_id,
+        payee_key=new.payee_key,
+        payee_name=new.payee_name,
+        member_id=new.member_id,
+        reference=new.reference,
+        currency=new.currency,
+        each_minor=new.each_minor,
+        period=new.period,
+        period_minor=new.period_minor,
+        asked_at=at,
+        holds_from=None,
+        ends_at=new.ends_at,
+        revoked_at=None,
+        revoked_by=None,
+    )
+    with ctx.tx() as tx:
+        lock_account(tx, partition, new.account_id)
+        if store.add_mandate(tx, mandate):
+            add_change(
+                tx, partition, new.account_id, "mandate_asked", at=at, about=new.payee_name, by="payee"
+            )
+        else:
+            known = store.find_mandate(tx, new.mandate_id)
+            if known is None or _said(known) != _said(mandate):
+                raise GrantDiffers
+            mandate = known
+        approval = open_approval(
+            tx,
+            None,
+            ApprovalLevel.PASSKEY,
+            mandate_subject(mandate),
+            next_url,
+            mandate.asked_at,
+            account_id=mandate.account_id,
+            partition=partition,
+            asks_for=timedelta(days=7),
+        )
+    return mandate, approval
+
+
+def mandate_subject(mandate: Mandate) -> Subject:
+    """A mandate as it is shown and signed."""
+    octets = write_canonical(
+        {
+            "form": FORM,
+            "kind": MANDATE,
+            "id": str(mandate.mandate_id),
+            "account": str(mandate.account_id),
+            "amount": {"currency": mandate.currency, "minor": mandate.each_minor},
+            "payee": {"key": mandate.payee_key, "name": mandate.payee_name},
+            "channel": "mandate",
+            "about": mandate.reference,
+            "asked_at": instant_text(mandate.asked_at),
+            "details": {
+                "each payment, at most": str(mandate.each),
+                f"each {mandate.period}, at most": str(mandate.in_period),
+                "until": mandate.ends_at.date().isoformat(),
+            },
+        }
+    )
+    return Subject(MANDATE, mandate.mandate_id, octets)
+
+
+def advance_mandate(ctx: Context, mandate_id: UUID) -> None:
+    """Go on with a mandate whose approval ended: it holds from now on, or it is over. Again is harmless."""
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        mandate = store.find_mandate(tx, mandate_id)
+        if mandate is None:
+            return
+        lock_account(tx, mandate.partition, mandate.account_id)
+        state = approval_state(tx, [mandate_id])[mandate_id]
+        if state is ApprovalState.GIVEN and store.give_mandate(tx, mandate.partition, mandate_id, at):
+            add_change(
+                tx, mandate.partition, mandate.account_id, "mandate_given", at=at, about=mandate.payee_name
+            )
+        elif state in (ApprovalState.REFUSED, ApprovalState.EXPIRED) and mandate.holds_from is None:
+            store.revoke_mandate(tx, mandate.partition, mandate_id, "payer", at)
+
+
+def revoke_mandate(
+    ctx: Context, mandate_id: UUID, *, payer: AccountId | None = None, member: str = ""
+) -> Mandate:
+    """End a mandate at once: by its payer, or by the member who asked for it. Again changes nothing.
+
+    Errors: UnknownMandate, also for everybody else.
+    """
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        known = store.find_mandate(tx, mandate_id)
+        mine = known is not None and (
+            known.account_id == payer or (member != "" and known.member_id == member)
+        )
+        if known is None or not mine:
+            raise UnknownMandate("There is no such mandate.")
+        lock_account(tx, known.partition, known.account_id)
+        by = "payer" if known.account_id == payer else f"member:{member}"
+        if store.revoke_mandate(tx, known.partition, mandate_id, by, at):
+            who = "owner" if by == "payer" else "payee"
+            add_change(
+                tx,
+                known.partition,
+                known.account_id,
+                "mandate_revoked",
+                at=at,
+                about=known.payee_name,
+                by=who,
+            )
+        found = store.find_mandate(tx, mandate_id)
+    assert found is not None
+    return found
+
+
+def get_mandate(
+    tx: Tx, mandate_id: UUID, *, payer: AccountId | None = None, member: str | None = None
+) -> Mandate:
+    """The mandate, for its payer or the member who asked for it. Errors: UnknownMandate, also for everybody else."""
+    found = store.find_mandate(tx, mandate_id)
+    if found is None or not (found.account_id == payer or (member and found.member_id == member)):
+        raise UnknownMandate("There is no such mandate.")
+    return found
+
+
+def find_mandates(
+    tx: Tx,
+    *,
+    payer: AccountId | None = None,
+    member: str | None = None,
+    payee_key: str | None = None,
+    after: UUID | None = None,
+    limit: int = 50,
+) -> list[Mandate]:
+    """Mandates of a payer, of a member, for a payee; the newest first. after: the last one of the page before."""
+    assert payer is not None or member is not None, "mandates are somebody's"
+    return list(
+        store.find_mandates(
+            tx, account_id=payer, member_id=member, payee_key=payee_key, after=after, limit=limit
+        )
+    )
+
+
+# -- inside -------------------------------------------------------------------------------------------------
+
+
+def _said(mandate: Mandate) -> tuple[object, ...]:
+    return (
+        mandate.account_id, mandate.payee_key, mandate.member_id, mandate.currency, mandate.each_minor, mandate.period,
+        mandate.period_minor, mandate.ends_at,
+    )  # fmt: skip
+
+
+def _check_delegation(owner_id: AccountId, new: NewDelegation, at: datetime) -> None:
+    problems: list[Problem] = []
+    if new.delegate_id == owner_id:
+        problems.append(Problem("delegate_id", "it is your own account", "Name another person’s account"))
+    if new.kind not in KINDS:
+        problems.append(Problem("kind", f"{new.kind!r} is none", f"Choose from {', '.join(KINDS)}"))
+    if new.currency not in CURRENCY_EXPONENTS:
+        problems.append(Problem("currency", f"{new.currency!r} is none", "Use a code of ISO 4217"))
+    if not 0 < new.payment_minor <= new.day_minor <= new.month_minor <= MINOR_MAX:
+        remedy = "Let one payment be above zero, and no more than a day, and a day no more than a month"
+        problems.append(Problem("payment", "the caps do not rise", remedy))
+    if new.ask_above_minor is not None and not 0 <= new.ask_above_minor <= MINOR_MAX:
+        problems.append(Problem("ask_above", "it is below zero", "Give an amount, or leave it out"))
+    if not 0 <= new.from_hour < new.to_hour <= 24:
+        problems.append(
+            Problem("from_hour", "the hours do not rise", "Give hours from 0 to 24, the first smaller")
+        )
+    if not at < new.ends_at <= at + LASTS_MAX:
+        problems.append(
+            Problem("ends_at", "it is past, or too far away", "Give a day in the next five years")
+        )
+    if len(new.payees) > PAYEES_MAX or any(not 1 <= len(one) <= 200 for one in new.payees):
+        problems.append(
+            Problem("payees", "there are too many, or one does not fit", f"Name at most {PAYEES_MAX}")
+        )
+    if max(len(new.categories), len(new.categories_denied or ())) > CATEGORIES_MAX:
+        problems.append(Problem("categories", "there are too many", f"Name at most {CATEGORIES_MAX}"))
+    if problems:
+        raise InvalidInput("This cannot be granted.", problems=tuple(problems))
+
+
+def _check_mandate(new: NewMandate, at: datetime) -> None:
+    problems: list[Problem] = []
+    if new.currency not in CURRENCY_EXPONENTS:
+        problems.append(Problem("currency", f"{new.currency!r} is none", "Use a code of ISO 4217"))
+    if not 0 < new.each_minor <= new.period_minor <= MINOR_MAX:
+        remedy = "Let one payment be above zero and no more than a period"
+        problems.append(Problem("each", "the caps do not rise", remedy))
+    if new.period not in PERIODS:
+        problems.append(Problem("period", f"{new.period!r} is none", f"Choose from {', '.join(PERIODS)}"))
+    if not at < new.ends_at <= at + LASTS_MAX:
+        problems.append(
+            Problem("ends_at", "it is past, or too far away", "Give a day in the next five years")
+        )
+    for name, text, longest in (("payee_key", new.payee_key, 200), ("payee_name", new.payee_name, 200)):
+        if not 1 <= len(text) <= longest:
+            problems.append(Problem(name, f"it has {len(text)} characters", f"Give 1 to {longest}"))
+    if len(new.reference) > 200:
+        problems.append(Problem("reference", f"it has {len(new.reference)} characters", "Give at most 200"))
+    if problems:
+        raise InvalidInput("This mandate cannot be asked for.", problems=tuple(problems))
+
+
+def _unfit(where: str, what: str, remedy: str) -> InvalidInput:
+    return InvalidInput(f"{where}: {what}.", problems=(Problem(where, what, remedy),))

@@ -1,0 +1,159 @@
+"""The SQL of delegations and mandates."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from hansa.approval.standing import Delegation, Mandate
+from hansa.store import Tx
+
+ADD_DELEGATION = """
+insert into approval.delegations (partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor,
+    day_minor, month_minor, ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at,
+    holds_from, ends_at)
+values (%(partition)s, %(delegation_id)s, %(account_id)s, %(delegate_id)s, %(kind)s, %(currency)s, %(payment_minor)s,
+    %(day_minor)s, %(month_minor)s, %(ask_above_minor)s, %(categories)s, %(categories_denied)s, %(payees)s,
+    %(from_hour)s, %(to_hour)s, %(granted_at)s, %(holds_from)s, %(ends_at)s)
+on conflict (partition, delegation_id) do nothing
+"""
+
+DELEGATION = """
+select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
+    ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
+    revoked_at, delegate_frozen
+from approval.delegations where partition = %s and delegation_id = %s
+"""
+
+DELEGATIONS_OF = """
+select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
+    ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
+    revoked_at, delegate_frozen
+from approval.delegations where partition = %s and account_id = %s
+order by granted_at desc, delegation_id limit 100
+"""
+
+DELEGATIONS_TO = """
+select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
+    ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
+    revoked_at, delegate_frozen
+from approval.delegations where delegate_id = %s and revoked_at is null
+order by granted_at desc, delegation_id limit 100
+"""
+
+REVOKE_DELEGATION = """
+update approval.delegations set revoked_at = %s, revoked_by = %s
+where partition = %s and delegation_id = %s and revoked_at is null
+"""
+
+MARK_FROZEN = (
+    "update approval.delegations set delegate_frozen = %s where delegate_id = %s and delegate_frozen <> %s"
+)
+
+ADD_MANDATE = """
+insert into approval.mandates (partition, mandate_id, account_id, payee_key, payee_name, member_id, reference,
+    currency, each_minor, period, period_minor, asked_at, holds_from, ends_at)
+values (%(partition)s, %(mandate_id)s, %(account_id)s, %(payee_key)s, %(payee_name)s, %(member_id)s, %(reference)s,
+    %(currency)s, %(each_minor)s, %(period)s, %(period_minor)s, %(asked_at)s, %(holds_from)s, %(ends_at)s)
+on conflict (partition, mandate_id) do nothing
+"""
+
+MANDATE = """
+select partition, mandate_id, account_id, payee_key, payee_name, member_id, reference, currency, each_minor, period,
+    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by
+from approval.mandates where mandate_id = %s
+"""
+
+FIND_MANDATES = """
+select partition, mandate_id, account_id, payee_key, payee_name, member_id, reference, currency, each_minor, period,
+    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by
+from approval.mandates
+where (%(account_id)s::uuid is null or account_id = %(account_id)s)
+    and (%(member_id)s::text is null or member_id = %(member_id)s)
+    and (%(payee_key)s::text is null or payee_key = %(payee_key)s)
+    and (%(after)s::uuid is null or (asked_at, mandate_id) < (
+        select asked_at, mandate_id from approval.mandates where mandate_id = %(after)s limit 1))
+order by asked_at desc, mandate_id desc limit %(limit)s
+"""
+
+GIVE_MANDATE = """
+update approval.mandates set holds_from = %s where partition = %s and mandate_id = %s and holds_from is null
+    and revoked_at is null
+"""
+
+REVOKE_MANDATE = """
+update approval.mandates set revoked_at = %s, revoked_by = %s
+where partition = %s and mandate_id = %s and revoked_at is null
+"""
+
+_DELEGATION_FIELDS = tuple(
+    one for one in Delegation.__slots__ if one not in ("revoked_at", "delegate_frozen")
+)
+_MANDATE_FIELDS = tuple(one for one in Mandate.__slots__ if one not in ("revoked_at", "revoked_by"))
+
+
+def add_delegation(tx: Tx, delegation: Delegation) -> bool:
+    """Whether it was new."""
+    values = {name: getattr(delegation, name) for name in _DELEGATION_FIELDS}
+    values |= {name: list(values[name]) for name in ("categories", "categories_denied", "payees")}
+    return tx.execute(ADD_DELEGATION, values).rowcount == 1
+
+
+def find_delegation(tx: Tx, partition: int, delegation_id: UUID) -> Delegation | None:
+    with tx.cursor(row_factory=class_row(Delegation)) as cursor:
+        return cursor.execute(DELEGATION, (partition, delegation_id)).fetchone()
+
+
+def delegations_of(tx: Tx, partition: int, account_id: UUID) -> list[Delegation]:
+    with tx.cursor(row_factory=class_row(Delegation)) as cursor:
+        return cursor.execute(DELEGATIONS_OF, (partition, account_id)).fetchall()
+
+
+def delegations_to(tx: Tx, delegate_id: UUID) -> list[Delegation]:
+    """What others let this person spend, and did not revoke."""
+    with tx.cursor(row_factory=class_row(Delegation)) as cursor:
+        return cursor.execute(DELEGATIONS_TO, (delegate_id,)).fetchall()
+
+
+def revoke_delegation(tx: Tx, partition: int, delegation_id: UUID, by: UUID, at: datetime) -> bool:
+    return tx.execute(REVOKE_DELEGATION, (at, by, partition, delegation_id)).rowcount == 1
+
+
+def mark_delegate_frozen(tx: Tx, delegate_id: UUID, *, frozen: bool) -> None:
+    """A delegate who froze their own spending spends from nobody else's wallet either."""
+    tx.execute(MARK_FROZEN, (frozen, delegate_id, frozen))
+
+
+def add_mandate(tx: Tx, mandate: Mandate) -> bool:
+    """Whether it was new."""
+    return tx.execute(ADD_MANDATE, {name: getattr(mandate, name) for name in _MANDATE_FIELDS}).rowcount == 1
+
+
+def find_mandate(tx: Tx, mandate_id: UUID) -> Mandate | None:
+    with tx.cursor(row_factory=class_row(Mandate)) as cursor:
+        return cursor.execute(MANDATE, (mandate_id,)).fetchone()
+
+
+def find_mandates(
+    tx: Tx,
+    *,
+    account_id: UUID | None,
+    member_id: str | None,
+    payee_key: str | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Mandate]:
+    values = {
+        "account_id": account_id, "member_id": member_id, "payee_key": payee_key, "after": after, "limit": limit,
+    }  # fmt: skip
+    with tx.cursor(row_factory=class_row(Mandate)) as cursor:
+        return cursor.execute(FIND_MANDATES, values).fetchall()
+
+
+def give_mandate(tx: Tx, partition: int, mandate_id: UUID, at: datetime) -> bool:
+    return tx.execute(GIVE_MANDATE, (at, partition, mandate_id)).rowcount == 1
+
+
+def revoke_mandate(tx: Tx, partition: int, mandate_id: UUID, by: str, at: datetime) -> bool:
+    return tx.execute(REVOKE_MANDATE, (at, by, partition, mandate_id)).rowcount == 1
