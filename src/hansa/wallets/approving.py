@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hansa import approval
+from hansa.approval import ApprovalState
 from hansa.identity import AccountId
 from hansa.kernel import Money
 from hansa.store import Tx
@@ -15,8 +16,8 @@ from hansa.store import Tx
 class Asked:
     """What a person wants done with their money, and what they are shown of it.
 
-    kind: ``transfer`` or ``withdrawal``. shown: what the approval's page shows, by name; it is what is signed.
-    session_at: when the person last proved who they are. next_url: where the page goes on.
+    kind: ``transfer`` or ``withdrawal``. about, details: what the approval's page shows beside amount and payee; all of
+    it is what is signed. session_at: when the person last proved who they are. next_url: where the page goes on.
     """
 
     kind: str
@@ -28,31 +29,17 @@ class Asked:
     payee_name: str
     channel: approval.Channel
     session_at: datetime | None
-    shown: Mapping[str, str]
+    about: str
+    details: Mapping[str, str]
     next_url: str
 
 
 def may_begin(tx: Tx, asked: Asked, at: datetime) -> bool:
-    """Whether it may go on at once; False: it waits for its approval. Errors: what forbids it; nothing is kept."""
-    (verdict,) = approval.decide(tx, [_spend(asked)], at)
-    if isinstance(verdict, approval.Refused):
-        raise verdict.error
-    return isinstance(verdict, approval.Allowed)
+    """Whether it may go on at once; False: it waits for its approval, which is open now.
 
-
-def find_answer(tx: Tx, subject_id: UUID) -> str:
-    """What became of its approval: none, waiting, given, refused or expired."""
-    del tx, subject_id
-    return "waiting"
-
-
-def give_back(tx: Tx, subject_id: UUID, *, at: datetime, partition: int) -> None:
-    """It came to nothing: what it took of limits is free again."""
-    approval.give_back(tx, [subject_id], at=at, partition=partition)
-
-
-def _spend(asked: Asked) -> approval.Spend:
-    return approval.Spend(
+    Errors: what forbids it, whoever approves; nothing is kept.
+    """
+    spend = approval.Spend(
         spend_id=asked.subject_id,
         account_id=asked.account_id,
         amount=asked.amount,
@@ -62,3 +49,34 @@ def _spend(asked: Asked) -> approval.Spend:
         session_at=asked.session_at,
         partition=asked.partition,
     )
+    (verdict,) = approval.decide(tx, [spend], at)
+    if isinstance(verdict, approval.Refused):
+        raise verdict.error
+    if isinstance(verdict, approval.Allowed):
+        return True
+    subject = approval.subject_for(
+        spend,
+        kind=asked.kind,
+        subject_id=asked.subject_id,
+        asked_at=at,
+        about=asked.about,
+        details=asked.details,
+    )
+    approval.open_approval(tx, spend, verdict.level, subject, asked.next_url, at, reasons=verdict.reasons)
+    return False
+
+
+def find_answer(tx: Tx, subject_id: UUID) -> ApprovalState:
+    """What became of its approval."""
+    return approval.approval_state(tx, [subject_id])[subject_id]
+
+
+def give_back(tx: Tx, subject_id: UUID, *, at: datetime, partition: int) -> None:
+    """It came to nothing: nobody is asked about it any more, and what it took of limits is free again."""
+    approval.withdraw(tx, [subject_id], at)
+    approval.give_back(tx, [subject_id], at=at, partition=partition)
+
+
+def page_of(kind: str, subject_id: UUID) -> str:
+    """Where a person approves it."""
+    return f"/wallet/approvals/{approval.approval_id_of(kind, subject_id)}"

@@ -125,6 +125,8 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (rail_id, entry_id) do nothing
 """
 
+MARK_STRAY = "update wallets.entries set outcome = 'stray' where rail_id = %s and entry_id = %s"
+
 STRAYS = """
 select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, reason, at
 from wallets.entries where outcome = 'stray' order by at, entry_id limit %s
@@ -423,6 +425,11 @@ def add_entry(tx: Tx, rail_id: str, entry: Entry, outcome: str) -> bool:
         outcome,
     )
     return tx.execute(ADD_ENTRY, values).rowcount == 1
+
+
+def mark_stray(tx: Tx, rail_id: str, entry_id: str) -> None:
+    """An entry belongs to nothing that we know; it waits for the issuer's desk."""
+    tx.execute(MARK_STRAY, (rail_id, entry_id))
 
 
 def list_strays(tx: Tx, limit: int) -> list[tuple[Any, ...]]:

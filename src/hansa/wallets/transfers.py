@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hansa import approval, identity, ledger, payments, webhooks
+from hansa.approval import ApprovalState
 from hansa.identity import AccountId
 from hansa.kernel import Directory, InvalidInput, Money, Problem
 from hansa.ledger import ResultCode
@@ -97,7 +98,8 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
             payee_name=shown,
             channel=approval.Channel.PERSON,
             session_at=new.session_at,
-            shown={"To": shown, "Amount": str(new.amount), "Note": new.note},
+            about=new.note,
+            details={"link": "whoever has it first"} if receiver is None else {},
             next_url=f"/wallet/transfers/{new.transfer_id}",
         ),
         at,
@@ -290,11 +292,11 @@ def _hear(ctx: Context, transfer: Transfer, _: Step) -> bool:
     now = ctx.clock.now()
     with ctx.tx() as tx:
         answer = approving.find_answer(tx, transfer.transfer_id)
-        if answer == "given":
+        if answer is ApprovalState.GIVEN:
             return store.move(tx, transfer, State.PROCESSING, now)
-        if answer == "refused":
+        if answer is ApprovalState.REFUSED:
             return _move(tx, transfer, State.FAILED, now, reason="not_approved")
-        if answer == "expired" or transfer.expires_at <= now:
+        if answer in (ApprovalState.EXPIRED, ApprovalState.NONE):
             return _move(tx, transfer, State.EXPIRED, now, reason="not_approved_in_time")
     return False
 

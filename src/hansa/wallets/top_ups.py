@@ -1,0 +1,366 @@
+"""Money from a person's bank into their wallet: collected under a mandate, at once as from a card, or by reference.
+
+The wallet has it once the bank has booked it, and not before. A bank that says nothing is asked again, under the same
+id, for as long as it takes. What a bank takes back later is taken from the wallet; where that holds too little, the
+issuer carries it and the person owes it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hansa import identity, ledger, payments, webhooks
+from hansa.identity import AccountId
+from hansa.kernel import Directory, InvalidInput, Problem, fact_id
+from hansa.payments import Step, no_step
+from hansa.store import Context, Tx
+from hansa.wallets import bank_accounts
+from hansa.wallets import bank_store as store
+from hansa.wallets.bank_model import (
+    BankTopUp,
+    NewTopUp,
+    NoMandate,
+    TopUpDiffers,
+    TopUpState,
+    UnknownTopUp,
+    Way,
+    wait_after,
+)
+from hansa.wallets.model import check_amount
+from hansa.wallets.rails import (
+    HARD_REASONS,
+    Answer,
+    BankRail,
+    Entry,
+    Order,
+    OrderKind,
+    Verdict,
+    ask_safely,
+    order_safely,
+)
+
+REFUSALS_MAX = 3
+"""Refusals in a row after which an automatic top-up stops itself."""
+
+TOLD = {
+    TopUpState.SETTLED: "top_up.settled",
+    TopUpState.FAILED: "top_up.failed",
+    TopUpState.RETURNED: "top_up.returned",
+}
+
+ASK_AFTER = timedelta(hours=1)
+"""A bank that took an order is asked after it so long later, if it said nothing by itself."""
+
+
+def begin(ctx: Context, rail: BankRail, new: NewTopUp, *, step: Step = no_step) -> BankTopUp:
+    """Top up from a bank account; gives how far it is. Safe to repeat by ``top_up_id``, also after a kill.
+
+    Errors, and nothing is kept then: InvalidInput, TopUpDiffers, UnknownBankAccount, NoMandate, AccountBlocked.
+    """
+    with ctx.tx() as tx:
+        kept = keep(tx, new, at=ctx.clock.now(), directory=ctx.directory)
+    step("begun")
+    return advance(ctx, rail, kept, step=step)
+
+
+def keep(
+    tx: Tx, new: NewTopUp, *, at: datetime, directory: Directory, is_automatic: bool = False
+) -> BankTopUp:
+    """Keep a top-up; it moves by ``advance`` once this transaction is committed. Errors: as ``begin``."""
+    check_amount(new.amount)
+    if new.way not in (Way.DEBIT, Way.INSTANT):
+        raise InvalidInput(problems=(Problem("way", f"is {new.way}", "Choose debit or instant"),))
+    partition = directory.partition_of(new.account_id)
+    known = store.find_top_up(tx, [partition], new.top_up_id)
+    if known is not None:
+        if (known.account_id, known.amount, known.bank_account_id, known.way) != (
+            new.account_id,
+            new.amount,
+            new.bank_account_id,
+            new.way,
+        ):
+            raise TopUpDiffers(f"Top-up {new.top_up_id} is known with other content.")
+        return known
+    account = identity.get_account(tx, new.account_id)
+    if identity.standing_of(tx, new.account_id).level == "blocked":
+        raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
+    bank = bank_accounts.get(tx, new.account_id, new.bank_account_id)
+    if new.way is Way.DEBIT and not bank.may_pull:
+        raise NoMandate
+    if bank.currency != new.amount.currency:
+        problem = Problem(
+            "amount.currency", f"the bank account is in {bank.currency}", "Choose that currency"
+        )
+        raise InvalidInput("The bank account has another currency.", problems=(problem,))
+    one = BankTopUp(
+        partition=partition,
+        top_up_id=new.top_up_id,
+        account_id=new.account_id,
+        issuer_id=account.issuer_id,
+        amount_minor=new.amount.minor,
+        currency=new.amount.currency,
+        way=new.way,
+        bank_account_id=bank.bank_account_id,
+        rail_id=bank.rail_id,
+        token=bank.token,
+        words=bank.shown,
+        is_automatic=is_automatic,
+        state=TopUpState.PROCESSING,
+        reason="",
+        tries=0,
+        created_at=at,
+        changed_at=at,
+        next_at=at,
+    )
+    store.insert_top_up(tx, one)
+    return one
+
+
+def credit(ctx: Context, one: BankTopUp, *, step: Step = no_step) -> BankTopUp:
+    """Take in money that is there already, from a counter, a voucher or an arrival. Safe to repeat by its id.
+
+    one: in the state ``settling``. Errors: TopUpDiffers.
+    """
+    assert one.state is TopUpState.SETTLING, "it is there already"
+    with ctx.tx() as tx:
+        if not store.insert_top_up(tx, one):
+            known = store.find_top_up(tx, [one.partition], one.top_up_id)
+            assert known is not None, "what is in the way is there"
+            if (known.account_id, known.amount, known.way) != (one.account_id, one.amount, one.way):
+                raise TopUpDiffers(f"Top-up {one.top_up_id} is known with other content.")
+    step("kept")
+    return advance(ctx, None, one, step=step)
+
+
+def advance(ctx: Context, rail: BankRail | None, one: BankTopUp, *, step: Step = no_step) -> BankTopUp:
+    """Take a top-up as far as it goes now. Again, or by several at once, is harmless."""
+    while True:
+        with ctx.tx() as tx:
+            found = store.find_top_up(tx, [one.partition], one.top_up_id)
+        assert found is not None, "a top-up that was kept stays"
+        if not _step(ctx, rail, found, step):
+            return found
+
+
+def get(tx: Tx, account_id: AccountId, top_up_id: UUID, *, partition: int = 0) -> BankTopUp:
+    """A person's top-up. Errors: UnknownTopUp, for others' too."""
+    found = store.find_top_up(tx, [partition], top_up_id)
+    if found is None or found.account_id != account_id:
+        raise UnknownTopUp
+    return found
+
+
+def list_of(
+    tx: Tx,
+    account_id: AccountId,
+    *,
+    partition: int = 0,
+    limit: int = 50,
+    before: tuple[datetime, UUID] | None = None,
+) -> list[BankTopUp]:
+    """A person's top-ups, newest first."""
+    return store.list_top_ups(tx, partition, account_id, limit, before)
+
+
+def finish(ctx: Context, rail_of: Callable[[str], BankRail | None], limit: int = 500) -> int:
+    """Go on with what a crash left and what banks are to be asked about; gives how many moved."""
+    with ctx.tx() as tx:
+        left = store.open_top_ups(tx, ctx.directory.partitions, ctx.clock.now(), limit)
+    return sum(advance(ctx, rail_of(one.rail_id), one).state is not one.state for one in left)
+
+
+# --- what banks say
+
+
+def hear(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
+    """Take in what a bank says of a top-up by itself; False where it belongs to nothing that may happen."""
+    if entry.amount != one.amount:
+        return False
+    if entry.kind == "return":
+        if one.state is TopUpState.SETTLED:
+            return _move(tx, one, TopUpState.RETURNING, at, reason=entry.reason)
+        return False
+    if entry.settled and one.state in (
+        TopUpState.PROCESSING,
+        TopUpState.SENT,
+        TopUpState.UNKNOWN,
+        TopUpState.FAILED,
+    ):
+        return _move(tx, one, TopUpState.SETTLING, at)
+    if not entry.settled and one.state in (TopUpState.PROCESSING, TopUpState.SENT, TopUpState.UNKNOWN):
+        return _move(tx, one, TopUpState.FAILED, at, reason=entry.reason)
+    return not entry.settled and one.state is TopUpState.FAILED
+
+
+def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directory) -> bool:
+    """Take in a credit transfer; False where its reference leads to nobody, or to a wallet in another currency."""
+    reference = bank_accounts.read_reference(entry.reference)
+    found = store.account_of_reference(tx, reference) if reference else None
+    if found is None or found[1] != entry.amount.currency:
+        return False
+    account = identity.get_account(tx, AccountId(found[0]))
+    one = BankTopUp(
+        partition=directory.partition_of(account.account_id),
+        top_up_id=fact_id(entry.at, "arrival", rail_id, entry.entry_id),
+        account_id=account.account_id,
+        issuer_id=account.issuer_id,
+        amount_minor=entry.amount.minor,
+        currency=entry.amount.currency,
+        way=Way.TRANSFER,
+        bank_account_id=None,
+        rail_id=rail_id,
+        token="",
+        words=entry.reference[:35],
+        is_automatic=False,
+        state=TopUpState.SETTLING,
+        reason="",
+        tries=0,
+        created_at=at,
+        changed_at=at,
+        next_at=at,
+    )
+    store.insert_top_up(tx, one)
+    return True
+
+
+# --- the steps
+
+
+def _step(ctx: Context, rail: BankRail | None, one: BankTopUp, step: Step) -> bool:
+    """Do what the state asks for; whether it went on."""
+    if one.state is TopUpState.SETTLING:
+        payments.top_up(
+            ctx,
+            [
+                payments.TopUp(
+                    one.top_up_id, AccountId(one.account_id), one.issuer_id, one.amount, one.created_at
+                )
+            ],
+        )
+        step("credited")
+        return _record(ctx, one, TopUpState.SETTLED, step)
+    if one.state is TopUpState.RETURNING:
+        _take_back(ctx, one)
+        step("taken back")
+        return _record(ctx, one, TopUpState.RETURNED, step)
+    if one.state not in (TopUpState.PROCESSING, TopUpState.SENT, TopUpState.UNKNOWN) or rail is None:
+        return False
+    if one.next_at > ctx.clock.now():
+        return False
+    order = _order(one)
+    answer = order_safely(rail, order) if one.state is TopUpState.PROCESSING else ask_safely(rail, order)
+    step("asked")
+    return _answered(ctx, one, answer, step)
+
+
+def _answered(ctx: Context, one: BankTopUp, answer: Answer, step: Step) -> bool:
+    now = ctx.clock.now()
+    if answer.verdict is Verdict.SETTLED:
+        return _record(ctx, one, TopUpState.SETTLING, step)
+    if answer.verdict is Verdict.REFUSED:
+        return _record(ctx, one, TopUpState.FAILED, step, reason=answer.reason)
+    accepted = answer.verdict is Verdict.ACCEPTED
+    to = TopUpState.SENT if accepted or one.state is TopUpState.SENT else TopUpState.UNKNOWN
+    next_at = now + (ASK_AFTER if accepted else wait_after(one.tries))
+    with ctx.tx() as tx:
+        store.move_top_up(tx, one, to, now, tries=one.tries + 1, next_at=next_at)
+    step("recorded")
+    return False
+
+
+def _order(one: BankTopUp) -> Order:
+    return Order(
+        order_id=one.top_up_id,
+        kind=OrderKind.DEBIT if one.way is Way.DEBIT else OrderKind.INSTANT,
+        token=one.token,
+        amount=one.amount,
+        reference=f"HANSA {one.top_up_id.hex[-12:].upper()}",
+        mandate_id=f"HANSA-{one.bank_account_id.hex[-12:].upper()}" if one.bank_account_id else "",
+    )
+
+
+def _take_back(ctx: Context, one: BankTopUp) -> None:
+    """Take a returned top-up from the wallet, or let the issuer carry it and the person owe it."""
+    payments.charge(
+        ctx,
+        [
+            payments.Charge(
+                charge_id=fact_id(one.created_at, "top-up returned", one.top_up_id),
+                account_id=AccountId(one.account_id),
+                issuer_id=one.issuer_id,
+                wallet_currency=one.currency,
+                amount=one.amount,
+                payee=payments.cash_account(one.issuer_id, one.currency, one.partition),
+                at=one.created_at,
+                rate_day=one.created_at.date(),
+                reference=one.top_up_id,
+                code=ledger.TransferCode.TOP_UP,
+            )
+        ],
+    )
+
+
+def _record(ctx: Context, one: BankTopUp, to: TopUpState, step: Step, *, reason: str = "") -> bool:
+    with ctx.tx() as tx:
+        _move(tx, one, to, ctx.clock.now(), reason=reason)
+    step("recorded")
+    return True  # where another one moved it, the next look sees to what
+
+
+def _move(tx: Tx, one: BankTopUp, to: TopUpState, at: datetime, *, reason: str = "") -> bool:
+    if not store.move_top_up(tx, one, to, at, reason=reason):
+        return False
+    one = replace(one, reason=reason or one.reason)
+    if one.is_automatic and to in TOLD:
+        _count(tx, one, to, at)
+    if to in TOLD:
+        webhooks.record(
+            tx,
+            webhooks.News(
+                type=TOLD[to],
+                members=(one.issuer_id,),
+                at=at,
+                subject=f"top_up {one.top_up_id}",
+                data={
+                    "top_up_id": str(one.top_up_id),
+                    "account_id": str(one.account_id),
+                    "amount_minor": one.amount_minor,
+                    "currency": one.currency,
+                    "way": one.way.value,
+                    "reason": one.reason,
+                },
+                fact=(str(one.top_up_id), to.value),
+            ),
+        )
+    return True
+
+
+def _count(tx: Tx, one: BankTopUp, to: TopUpState, at: datetime) -> None:
+    """An automatic top-up that is refused for good, again and again, or taken back, stops itself."""
+    settled = to is TopUpState.SETTLED
+    refusals = store.count_refusal(tx, one.partition, one.account_id, one.currency, settled=settled)
+    hard = to is TopUpState.RETURNED or one.reason in HARD_REASONS
+    if not settled and (hard or refusals >= REFUSALS_MAX):
+        stop_automatic(
+            tx, one.partition, one.account_id, one.currency, one.reason or to.value, one.issuer_id, at
+        )
+
+
+def stop_automatic(
+    tx: Tx, partition: int, account_id: UUID, currency: str, why: str, issuer_id: str, at: datetime
+) -> None:
+    """Stop an automatic top-up, and say so. Where it is stopped or off already, nothing is said."""
+    if not store.end_automatic(tx, partition, account_id, currency, "stopped", why, at):
+        return
+    webhooks.record(
+        tx,
+        webhooks.News(
+            type="top_up.automatic.stopped",
+            members=(issuer_id,),
+            at=at,
+            subject=f"account {account_id}",
+            data={"account_id": str(account_id), "currency": currency, "why": why},
+            fact=(str(account_id), currency, at.isoformat()),
+        ),
+    )
