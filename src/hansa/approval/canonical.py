@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from hansa.approval.model import Spend
-from hansa.kernel import HansaError, Money
+from hansa.kernel import HansaError, Money, UnknownCurrency
 
 FORM = "hansa approval 1"
 """The first member of what is signed: a signature over it is good for nothing else."""
@@ -150,20 +150,27 @@ def read_subject(canonical: bytes) -> Shown:
             kind=str(value["kind"]),
             subject_id=UUID(value["id"]),
             account_id=UUID(value["account"]),
-            amount=None if amount is None else Money(amount["minor"], amount["currency"]),
+            amount=None if amount is None else _amount(amount),
             payee_key=str(payee["key"]),
             payee_name=str(payee["name"]),
             about=str(value["about"]),
             asked_at=datetime.fromisoformat(value["asked_at"]),
             details={str(name): str(text) for name, text in details.items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UnknownCurrency) as error:
         raise NotCanonical("A part of it is missing or of another kind.") from error
 
 
 def instant_text(at: datetime) -> str:
     """An instant as canonical bytes have it: ``2026-11-17T12:00:00.000000Z``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _amount(said: Mapping[str, Any]) -> Money:
+    minor = said["minor"]
+    if not isinstance(minor, int) or isinstance(minor, bool):
+        raise NotCanonical("An amount is no whole number.")
+    return Money(minor, said["currency"])
 
 
 def _sorted(value: Value) -> Value:

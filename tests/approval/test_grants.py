@@ -1,0 +1,337 @@
+"""Delegations and mandates: caps, kinds of things, hours, waits and ends; revoked at once; used up no further."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from approval.approving import anna, join, later
+from approval.spending import ANNA, AT, BO, CAI, SHOP, decided, open_riders, spend, used
+from hansa import approval, identity
+from hansa.approval import Allowed, ApprovalLevel, Channel, Needs, Refused
+from hansa.kernel import HansaError, InvalidInput, fact_id
+from hansa.store import Context
+
+DELEGATION, MANDATE = fact_id(None, "delegation"), fact_id(None, "mandate")
+
+
+def grant(ctx: Context, **more: Any) -> approval.Delegation:
+    new: dict[str, Any] = {
+        "delegation_id": DELEGATION,
+        "delegate_id": BO,
+        "kind": "carer",
+        "currency": "CNY",
+        "payment_minor": 50_00,
+        "day_minor": 80_00,
+        "month_minor": 100_00,
+        "ends_at": ctx.clock.now() + timedelta(days=60),
+    }
+    return approval.grant_delegation(ctx, ANNA, approval.NewDelegation(**new | more))
+
+
+def granted(ctx: Context, **more: Any) -> approval.Delegation:
+    """A delegation that holds."""
+    with ctx.tx() as tx:
+        open_riders(tx)
+    delegation = grant(ctx, **more)
+    later(ctx, days=1)
+    return delegation
+
+
+def pay(ctx: Context, number: int, minor: int = 10_00, **more: Any) -> approval.Verdict:
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        return decided(tx, spend(number, minor, **dict[str, Any](by=BO, session_at=at) | more), at)
+
+
+def refusal(verdict: approval.Verdict) -> HansaError:
+    assert isinstance(verdict, Refused), verdict
+    return verdict.error
+
+
+def test_a_delegate_spends_from_the_owners_wallet_once_it_holds(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        open_riders(tx)
+    assert isinstance(refusal(pay(ctx, 1)), approval.NotDelegated)
+    grant(ctx)
+    assert isinstance(refusal(pay(ctx, 2)), approval.NotDelegated)
+    later(ctx, days=1)
+
+    assert isinstance(pay(ctx, 3), Allowed)
+
+    with ctx.tx() as tx:
+        assert used(tx, ANNA) == used(tx, DELEGATION) == (1, 10_00, 10_00) and used(tx, BO) == (0, 0, 0)
+        assert approval.use_delegation(tx, ANNA, BO, ctx.clock.now()) is not None
+
+
+def test_caps_hold_for_a_payment_a_day_and_a_month(ctx: Context) -> None:
+    granted(ctx)
+    with ctx.tx() as tx:
+        decided(tx, spend(90, 1_00))
+
+    def delegated(number: int, minor: int) -> approval.Verdict:
+        return pay(ctx, number, minor)
+
+    assert isinstance(refusal(delegated(1, 50_01)), approval.DelegationExceeded)
+    assert [isinstance(delegated(2 + place, 40_00), Allowed) for place in range(3)] == [True, True, False]
+    later(ctx, days=1)
+    assert isinstance(refusal(delegated(5, 20_01)), approval.DelegationExceeded)
+    assert isinstance(delegated(6, 20_00), Allowed)
+    with ctx.tx() as tx:
+        approval.give_back(tx, [spend(6).spend_id], at=ctx.clock.now())
+        assert used(tx, DELEGATION)[2] == 80_00
+
+
+@pytest.mark.parametrize(
+    ("granted_with", "pays", "good"),
+    [
+        ({"kind": "child"}, {"category": "5921"}, False),
+        ({"kind": "child"}, {"category": "7995"}, False),
+        ({"kind": "child"}, {"category": "5814"}, True),
+        ({"kind": "child", "categories_denied": []}, {"category": "5921"}, True),
+        ({"categories": ["5411", "5811-5814"]}, {"category": "5812"}, True),
+        ({"categories": ["5411", "5811-5814"]}, {"category": "5815"}, False),
+        ({"categories": ["5411"]}, {"category": ""}, False),
+        ({"payees": [SHOP]}, {}, True),
+        ({"payees": ["merchant:other"]}, {}, False),
+        ({"from_hour": 8, "to_hour": 13}, {}, True),
+        ({"from_hour": 13, "to_hour": 20}, {}, False),
+        ({}, {"channel": Channel.BANK}, False),
+        ({}, {"currency": "HKD"}, False),
+    ],
+)
+def test_where_when_and_for_what(
+    ctx: Context, granted_with: dict[str, Any], pays: dict[str, Any], good: bool
+) -> None:
+    granted(ctx, **granted_with)
+
+    verdict = pay(ctx, 1, **pays)
+
+    assert isinstance(verdict, Allowed) if good else isinstance(refusal(verdict), approval.DelegationExceeded)
+
+
+def test_the_owner_or_the_delegate_ends_it_at_once(ctx: Context) -> None:
+    granted(ctx)
+    with pytest.raises(approval.UnknownDelegation):
+        approval.revoke_delegation(ctx, DELEGATION, CAI, ANNA)
+
+    ended = approval.revoke_delegation(ctx, DELEGATION, BO, ANNA)
+
+    assert ended.state(ctx.clock.now()) == "revoked"
+    assert approval.revoke_delegation(ctx, DELEGATION, ANNA, ANNA) == ended
+    assert isinstance(refusal(pay(ctx, 1)), approval.NotDelegated)
+
+
+def test_it_ends_by_itself(ctx: Context) -> None:
+    granted(ctx)
+    later(ctx, days=59)
+
+    assert isinstance(refusal(pay(ctx, 1)), approval.NotDelegated)
+
+
+@pytest.mark.parametrize("who", [ANNA, BO])
+def test_a_freeze_of_the_owner_or_the_delegate_stops_it(ctx: Context, who: identity.AccountId) -> None:
+    granted(ctx)
+    approval.freeze(ctx, who)
+
+    assert isinstance(refusal(pay(ctx, 1)), approval.SpendingFrozen | approval.NotDelegated)
+
+    approval.unfreeze(ctx, who)
+    assert isinstance(pay(ctx, 2), Allowed)
+
+
+def test_the_owners_own_limits_hold_for_the_delegate_too(ctx: Context) -> None:
+    granted(ctx)
+    approval.set_limit(ctx, ANNA, currency="CNY", span="payment", minor=5_00)
+
+    assert isinstance(refusal(pay(ctx, 1)), approval.LimitReached)
+
+
+def test_above_an_amount_the_owner_agrees(ctx: Context) -> None:
+    owner = anna(ctx)
+    grant(ctx, ask_above_minor=20_00)
+    later(ctx, days=1)
+    bo = join(ctx, BO)
+    owner = join(ctx, ANNA)
+    verdict = pay(ctx, 1, 30_00)
+    assert isinstance(verdict, Needs) and verdict.level == ApprovalLevel.SECOND_PERSON
+
+    at = ctx.clock.now()
+    one = spend(1, 30_00, by=BO, session_at=at)
+    with ctx.tx() as tx:
+        subject = approval.subject_for(one, kind="payment", subject_id=one.spend_id, asked_at=at)
+        asked = approval.open_approval(tx, one, verdict.level, subject, "/wallet/home", at)
+    assert bo.approve(asked).approval.phase == "second"
+    assert owner.approve(asked).given
+    with ctx.tx() as tx:
+        assert used(tx, DELEGATION) == (1, 30_00, 30_00)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"delegate_id": ANNA}, "delegate_id"), ({"kind": "boss"}, "kind"), ({"currency": "XYZ"}, "currency"),
+        ({"payment_minor": 90_00}, "payment"), ({"from_hour": 9, "to_hour": 9}, "from_hour"),
+        ({"ends_at": AT - timedelta(days=1)}, "ends_at"), ({"categories": ["54"]}, "categories"),
+        ({"categories": ["5814-5811"]}, "categories"), ({"ask_above_minor": -1}, "ask_above"),
+        ({"payees": ["x"] * 51}, "payees"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_not_granted(ctx: Context, wrong: dict[str, Any], where: str) -> None:
+    with ctx.tx() as tx:
+        open_riders(tx)
+
+    with pytest.raises(InvalidInput) as told:
+        grant(ctx, **wrong)
+
+    assert where in [one.where for one in told.value.problems]
+    with ctx.tx() as tx:
+        assert approval.list_delegations(tx, 0, ANNA) == []
+
+
+def test_granting_again_is_harmless_and_another_body_is_refused(ctx: Context) -> None:
+    first = granted(ctx)
+
+    assert grant(ctx) == first
+    with pytest.raises(approval.GrantDiffers):
+        grant(ctx, payment_minor=60_00)
+
+
+# -- mandates -----------------------------------------------------------------------------------------------
+
+
+def ask(ctx: Context, **more: Any) -> approval.Approval:
+    new: dict[str, Any] = {
+        "mandate_id": MANDATE,
+        "account_id": ANNA,
+        "payee_key": SHOP,
+        "payee_name": "Tea house",
+        "member_id": "beijing-card",
+        "currency": "CNY",
+        "each_minor": 30_00,
+        "period": "week",
+        "period_minor": 50_00,
+        "ends_at": AT + timedelta(days=60),
+        "reference": "A box of tea",
+    }
+    return approval.ask_mandate(ctx, approval.NewMandate(**new | more))[1]
+
+
+def pull(ctx: Context, number: int, minor: int = 10_00, **more: Any) -> approval.Verdict:
+    at = ctx.clock.now()
+    one = spend(number, minor, channel=Channel.MANDATE, mandate_id=MANDATE, session_at=None)
+    with ctx.tx() as tx:
+        return decided(tx, replace(one, **more), at)
+
+
+def holds(ctx: Context) -> None:
+    person = anna(ctx)
+    asked = ask(ctx)
+    assert person.approve(asked).given
+    approval.tell(ctx, advance)
+
+
+def advance(ctx: Context, kind: str, subject_id: Any) -> bool:
+    assert kind == "mandate"
+    approval.advance_mandate(ctx, subject_id)
+    return True
+
+
+def test_a_payee_pulls_once_the_payer_has_signed_the_mandate(ctx: Context) -> None:
+    person = anna(ctx)
+    asked = ask(ctx)
+    assert asked.shown.details == {
+        "each payment, at most": "¥30.00", "each week, at most": "¥50.00", "until": "2027-01-16",
+    }  # fmt: skip
+    assert isinstance(refusal(pull(ctx, 1)), approval.MandateEnded)
+    assert person.approve(asked).given and approval.tell(ctx, advance) == 1
+
+    assert pull(ctx, 2) == Allowed(ApprovalLevel.CODE, MANDATE)
+
+    with ctx.tx() as tx:
+        assert used(tx, ANNA) == used(tx, MANDATE) == (1, 10_00, 10_00)
+
+
+def test_a_mandate_lets_no_more_be_taken_than_it_says(ctx: Context) -> None:
+    holds(ctx)
+
+    assert isinstance(refusal(pull(ctx, 1, 30_01)), approval.MandateExceeded)
+    assert [isinstance(pull(ctx, 2 + place, 25_00), Allowed) for place in range(3)] == [True, True, False]
+    later(ctx, days=7)
+    assert isinstance(pull(ctx, 6, 25_00), Allowed)
+    with ctx.tx() as tx:
+        approval.give_back(tx, [spend(6).spend_id], at=ctx.clock.now())
+        assert used(tx, MANDATE)[2] == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"payee_key": "merchant:other"},
+        {"account_id": BO},
+        {"mandate_id": fact_id(None, "x")},
+        {"mandate_id": None},
+    ],
+)
+def test_a_mandate_is_for_one_payer_and_one_payee(ctx: Context, other: dict[str, Any]) -> None:
+    holds(ctx)
+
+    assert isinstance(refusal(pull(ctx, 1, **other)), approval.UnknownMandate)
+
+
+@pytest.mark.parametrize("by", [{"payer": ANNA}, {"member": "beijing-card"}])
+def test_payer_or_payee_end_it_at_once(ctx: Context, by: dict[str, Any]) -> None:
+    holds(ctx)
+    with pytest.raises(approval.UnknownMandate):
+        approval.revoke_mandate(ctx, MANDATE, payer=BO)
+
+    approval.revoke_mandate(ctx, MANDATE, **by)
+
+    assert isinstance(refusal(pull(ctx, 1)), approval.MandateEnded)
+
+
+def test_a_payer_who_says_no_gives_no_mandate(ctx: Context) -> None:
+    anna(ctx)
+    asked = ask(ctx)
+    approval.refuse(ctx, asked.approval_id, ANNA)
+    approval.tell(ctx, advance)
+
+    assert isinstance(refusal(pull(ctx, 1)), approval.MandateEnded)
+
+
+def test_the_freeze_stops_mandates(ctx: Context) -> None:
+    holds(ctx)
+    approval.freeze(ctx, ANNA)
+
+    assert isinstance(refusal(pull(ctx, 1)), approval.SpendingFrozen)
+
+
+def test_mandates_are_found_by_those_they_concern(ctx: Context) -> None:
+    holds(ctx)
+    with ctx.tx() as tx:
+        assert [one.mandate_id for one in approval.find_mandates(tx, payer=ANNA)] == [MANDATE]
+        assert [one.mandate_id for one in approval.find_mandates(tx, member="beijing-card")] == [MANDATE]
+        assert approval.find_mandates(tx, payer=BO) == []
+        assert approval.find_mandates(tx, payer=ANNA, after=MANDATE) == []
+        with pytest.raises(approval.UnknownMandate):
+            approval.get_mandate(tx, MANDATE, payer=BO)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"currency": "XYZ"}, "currency"), ({"each_minor": 60_00}, "each"), ({"period": "decade"}, "period"),
+        ({"ends_at": AT - timedelta(days=1)}, "ends_at"), ({"payee_name": ""}, "payee_name"),
+    ],
+)  # fmt: skip
+def test_a_mandate_that_makes_no_sense_is_not_asked_for(
+    ctx: Context, wrong: dict[str, Any], where: str
+) -> None:
+    with ctx.tx() as tx:
+        open_riders(tx)
+
+    with pytest.raises(InvalidInput) as told:
+        ask(ctx, **wrong)
+
+    assert told.value.problems[0].where == where
