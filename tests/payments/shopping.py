@@ -39,9 +39,14 @@ def open_town(ctx: Context, *, money: int = 100_00, more: int = 0) -> None:
             tx,
             [
                 trust.Member(
-                    trust.MemberId(name), name.title(), kind, None, trust.MemberId(name), f"{name}-1"
+                    trust.MemberId(name),
+                    name.title(),
+                    "league" if name == "league" else "issuer",
+                    None,
+                    trust.MemberId(name),
+                    f"{name}-1",
                 )
-                for name, kind in ((CARD, "issuer"), (BANK, "city"), ("league", "league"))
+                for name in (CARD, BANK, "league")
             ],
         )
         identity.open_accounts(tx, people)

@@ -48,6 +48,7 @@ def work_once(ctx: Context) -> int:
     done += rides.check_clocks(ctx, limit=SOME).taps
     done += rides.rate(ctx, limit=SOME).days
     done += rides.post_charges(ctx, limit=SOME).charges
+    done += payments.turn(ctx, limit=SOME)
     done += hub.turn(ctx, limit=SOME)
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps

@@ -41,6 +41,7 @@ from hansa.payments.changing import (
     void,
 )
 from hansa.payments.connectors import Connector, Connectors, Heard, Said, SimulatedConnector
+from hansa.payments.intake import Intake
 from hansa.payments.life import Action, PaymentState, StateForbids
 from hansa.payments.model import (
     Charge,
@@ -70,7 +71,7 @@ from hansa.payments.model import (
     wallet_id,
 )
 from hansa.payments.payees import find_payees, get_payee, list_payees, open_payees, set_payee_status
-from hansa.payments.paying import advance, create, pay, refuse
+from hansa.payments.paying import SUBJECT, advance, advance_spend, create, pay, refuse
 from hansa.payments.payment import (
     REASONS,
     Answer,
@@ -104,6 +105,7 @@ from hansa.payments.payment import (
 
 __all__ = [
     "REASONS",
+    "SUBJECT",
     "Action",
     "Answer",
     "CarriedFares",
@@ -117,6 +119,7 @@ __all__ = [
     "Heard",
     "Held",
     "InsufficientFunds",
+    "Intake",
     "Mark",
     "MoreThanCaptured",
     "MoreThanHeld",
@@ -153,6 +156,7 @@ __all__ = [
     "WrongCurrency",
     "WrongPayeeCurrency",
     "advance",
+    "advance_spend",
     "balance_of",
     "cancel",
     "capture",

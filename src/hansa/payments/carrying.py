@@ -84,6 +84,7 @@ def keep(
     _see_to(tx, kept)
     _end_refunds(tx, [one for one, _ in kept])
     _give_back(tx, [one for one, _ in kept])
+    _withdraw(tx, kept)
     webhooks.record(tx, *[news for one, before in kept for news in _news(one, before)])
     found = {one.payment_id: one for one, _ in kept}
     if lost:
@@ -254,6 +255,8 @@ def due_at(payment: Payment) -> datetime | None:
             return step.at + ASK_AGAIN
         case PaymentState.UNKNOWN:
             return step.at + ASK_AGAIN
+        case PaymentState.FAILED | PaymentState.CANCELED | PaymentState.EXPIRED if _connector(payment):
+            return step.at + ASK_AGAIN  # it may have succeeded all the same
         case _:
             return None
 
@@ -286,6 +289,19 @@ def _give_back(tx: Tx, payments: Sequence[Payment]) -> None:
     for partition, ids in sorted(spends.items()):
         assert at is not None
         approval.give_back(tx, ids, at=at, partition=partition)
+
+
+def _withdraw(tx: Tx, kept: Sequence[tuple[Payment, Payment]]) -> None:
+    """Ask payers no more to approve what is called off or out of time."""
+    over = [
+        (one.spend_id, one.step.at)
+        for one, before in kept
+        if before.state is PaymentState.REQUIRES_APPROVAL
+        and one.step is not None
+        and one.step.action in (Action.CANCEL, Action.EXPIRE)
+    ]
+    if over:
+        approval.withdraw(tx, [spend_id for spend_id, _ in over], over[0][1])
 
 
 _CAME_TO_NOTHING = frozenset(

@@ -146,9 +146,11 @@ order by p.created_at desc, p.payment_id desc limit %(limit)s
 
 ADD_PAYER = """
 insert into payments.payers (partition, payment_id, attempt, account_id, issuer_id, payer_partition, method, connector,
-    mandate_id, at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    mandate_id, at, spend_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+OF_SPEND = "select partition, payment_id from payments.payers where spend_id = %s"
 
 PAYERS = """
 select attempt, account_id, issuer_id, payer_partition, method, connector, mandate_id, at
@@ -379,8 +381,8 @@ def list_of_payer(tx: Tx, payer: UUID, before: tuple[datetime | str, UUID], limi
     return [_payment(row) for row in tx.execute(LIST_OF_PAYER, values)]
 
 
-def add_payer(tx: Tx, key: Key, payer: Payer) -> None:
-    """Somebody came to pay."""
+def add_payer(tx: Tx, key: Key, payer: Payer, spend_id: UUID) -> None:
+    """Somebody came to pay. spend_id: as what approval knows it."""
     tx.execute(
         ADD_PAYER,
         (
@@ -393,8 +395,15 @@ def add_payer(tx: Tx, key: Key, payer: Payer) -> None:
             payer.connector,
             payer.mandate_id,
             payer.at,
+            spend_id,
         ),
     )
+
+
+def payment_of_spend(tx: Tx, spend_id: UUID) -> UUID | None:
+    """The payment that this is a try of, where it is not the first; or None."""
+    row = tx.execute(OF_SPEND, (spend_id,)).fetchone()
+    return None if row is None else row[1]
 
 
 def payers_of(tx: Tx, key: Key) -> list[Payer]:

@@ -5,12 +5,12 @@ ledger decides, and what it decided is kept with the events that tell of it. A k
 same request again, or ``finish``, ends it the same way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import approval, identity
+from hansa import approval, identity, ledger, trust
 from hansa.approval import Channel
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, Money, fact_id, new_id
@@ -29,6 +29,7 @@ from hansa.payments.payment import (
     NotThePayer,
     Payee,
     Payer,
+    PayerRefused,
     Payment,
     PaymentDiffers,
     PaymentInFlight,
@@ -37,6 +38,7 @@ from hansa.payments.payment import (
     UnknownPayment,
     WrongPayeeCurrency,
     check_new,
+    connector_account,
     payee_key,
 )
 from hansa.store import Context, Tx
@@ -44,11 +46,17 @@ from hansa.store import Context, Tx
 TOGETHER_MAX = 2_000
 """Payments of one batch."""
 
+SUBJECT = "payment"
+"""What kind of subject a payment is, when its payer is asked to approve it."""
+
 LEASE = timedelta(seconds=30)
 """How long whoever took a payment in has it alone."""
 
 GIVE_UP = timedelta(hours=24)
 """How long a connector is asked that gives no clear answer; then what may have come is given back."""
+
+NEXT_URL = "/wallet/money"
+"""Where a payer goes on after an approval, unless told."""
 
 NOBODY: Connectors = {}
 """No connector is at hand."""
@@ -59,8 +67,8 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
 
     One that the payer has to approve is kept so, one that policy or the wallet refuses is kept as failed with the
     reason. The same again gives it as it stood after its first step (``is_replay``). Errors, given in place, of which
-    nothing is kept: InvalidInput, UnknownPayeeId, WrongPayeeCurrency, identity.UnknownAccount, PaymentDiffers,
-    PaymentInFlight.
+    nothing is kept: InvalidInput, UnknownPayeeId, WrongPayeeCurrency, identity.UnknownAccount, trust.MemberMayNot,
+    PaymentDiffers, PaymentInFlight.
     """
     assert len(new) <= TOGETHER_MAX, len(new)
     now = ctx.clock.now()
@@ -101,10 +109,10 @@ def pay(
     payer: AccountId,
     *,
     by: str,
-    channel: Channel | None = None,
     session_at: datetime | None = None,
     credential_at: datetime | None = None,
     spender: AccountId | None = None,
+    next_url: str = NEXT_URL,
     watch: Watch = no_step,
 ) -> Payment:
     """This payer comes to pay an offer; gives it as it then stands. The same payer may come again.
@@ -133,7 +141,7 @@ def pay(
             method="wallet",
             at=now,
         )
-        payment = replace(payment, payer=came, channel=channel or payment.channel)
+        payment = replace(payment, payer=came)
         spend = _spend(payment, get_name(tx, payment.payee_id), session_at, credential_at, spender)
         verdict = approval.decide(tx, [spend], now)[0]
         if isinstance(verdict, approval.Refused):
@@ -143,8 +151,10 @@ def pay(
             if isinstance(verdict, approval.Needs)
             else _begun(payment, now, by)
         )
-        life_store.add_payer(tx, key, came)
+        life_store.add_payer(tx, key, came, payment.spend_id)
         payment = keep(tx, [(payment, first)])[payment_id]
+        if isinstance(verdict, approval.Needs):
+            _open_approval(tx, payment, spend, verdict, next_url)
         intent = _intend(tx, payment, now, by)
     watch("received")
     return payment if intent is None else carry(ctx, [(payment, intent)], watch)[payment_id]
@@ -164,6 +174,13 @@ def advance(
     if payment.payer is not None and payment.payer.connector in connectors:
         return _heard(ctx, payment, connectors[payment.payer.connector], connectors, watch)
     return payment
+
+
+def advance_spend(ctx: Context, spend_id: UUID) -> None:
+    """Go on with the payment whose approval ended. spend_id: as approval knows it."""
+    with ctx.tx() as tx:
+        payment_id = life_store.payment_of_spend(tx, spend_id) or spend_id
+    advance(ctx, payment_id)
 
 
 def refuse(ctx: Context, payment_id: UUID, *, by: str, watch: Watch = no_step) -> Payment:
@@ -246,7 +263,9 @@ class _Desk:
         payees = life_store.find_payees(self._tx, {one.payee_id for one in fit})
         payers = {one.payer for one in fit if one.payer is not None}
         accounts = identity.find_accounts(self._tx, list(payers)) if payers else {}
-        fit = [one for one in fit if self._fits(one, _misfit(one, payees.get(one.payee_id), accounts))]
+        lives = trust.member_lives(self._tx, self._now)
+        may = {one for one, life in lives.items() if life.may("transfer", self._now)}
+        fit = [one for one in fit if self._fits(one, _misfit(one, payees.get(one.payee_id), accounts, may))]
         payments = [self._payment(one, payees, accounts, digests) for one in fit]
         spends = [
             _spend(payment, payees[one.payee_id], one.session_at, one.credential_at, one.spender)
@@ -255,11 +274,18 @@ class _Desk:
         ]
         verdicts = dict(
             zip(
-                (one.payment_id for one in fit if one.payer is not None),
+                (one.payment_id for one in self._with_payer(fit)),
                 approval.decide(self._tx, spends, self._now),
                 strict=True,
             )
         )
+        outside = {
+            (one.acquirer_id, one.payer.connector, one.amount.currency, one.payer.partition)
+            for one in payments
+            if one.payer is not None and one.payer.connector
+        }
+        if outside:
+            ledger.open_accounts(self._tx, [_transit(*one) for one in sorted(outside)], at=self._now)
         new_ids = life_store.insert(self._tx, payments)
         steps: list[tuple[Payment, Step]] = []
         for one in payments:
@@ -272,6 +298,18 @@ class _Desk:
             else:
                 steps.append((one, step))
         self.kept |= keep(self._tx, steps)
+        asked = {
+            spend.spend_id: (spend, one.next_url)
+            for spend, one in zip(spends, self._with_payer(fit), strict=True)
+        }
+        for one, _ in steps:
+            verdict = verdicts.get(one.payment_id)
+            if isinstance(verdict, approval.Needs) and one.payment_id in new_ids:
+                spend, next_url = asked[one.spend_id]
+                _open_approval(self._tx, one, spend, verdict, next_url)
+
+    def _with_payer(self, new: Sequence[NewPayment]) -> list[NewPayment]:
+        return [one for one in new if one.payer is not None]
 
     def _fits(self, one: NewPayment, error: HansaError | None) -> bool:
         if error is not None:
@@ -336,15 +374,35 @@ class _Desk:
         return None
 
 
+def _transit(acquirer_id: str, connector: str, currency: str, partition: int) -> ledger.Account:
+    """What an acquirer awaits from a connector, as an account to be opened."""
+    code = ledger.AccountCode.TRANSIT
+    return ledger.Account(
+        connector_account(acquirer_id, connector, currency, partition),
+        currency,
+        code,
+        acquirer_id,
+        partition=partition,
+        path=ledger.account_path(code, acquirer_id, connector),
+    )
+
+
 def _misfit(
-    one: NewPayment, payee: Payee | None, accounts: Mapping[AccountId, identity.Account]
+    one: NewPayment,
+    payee: Payee | None,
+    accounts: Mapping[AccountId, identity.Account],
+    may: Container[str],
 ) -> HansaError | None:
-    if payee is None or payee.status != "open":
+    if payee is None or payee.status != "open" or one.acquirer_id not in (None, payee.member_id):
         return UnknownPayeeId(f"There is no payee {one.payee_id[:64]!r} that takes payments now.")
     if payee.currency != one.amount.currency:
         return WrongPayeeCurrency(f"Payee {payee.payee_id} takes {payee.currency}.")
     if one.payer is not None and one.payer not in accounts:
         return identity.UnknownAccount(f"No account {one.payer} is open here.")
+    members = (payee.member_id,) if one.payer is None else (payee.member_id, accounts[one.payer].issuer_id)
+    shut = next((member for member in members if member not in may), None)
+    if shut is not None:
+        return trust.MemberMayNot(f"{shut} may not pay or be paid now. Nothing was kept.")
     return None
 
 
@@ -371,6 +429,31 @@ def _spend(
         by=spender,
         mandate_id=payer.mandate_id,
         partition=payer.partition,
+    )
+
+
+def _open_approval(
+    tx: Tx, payment: Payment, spend: approval.Spend, needs: approval.Needs, next_url: str
+) -> None:
+    """Ask the payer to approve this very payment."""
+    payer = payment.payer
+    assert payer is not None
+    subject = approval.subject_for(
+        spend,
+        kind=SUBJECT,
+        subject_id=payment.spend_id,
+        asked_at=payer.at,
+        about=payment.description or payment.reference,
+    )
+    approval.open_approval(
+        tx,
+        spend,
+        needs.level,
+        subject,
+        next_url,
+        payer.at,
+        reasons=needs.reasons,
+        expires_at=payment.expires_at,
     )
 
 
@@ -493,10 +576,15 @@ def _approved(ctx: Context, payment: Payment, watch: Watch) -> Payment:
             return payment
         spend = _spend(payment, get_name(tx, payment.payee_id), None, None, None)
         verdict = approval.decide(tx, [spend], now)[0]
+        action = Action.DECLINE if payment.is_offer else Action.REFUSE
         if isinstance(verdict, approval.Needs):
-            return payment
+            stands = approval.approval_state(tx, [payment.spend_id])[payment.spend_id]
+            if stands not in (approval.ApprovalState.REFUSED, approval.ApprovalState.EXPIRED):
+                return payment
+            error: HansaError = PayerRefused()
+            step = step_of(payment, action, at=now, by="payer", reason=error.code, words=error.detail)
+            return keep(tx, [(payment, step)])[payment.payment_id]
         if isinstance(verdict, approval.Refused):
-            action = Action.DECLINE if payment.is_offer else Action.REFUSE
             error = verdict.error
             step = step_of(payment, action, at=now, by="policy", reason=error.code, words=error.detail[:200])
             return keep(tx, [(payment, step)])[payment.payment_id]
@@ -539,9 +627,7 @@ def _heard(
         payment = locked(tx, (payment.partition, payment.payment_id))
         step = _step_heard(payment, said, now)
         if step is None:
-            if payment.step is not None and payment.state in _ASKED[:2]:
-                waited = now - payment.step.at
-                life_store.wait(tx, [(payment, now + min(PATIENCE_MAX, max(ASK_AGAIN, waited)))])
+            _ask_later(tx, payment, now)
             return payment
         if step.action not in (Action.CAPTURE, Action.SUCCEED_LATE, Action.REVERSE):
             return keep(tx, [(payment, step)])[payment.payment_id]
@@ -555,6 +641,17 @@ def _heard(
         life_store.intend(tx, (payment.partition, payment.payment_id), intent)
     watch("received")
     return end_intent(ctx, payment, intent, connectors, watch)
+
+
+def _ask_later(tx: Tx, payment: Payment, now: datetime) -> None:
+    """When the connector is asked next: ever later, and of what has ended only for a day."""
+    if payment.step is None:
+        return
+    if payment.state in _ASKED[2:] and now >= payment.created_at + GIVE_UP:
+        life_store.wait_no_more(tx, [(payment.partition, payment.payment_id)])
+    else:
+        waited = max(ASK_AGAIN, now - payment.step.at)
+        life_store.wait(tx, [(payment, now + min(PATIENCE_MAX, waited))])
 
 
 def _step_heard(payment: Payment, said: Said, at: datetime) -> Step | None:

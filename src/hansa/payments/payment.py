@@ -238,7 +238,8 @@ class NewPayment:
     amount: above zero, in the payee's currency. payer: None where whoever comes may pay (``offer``). evidence: of a
     code, what shows that the payer gave it; the room above has checked it. capture: ``manual`` only holds the money.
     expires_at: until when it can be paid or approved; an hour unless given. by: who asks, for the record. session_at,
-    credential_at, spender: as approval's Spend takes them; a repeat may bring others.
+    credential_at, spender: as approval's Spend takes them; a repeat may bring others. acquirer_id: whose payee it must
+    be; None where the room above knows. next_url: where the payer goes on after approving it.
     """
 
     payment_id: UUID
@@ -260,6 +261,8 @@ class NewPayment:
     session_at: datetime | None = None
     credential_at: datetime | None = None
     spender: AccountId | None = None
+    acquirer_id: str | None = None
+    next_url: str = "/wallet/money"
 
     @property
     def digest(self) -> bytes:

@@ -13,8 +13,9 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from hansa import identity, trust
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, in_utc
-from hansa.payments import actions
-from hansa.payments.model import Mark, Movement, RateDiffers, TopUp, TopUpDiffers, WrongCurrency
+from hansa.payments import actions, payment_routes
+from hansa.payments.marks import mark_text, read_mark
+from hansa.payments.model import Movement, RateDiffers, TopUp, TopUpDiffers, WrongCurrency
 from hansa.store import Context, Tx
 
 TOP_UP_MAX = 1_000_000_000_000
@@ -163,12 +164,12 @@ def list_movements(
             tx,
             account.account_id,
             limit + 1,
-            before=_read_mark(after) if after else None,
+            before=read_mark(after) if after else None,
             partition=ctx.directory.partition_of(account.account_id),
         )
     page = found[:limit]
     return MovementPage(
-        [_movement(one) for one in page], _mark_text(page[-1].mark) if len(found) > limit else None
+        [_movement(one) for one in page], mark_text(page[-1].mark) if len(found) > limit else None
     )
 
 
@@ -266,23 +267,6 @@ def _account_of_issuer(tx: Tx, caller: trust.Caller, account_id: UUID) -> identi
     return account
 
 
-def _read_mark(text: str) -> Mark:
-    instant, _, movement_id = text.partition("~")
-    try:
-        at = datetime.fromisoformat(instant)
-        found = UUID(movement_id)
-    except ValueError as error:
-        raise _unfit("after", "is not the next of a page", "Send it back as it came") from error
-    if at.tzinfo is None or not 2000 <= at.year < 2200:
-        raise _unfit("after", "is not the next of a page", "Send it back as it came")
-    return (at, found)
-
-
-def _mark_text(mark: Mark) -> str:
-    at, movement_id = mark
-    return f"{in_utc(at, where='at'):%Y-%m-%dT%H:%M:%S.%fZ}~{movement_id}"
-
-
 def _check_day(day: date) -> None:
     if not 2000 <= day.year < 2200:
         raise _unfit("day", f"the year is {day.year}", "Give a year from 2000 to 2199")
@@ -306,4 +290,4 @@ def _movement(one: Movement) -> MovementView:
     )
 
 
-ROUTES = [read_wallet, list_movements, top_up, list_rates, set_rates]
+ROUTES = [read_wallet, list_movements, top_up, list_rates, set_rates, *payment_routes.ROUTES]

@@ -58,6 +58,7 @@ from hansa.apps.web.door import FrontDoor
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.apps.web.hot import HotTransfers
 from hansa.apps.web.hot_hub import with_hub
+from hansa.apps.web.hot_payments import HotPayments
 from hansa.apps.web.hot_taps import HotTaps
 from hansa.apps.web.idempotent import asked_id, with_key
 from hansa.apps.web.interface import room_routes, tags
@@ -113,7 +114,8 @@ def create_app(
     )
     headers = headers_of(tls=origins.tls)
     members = with_hub(_on(site), site, body_max=BODY_MAX, headers=headers)
-    taps = HotTaps(members, site, body_max=BODY_MAX, headers=headers)
+    tills = HotPayments(members, site, body_max=BODY_MAX, headers=headers)
+    taps = HotTaps(tills, site, body_max=BODY_MAX, headers=headers)
     transfers = HotTransfers(taps, site, body_max=BODY_MAX, headers=headers)
     return FrontDoor(transfers, site, headers=headers)
 

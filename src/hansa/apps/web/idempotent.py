@@ -1,9 +1,9 @@
 """The header Idempotency-Key on routes: sent again, a request gets its first answer, and its work is done once.
 
 A route says ``opt={"idempotent": True}``, and no more: the key is claimed before it runs and settled after it
-(``store.keys``). What it makes takes its id from the dependency ``asked_id``, which is the same each time, so that
-doing the work again after a crash is harmless. An answer is kept where something was done (2xx) or a payment was
-refused (402); any other refusal changed nothing, and its key is free again.
+(``store.keys``); one that says ``"own"`` sees to its keys itself. What a route makes takes its id from the dependency
+``asked_id``, which is the same each time, so that doing the work again after a crash is harmless. An answer is kept
+where something was done (2xx) or a payment was refused (402); any other refusal changed nothing, and its key is free.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def scope_of(caller: trust.Caller, path: str) -> str:
 
 def with_key(handler: HTTPRouteHandler, site_name: str) -> HTTPRouteHandler:
     """The route as it is to be mounted: behind the keys, if it says so. site_name: where a request's state has Site."""
-    if not handler.opt.get("idempotent"):
+    if handler.opt.get("idempotent") is not True:
         return handler
     keyed = copy(handler)
     keyed.middleware = [*(handler.middleware or ()), DefineMiddleware(Keyed, site_name=site_name)]

@@ -55,8 +55,11 @@ class ShortWay(ABC):
     @abstractmethod
     async def answer(
         self, scope: HTTPScope, kind: bytes, authorization: bytes | None, body: bytes
-    ) -> tuple[bytes, bytes]:
-        """The answer's body and media type. Errors: NotOurs where the route is to answer; else they are the answer."""
+    ) -> tuple[bytes, bytes] | tuple[bytes, bytes, tuple[bytes, bytes]]:
+        """The answer's body, media type and, if it has one, a header of its own.
+
+        Errors: NotOurs where the route is to answer; else they are the answer.
+        """
         ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +84,7 @@ class ShortWay(ABC):
         try:
             if not is_whole:
                 raise NotOurs
-            answer, answer_type = await self.answer(scope, kind, authorization, body)
+            answer, answer_type, *own = await self.answer(scope, kind, authorization, body)
         except NotOurs:
             await self._app(scope, _again(body, receive, is_whole=is_whole), send)
         except HansaError as error:
@@ -92,7 +95,7 @@ class ShortWay(ABC):
         except Exception as error:
             await self._refuse(send, on_unexpected(request_of(scope), error))
         else:
-            await self._send(send, 200, [(b"content-type", answer_type)], answer)
+            await self._send(send, 200, [(b"content-type", answer_type), *own], answer)
 
     async def _refuse(self, send: Send, refusal: Response[Any]) -> None:
         headers = [(name.encode(), str(value).encode()) for name, value in refusal.headers.items()]

@@ -1,0 +1,93 @@
+"""Taking payments in together: what waits while a batch is written becomes the next batch.
+
+A commit costs the same for one payment as for a thousand, so requests that come one by one share theirs. Two threads
+work by turns, so that one batch is kept while the ledger decides on another. Answers come back from these threads.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from hansa.payments.paying import create
+from hansa.payments.payment import Answer, NewPayment, PaymentsBusy
+from hansa.store import Context
+
+TOGETHER_MAX = 1_000
+"""Payments of one batch."""
+
+WAITING_MAX = 20_000
+"""Requests that may wait for their answers, a few seconds' worth; more are told to come again."""
+
+HANDS = 2
+"""Batches under way at a time."""
+
+Done = Callable[[Answer | BaseException], None]
+
+
+def _nobody() -> None:
+    """Nobody wants to know that a batch is answered."""
+
+
+class Intake:
+    """New payments of a process, in batches. Submit, and stop it in the end; its threads begin with the first one.
+
+    answered: called after all answers of a batch were given, so that a loop is woken once for all.
+    """
+
+    def __init__(
+        self, ctx: Context, *, waiting_max: int = WAITING_MAX, answered: Callable[[], None] = _nobody
+    ) -> None:
+        self._ctx = ctx
+        self._waiting_max = waiting_max
+        self._answered = answered
+        self._count = 0
+        self._arrived = threading.Condition()
+        self._stopping = False
+        self._waiting: deque[tuple[NewPayment, Done]] = deque()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, asked: NewPayment, done: Done) -> None:
+        """Hand one in; ``done`` is called once, from a thread of ours, with its answer, or with an error of the store.
+
+        Errors: PaymentsBusy, and then ``done`` is not called.
+        """
+        with self._arrived:
+            if self._count >= self._waiting_max or self._stopping:
+                raise PaymentsBusy
+            self._count += 1
+            self._waiting.append((asked, done))
+            if not self._threads:
+                self._threads = [
+                    threading.Thread(target=self._work, name=f"payments-{n}", daemon=True)
+                    for n in range(HANDS)
+                ]
+                for thread in self._threads:
+                    thread.start()
+            self._arrived.notify()
+
+    def stop(self) -> None:
+        """Answer what was handed in, and end."""
+        with self._arrived:
+            self._stopping = True
+            self._arrived.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while batch := self._take():
+            try:
+                answers: list[Answer] | list[Exception] = create(self._ctx, [one for one, _ in batch])
+            except Exception as error:  # told to each who waits; sending again is harmless
+                answers = [error] * len(batch)
+            with self._arrived:
+                self._count -= len(batch)
+            for (_, done), answer in zip(batch, answers, strict=True):
+                done(answer)
+            self._answered()
+
+    def _take(self) -> list[tuple[NewPayment, Done]]:
+        """What waits, up to a batch; waits for the first. Nothing: there is no more to come."""
+        with self._arrived:
+            while not self._waiting and not self._stopping:
+                self._arrived.wait()
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MAX))]
