@@ -184,6 +184,14 @@ def country_of(tx: Tx, account: Account) -> str:
         return ""
 
 
+def currency_of(tx: Tx, account: Account) -> str:
+    """The currency of an account's home city; EUR for a city that is not known here."""
+    try:
+        return atlas.get_city(tx, account.home_city_id).currency
+    except atlas.UnknownCity:
+        return "EUR"
+
+
 def _problem(one: Obstacle) -> Problem:
     return Problem(one.code, one.what.format(**one.facts).rstrip("."), one.remedy)
 

@@ -51,6 +51,7 @@ class UnknownPurpose(HansaError):
 
     code: ClassVar[str] = "identity.unknown_purpose"
     status: ClassVar[int] = 404
+    user_message: ClassVar[str] = "This was not found."
 
 
 class TextChanged(HansaError):
@@ -59,6 +60,7 @@ class TextChanged(HansaError):
     code: ClassVar[str] = "identity.text_changed"
     status: ClassVar[int] = 409
     next_action: ClassVar[str] = "read_again"
+    user_message: ClassVar[str] = "The text has changed since you read it. Please read it again."
 
 
 class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -144,6 +144,7 @@ class UnknownContact(HansaError):
 
     code: ClassVar[str] = "identity.unknown_contact"
     status: ClassVar[int] = 404
+    user_message: ClassVar[str] = "This contact was not found. It may have been removed."
 
 
 class TooManyContacts(HansaError):
@@ -151,6 +152,7 @@ class TooManyContacts(HansaError):
 
     code: ClassVar[str] = "identity.too_many_contacts"
     status: ClassVar[int] = 409
+    user_message: ClassVar[str] = "You have as many contacts as you may have. Remove one first."
 
 
 class ContactCodeRefused(HansaError):
@@ -158,4 +160,7 @@ class ContactCodeRefused(HansaError):
 
     code: ClassVar[str] = "identity.contact_code_refused"
     status: ClassVar[int] = 422
-    next_action: ClassVar[str] = "send_another_code"
+    next_action: ClassVar[str] = "retry"
+    user_message: ClassVar[str] = (
+        "This is not the code that was sent, or it is too old. After five tries, have another one sent."
+    )

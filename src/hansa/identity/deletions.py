@@ -120,7 +120,8 @@ class DeletionBlocked(HansaError):
 
     code: ClassVar[str] = "identity.deletion_blocked"
     status: ClassVar[int] = 409
-    next_action: ClassVar[str] = "settle_what_is_open"
+    next_action: ClassVar[str] = "read_again"
+    user_message: ClassVar[str] = "Something must be settled before your account can be deleted."
 
 
 class NoDeletion(HansaError):
@@ -128,6 +129,7 @@ class NoDeletion(HansaError):
 
     code: ClassVar[str] = "identity.no_deletion"
     status: ClassVar[int] = 404
+    user_message: ClassVar[str] = "No deletion waits that could be taken back."
 
 
 @dataclass(frozen=True, slots=True)

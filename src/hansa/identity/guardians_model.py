@@ -87,6 +87,7 @@ class UnknownGuardianship(HansaError):
 
     code: ClassVar[str] = "identity.unknown_guardianship"
     status: ClassVar[int] = 404
+    user_message: ClassVar[str] = "This guardian or ward was not found."
 
 
 class InvitationRefused(HansaError):
@@ -94,7 +95,10 @@ class InvitationRefused(HansaError):
 
     code: ClassVar[str] = "identity.invitation_refused"
     status: ClassVar[int] = 409
-    next_action: ClassVar[str] = "ask_for_another_invitation"
+    next_action: ClassVar[str] = "read_again"
+    user_message: ClassVar[str] = (
+        "No invitation with this code waits. It may have been mistyped, taken back, used, or be too old."
+    )
 
 
 class TooManyGuardians(HansaError):
@@ -102,6 +106,7 @@ class TooManyGuardians(HansaError):
 
     code: ClassVar[str] = "identity.too_many_guardians"
     status: ClassVar[int] = 409
+    user_message: ClassVar[str] = "There are as many guardians or invitations as there may be. End one first."
 
 
 class NotAMinor(HansaError):
@@ -109,7 +114,10 @@ class NotAMinor(HansaError):
 
     code: ClassVar[str] = "identity.not_a_minor"
     status: ClassVar[int] = 409
-    next_action: ClassVar[str] = "state_birth"
+    next_action: ClassVar[str] = "fix_request"
+    user_message: ClassVar[str] = (
+        "Only somebody who is not of age has a guardian. State your day of birth first."
+    )
 
 
 class CannotBeGuardian(HansaError):
@@ -118,6 +126,9 @@ class CannotBeGuardian(HansaError):
     code: ClassVar[str] = "identity.cannot_be_guardian"
     status: ClassVar[int] = 409
     next_action: ClassVar[str] = "prove_name"
+    user_message: ClassVar[str] = (
+        "A guardian is of age, has proved their own name, and is somebody else than the ward."
+    )
 
 
 class LastGuardian(HansaError):
@@ -126,3 +137,6 @@ class LastGuardian(HansaError):
     code: ClassVar[str] = "identity.last_guardian"
     status: ClassVar[int] = 409
     next_action: ClassVar[str] = "invite_guardian"
+    user_message: ClassVar[str] = (
+        "At this age an account needs a guardian, and this is its last. Have another accept first."
+    )

@@ -242,7 +242,8 @@ class AccountClosed(HansaError):
 
     code: ClassVar[str] = "identity.account_closed"
     status: ClassVar[int] = 409
-    next_action: ClassVar[str] = "open_another_account"
+    next_action: ClassVar[str] = "none"
+    user_message: ClassVar[str] = "This account was deleted."
 
 
 class BirthKnown(HansaError):
@@ -251,6 +252,9 @@ class BirthKnown(HansaError):
     code: ClassVar[str] = "identity.birth_known"
     status: ClassVar[int] = 409
     next_action: ClassVar[str] = "prove_name"
+    user_message: ClassVar[str] = (
+        "Your day of birth is known already. To correct it, prove your name: the day in the document then counts."
+    )
 
 
 class GuardianNeeded(HansaError):
@@ -259,3 +263,6 @@ class GuardianNeeded(HansaError):
     code: ClassVar[str] = "identity.guardian_needed"
     status: ClassVar[int] = 403
     next_action: ClassVar[str] = "invite_guardian"
+    user_message: ClassVar[str] = (
+        "At your age an account needs a guardian who has accepted it. Invite one first."
+    )

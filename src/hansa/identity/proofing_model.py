@@ -221,6 +221,9 @@ class ProofingDiffers(HansaError):
 
     code: ClassVar[str] = "identity.proofing_differs"
     status: ClassVar[int] = 409
+    user_message: ClassVar[str] = (
+        "This check was sent before with another name or document. Please begin again."
+    )
 
 
 class ProofingWaits(HansaError):
@@ -228,7 +231,8 @@ class ProofingWaits(HansaError):
 
     code: ClassVar[str] = "identity.proofing_waits"
     status: ClassVar[int] = 409
-    next_action: ClassVar[str] = "wait"
+    next_action: ClassVar[str] = "retry"
+    user_message: ClassVar[str] = "A check of yours waits for its answer. It is asked again by itself."
 
 
 class TooManyChecks(HansaError):
@@ -236,7 +240,10 @@ class TooManyChecks(HansaError):
 
     code: ClassVar[str] = "identity.too_many_checks"
     status: ClassVar[int] = 429
-    next_action: ClassVar[str] = "wait"
+    next_action: ClassVar[str] = "retry"
+    user_message: ClassVar[str] = (
+        "You had as many checks today as you may. Try again tomorrow, or ask your issuer."
+    )
 
 
 class UnknownProofing(HansaError):
@@ -244,3 +251,4 @@ class UnknownProofing(HansaError):
 
     code: ClassVar[str] = "identity.unknown_proofing"
     status: ClassVar[int] = 404
+    user_message: ClassVar[str] = "This check was not found."
