@@ -33,7 +33,7 @@ def test_the_interface_describes_itself(client: Client) -> None:
 
 def test_the_documentation_lists_every_operation(client: Client) -> None:
     schema = client.get("/openapi.json").json()
-    page = client.get("/docs").text
+    page = client.get("/developers/reference").text
 
     for path in schema["paths"]:
         assert path in page

@@ -160,12 +160,12 @@ class Asking:
         if data is not None:
             headers["content-type"] = media_type
         address = path.format_map({name: quote(_text(one), safe="") for name, one in parts.items()})
-        asked = [(name, text) for name, one in query.items() if one is not None for text in _texts(one)]
+        asked = {name: _texts(one) for name, one in query.items() if one is not None}
         repeats = repeats or method in ("GET", "PUT", "DELETE") or "idempotency-key" in headers
         tried = 0
         while True:
             try:
-                answer = self.http.request(method, address, params=httpx.QueryParams(asked), content=data, headers=headers)
+                answer = self.http.request(method, address, params=asked, content=data, headers=headers)
             except httpx.TransportError as error:
                 if tried >= self.retries or not (repeats or isinstance(error, httpx.ConnectError)):
                     raise Unreached(f"{method} {address}: {error or type(error).__name__}") from error

@@ -1,18 +1,84 @@
-"""Pages for developers: errors by code. Each page is also data, for programs that ask for JSON."""
+"""Pages for developers: quick start, keys, reference, webhooks, errors, versions, limits, sandbox, client.
+
+Each page of errors is also data, for programs that ask for JSON. In a demonstration the person at this machine makes
+test keys on the page of keys; elsewhere keys come from the league, and from a key that may make others.
+"""
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
 
 import msgspec
-from litestar import MediaType, Request, Response, get
-from litestar.params import FromPath
+from litestar import MediaType, Request, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath
 
+from hansa import trust, webhooks
+from hansa.apps.web.callers import demo_operator
+from hansa.apps.web.description import VERBS, Json, curl_of, description_of, needs_key
 from hansa.apps.web.error_book import ErrorPage, error_pages
+from hansa.apps.web.interface import every_scope
 from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.problems import NotFound, wants_page
+from hansa.apps.web.remedies import NEXT_ACTIONS
+from hansa.apps.web.site import Here
+from hansa.apps.web.throttled import HEAVY_COST, LIMITS, READ_COST, SHORT_COST, SHORT_WAYS, WRITE_COST
+from hansa.apps.web.versions import CHANGES, NEWEST
 
 Asked = Request[Any, Any, Any]
+
+DEMO_SHOP = "london-tfl"
+"""The member whose test key the quick start takes."""
+
+DEMO_SCOPES = (
+    "keys:write",
+    "payments:read",
+    "payments:write",
+    "webhooks:read",
+    "webhooks:write",
+    "taps:write",
+)
+"""What a test key of the demonstration may do."""
+
+
+@dataclass(frozen=True)
+class KeyForm:
+    """Whose key, and what it may do: scopes with spaces between, or none for the usual."""
+
+    member_id: str = DEMO_SHOP
+    scopes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What an address, a query or a header takes."""
+
+    name: str
+    place: str
+    type: str
+    required: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as the reference shows it. errors: by status, each code with its sentence."""
+
+    operation_id: str
+    verb: str
+    path: str
+    summary: str
+    description: list[str]
+    ways_in: list[str]
+    takes_key: bool
+    parameters: list[Parameter]
+    body: str
+    answer_status: str
+    answer: str
+    curl: str
+    python: str
+    errors: list[tuple[str, list[tuple[str, str]]]]
 
 
 @get("/errors", sync_to_thread=True, include_in_schema=False)
@@ -24,9 +90,7 @@ def show_errors(request: Asked) -> Response[Any]:
     groups: dict[str, list[ErrorPage]] = {}
     for one in pages.values():
         groups.setdefault(one.room, []).append(one)
-    words = words_for(request)
-    answer = page("errors/index.html", here="developers", section="errors", say=words, groups=groups)
-    return spoken(answer, words, request)
+    return _page(request, "errors/index.html", "errors", groups=groups, next_actions=NEXT_ACTIONS)
 
 
 @get("/errors/{code:str}", sync_to_thread=True, include_in_schema=False)
@@ -38,21 +102,230 @@ def show_error(request: Asked, code: FromPath[str]) -> Response[Any]:
     example = one.example(base_url(request))
     if not wants_page(request):
         return _json(_told(one) | {"example": example})
-    words = words_for(request)
-    answer = page(
-        "errors/code.html",
-        here="developers",
-        section="errors",
-        say=words,
-        one=one,
-        example=json.dumps(example, indent=2, ensure_ascii=False),
+    shown = json.dumps(example, indent=2, ensure_ascii=False)
+    return _page(request, "errors/code.html", "errors", one=one, example=shown)
+
+
+@get("/developers", sync_to_thread=True, include_in_schema=False)
+def show_start(request: Asked, site: Here) -> Response[Any]:
+    """The quick start: commands that work as they stand."""
+    return _page(
+        request, "developers/start.html", "start", base=base_url(request), demo=site.demo, shop=DEMO_SHOP
     )
-    return spoken(answer, words, request)
+
+
+@get("/developers/reference", sync_to_thread=True, include_in_schema=False)
+def show_reference(request: Asked) -> Response[Any]:
+    """All operations by room, to be searched."""
+    told = description_of(request.app)
+    says = {str(tag["name"]): str(tag.get("description", "")) for tag in told["tags"]}
+    groups = [(name, words, found) for name, words in says.items() if (found := _operations(told, name))]
+    return _page(request, "developers/reference.html", "reference", groups=groups)
+
+
+@get("/developers/reference/{room:str}", sync_to_thread=True, include_in_schema=False)
+def show_room(request: Asked, room: FromPath[str]) -> Response[Any]:
+    """Every operation of a room, with examples. Errors: NotFound."""
+    told = description_of(request.app)
+    says = {str(tag["name"]).lower(): tag for tag in told["tags"]}
+    if room not in says:
+        raise NotFound(f"There is no room {room[:40]!r}.")
+    tag = says[room]
+    found = _operations(told, str(tag["name"]), place=base_url(request))
+    return _page(
+        request,
+        "developers/room.html",
+        "reference",
+        room=tag["name"],
+        says=tag.get("description", ""),
+        operations=found,
+    )
+
+
+@get("/developers/keys", sync_to_thread=True, include_in_schema=False)
+def show_keys(request: Asked, site: Here) -> Response[Any]:
+    """How keys are made; in a demonstration, a form that makes one."""
+    return _keys_page(request, site)
+
+
+@post("/developers/keys", sync_to_thread=True, include_in_schema=False, status_code=200)
+def make_test_key(
+    request: Asked, site: Here, data: Annotated[KeyForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[Any]:
+    """In a demonstration, a test key for whoever sits at this machine; its secret is shown this once.
+
+    As text where that is asked for, so that a shell can keep it. Errors: trust.NotAllowed, trust.UnknownMember,
+    InvalidInput.
+    """
+    if demo_operator(request, site) is None:
+        raise trust.NotAllowed(
+            "Test keys are made here in a demonstration or a sandbox, by whoever sits at its machine."
+        )
+    scopes = data.scopes.replace(",", " ").split() or DEMO_SCOPES
+    with site.ctx.tx() as tx:
+        secret = trust.create_api_key(tx, data.member_id, scopes, at=site.ctx.clock.now(), test=True)
+    if wants_page(request):
+        return _keys_page(request, site, secret=secret, member_id=data.member_id)
+    if "text/plain" in request.headers.get("accept", ""):
+        return Response(secret, media_type=MediaType.TEXT, headers={"cache-control": "no-store"})
+    told = {"secret": secret, "member_id": data.member_id, "scopes": list(scopes), "test": True}
+    return _json(told)
+
+
+@get("/developers/webhooks", sync_to_thread=True, include_in_schema=False)
+def show_webhooks(request: Asked) -> Response[Any]:
+    """Events, and how to take them."""
+    return _page(
+        request, "developers/webhooks.html", "webhooks", types=webhooks.TYPES, base=base_url(request)
+    )
+
+
+@get("/developers/requests", sync_to_thread=True, include_in_schema=False)
+def show_requests(request: Asked) -> Response[Any]:
+    """What holds for every request: ids, idempotency, pages, limits."""
+    costs = (
+        (SHORT_COST, f"POST to {', '.join(sorted(SHORT_WAYS))}"),
+        (READ_COST, "any other GET"),
+        (WRITE_COST, "any other POST, PUT, PATCH, DELETE"),
+        (HEAVY_COST, "reports, comparisons of tariffs, reconciliation"),
+    )
+    return _page(
+        request, "developers/requests.html", "requests", limits=LIMITS, costs=costs, base=base_url(request)
+    )
+
+
+@get("/developers/versions", sync_to_thread=True, include_in_schema=False)
+def show_versions(request: Asked) -> Response[Any]:
+    """The versions there are, and what became other in each."""
+    versions = [
+        (version, [one for one in CHANGES if one.since == version])
+        for version in reversed(trust.API_VERSIONS)
+    ]
+    return _page(request, "developers/versions.html", "versions", versions=versions, newest=NEWEST)
+
+
+@get("/developers/sandbox", sync_to_thread=True, include_in_schema=False)
+def show_sandbox(request: Asked) -> Response[Any]:
+    """The sandbox: its clock, its people, its faults."""
+    return _page(request, "developers/sandbox.html", "sandbox")
+
+
+@get("/developers/client", sync_to_thread=True, include_in_schema=False)
+def show_client(request: Asked) -> Response[Any]:
+    """The Python client."""
+    return _page(request, "developers/client.html", "client", base=base_url(request))
 
 
 def base_url(request: Asked) -> str:
     """Where this server is asked, without a slash at the end."""
     return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _page(request: Asked, template: str, section: str, **values: Any) -> Response[Any]:
+    words = words_for(request)
+    return spoken(page(template, here="developers", section=section, say=words, **values), words, request)
+
+
+def _keys_page(request: Asked, site: Here, *, secret: str = "", member_id: str = "") -> Response[Any]:
+    may_make = demo_operator(request, site) is not None
+    with site.ctx.tx() as tx:
+        members = [one.member_id for one in trust.list_members(tx)] if may_make else []
+        made = trust.list_api_keys(tx, member_id) if member_id else []
+    return _page(
+        request,
+        "developers/keys.html",
+        "keys",
+        may_make=may_make,
+        members=members,
+        secret=secret,
+        member_id=member_id or DEMO_SHOP,
+        made=made,
+        scopes=sorted(every_scope()),
+        usual=" ".join(DEMO_SCOPES),
+        base=base_url(request),
+    )
+
+
+def _operations(told: Json, tag: str, *, place: str = "") -> list[Operation]:
+    return [
+        _operation(verb, path, cast(Json, item[verb]), place)
+        for path, item in sorted(cast(dict[str, Json], told["paths"]).items())
+        for verb in VERBS
+        if verb in item and tag in item[verb].get("tags", ())
+    ]
+
+
+def _operation(verb: str, path: str, spec: Json, place: str) -> Operation:
+    parameters = [
+        Parameter(
+            str(one["name"]),
+            str(one["in"]),
+            _type(cast(Json, one.get("schema", {}))),
+            bool(one.get("required")),
+            str(one.get("description") or one.get("schema", {}).get("description") or ""),
+        )
+        for one in cast(list[Json], spec.get("parameters", []))
+        if "$ref" not in one
+    ]
+    body = next((one.get("example") for one in spec.get("requestBody", {}).get("content", {}).values()), None)
+    status, answer = next(
+        ((status, one) for status, one in sorted(spec["responses"].items()) if status.startswith("2")),
+        ("200", {}),
+    )
+    shown = next((one.get("example") for one in answer.get("content", {}).values()), None)
+    samples = {one["label"]: str(one["source"]) for one in spec["x-codeSamples"]}
+    return Operation(
+        operation_id=str(spec["operationId"]),
+        verb=verb.upper(),
+        path=path,
+        summary=str(spec["summary"]),
+        description=[" ".join(part.split()) for part in str(spec.get("description") or "").split("\n\n")],
+        ways_in=[_way_in(way) for way in spec.get("security", [])],
+        takes_key=needs_key(spec),
+        parameters=parameters,
+        body=_shown(body),
+        answer_status=status,
+        answer=_shown(shown),
+        curl=curl_of(path, verb, spec, place) if place else samples["curl"],
+        python=samples["Python"],
+        errors=[
+            (status, _codes(str(one.get("description", ""))))
+            for status, one in sorted(spec["responses"].items())
+            if status >= "400"
+        ],
+    )
+
+
+def _codes(words: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for line in words.split("\n\n"):
+        code, _, says = line.partition(": ")
+        if code.startswith("`"):
+            found.append((code.strip("`"), says))
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    plain = msgspec.json.decode(msgspec.json.encode(value))
+    return json.dumps(plain, indent=2, ensure_ascii=False)
+
+
+def _way_in(way: dict[str, list[str]]) -> str:
+    scopes = " ".join(way.get("key", []))
+    if scopes:
+        return f"a key of scope {scopes}"
+    return "a key" if "key" in way else "a sign-in"
+
+
+def _type(schema: Json) -> str:
+    options = cast(list[Json], schema.get("oneOf") or schema.get("anyOf") or [])
+    if options:
+        return " or ".join(dict.fromkeys(_type(one) for one in options if one.get("type") != "null"))
+    if "enum" in schema:
+        return " | ".join(str(one) for one in schema["enum"])
+    return str(schema.get("format") or schema.get("type") or "value")
 
 
 def _told(one: ErrorPage) -> dict[str, object]:
@@ -68,7 +341,22 @@ def _told(one: ErrorPage) -> dict[str, object]:
 
 
 def _json(told: object) -> Response[Any]:
-    return Response(msgspec.json.encode(told), media_type=MediaType.JSON)
+    return Response(
+        msgspec.json.encode(told), media_type=MediaType.JSON, headers={"cache-control": "no-store"}
+    )
 
 
-ROUTES = [show_errors, show_error]
+ROUTES = [
+    show_errors,
+    show_error,
+    show_start,
+    show_reference,
+    show_room,
+    show_keys,
+    make_test_key,
+    show_webhooks,
+    show_requests,
+    show_versions,
+    show_sandbox,
+    show_client,
+]

@@ -138,10 +138,12 @@ def _routes(room: str) -> list[HTTPRouteHandler]:
             "log_routes",
             "reading_routes",
             "phone_routes",
+            "me_routes",
             "device_routes",
             "window_routes",
             "swap_routes",
             "member_routes",
+            "key_routes",
             "agreement_routes",
         )
     ]

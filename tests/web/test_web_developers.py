@@ -1,0 +1,183 @@
+"""Pages for developers: the quick start works by copy and paste, and the reference shows every operation."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from browser.conftest import Served
+from hansa import trust
+from hansa.apps.web import developer_pages, languages
+from hansa.apps.web.app import _application
+from hansa.apps.web.description import description_of
+from hansa.kernel import SystemClock
+from hansa.store import Context
+from web import little_league
+from web.little_league import LittleLeague
+
+Client = TestClient[Any]
+STEP = re.compile(r'<pre data-step="([a-z]+)"><code>(.*?)</code></pre>', re.DOTALL)
+PAGES = (
+    "/developers",
+    "/developers/reference",
+    "/developers/keys",
+    "/developers/webhooks",
+    "/developers/requests",
+    "/developers/versions",
+    "/developers/sandbox",
+    "/developers/client",
+    "/errors",
+    "/errors/web.does_not_fit",
+)
+
+
+@pytest.fixture
+def running(committed_ctx: Context, tmp_path: Path) -> Iterator[Served]:
+    """A demonstration's league on a port of this machine."""
+    ctx = replace(committed_ctx, clock=SystemClock())
+    served = Served(ctx, tmp_path, little_league.build(ctx, trust.KeyFolder(tmp_path / "keys")))
+    served.start()
+    yield served
+    served.stop()
+
+
+def test_the_quick_start_works_by_copy_and_paste(
+    running: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(developer_pages, "DEMO_SHOP", "hangzhou-metro")
+    page = subprocess.run(
+        ["curl", "-s", "-H", "Accept: text/html", f"{running.url}/developers"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    steps = {name: unescape(words) for name, words in STEP.findall(page)}
+    assert list(steps) == ["key", "payee", "payment", "cancel", "mistake"]
+    script = "\n".join(f"echo '### {name}'\n{words}\necho" for name, words in steps.items())
+    script = script.replace("GBP", "CNY")  # the little league's shop is in Hangzhou
+
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+    )
+
+    told = dict(part.split("\n", 1) for part in run.stdout.split("### ")[1:])
+    assert told["key"].startswith(trust.TEST_MARK)
+    assert json.loads(told["payee"])["payee_id"] == "quick-cafe"
+    payment = json.loads(told["payment"])
+    assert payment["state"] == "created" and payment["next_action"]["url"]
+    assert '"state":"canceled"' in told["cancel"]
+    mistake = json.loads(told["mistake"])
+    assert mistake["status"] == 422 and mistake["param"] and mistake["user_message"].startswith("Une saisie")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_and_is_headed_in_the_readers_language(
+    client: Client, league: LittleLeague, path: str, language: str
+) -> None:
+    page = client.get(path, headers={"accept": "text/html", "accept-language": language})
+
+    assert page.status_code == 200 and page.headers["content-language"] == language
+    assert languages.Words(language, languages.catalogue(language))("Quick start") in page.text
+
+
+def test_every_operation_stands_on_its_rooms_page_with_samples(client: Client, league: LittleLeague) -> None:
+    told = description_of(_application(None))
+    for tag in told["tags"]:
+        room = tag["name"].lower()
+        page = client.get(f"/developers/reference/{room}", headers={"accept": "text/html"})
+        ids = [
+            one["operationId"]
+            for item in told["paths"].values()
+            for one in item.values()
+            if tag["name"] in one["tags"]
+        ]
+
+        assert page.status_code == 200
+        assert all(f'id="{one}"' in page.text for one in ids), room
+        assert page.text.count("<h3>Python</h3>") == len(ids)
+    assert client.get("/developers/reference/nothing").status_code == 404
+
+
+def test_examples_fit_their_schemas(client: Client, league: LittleLeague) -> None:
+    from jsonschema import Draft202012Validator
+
+    told = client.get("/openapi.json").json()
+    wrong: list[str] = []
+    for path, item in told["paths"].items():
+        for verb, operation in item.items():
+            contents = [
+                *operation.get("requestBody", {}).get("content", {}).values(),
+                *(
+                    one
+                    for answer in operation["responses"].values()
+                    for one in answer.get("content", {}).values()
+                ),
+            ]
+            for content in contents:
+                if "example" in content:
+                    validator = Draft202012Validator({**content["schema"], "components": told["components"]})
+                    wrong += [
+                        f"{verb} {path} {error.json_path}: {error.message}"
+                        for error in validator.iter_errors(content["example"])
+                    ]
+
+    assert wrong == []
+
+
+def test_who_sits_elsewhere_makes_no_test_key(ctx: Context, stranger: Client, league: LittleLeague) -> None:
+    with ctx.tx() as tx:
+        before = len(trust.list_api_keys(tx, "toronto-ttc"))
+
+    refused = stranger.post("/developers/keys", data={"member_id": "toronto-ttc"})
+
+    with ctx.tx() as tx:
+        assert len(trust.list_api_keys(tx, "toronto-ttc")) == before
+    assert refused.status_code == 403 and "Make a test key" not in stranger.get("/developers/keys").text
+
+
+def test_a_test_key_is_made_by_the_form_and_shown_once(client: Client, league: LittleLeague) -> None:
+    headers = {"accept": "text/html"}
+    made = client.post("/developers/keys", data={"member_id": "toronto-ttc"}, headers=headers)
+    again = client.get("/developers/keys", headers=headers)
+    unfit = client.post("/developers/keys", data={"member_id": "toronto-ttc", "scopes": "all"})
+
+    assert made.status_code == 200 and trust.TEST_MARK in made.text
+    assert re.search(r"hansa_test_[A-Za-z0-9_-]{40}", again.text) is None
+    assert (unfit.status_code, unfit.json()["param"]) == (422, "scopes")
+
+
+def test_a_key_makes_others_with_no_more_than_its_own_scopes(
+    ctx: Context, stranger: Client, league: LittleLeague
+) -> None:
+    with ctx.tx() as tx:
+        scopes = ["keys:write", "taps:write"]
+        secret = trust.create_api_key(tx, "toronto-ttc", scopes, at=ctx.clock.now(), person="anna.berg")
+    key = {"authorization": f"Bearer {secret}"}
+
+    made = stranger.post("/v1/keys", json={"scopes": ["taps:write"]}, headers=key).json()
+    more = stranger.post("/v1/keys", json={"scopes": ["ledger:read"]}, headers=key)
+    new = {"authorization": f"Bearer {made['secret']}"}
+    weak = stranger.post("/v1/keys", json={"scopes": ["taps:write"]}, headers=new)
+    listed = stranger.get("/v1/keys", headers=key).json()["keys"]
+    ended = stranger.post(f"/v1/keys/{made['key']['key_id']}/end", headers=key).json()
+    twice = stranger.post(f"/v1/keys/{made['key']['key_id']}/end", headers=key)
+
+    assert made["key"]["person"] == "anna.berg" and made["key"]["scopes"] == ["taps:write"]
+    assert (more.status_code, weak.status_code, twice.status_code) == (403, 403, 404)
+    assert len(listed) == 2 and ended["ended_at"] and all("secret" not in one for one in listed)
+    with ctx.tx() as tx, pytest.raises(trust.NotSignedIn):
+        trust.caller_of_key(tx, made["secret"])
