@@ -467,6 +467,33 @@ def test_somebody_elses_session_and_passkey_are_not_there_for_me(
         assert kept(ctx) == before
 
 
+def test_the_interface_lists_names_and_ends_what_opens_an_account(
+    ctx: Context, person: Person, elsewhere: Person
+) -> None:
+    person.join()
+    elsewhere.sign_in()
+    person.client.headers["accept"] = "application/json"
+    sessions = person.client.get("/v1/me/sessions").json()["sessions"]
+    keys = person.client.get("/v1/me/passkeys").json()
+    (key,) = keys["passkeys"]
+    assert [one["current"] for one in sessions].count(True) == 1 and len(sessions) == 2
+    assert keys["recovery_codes"] == 0 and key["rp_id"] == "localhost"
+
+    path = f"/v1/me/passkeys/{key['passkey_id']}"
+    assert person.client.patch(path, json={"name": " My  phone "}).json()["name"] == "My phone"
+    assert person.client.patch(path, json={"name": "A\u202eB"}).status_code == 422
+    assert person.client.delete(path).json()["code"] == "identity.last_passkey"
+    other = next(one for one in sessions if not one["current"])
+    assert person.client.delete(f"/v1/me/sessions/{other['session_id']}").status_code == 204
+    assert person.client.delete(f"/v1/me/sessions/{other['session_id']}").status_code == 404
+    assert elsewhere.client.get("/v1/me/passkeys").status_code == 401
+    elsewhere.sign_in()
+    assert person.client.post("/v1/me/sessions/end-others").json() == {"ended": 1}
+    pass_time(ctx, POLICY.fresh + timedelta(seconds=1))
+    stale = person.client.delete(path)
+    assert stale.status_code == 403 and stale.json()["code"] == "identity.verify_anew"
+
+
 # -- coming back --------------------------------------------------------------------------------------------
 
 

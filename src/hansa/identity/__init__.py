@@ -15,9 +15,7 @@ from hansa.identity.actions import (
     sample_accounts,
     search_accounts,
 )
-from hansa.identity.agents import (
-    device_words,
-)
+from hansa.identity.agents import device_words, keeper_of
 from hansa.identity.ceremony import (
     CREDENTIAL_MAX,
     CeremonyRefused,
@@ -462,6 +460,7 @@ __all__ = [
     "invite_guardian",
     "is_closed",
     "is_minor",
+    "keeper_of",
     "lacks_guardian",
     "let_see_journeys",
     "list_accesses",

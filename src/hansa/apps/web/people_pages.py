@@ -423,6 +423,7 @@ def _security_page(
             say=say,
             session=session,
             passkeys=passkeys,
+            keepers={one.passkey_id: identity.keeper_of(one.aaguid) for one in passkeys},
             sessions=identity.list_sessions(tx, account.account_id, now),
             phones=[one for one in identity.list_phones(tx, account.account_id) if one.status == "active"],
             codes_left=identity.codes_left(tx, account.account_id),
