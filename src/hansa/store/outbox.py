@@ -5,21 +5,21 @@ slow transaction commits a low one after a fast one's high one was read. Here th
 in it), and a reader stops below the oldest transaction that is still running, so nothing can appear behind it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg.rows import class_row
 
 from hansa.store.context import Tx
 
 WRITE = """
 insert into store.outbox (partition, topic, seq, event_id, body)
-select %(partition)s, %(topic)s, written.highest + fresh.place, fresh.event_id, fresh.body::jsonb
-from unnest(%(event_ids)s::uuid[], %(bodies)s::text[]) with ordinality as fresh (event_id, body, place),
+select %(partition)s, %(topic)s, written.highest + fresh.place, fresh.event_id, fresh.body
+from jsonb_to_recordset(%(events)s::text::jsonb) as fresh (place integer, event_id uuid, body jsonb),
      (select coalesce(max(seq), 0) as highest from store.outbox
       where partition = %(partition)s and topic = %(topic)s and xid = pg_current_xact_id()) as written
 """
@@ -86,13 +86,21 @@ class WrittenEvent:
         return Bookmark(self.xid, self.seq)
 
 
+_ENCODER = msgspec.json.Encoder()
+"""Events travel as one JSON text: an array of texts costs several times as much to write."""
+
+
 def write_outbox(tx: Tx, topic: str, events: Sequence[Event], *, partition: int = 0) -> None:
     """Tell these facts to the readers of a topic, in this order, if and only if this transaction commits."""
     values = {
         "partition": partition,
         "topic": topic,
-        "event_ids": [event.event_id for event in events],
-        "bodies": [json.dumps(event.body) for event in events],
+        "events": _ENCODER.encode(
+            [
+                {"place": place, "event_id": event.event_id, "body": event.body}
+                for place, event in enumerate(events, 1)
+            ]
+        ).decode(),
     }
     tx.execute(WRITE, values)
 
