@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-PACKAGES = ("qr",)
+PACKAGES = ("qr", "zxing-wasm")
 """The npm packages whose files the pages load; nothing else of node_modules is served."""
 
 

@@ -134,7 +134,8 @@ class Phone {
     }));
     const tokens = [...this.kept.tokens, ...fresh].filter((one) => !drop.has(one.cti) && one.ends > now);
     const ctis = new Set(tokens.map((one) => one.cti));
-    const entries = Object.entries(this.kept.counters).filter(([name]) => ctis.has(name.split("/")[0]));
+    const stays = (name) => ctis.has(name.split("/")[0]) || name.endsWith("/ticket"); // tickets outlive ride tokens
+    const entries = Object.entries(this.kept.counters).filter(([name]) => stays(name));
     await this.change({
       tokens,
       counters: Object.fromEntries(entries),
