@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
@@ -23,6 +23,7 @@ from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
     agreement_pages,
+    audit_pages,
     clerks,
     console,
     console_tables,
@@ -49,6 +50,7 @@ from hansa.apps.web import (
     report_pages,
     risk_pages,
     security_routes,
+    staff_pages,
     tariff_pages,
     ticket_pages,
     wallet,
@@ -57,6 +59,7 @@ from hansa.apps.web import (
 )
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
+from hansa.apps.web.console_guard import guard, keep_outcome
 from hansa.apps.web.door import FrontDoor
 from hansa.apps.web.gatehouse import GateHouse
 from hansa.apps.web.hot import HotTransfers
@@ -65,11 +68,12 @@ from hansa.apps.web.hot_payments import HotPayments
 from hansa.apps.web.hot_taps import HotTaps
 from hansa.apps.web.idempotent import asked_id, with_key
 from hansa.apps.web.interface import room_routes, tags
-from hansa.apps.web.origins import ONE_NAME, Origins, OtherOrigin, host_of
+from hansa.apps.web.origins import ONE_NAME, Origins, OtherOrigin, host_of, is_console
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
 from hansa.apps.web.security_headers import add_headers, headers_of
 from hansa.apps.web.site import Site
+from hansa.apps.web.staff_door import secret_to_set
 from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
@@ -240,14 +244,19 @@ def _everything() -> Router:
         *device_pages.ROUTES,
         *kit_routes.ROUTES,
         *security_routes.ROUTES,
+        *staff_pages.ROUTES,
+        *audit_pages.ROUTES,
     ]
     return Router(path="/", route_handlers=handlers)
 
 
-def _before_request(request: Request[Any, Any, Any]) -> Redirect | None:
+async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | None:
     refuse_cross_site(request)
     _refuse_what_no_address_holds(request)
-    return _to_its_own_name(request)
+    elsewhere = _to_its_own_name(request)
+    if elsewhere is None and is_console(request.scope["path"]):
+        return await guard(request, _site(request.scope))
+    return elsewhere
 
 
 def _to_its_own_name(request: Request[Any, Any, Any]) -> Redirect | None:
@@ -293,7 +302,12 @@ def _day(text: str) -> date | None:
 async def _add_security_headers(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start":
         tls = _site(scope).origins.tls or scope["scheme"] == "https"
-        add_headers(MutableScopeHeaders.from_message(message), scope, tls=tls)
+        headers = MutableScopeHeaders.from_message(message)
+        add_headers(headers, scope, tls=tls)
+        cookie = secret_to_set(scope)
+        if cookie is not None:
+            headers.add("set-cookie", cookie)
+        await keep_outcome(scope, message["status"])
 
 
 def _file_routes(browser_files: Path | None) -> list[ControllerRouterHandler]:

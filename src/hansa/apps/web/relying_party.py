@@ -35,7 +35,7 @@ def rp_of(request: Asked, site: Site) -> identity.RelyingParty:
 def find_rp(request: Asked, _site: Site) -> identity.RelyingParty | None:
     """The relying party of this request's page; None where browsers would refuse."""
     host = request.url.hostname or ""
-    secure = request.url.scheme == "https" or host == LOCAL
+    secure = request.url.scheme == "https" or host == LOCAL or host.endswith(f".{LOCAL}")
     if not secure or _is_address(host):
         return None
     return identity.RelyingParty(host, f"{request.url.scheme}://{request.url.netloc}")

@@ -1,0 +1,350 @@
+"""The console by passkey alone: rights, one's own, reasons, a passkey used just now, two persons, all of it kept."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from litestar.testing import TestClient
+
+from hansa import audit, trust
+from hansa.apps.web import create_app
+from hansa.apps.web.app import _application  # pyright: ignore[reportPrivateUsage]
+from hansa.apps.web.console_rights import Two, own_rights, read_rights
+from hansa.kernel import FixedClock, InvalidInput
+from hansa.store import Context
+from hansa.trust import staff
+from hansa.trust.staff_model import NewPasskey, own_staff_policy
+from web.conftest import seen_from
+from web.little_league import LittleLeague
+
+BASE = "https://console.example"
+OWN = {"origin": BASE, "sec-fetch-site": "same-origin", "accept": "text/html"}
+Client = TestClient[Any]
+
+
+class House:
+    """A Hansa that is no demonstration, and the browsers of its staff."""
+
+    def __init__(self, ctx: Context, home: Path, stack: ExitStack) -> None:
+        self.ctx, self._stack = ctx, stack
+        self.clock = FixedClock(ctx.clock.now())
+        self._app = seen_from(
+            create_app(replace(ctx, clock=self.clock), home=home, demo=False), "203.0.113.9"
+        )
+
+    def browser(self) -> Client:
+        client = TestClient(self._app, base_url=BASE, raise_server_exceptions=False)
+        client.headers.update(OWN)
+        client.follow_redirects = False
+        return self._stack.enter_context(client)
+
+    def person(self, handle: str, *roles: str, member: str | None = None) -> Client:
+        """Somebody who is signed in; as if their passkey had been used, which tests/browser does for real."""
+        now = self.clock.now()
+        client = self.browser()
+        with self.ctx.tx() as tx:
+            code = staff.invite_staff(
+                tx,
+                handle,
+                name=handle.title(),
+                roles=roles,
+                by="operator:root",
+                at=now,
+                reason="joins us",
+                member_id=trust.MemberId(member) if member else None,
+            )
+            key = NewPasskey(handle.encode().ljust(20, b"."), b"key", 0, (), False)
+            one = staff.register_by_code(tx, code, key, name="Laptop", at=now)
+            _, passkey = staff.get_passkey(tx, key.credential_id)
+            secret = staff.sign_in(tx, one, passkey, sign_count=0, backed_up=False, agent="Test", at=now)
+        client.cookies.set("__Host-hansa_staff", secret)
+        return client
+
+
+@pytest.fixture
+def house(ctx: Context, home: Path, league: LittleLeague) -> Iterator[House]:
+    with ExitStack() as stack:
+        yield House(ctx, home, stack)
+
+
+Acts = Callable[..., list[tuple[str, str, str]]]
+
+
+@pytest.fixture
+def acts(ctx: Context) -> Acts:
+    def found(**asked: str) -> list[tuple[str, str, str]]:
+        with ctx.tx() as tx:
+            return [(act.actor, act.action, act.reason) for act in audit.search(tx, **asked)]  # pyright: ignore[reportArgumentType]
+
+    return found
+
+
+def test_who_is_not_signed_in_is_shown_the_way_in_and_where_it_leads(house: House) -> None:
+    browser = house.browser()
+
+    shown = browser.get("/console/tariffs?x=1")
+    sent = browser.post("/console/liquidity/cap", data={})
+
+    assert (shown.status_code, sent.status_code) == (401, 401)
+    assert 'name="next" value="/console/tariffs?x=1"' in shown.text
+
+
+@pytest.mark.parametrize(
+    "away", ["//evil.example", "https://evil.example", "/console/\\evil", "/wallet/", "/consolex"]
+)
+def test_the_way_in_leads_nowhere_else(house: House, away: str) -> None:
+    page = house.browser().get("/console/sign-in", params={"next": away}).text
+
+    assert 'name="next" value="/console/"' in page
+
+
+def test_a_key_of_a_program_opens_no_page(house: House, ctx: Context) -> None:
+    with ctx.tx() as tx:
+        secret = trust.create_api_key(tx, "league", ["ledger:read"], at=ctx.clock.now())
+
+    answer = house.browser().get("/console/", headers={"authorization": f"Bearer {secret}"})
+
+    assert answer.status_code == 403
+
+
+def test_each_role_opens_what_the_table_says_and_no_more(house: House) -> None:
+    asked = {
+        "/console/": {"viewer", "operator", "treasurer", "security", "admin"},
+        "/console/riders": {"operator", "security"},
+        "/console/staff": {"security", "admin"},
+        "/console/audit-trail": {"security", "admin"},
+        "/console/disputes": {"operator"},
+        "/console/members/apply": {"admin"},
+    }
+    people = {role: house.person(role, role) for role in own_staff_policy().roles}
+
+    for path, roles in asked.items():
+        opened = {role for role, browser in people.items() if browser.get(path).status_code == 200}
+        assert opened == roles, path
+
+
+def test_every_address_of_the_console_is_in_the_table_and_every_right_is_some_roles(house: House) -> None:
+    paths = [route for route in _application(None).routes if route.path.startswith("/console")]
+    rights = own_rights()
+    held = {right for given in own_staff_policy().roles.values() for right in given}
+
+    for route in paths:
+        for method in getattr(route, "methods", set()) - {"OPTIONS", "HEAD"}:
+            path = route.path.rstrip("/")
+            if not rights.is_open(path):
+                assert rights.find_rule(method, path, {}) is not None, (method, path)
+    assert {rule.right for rule in (*rights.page, *rights.deed)} <= held
+
+
+def test_a_members_staff_see_what_is_their_members_own(house: House) -> None:
+    browser = house.person("hu", "viewer", "operator", member="hangzhou")
+    own = [
+        "/console/mine",
+        "/console/members/hangzhou",
+        "/console/members/hangzhou-metro",
+        "/console/networks/hangzhou",
+        "/console/tariffs/compare?operator=hangzhou-metro",
+        "/console/disputes",
+    ]
+    others = [
+        "/console/members/toronto",
+        "/console/networks/toronto",
+        "/console/riders",
+        "/console/ledger",
+        "/console/days",
+        "/console/tariffs/compare?operator=toronto-ttc",
+        "/console/devices",
+        "/console/staff",
+        "/console/tariffs/compare?operator=hangzhou-metro&operator=toronto-ttc",
+    ]
+
+    assert browser.get("/console/").headers["location"] == "/console/mine"
+    assert {path: browser.get(path).status_code for path in own} == dict.fromkeys(own, 200)
+    assert {path: browser.get(path).status_code for path in others} == dict.fromkeys(others, 403)
+
+
+def test_a_deed_is_kept_before_it_is_tried_and_with_what_became_of_it(house: House, acts: Acts) -> None:
+    browser = house.person("ada", "admin")
+    sent = browser.post(
+        "/console/members/toronto/decide", data={"what": "suspend", "why": "late with its reserve"}
+    )
+    browser.post("/console/members/toronto/decide", data={"what": "leave", "day": "soon", "why": "again"})
+
+    assert sent.status_code == 303
+    assert acts(action="member") == [
+        ("staff:ada", "member.decide", "again"),
+        ("staff:ada", "member.decide", "late with its reserve"),
+    ]
+    with house.ctx.tx() as tx:
+        outcomes = [act.details["done"] for act in audit.search(tx, action="console.outcome")]
+    assert outcomes == [False, True]
+
+
+def test_a_deed_without_a_reason_is_asked_for_one_and_nothing_is_done(house: House, acts: Acts) -> None:
+    browser = house.person("ada", "treasurer")
+    form = {"member": "toronto", "currency": "CAD"}
+
+    asked = browser.post("/console/liquidity/open", data=form)
+    done = browser.post("/console/liquidity/open", data=form | {"hansa_reason": "it joins the house"})
+
+    assert asked.status_code == 200
+    assert "Nothing has been done yet" in asked.text and 'name="hansa_reason"' in asked.text
+    assert 'name="member" value="toronto"' in asked.text
+    assert done.status_code == 303
+    assert acts(action="liquidity") == [("staff:ada", "liquidity.open", "it joins the house")]
+
+
+def test_what_is_marked_fresh_asks_for_the_passkey_again(house: House, acts: Acts) -> None:
+    browser = house.person("ada", "admin")
+    house.clock.at += timedelta(minutes=6)
+
+    asked = browser.post("/console/members/toronto/decide", data={"what": "suspend", "why": "late"})
+    forged = browser.post(
+        "/console/members/toronto/decide", data={"what": "suspend", "why": "late", "credential": "{}"}
+    )
+
+    assert (asked.status_code, 'data-options="/console/confirm/options"' in asked.text) == (200, True)
+    assert browser.post("/console/confirm/options").status_code == 200
+    assert forged.status_code == 422
+    assert acts(action="member") == []
+
+
+def test_over_the_threshold_a_second_person_confirms_the_very_same_form(house: House, acts: Acts) -> None:
+    ada, bo, cy = (house.person(name, "treasurer") for name in ("ada", "bo", "cy"))
+    ada.post(
+        "/console/liquidity/open", data={"member": "toronto", "currency": "CAD", "hansa_reason": "joins"}
+    )
+    form = {
+        "id": "0191d9f0-0000-7000-8000-000000000001",
+        "whose": "toronto CAD",
+        "currency": "CAD",
+        "cap": "15000.01",
+    }
+    form |= {"hansa_reason": "winter"}
+
+    small = ada.post("/console/liquidity/cap", data=form | {"cap": "15000"})
+    proposed = ada.post("/console/liquidity/cap", data=form)
+    shown = ada.get(proposed.headers["location"])
+    proposal = proposed.headers["location"].rpartition("/")[2]
+    by_oneself = ada.post("/console/liquidity/cap", data=form | {"hansa_proposal": proposal})
+    changed = bo.post("/console/liquidity/cap", data=form | {"hansa_proposal": proposal, "cap": "99999999"})
+    confirmed = bo.post("/console/liquidity/cap", data=form | {"hansa_proposal": proposal})
+    again = cy.post("/console/liquidity/cap", data=form | {"hansa_proposal": proposal})
+    twice = ada.post(
+        "/console/liquidity/cap",
+        content=urlencode(form | {"cap": "1"}) + "&cap=99999999",
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+
+    assert not small.headers.get("location", "").startswith("/console/proposals")
+    assert "somebody else confirms it" in shown.text
+    assert proposed.headers["location"].startswith("/console/proposals/")
+    assert [one.status_code for one in (by_oneself, changed, again, twice)] == [409, 404, 404, 422]
+    assert confirmed.status_code in (200, 303, 422, 409, 404) and not confirmed.headers.get(
+        "location", ""
+    ).startswith("/console/pro")
+    assert ("staff:bo", "proposal.confirm", "winter") in acts(action="proposal")
+
+
+@pytest.mark.parametrize(
+    ("fields", "needs"),
+    [
+        ({"amount": "500.00 EUR"}, False),
+        ({"amount": "500.01 EUR"}, True),
+        ({"amount": "500,01", "currency": "eur"}, True),
+        ({"amount": "80001", "currency": "JPY"}, True),
+        ({"amount": "1 XAU"}, True),
+        ({"amount": "soon EUR"}, False),
+        ({"amount": ""}, False),
+        ({}, False),
+    ],
+)
+def test_thresholds_are_whole_units_by_currency(fields: dict[str, str], needs: bool) -> None:
+    rule = own_rights().find_rule("POST", "/console/disputes/new", fields)
+    assert rule is not None and isinstance(rule.two, Two)
+
+    assert rule.needs_two(fields) is needs
+
+
+def test_reading_somebodys_data_is_kept(house: House, league: LittleLeague, acts: Acts) -> None:
+    browser = house.person("ada", "operator")
+    account_id = league.riders["Gao Lan"].account_id
+
+    assert browser.get(f"/console/riders/{account_id}").status_code == 200
+
+    assert ("staff:ada", "person.read", "") in acts(subject=f"/console/riders/{account_id}")
+
+
+def test_an_idle_browser_is_out_after_a_quarter_of_an_hour(house: House) -> None:
+    browser = house.person("ada", "viewer")
+    house.clock.at += timedelta(minutes=14)
+    still = browser.get("/console/")
+    house.clock.at += timedelta(minutes=16)
+
+    assert (still.status_code, browser.get("/console/").status_code) == (200, 401)
+
+
+def test_signing_out_ends_the_sign_in_and_clears_the_browser(house: House) -> None:
+    browser = house.person("ada", "viewer")
+    secret = browser.cookies["__Host-hansa_staff"]
+
+    out = browser.post("/console/sign-out")
+    browser.cookies.set("__Host-hansa_staff", secret)
+
+    assert out.headers["clear-site-data"] == '"cache", "cookies", "storage"'
+    assert browser.get("/console/").status_code == 401
+
+
+def test_staff_are_invited_changed_and_ended_at_the_console(house: House, acts: Acts) -> None:
+    browser = house.person("ada", "admin")
+    body = [
+        ("name", "Bo"),
+        ("handle", "bo"),
+        ("roles", "viewer"),
+        ("roles", "operator"),
+        ("reason", "new colleague"),
+    ]
+
+    invited = browser.post(
+        "/console/staff",
+        content=urlencode(body),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    unfit = browser.post("/console/staff", data={"name": "", "handle": "X Y", "reason": "new"})
+    changed = browser.post(
+        "/console/staff/bo", data={"what": "roles", "roles": "security", "reason": "moves"}
+    )
+    ended = browser.post("/console/staff/bo", data={"what": "end", "reason": "left"})
+    own = browser.post("/console/staff/ada", data={"what": "roles", "roles": "viewer", "reason": "why not"})
+
+    assert "Invitation for Bo" in invited.text
+    assert (unfit.status_code, "handle" in unfit.text) == (422, True)
+    assert [one.status_code for one in (changed, ended, own)] == [303, 303, 409]
+    assert acts(subject="staff:bo")[:2] == [
+        ("staff:ada", "staff.end", "left"),
+        ("staff:ada", "staff.set-roles", "moves"),
+    ]
+    assert "Bo" in browser.get("/console/staff").text
+
+
+def test_the_audit_record_is_searched_and_checked_at_the_console(house: House) -> None:
+    browser = house.person("sy", "security")
+    audit.seal(house.ctx)
+
+    page = browser.get("/console/audit-trail?q=joins&check=true").text
+    with house.ctx.tx() as tx:
+        act = audit.search(tx, action="staff.invite")[0]
+    one = browser.get(f"/console/audit-trail/{act.act_id}").text
+
+    assert "staff.invite" in page and "Whole:" in page
+    assert "joins us" in one and act.hash is not None and act.hash.hex() in one
+
+
+def test_a_table_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"console_rights\.toml"):
+        read_rights("open = []\n[[page]]\npath = '/x'\n")
