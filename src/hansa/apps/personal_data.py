@@ -4,15 +4,16 @@ A room that keeps something of persons adds a line here: to ``OBSTACLES`` what o
 ``PARTS`` what of it is theirs to take along.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from hansa import atlas, disputes, identity, ledger, payments, rides
 from hansa.identity import Account, AccountId, Sealer
-from hansa.kernel import Problem
+from hansa.kernel import Money, Problem
 from hansa.store import Context, Tx
 
 PAGE = 500
@@ -36,38 +37,58 @@ class Obstacle:
     facts: dict[str, object]
 
 
+OBSTACLE_WORDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "money": ("Your wallet holds {amount}.", "Withdraw it or spend it first.", "/wallet/withdraw"),
+        "hold": (
+            "A payment is held and not finished.",
+            "Wait until it is paid or released.",
+            "/wallet/statement",
+        ),
+        "debt": (
+            "You owe your issuer {amount} for rides.",
+            "Top up: what is owed is taken from it.",
+            "/wallet/top-up",
+        ),
+        "dispute": (
+            "A request for money back is not decided yet.",
+            "Wait for the answer, or withdraw the request.",
+            "/wallet/refunds",
+        ),
+        "blocked": (
+            "Your issuer has blocked this account.",
+            "Ask your issuer what is open.",
+            "/wallet/phones",
+        ),
+        "ward": (
+            "You are the only guardian of somebody.",
+            "Have another guardian accept, or end the guardianship, first.",
+            "/wallet/me/guardians",
+        ),
+    }
+)
+"""What stands in the way, what to do about it, and where, by its code; ``{amount}`` stands for an amount."""
+
+
+def _obstacle(code: str, amount: Money | None = None) -> Obstacle:
+    what, remedy, address = OBSTACLE_WORDS[code]
+    return Obstacle(code, what, remedy, address, {} if amount is None else {"amount": amount})
+
+
 def _money(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
     for held in payments.balance_of(tx, account.account_id, partition=partition):
         if held.minor:
-            yield Obstacle(
-                "money",
-                "Your wallet holds {amount}.",
-                "Withdraw it or spend it first.",
-                "/wallet/withdraw",
-                {"amount": held},
-            )
+            yield _obstacle("money", held)
         wallet = payments.wallet_id(account.account_id, held.currency)
         one = ledger.balances(tx, [wallet]).get(wallet)
         if one is not None and (one.debits_pending or one.credits_pending):
-            yield Obstacle(
-                "hold",
-                "A payment is held and not finished.",
-                "Wait until it is paid or released.",
-                "/wallet/statement",
-                {},
-            )
+            yield _obstacle("hold")
 
 
 def _debts(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
     for owed in payments.debts_of(tx, account.account_id, partition=partition):
         if owed.minor:
-            yield Obstacle(
-                "debt",
-                "You owe your issuer {amount} for rides.",
-                "Top up: what is owed is taken from it.",
-                "/wallet/top-up",
-                {"amount": owed},
-            )
+            yield _obstacle("debt", owed)
 
 
 def _disputes(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
@@ -75,37 +96,19 @@ def _disputes(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
     wanted = disputes.Wanted(account=account.account_id, states=states)
     open_ones = disputes.find_disputes(tx, wanted, limit=PAGE)
     if open_ones:
-        yield Obstacle(
-            "dispute",
-            "A request for money back is not decided yet.",
-            "Wait for the answer, or withdraw the request.",
-            "/wallet/refunds",
-            {},
-        )
+        yield _obstacle("dispute")
 
 
 def _standing(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
     if identity.standing_of(tx, account.account_id).level == "blocked":
-        yield Obstacle(
-            "blocked",
-            "Your issuer has blocked this account.",
-            "Ask your issuer what is open.",
-            "/wallet/phones",
-            {},
-        )
+        yield _obstacle("blocked")
 
 
 def _wards(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
     wards = identity.wards_of(tx, account.account_id)
     alone = [one for one in wards if identity.guardian_of(tx, one) == [account.account_id]]
     if alone:
-        yield Obstacle(
-            "ward",
-            "You are the only guardian of somebody.",
-            "Have another guardian accept, or end the guardianship, first.",
-            "/wallet/me/guardians",
-            {},
-        )
+        yield _obstacle("ward")
 
 
 OBSTACLES: list[Callable[[Tx, Account, int], Iterator[Obstacle]]] = [

@@ -41,7 +41,7 @@ on conflict do nothing
 LATEST = """
 select deletion_id, account_id, state, asked_at, due_at, looked_at, obstacles, canceled_at, closed_at, erase_at,
     erased_at
-from identity.deletions where account_id = %s order by asked_at desc, deletion_id limit 1
+from identity.deletions where account_id = %s order by state = 'canceled', asked_at desc, deletion_id limit 1
 """
 
 CANCEL = """

@@ -333,8 +333,7 @@ def _tell_lost(site: Site, lost: identity.AccountId, contact: identity.Contact) 
     assert contact.value is not None
     masked = identity.masked_contact(contact.kind, contact.value)
     text = say(
-        "{contact} now reaches somebody else, so it was taken off your account. Nothing else changed. Add a new one in"
-        " your wallet.",
+        "{contact} now reaches somebody else and was taken off your account. Nothing else changed.",
         contact=masked,
     )
     subject = say("One of your contacts was taken off your account")
