@@ -33,6 +33,9 @@ from hansa.apps.hub_commands import hub_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.member_commands import members_app
 from hansa.apps.open import opened
+from hansa.apps.personal_means import keep_personal_data
+from hansa.apps.privacy_commands import privacy_app
+from hansa.apps.proofing_commands import proofing_app
 from hansa.apps.reconcile_commands import compare_app, reconcile
 from hansa.apps.report_commands import audit_app, report_app
 from hansa.apps.secret_commands import secrets_app
@@ -86,6 +89,8 @@ for name, part in (
     ("gate", gate_app),
     ("device", device_app),
     ("trust", trust_app),
+    ("privacy", privacy_app),
+    ("proofing", proofing_app),
 ):
     app.add_typer(part, name=name)
 app.command()(reconcile)
@@ -192,7 +197,14 @@ def work(home: Home = DEFAULT_HOME) -> None:
     with (
         opened(home, join=True) as ctx,
         ledger_engines(ctx, sign=log_signer(home)),
-        Worker(ctx, before=[keep_trust_list(ctx, trust.KeyFolder(home / "keys")), keep_record(ctx, home)]),
+        Worker(
+            ctx,
+            before=[
+                keep_trust_list(ctx, trust.KeyFolder(home / "keys")),
+                keep_record(ctx, home),
+                keep_personal_data(ctx, home, demo=(home / "demo.json").is_file()),
+            ],
+        ),
         Witnessing(ctx, home),
         Exchanging(ctx, home),
         courier(ctx, home),
@@ -430,7 +442,11 @@ def _serve(ctx: Context, home: Path, host: str, port: int, origins: "Origins") -
     boxes = _boxes(ctx, home) if demo else nullcontext()
     witnessing = Witnessing(ctx, home)
     app = web.create_app(ctx, home=home, demo=demo, witnessing=witnessing, origins=origins)
-    before = [keep_trust_list(ctx, trust.KeyFolder(home / "keys")), keep_record(ctx, home)]
+    before = [
+        keep_trust_list(ctx, trust.KeyFolder(home / "keys")),
+        keep_record(ctx, home),
+        keep_personal_data(ctx, home, demo=demo),
+    ]
     if demo:
         before.append(_rates_of_the_day(ctx))
     with (
