@@ -133,7 +133,7 @@ def test_a_provider_that_is_down_is_told_and_asked_again(
 ) -> None:
     assert "No answer yet" in prove(gao, 993)
     assert gao.get("/v1/me/proof").json()["waits"]
-    turn = keep_personal_data(ctx, home, demo=True)
+    turn = keep_personal_data(ctx, home, demo=True, every_s=0)
 
     for _ in range(3):
         pass_time(ctx, timedelta(minutes=20))
@@ -295,7 +295,7 @@ def test_who_goes_is_erased_and_the_books_stay_whole(
     go(gao)
     with ctx.tx() as tx:
         before = ledger.trial_balance(tx), ledger.verify(tx), ledger.list_heads(tx)
-    turn = keep_personal_data(ctx, home, demo=True)
+    turn = keep_personal_data(ctx, home, demo=True, every_s=0)
 
     pass_time(ctx, identity.COOLING - timedelta(minutes=1))
     turn()
@@ -336,7 +336,7 @@ def test_money_that_came_in_the_meantime_stops_a_deletion_and_its_person_reads_w
     payments.top_up(ctx, [top_up])
     pass_time(ctx, identity.COOLING + timedelta(minutes=1))
 
-    keep_personal_data(ctx, home, demo=True)()
+    keep_personal_data(ctx, home, demo=True, every_s=0)()
 
     with ctx.tx() as tx:
         found = identity.find_deletion(tx, account.account_id)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from time import monotonic
 
 from hansa import identity
 from hansa.apps.messages import FolderMessenger
@@ -25,6 +26,10 @@ PROVIDER_URL = "HANSA_PROOFING_URL"
 PROVIDER_NAME = "HANSA_PROOFING_NAME"
 PROVIDER_KEY = "proofing-provider"
 """The secret that a provider of proofs knows us by."""
+
+
+EVERY_S = 10.0
+"""How often the worker looks after personal data, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,22 @@ def _provider(keys: Path, *, demo: bool) -> identity.ProofProvider:
     return SimulatedProvider() if demo else NoProvider()
 
 
-def keep_personal_data(ctx: Context, home: Path, *, demo: bool) -> Callable[[], None]:
+def keep_personal_data(
+    ctx: Context, home: Path, *, demo: bool, every_s: float = EVERY_S
+) -> Callable[[], None]:
     """For each turn of the worker: ask providers again, wrap keys anew, end what time ends, carry deletions out.
 
-    A house without the secrets has no personal data to keep; it is told once and left alone.
+    every_s: how often that is done at most. A house without the secrets has no personal data to keep; it is told once
+    and left alone.
     """
     told: list[str] = []
+    done_at = -every_s
 
     def turn() -> None:
+        nonlocal done_at
+        if monotonic() - done_at < every_s:
+            return
+        done_at = monotonic()
         try:
             means = means_of(home, demo=demo)
             means.sealer.look_again()
