@@ -100,11 +100,12 @@ def _merchant(tx: Tx, text: str, say: Words) -> Reading:
             )
     name = code.profile.name if code.profile else say("another network")
     country = say(_COUNTRY_OF.get(name, "another country"))
-    words = say(
-        "This code is paid through {scheme}, of {country}. Hansa is not connected to it yet, so it cannot be paid from"
-        " your wallet. Ask the shop for a Hansa code, or pay by card or cash.",
-        scheme=name,
-        country=country,
+    words = " ".join(
+        (
+            say("This code is paid through {scheme}, of {country}.", scheme=name, country=country),
+            say("Hansa is not connected to it yet, so it cannot be paid from your wallet."),
+            say("Ask the shop for a Hansa code, or pay by card or cash."),
+        )
     )
     title = say("A code of {scheme}", scheme=name)
     return Reading("foreign", title, words, facts=_facts(code, say), problems=code.problems)
@@ -159,16 +160,19 @@ def _elsewhere(text: str, say: Words) -> Reading:
     host = (parts.hostname or "") if parts is not None else ""
     for ending, scheme in _HOSTS:
         if host == ending or host.endswith(f".{ending}"):
-            words = say(
-                "This code is paid in the app of {scheme}. Hansa is not connected to it, so it cannot be paid from your"
-                " wallet.",
-                scheme=scheme,
+            words = " ".join(
+                (
+                    say("This code is paid in the app of {scheme}.", scheme=scheme),
+                    say("Hansa is not connected to it yet, so it cannot be paid from your wallet."),
+                )
             )
             return Reading("foreign", say("A code of {scheme}", scheme=scheme), words)
     if host:
-        words = say(
-            "It leads to {host}. This page opens no addresses: whoever sticks a code over a shop’s own wants you to.",
-            host=host,
+        words = " ".join(
+            (
+                say("It leads to {host}.", host=host),
+                say("This page opens no addresses: whoever sticks a code over a shop’s own wants you to."),
+            )
         )
         return _other(say("A web address"), words)
     kinds: tuple[tuple[tuple[str, ...], str, str], ...] = (
