@@ -550,3 +550,42 @@ def test_asking_at_a_desk_tells_nobody_whether_there_is_such_an_account(
         return re.sub(r"[0-9A-Z]{4} [0-9A-Z]{4}", "", shown)
 
     assert asked("Lin Hui") == asked("Nobody At All")
+
+
+def test_a_desk_looks_at_the_document_and_the_person_goes_on_an_hour_later(
+    ctx: Context, home: Path, person: Person, elsewhere: Person
+) -> None:
+    person.join()
+    elsewhere.device = Authenticator(origin="http://localhost")
+    elsewhere.post("/wallet/recover/desk", name="lin hui", issuer_id="hangzhou-card")
+    found = re.search(r">([0-9A-Z]{4} [0-9A-Z]{4})<", elsewhere.client.get("/wallet/recover").text)
+    assert found is not None
+    with browser(ctx, home, "127.0.0.1") as desk:
+        shown = desk.get("/console/recoveries", params={"reference": found[1]}).text
+        path = re.search(r'action="(/console/recoveries/[0-9a-f-]{36})"', shown)
+        assert path is not None and str(person.account.account_id) in shown
+        form = {"account_id": str(person.account.account_id), "reason": "Passport, same face"}
+        before = kept(ctx)
+        for poor in ({"account_id": ""}, {"reason": " "}):
+            assert desk.post(path[1], data=form | poor, follow_redirects=False).status_code != 303
+        assert kept(ctx) == before
+
+        done = desk.post(path[1], data=form, follow_redirects=False)
+
+    assert done.headers["location"] == "/console/recoveries?approved=1"
+    assert "A desk has looked at a document" in person.client.get("/wallet/security").text
+    pass_time(ctx, timedelta(seconds=POLICY.proofed_wait_s))
+    credential = elsewhere.device.create(elsewhere.options("/wallet/recover/options"))
+    assert elsewhere.post("/wallet/recover/passkey", credential=credential).status_code == 303
+    assert elsewhere.client.get("/v1/me").json()["name"] == "Lin Hui"
+
+
+def test_who_is_under_age_is_led_to_who_looks_after_them(person: Person) -> None:
+    who = {"name": "Lin Xiao", "issuer_id": "hangzhou-card", "language": "zh", "minor": "1"}
+
+    step = person.post("/wallet/join", **who)
+    credential = person.device.create(person.options("/wallet/join/options", **who))
+    answer = person.post("/wallet/join/passkey", credential=credential, **who)
+
+    assert 'name="minor" value="1"' in step.text
+    assert answer.headers["location"] == "/wallet/me/guardians"

@@ -57,11 +57,15 @@ class AskForm(msgspec.Struct, frozen=True):
 
 
 class JoinForm(msgspec.Struct, frozen=True):
-    """Who joins, where, and in which language. credential: of the passkey, at the second step."""
+    """Who joins, where, and in which language. credential: of the passkey, at the second step.
+
+    minor: somebody else looks after them; only then is a day of birth asked, on the page that comes next.
+    """
 
     name: _Text = ""
     issuer_id: _Text = ""
     language: _Text = ""
+    minor: Annotated[str, msgspec.Meta(max_length=1)] = ""
     shared: Annotated[str, msgspec.Meta(max_length=1)] = ""
     credential: Credential = ""
 
@@ -316,7 +320,8 @@ def join(
         return _join_page(request, site, say, data, problems=refused.problems)
     except PASSKEY_REFUSALS as refused:
         return _join_page(request, site, say, data, ready=True, refused=_told(refused, say))
-    answer = Redirect(f"{SECURITY}?done=joined", status_code=303)
+    onward = "/wallet/me/guardians" if data.minor else f"{SECURITY}?done=joined"
+    answer = Redirect(onward, status_code=303)
     return with_session(answer, request, secret, shared=shared)
 
 
