@@ -12,6 +12,7 @@ from hansa.apps.audit_commands import NOTES, keep_record, sign_heads
 from hansa.apps.command import app
 from hansa.audit import Act
 from hansa.store import Context
+from hansa.trust import staff
 from hansa.trust.tlog import BadSignature
 from scratch import NOON
 
@@ -94,3 +95,15 @@ def test_secrets_are_listed_and_rotated_and_never_shown(run: Run, tmp_path: Path
         text = (tmp_path / "keys" / f"sealing.{version}").read_text().strip()
         assert len(base64.urlsafe_b64decode(text + "=")) == 32
         assert text not in told.output + made[0].output + made[1].output
+
+
+def test_the_first_admin_is_invited_at_the_machine(run: Run, committed_ctx: Context) -> None:
+    made = run("staff", "invite", "ada", "--role", "admin", "--reason", "the first one")
+    again = run("staff", "invite", "ada", "--role", "admin", "--reason", "lost it", "--again")
+    told = run("staff", "list")
+
+    assert [one.exit_code for one in (made, again, told)] == [0, 0, 0]
+    assert "staff:ada" in told.output and "invited" in told.output
+    with committed_ctx.tx() as tx:
+        assert staff.find_invited(tx, again.output.strip(), NOON).handle == "ada"
+        assert [act.action for act in audit.search(tx)] == ["staff.invite-again", "staff.invite"]

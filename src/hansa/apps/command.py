@@ -23,6 +23,7 @@ from hansa.apps.atlas_commands import atlas_app
 from hansa.apps.audit_commands import keep_record
 from hansa.apps.bank.command import bank_app
 from hansa.apps.bank.links import Exchanging
+from hansa.apps.bank.people_rails import keep_people_rails
 from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.device_commands import device_app, gate_enrol, gate_renew
 from hansa.apps.dispute_commands import dispute_app
@@ -38,7 +39,9 @@ from hansa.apps.privacy_commands import privacy_app
 from hansa.apps.proofing_commands import proofing_app
 from hansa.apps.reconcile_commands import compare_app, reconcile
 from hansa.apps.report_commands import audit_app, report_app
+from hansa.apps.sandbox.command import sandbox
 from hansa.apps.secret_commands import secrets_app
+from hansa.apps.staff_commands import staff_app
 from hansa.apps.tariff_commands import tariff_app
 from hansa.apps.trust_commands import keep_trust_list, trust_app
 from hansa.apps.webhook_commands import courier, webhooks_app
@@ -85,6 +88,7 @@ for name, part in (
     ("compare", compare_app),
     ("audit", audit_app),
     ("secrets", secrets_app),
+    ("staff", staff_app),
     ("key", key_app),
     ("gate", gate_app),
     ("device", device_app),
@@ -94,6 +98,7 @@ for name, part in (
 ):
     app.add_typer(part, name=name)
 app.command()(reconcile)
+app.command()(sandbox)
 
 Home = Annotated[
     Path,
@@ -203,6 +208,7 @@ def work(home: Home = DEFAULT_HOME) -> None:
                 keep_trust_list(ctx, trust.KeyFolder(home / "keys")),
                 keep_record(ctx, home),
                 keep_personal_data(ctx, home, demo=(home / "demo.json").is_file()),
+                keep_people_rails(ctx, home),
             ],
         ),
         Witnessing(ctx, home),
@@ -446,6 +452,7 @@ def _serve(ctx: Context, home: Path, host: str, port: int, origins: "Origins") -
         keep_trust_list(ctx, trust.KeyFolder(home / "keys")),
         keep_record(ctx, home),
         keep_personal_data(ctx, home, demo=demo),
+        keep_people_rails(ctx, home),
     ]
     if demo:
         before.append(_rates_of_the_day(ctx))

@@ -65,7 +65,7 @@ def hear_reports(request: Request[Any, Any, Any], site: Here, body: RawBody) -> 
         logger.warning("A browser refused: %s", msgspec.json.encode(told).decode())
 
 
-def read_reports(body: RawBody) -> list[dict[str, str | int]]:
+def read_reports(body: bytes) -> list[dict[str, str | int]]:
     """The reports in a body, each cut down to a few short fields; none for a body that is no report. At most ten."""
     try:
         found = msgspec.json.decode(body)

@@ -1,0 +1,161 @@
+"""What browsers are told on every route, what they tell us, and where finders of faults turn to."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
+
+from hansa.apps.web.app import _application  # pyright: ignore[reportPrivateUsage]
+from hansa.apps.web.browser_files import find_browser_files
+from hansa.apps.web.pages import STATIC
+from hansa.apps.web.security_headers import SECURITY_HEADERS, headers_of_page
+from hansa.apps.web.security_routes import read_reports
+
+Client = TestClient[Any]
+REPORT = {
+    "type": "csp-violation",
+    "url": "https://wallet.example/wallet/",
+    "body": {
+        "effectiveDirective": "script-src-elem",
+        "blockedURL": "https://evil.example/x.js",
+        "lineNumber": 3,
+        "x": 1,
+    },
+}
+
+
+OPEN_DATA = ("/v1/ledger/log/", "/disputes/statistics.")
+"""Beginnings of addresses whose answers are for everybody's pages: the log's tiles, and figures."""
+
+
+def _paths() -> list[str]:
+    """An address of every route; where it takes something, something that is not there."""
+    found: list[str] = []
+    for route in _application(find_browser_files()).routes:
+        if isinstance(route, HTTPRoute):
+            path = route.path
+            for part in ("{day:date}", "{valid_from:date}"):
+                path = path.replace(part, "2026-11-17")
+            while "{" in path:
+                start, end = path.index("{"), path.index("}")
+                kind = path[start:end].rpartition(":")[2]
+                value = {"uuid": "0191d9f0-0000-7000-8000-000000000001", "int": "1", "path": "nothing"}.get(
+                    kind, "nothing"
+                )
+                path = path[:start] + value + path[end + 1 :]
+            found.append(path)
+    return found
+
+
+def test_every_answer_says_what_may_run_and_who_may_frame(client: Client, stranger: Client) -> None:
+    paths = _paths()
+    assert len(paths) > 200
+
+    for path in [*paths, "/nothing", "/static/hansa.css", "/static/nothing.js"]:
+        asked = [(stranger, "GET")] + ([(client, "PATCH")] if path.startswith("/console") else [])
+        for asker, method in asked:
+            answer = asker.request(method, path, headers={"accept": "text/html"}, follow_redirects=False)
+            headers = answer.headers
+            for name, value in SECURITY_HEADERS.items():
+                open_to_all = path.startswith(OPEN_DATA) and name == "cross-origin-resource-policy"
+                if name != "content-security-policy" and not open_to_all:
+                    assert headers[name] == value, (method, path, name)
+            policy = headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in policy and "default-src 'none'" in policy, path
+            assert "unsafe-inline" not in policy and "unsafe-eval'" not in policy.replace(
+                "wasm-unsafe-eval", ""
+            ), path
+            assert "access-control-allow-origin" not in headers or path.startswith(OPEN_DATA), path
+            if headers.get("content-type", "").startswith("text/html"):
+                assert "require-trusted-types-for 'script'" in policy, path
+            if answer.status_code < 400 and method == "GET" and path.startswith(("/console", "/wallet")):
+                is_file = path.endswith(("sw.js", "manifest.webmanifest"))
+                assert is_file or "no-store" in headers.get("cache-control", "no-store"), path
+
+
+def test_a_page_is_let_to_compile_webassembly_only_where_its_route_says_so() -> None:
+    plain, scan = headers_of_page({}), headers_of_page({"wasm": True, "policies": ("reader",)})
+
+    assert "wasm-unsafe-eval" not in plain["content-security-policy"]
+    assert "script-src 'self' 'wasm-unsafe-eval';" in scan["content-security-policy"]
+    assert "trusted-types hansa reader;" in scan["content-security-policy"]
+
+
+def test_no_script_of_ours_makes_markup_or_code_out_of_text() -> None:
+    sinks = (
+        ".innerHTML =",
+        ".outerHTML =",
+        "insertAdjacentHTML",
+        "document.write",
+        "parseFromString",
+        "eval(",
+        "new Function",
+        "createContextualFragment",
+        "srcdoc",
+        "javascript:",
+    )
+    for file in (STATIC / "js").rglob("*.js"):
+        text = file.read_text(encoding="utf-8")
+        assert not [sink for sink in sinks if sink in text], file.name
+
+
+def test_no_page_has_script_or_style_in_it() -> None:
+    templates = STATIC.parent / "templates"
+    for file in templates.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        scripts = [part for part in text.split("<script")[1:] if " src=" not in part.split(">")[0]]
+        assert all('type="application/json"' in part.split(">")[0] for part in scripts), file.name
+        assert "<style" not in text and ' style="' not in text and " onclick=" not in text, file.name
+
+
+def test_reports_are_heard_cut_down_and_not_without_end(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "hansa.security")
+    kinds = {"content-type": "application/reports+json"}
+
+    heard = client.post("/security/reports", json=[REPORT], headers=kinds)
+    old = {
+        "csp-report": {"violated-directive": "img-src", "blocked-uri": "https://evil.example/" + "x" * 999}
+    }
+    client.post("/security/reports", json=old, headers={"content-type": "application/csp-report"})
+    big = client.post("/security/reports", content=b"[" + b" " * 17_000 + b"]", headers=kinds)
+    statuses = [
+        client.post("/security/reports", content=b"\xff[", headers=kinds).status_code for _ in range(20)
+    ]
+
+    assert (heard.status_code, big.status_code) == (204, 413)
+    assert '"effectiveDirective":"script-src-elem"' in caplog.messages[0] and '"x"' not in caplog.messages[0]
+    assert '"blockedURL":"https://evil.example/xxx' in caplog.messages[1] and len(caplog.messages[1]) < 350
+    assert statuses[0] == 204 and statuses[-1] == 429
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[1]", b'{"body": 3}', b'{"csp-report": []}', b"[" * 5_000, b'[{"body": {}}]']
+)
+def test_what_is_no_report_is_passed_over(body: bytes) -> None:
+    assert read_reports(body) == []
+
+
+def test_finders_of_faults_are_told_where_to_turn(client: Client, home: Path) -> None:
+    demo = client.get("/.well-known/security.txt")
+    (home / "security-contact").write_text(
+        "mailto:faults@city.example\nnonsense\nhttps://city.example/faults\n"
+    )
+    told = client.get("/.well-known/security.txt")
+    (home / "security-contact").write_text("")
+    none = client.get("/.well-known/security.txt")
+
+    assert "mailto:security@hansa.example" in demo.text
+    assert told.headers["content-type"] == "text/plain; charset=utf-8"
+    assert told.text.splitlines() == [
+        "Contact: mailto:faults@city.example",
+        "Contact: https://city.example/faults",
+        "Expires: 2027-05-16T00:00:00Z",
+        "Preferred-Languages: en, zh, fr",
+        "Canonical: http://127.0.0.1/.well-known/security.txt",
+    ]
+    assert (none.status_code, none.json()["code"]) == (404, "web.no_security_contact")
