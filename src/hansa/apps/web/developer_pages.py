@@ -14,6 +14,8 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 
 from hansa import trust, webhooks
+from hansa.apps.sandbox import CONNECTOR, FAULTY_AMOUNTS, PEOPLE
+from hansa.apps.sandbox.faults import FAULTS
 from hansa.apps.web.callers import demo_operator
 from hansa.apps.web.description import VERBS, Json, curl_of, description_of, needs_key
 from hansa.apps.web.error_book import ErrorPage, error_pages
@@ -207,7 +209,15 @@ def show_versions(request: Asked) -> Response[Any]:
 @get("/developers/sandbox", sync_to_thread=True, include_in_schema=False)
 def show_sandbox(request: Asked) -> Response[Any]:
     """The sandbox: its clock, its people, its faults."""
-    return _page(request, "developers/sandbox.html", "sandbox")
+    return _page(
+        request,
+        "developers/sandbox.html",
+        "sandbox",
+        people=PEOPLE,
+        connector=CONNECTOR,
+        amounts=FAULTY_AMOUNTS,
+        faults=FAULTS,
+    )
 
 
 @get("/developers/client", sync_to_thread=True, include_in_schema=False)

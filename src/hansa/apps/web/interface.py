@@ -36,19 +36,25 @@ ROOMS = (
     "identity",
     "atlas",
     "ledger",
+    "approval",
     "payments",
     "orders",
     "clearing",
     "hub",
     "settlement",
     "rides",
+    "wallets",
     "risk",
     "disputes",
     "reports",
     "reconciliation",
     "insights",
+    "sandbox",
 )
 """Rooms that may speak HTTP, lowest first; each that has a ``routes`` module is mounted."""
+
+APPS = ("sandbox",)
+"""Of these, parts of ``hansa.apps``."""
 
 PROBLEM = "application/problem+json"
 XML = "application/xml"
@@ -114,7 +120,7 @@ def room_routes() -> list[HTTPRouteHandler]:
 
 def rooms_with_routes() -> list[str]:
     """The rooms that speak HTTP, lowest first."""
-    return [room for room in ROOMS if find_spec(f"hansa.{room}.routes") is not None]
+    return [room for room in ROOMS if find_spec(f"{_package_of(room)}.routes") is not None]
 
 
 @cache
@@ -124,6 +130,11 @@ def every_scope() -> frozenset[str]:
     return frozenset(str(handler.opt["needs"]) for handler in routes if "needs" in handler.opt)
 
 
+def _package_of(room: str) -> str:
+    """The package of a room, or of the part of the applications that speaks beside them."""
+    return f"hansa.apps.{room}" if room in APPS else f"hansa.{room}"
+
+
 def tags() -> list[Tag]:
     """One tag for each room, in its own words: the line that opens its ``__init__``."""
     return [Tag(name=room.capitalize(), description=_opening_line(room)) for room in rooms_with_routes()]
@@ -131,7 +142,7 @@ def tags() -> list[Tag]:
 
 def _routes(room: str) -> list[HTTPRouteHandler]:
     names = [
-        f"hansa.{room}.{part}"
+        f"{_package_of(room)}.{part}"
         for part in (
             "routes",
             "stop_routes",
@@ -157,7 +168,7 @@ def _routes(room: str) -> list[HTTPRouteHandler]:
 
 def _opening_line(room: str) -> str:
     words = " ".join(
-        (importlib.import_module(f"hansa.{room}").__doc__ or "").strip().split("\n\n")[0].split()
+        (importlib.import_module(_package_of(room)).__doc__ or "").strip().split("\n\n")[0].split()
     )
     line = words.partition(": ")[2] or words
     return line[:1].upper() + line[1:]
@@ -218,6 +229,8 @@ def _inputs(handler: HTTPRouteHandler) -> set[str]:
         "token_signer",
         "request",
         "registrar",
+        "desk",
+        "outside",
         "return",
     }
 
