@@ -13,6 +13,21 @@ NOW = datetime(2026, 11, 20, 2, tzinfo=UTC)
 CARD, BANK = "harbour-card", "market-bank"
 """The issuer of all riders, and the acquirer of the tea house; the card house has a payee of its own, its kiosk."""
 
+POLICY = """
+version = 1
+[[rows]]
+name = "given before"
+needs = "code"
+because = "any"
+
+[[rows]]
+name = "somebody asks"
+channels = ["qr", "online", "person", "bank"]
+needs = "session"
+because = "any"
+"""
+"""However often and much somebody pays, a code does, and a sign-in where there is none."""
+
 TEA, KIOSK, CANADIAN = "tea-house", "kiosk", "maple"
 
 
@@ -50,6 +65,7 @@ def open_town(ctx: Context, *, money: int = 100_00, more: int = 0) -> None:
             ],
         )
         identity.open_accounts(tx, people)
+        approval.set_policy(tx, CARD, POLICY, by="test", at=NOW - timedelta(days=1))
     payments.open_member_accounts(ctx, [CARD], ["CNY"])
     payments.open_wallets(ctx, [(one, "CNY") for one in people])
     clearing.open_positions(ctx, [(CARD, BANK, "CNY")])
@@ -177,6 +193,3 @@ def check_books(ctx: Context) -> None:
             " (select count(*) from approval.uses where given_back_at is null)"
         ).fetchone()
     assert left is not None and left[:2] == (0, 0), left
-
-
-Needs = approval.Needs

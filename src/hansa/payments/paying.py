@@ -77,12 +77,13 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
         firsts.setdefault(one.payment_id, one)
     digests = {one.payment_id: one.digest for one in firsts.values()}
     partition_of = ctx.directory.partition_of
-    keys = [(partition_of(payment_id), payment_id) for payment_id in firsts]
+    partitions = {payment_id: partition_of(payment_id) for payment_id in firsts}
+    keys = [(partition, payment_id) for payment_id, partition in partitions.items()]
     batch_id = new_id()
     with ctx.tx() as tx:
         known = life_store.find(tx, keys, first=True)
         fresh = [one for one in firsts.values() if one.payment_id not in known]
-        desk = _Desk(ctx, tx, now)
+        desk = _Desk(ctx, tx, now, partitions)
         desk.take(fresh, digests)
         found = desk.kept
         to_do = [(one, _first_intent(one)) for one in desk.allowed]
@@ -248,8 +249,9 @@ def finish_batches(ctx: Context, begun_before: datetime, *, watch: Watch = no_st
 class _Desk:
     """New payments of a batch: what is kept of them, and what is said of the others."""
 
-    def __init__(self, ctx: Context, tx: Tx, now: datetime) -> None:
+    def __init__(self, ctx: Context, tx: Tx, now: datetime, partitions: Mapping[UUID, int]) -> None:
         self._partition_of = ctx.directory.partition_of
+        self._partitions = partitions
         self._tx, self._now = tx, now
         self.kept: dict[UUID, Payment] = {}
         self.allowed: list[Payment] = []
@@ -323,7 +325,7 @@ class _Desk:
         accounts: Mapping[AccountId, identity.Account],
         digests: Mapping[UUID, bytes],
     ) -> Payment:
-        partition = self._partition_of(one.payment_id)
+        partition = self._partitions[one.payment_id]
         payer: Payer | None = None
         if one.payer is not None or one.connector:
             payer = Payer(

@@ -16,7 +16,7 @@ from uuid import UUID
 from hansa import ledger
 from hansa.approval import Channel
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, fact_ids
 from hansa.payments.life import Action, PaymentState
 from hansa.payments.model import position_account, wallet_id
 
@@ -500,15 +500,19 @@ def transfers_of(payment: Payment, intent: Intent) -> tuple[ledger.Transfer, ...
         case Action.CAPTURE if payment.held_minor:
             return book.capture_held()
         case Action.CAPTURE:
-            return book.linked([*book.take(payment.amount.minor), *book.give(payment.amount.minor)])
+            return book.take(payment.amount.minor)
         case Action.AUTHORIZE:
             return (book.hold(payment.amount.minor, 0),)
         case Action.VOID | Action.EXPIRE if payment.held_minor:
             return (book.end_hold(0, ledger.TransferFlag.VOID_PENDING),)
         case Action.REFUND:
-            return book.linked([*book.take_back(intent.amount_minor), *book.give_back(intent.amount_minor)])
+            return book.give_back(intent.amount_minor)
         case _:
             return ()
+
+
+_Move = tuple[str, ledger.AccountId, ledger.AccountId, int]
+"""A part of a chain: its name, debit, credit and minor units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,32 +551,33 @@ class _Book:
             payer.issuer_id, payment.acquirer_id, payment.amount.currency, payer.partition
         )
 
-    def take(self, minor: int) -> list[ledger.Transfer]:
-        """From the payer to the position, or straight to the payee."""
-        return [self.move("take", self.source, self.between or self.merchant, minor)]
+    def take(self, minor: int) -> tuple[ledger.Transfer, ...]:
+        """From the payer to the payee, over the position where one stands between."""
+        source, between = self.source, self.between
+        if between is None:
+            return self.chain([("take", source, self.merchant, minor)])
+        return self.chain([("take", source, between, minor), ("give", self.receivable, self.merchant, minor)])
 
-    def give(self, minor: int) -> list[ledger.Transfer]:
-        """From what the acquirer awaits to the payee, where the position stands between."""
-        if self.between is None:
-            return []
-        return [self.move("give", self.receivable, self.merchant, minor)]
-
-    def take_back(self, minor: int) -> list[ledger.Transfer]:
-        if self.between is None:
-            return []
-        return [self.move("take back", self.merchant, self.receivable, minor)]
-
-    def give_back(self, minor: int) -> list[ledger.Transfer]:
-        return [self.move("give back", self.between or self.merchant, self.source, minor)]
+    def give_back(self, minor: int) -> tuple[ledger.Transfer, ...]:
+        """From the payee to the payer, over the position where one stands between."""
+        source, between = self.source, self.between
+        if between is None:
+            return self.chain([("give back", self.merchant, source, minor)])
+        return self.chain(
+            [("take back", self.merchant, self.receivable, minor), ("give back", between, source, minor)]
+        )
 
     def capture_held(self) -> tuple[ledger.Transfer, ...]:
         """Take a part or all of what is held, give it to the payee, and hold the rest anew if more may be captured."""
         minor = self.intent.amount_minor
-        moves = [self.end_hold(minor, ledger.TransferFlag.POST_PENDING), *self.give(minor)]
-        rest = self.payment.held_minor - minor
-        if rest and not self.intent.final:
+        rest = 0 if self.intent.final else self.payment.held_minor - minor
+        more = rest > 0 or self.between is not None
+        moves = [self.end_hold(minor, ledger.TransferFlag.POST_PENDING, more=more)]
+        if self.between is not None:
+            moves += self.chain([("give", self.receivable, self.merchant, minor)], more=rest > 0)
+        if rest:
             moves.append(self.hold(rest, self.holds))
-        return self.linked(moves)
+        return tuple(moves)
 
     @property
     def holds(self) -> int:
@@ -581,18 +586,29 @@ class _Book:
     def hold(self, minor: int, number: int) -> ledger.Transfer:
         """Hold so much of the payer's money, as the hold of this number of the attempt."""
         seconds = int((held_until(self.payment) - self.payer.at).total_seconds()) + GRACE_S
-        return self.move(
-            f"hold {number}",
+        return ledger.Transfer(
+            self.hold_id(number),
             self.source,
             self.between or self.merchant,
             minor,
+            self.payment.amount.currency,
+            ledger.TransferCode.PURCHASE,
+            self.payer.at,
+            partition=self.payer.partition,
             flags=ledger.TransferFlag.PENDING,
             timeout_s=max(GRACE_S, seconds),
+            reference=self.payment.payment_id,
         )
 
-    def end_hold(self, minor: int, flag: ledger.TransferFlag) -> ledger.Transfer:
+    def hold_id(self, number: int) -> ledger.TransferId:
+        return ledger.TransferId(
+            fact_id(self.payer.at, "payments.hold", self.payment.payment_id, self.payer.attempt, number)
+        )
+
+    def end_hold(self, minor: int, flag: ledger.TransferFlag, *, more: bool = False) -> ledger.Transfer:
+        (end_id,) = self.ids_of(f"end {self.intent.action}")
         return ledger.Transfer(
-            self.id_of(f"end {self.intent.action}", of_subject=True),
+            end_id,
             ledger.AS_PENDING,
             ledger.AS_PENDING,
             minor,
@@ -600,65 +616,44 @@ class _Book:
             0,
             self.intent.at,
             partition=self.payer.partition,
-            flags=flag,
-            pending_id=self.id_of(f"hold {self.holds - 1}", of_subject=False),
+            flags=flag | ledger.TransferFlag.LINKED if more else flag,
+            pending_id=self.hold_id(self.holds - 1),
         )
 
-    def move(
-        self,
-        part: str,
-        debit: ledger.AccountId,
-        credit: ledger.AccountId,
-        minor: int,
-        *,
-        flags: ledger.TransferFlag = ledger.TransferFlag.NONE,
-        timeout_s: int = 0,
-    ) -> ledger.Transfer:
-        of_subject = not part.startswith("hold")
+    def chain(self, moves: Sequence[_Move], *, more: bool = False) -> tuple[ledger.Transfer, ...]:
+        """These moves as one chain. more: it goes on behind them."""
         refund = self.intent.action is Action.REFUND
-        return ledger.Transfer(
-            self.id_of(part, of_subject=of_subject),
-            debit,
-            credit,
-            minor,
-            self.payment.amount.currency,
-            ledger.TransferCode.PURCHASE_REFUND if refund else ledger.TransferCode.PURCHASE,
-            self.intent.at if of_subject else self.payer.at,
-            partition=self.payer.partition,
-            flags=flags,
-            timeout_s=timeout_s,
-            reference=self.payment.payment_id,
+        code = ledger.TransferCode.PURCHASE_REFUND if refund else ledger.TransferCode.PURCHASE
+        currency, partition = self.payment.amount.currency, self.payer.partition
+        ids = self.ids_of(*(one[0] for one in moves))
+        last = len(moves) - 1
+        return tuple(
+            [
+                ledger.Transfer(
+                    ids[place],
+                    debit,
+                    credit,
+                    minor,
+                    currency,
+                    code,
+                    self.intent.at,
+                    partition=partition,
+                    flags=_LINKED if more or place < last else _ALONE,
+                    reference=self.payment.payment_id,
+                )
+                for place, (_, debit, credit, minor) in enumerate(moves)
+            ]
         )
 
-    def id_of(self, part: str, *, of_subject: bool) -> ledger.TransferId:
-        payment, payer = self.payment, self.payer
-        subject = self.intent.subject_id if of_subject else payer.attempt
-        return ledger.TransferId(
-            fact_id(payer.at, "payments", part, payment.payment_id, payer.attempt, subject)
+    def ids_of(self, *parts: str) -> list[ledger.TransferId]:
+        """The ids of these parts of the intent."""
+        found = fact_ids(
+            self.payer.at, "payments", self.payment.payment_id, self.intent.subject_id, last=parts
         )
-
-    def linked(self, moves: Sequence[ledger.Transfer]) -> tuple[ledger.Transfer, ...]:
-        """As one chain."""
-        if len(moves) < 2:
-            return tuple(moves)
-        return (*(_link(one) for one in moves[:-1]), moves[-1])
+        return [ledger.TransferId(one) for one in found]
 
 
-def _link(one: ledger.Transfer) -> ledger.Transfer:
-    return ledger.Transfer(
-        one.transfer_id,
-        one.debit,
-        one.credit,
-        one.amount,
-        one.currency,
-        one.code,
-        one.event_at,
-        partition=one.partition,
-        flags=one.flags | ledger.TransferFlag.LINKED,
-        pending_id=one.pending_id,
-        timeout_s=one.timeout_s,
-        reference=one.reference,
-    )
+_LINKED, _ALONE = ledger.TransferFlag.LINKED, ledger.TransferFlag.NONE
 
 
 def held_until(payment: Payment) -> datetime:

@@ -129,7 +129,7 @@ def read_wallet(
     if caller.account_id is None:
         caller.require("payments:read")
     with ctx.tx() as tx:
-        account = _account_to_read(tx, caller, account_id)
+        account = _account_to_read(tx, caller, account_id, ctx.clock.now())
         partition = ctx.directory.partition_of(account.account_id)
         return WalletView(
             account.account_id,
@@ -159,7 +159,7 @@ def list_movements(
     if caller.account_id is None:
         caller.require("payments:read")
     with ctx.tx() as tx:
-        account = _account_to_read(tx, caller, account_id)
+        account = _account_to_read(tx, caller, account_id, ctx.clock.now())
         found = actions.movements(
             tx,
             account.account_id,
@@ -250,13 +250,21 @@ def _rates(tx: Tx, day: date) -> Rates:
     )
 
 
-def _account_to_read(tx: Tx, caller: trust.Caller, account_id: UUID) -> identity.Account:
-    """The account, where this caller may see its wallets. Errors: identity.UnknownAccount where not."""
+BY_PROGRAM = "asked for by a program, over the interface"
+
+
+def _account_to_read(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime) -> identity.Account:
+    """The account, where this caller may see its wallets; that another than its rider did is kept for the rider.
+
+    Errors: identity.UnknownAccount where not.
+    """
     if caller.account_id is not None:
         if caller.account_id != str(account_id):
             raise identity.UnknownAccount(f"No account {account_id} is open here.")
         return identity.get_account(tx, AccountId(account_id))
-    return _account_of_issuer(tx, caller, account_id)
+    account = _account_of_issuer(tx, caller, account_id)
+    identity.saw(tx, account.account_id, caller.who, "wallet", BY_PROGRAM, at)
+    return account
 
 
 def _account_of_issuer(tx: Tx, caller: trust.Caller, account_id: UUID) -> identity.Account:
