@@ -363,3 +363,24 @@ def test_what_pages_say_by_data_is_in_every_language(language: str) -> None:
     }
 
     assert sorted(said - catalogue.keys()) == []
+
+
+def test_whoever_reads_a_persons_data_elsewhere_is_told_to_them(
+    ctx: Context, gao: Client, stranger: Client, league: LittleLeague
+) -> None:
+    account = league.riders["Gao Lan"].account_id
+    with ctx.tx() as tx:
+        key = trust.create_api_key(tx, "hangzhou-card", ["payments:read"], at=ctx.clock.now())
+        other = trust.create_api_key(tx, "toronto-card", ["payments:read"], at=ctx.clock.now())
+    for secret, status in ((key, 200), (key, 200), (other, 404)):
+        asked = stranger.get(f"/v1/wallets/{account}", headers={"authorization": f"Bearer {secret}"})
+        assert asked.status_code == status
+    gao.get(f"/v1/wallets/{account}")
+    with TestClient(gao.app, base_url=HERE, raise_server_exceptions=False) as operator:
+        assert operator.get(f"/console/riders/{account}").status_code == 200
+
+    read = gao.get("/v1/me/accesses").json()
+    assert [(one["part"], one["times"]) for one in read["accesses"]] == [("everything", 1), ("wallet", 2)]
+    page = gao.get("/wallet/me/accesses").text
+    assert "Hangzhou Card" in page and "who runs the league" in page and "2 times" in page
+    assert "toronto" not in page

@@ -144,6 +144,7 @@ class UnknownContact(HansaError):
 
     code: ClassVar[str] = "identity.unknown_contact"
     status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "Check the id, among the contacts of the person who is signed in."
     user_message: ClassVar[str] = "This contact was not found. It may have been removed."
 
 
@@ -160,6 +161,7 @@ class ContactCodeRefused(HansaError):
 
     code: ClassVar[str] = "identity.contact_code_refused"
     status: ClassVar[int] = 422
+    remedy: ClassVar[str] = "Type the code that arrived last, or have another one sent."
     next_action: ClassVar[str] = "retry"
     user_message: ClassVar[str] = (
         "This is not the code that was sent, or it is too old. After five tries, have another one sent."

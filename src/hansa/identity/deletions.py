@@ -120,6 +120,7 @@ class DeletionBlocked(HansaError):
 
     code: ClassVar[str] = "identity.deletion_blocked"
     status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Settle each of them as `problems` says, then ask again."
     next_action: ClassVar[str] = "read_again"
     user_message: ClassVar[str] = "Something must be settled before your account can be deleted."
 
@@ -129,6 +130,7 @@ class NoDeletion(HansaError):
 
     code: ClassVar[str] = "identity.no_deletion"
     status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "Read GET /wallet/me/data: a deletion that was carried out stays."
     user_message: ClassVar[str] = "No deletion waits that could be taken back."
 
 

@@ -87,6 +87,7 @@ class UnknownGuardianship(HansaError):
 
     code: ClassVar[str] = "identity.unknown_guardianship"
     status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "Check the id, among the guardians and wards of the person who is signed in."
     user_message: ClassVar[str] = "This guardian or ward was not found."
 
 
@@ -95,6 +96,7 @@ class InvitationRefused(HansaError):
 
     code: ClassVar[str] = "identity.invitation_refused"
     status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Let the ward invite again, and type the new code within three days."
     next_action: ClassVar[str] = "read_again"
     user_message: ClassVar[str] = (
         "No invitation with this code waits. It may have been mistyped, taken back, used, or be too old."

@@ -221,6 +221,7 @@ class ProofingDiffers(HansaError):
 
     code: ClassVar[str] = "identity.proofing_differs"
     status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Make a new id for another name or document."
     user_message: ClassVar[str] = (
         "This check was sent before with another name or document. Please begin again."
     )
@@ -251,4 +252,5 @@ class UnknownProofing(HansaError):
 
     code: ClassVar[str] = "identity.unknown_proofing"
     status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "Check the id, among the checks of the person who is signed in."
     user_message: ClassVar[str] = "This check was not found."

@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from hansa import atlas, trust
+from hansa import atlas, identity, trust
 from hansa.fares import JourneyId
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.rides import actions
@@ -30,7 +30,7 @@ from hansa.rides.model import JourneyDetail, JourneyRecord, UnknownJourney
 from hansa.rides.pairing import StatedBy
 from hansa.rides.progress import CapProgress, cap_progress
 from hansa.rides.stated import REASON_MAX, JourneyNotOpen, StatedTooOften, state_end
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
 
@@ -200,6 +200,7 @@ def list_journeys(
     said = language_of(language, wanted)
     with ctx.tx() as tx:
         found = actions.journeys(tx, account_id, after=cursor, limit=limit + 1)
+        _note_reading(tx, caller, account_id, ctx.clock.now())
         page = found[:limit]
         networks = {city_id: atlas.get_network(tx, city_id) for city_id in {one.city_id for one in page}}
     more = f"{page[-1].started_at.isoformat()}~{page[-1].journey_id}" if len(found) > limit else None
@@ -236,6 +237,7 @@ def get_journey(
         )
         if not mine:
             raise UnknownJourney(f"There is no journey {journey_id}.")
+        _note_reading(tx, caller, record.account_id, ctx.clock.now())
         partition = ctx.directory.partition_of(record.account_id)
         network = atlas.get_network(tx, record.city_id)
         reasons = {
@@ -289,6 +291,15 @@ def state_journey_end(
 
 
 ROUTES = [list_journeys, get_journey, state_journey_end]
+
+
+BY_PROGRAM = "asked for by a program, over the interface"
+
+
+def _note_reading(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime) -> None:
+    """Keep for the rider that somebody else read where they rode."""
+    if caller.account_id is None:
+        identity.saw(tx, identity.AccountId(account_id), caller.who, "journeys", BY_PROGRAM, at)
 
 
 def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:

@@ -378,6 +378,8 @@ def _case_page(
             ),
         )
         rider = identity.find_account(tx, identity.AccountId(case.account_id)) if case.account_id else None
+        if rider is not None:
+            identity.saw(tx, rider.account_id, caller.who, "disputes", f"dispute {case.dispute_id}", now)
         following = _next(tx, caller, case, names, now)
         booked = ledger.find_transfer(tx, ledger.TransferId(case.subject_id))
     side = case.side_of(caller)

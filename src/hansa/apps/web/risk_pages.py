@@ -13,6 +13,7 @@ from litestar.response import Redirect
 
 from hansa import identity, rides, risk
 from hansa.apps.web.callers import get_operator
+from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.journey_views import ACTIONS, Places
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
@@ -214,8 +215,7 @@ def show_rules(request: Asked, site: Here) -> Response[str]:
 @get("/console/risk/{case_id:uuid}", sync_to_thread=True, include_in_schema=False)
 def show_case(request: Asked, site: Here, case_id: FromPath[UUID]) -> Response[str]:
     """A case: its story, its evidence, what was done, and the form that decides it."""
-    get_operator(request, site)
-    return _case_page(site, case_id)
+    return _case_page(site, case_id, by=clerk_of(request, site))
 
 
 @post("/console/risk/{case_id:uuid}/decide", sync_to_thread=True, include_in_schema=False)
@@ -231,7 +231,14 @@ def decide_case(
         "confirmed" if data.verdict == "confirmed" else "dismissed" if data.verdict == "dismissed" else None
     )
     if verdict is None:
-        return _case_page(site, case_id, fault="Choose what it was.", reason=data.reason, status_code=422)
+        return _case_page(
+            site,
+            case_id,
+            by=clerk_of(request, site),
+            fault="Choose what it was.",
+            reason=data.reason,
+            status_code=422,
+        )
     try:
         risk.decide(
             site.ctx,
@@ -245,15 +252,25 @@ def decide_case(
         raise
     except HansaError as error:
         told = error.problems[0].remedy if error.problems else error.detail
-        return _case_page(site, case_id, fault=told, reason=data.reason, status_code=error.status)
+        return _case_page(
+            site,
+            case_id,
+            by=clerk_of(request, site),
+            fault=told,
+            reason=data.reason,
+            status_code=error.status,
+        )
     return Redirect(f"/console/risk/{case_id}", status_code=303)
 
 
 def _case_page(
-    site: Here, case_id: UUID, *, fault: str = "", reason: str = "", status_code: int = 200
+    site: Here, case_id: UUID, *, by: str, fault: str = "", reason: str = "", status_code: int = 200
 ) -> Response[str]:
     with site.ctx.tx() as tx:
         case = risk.get_case(tx, case_id)
+        if case.account_id is not None:
+            seen = identity.AccountId(case.account_id)
+            identity.saw(tx, seen, by, "risk", f"case {case_id}", site.ctx.clock.now())
         rule = risk.rule_of(tx, case)
         names = _riders(tx, [case])
         places = Places(tx)
