@@ -304,21 +304,6 @@ def test_the_name_that_a_payer_expects_is_compared(expected: str, actual: str, t
     assert model.compare_names(expected, actual).value == told
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("Gao Lan", "G•• L••"),
-        ("高兰", "•兰"),
-        ("欧阳修文", "••文"),
-        ("Émile", "É••••"),
-        ("X", "X•"),
-        ("", "•••"),
-    ],
-)
-def test_a_name_is_shown_masked(name: str, shown: str) -> None:
-    assert model.mask_name(name) == shown
-
-
 @given(st.data())
 def test_a_mistyped_code_is_found(data: st.DataObject) -> None:
     letters = model.CODE_LETTERS

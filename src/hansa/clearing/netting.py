@@ -32,6 +32,7 @@ _PRODUCT_OF: Mapping[int, Product] = {
     TransferCode.CHARGEBACK: "chargeback",
     TransferCode.PAYMENT: "payment",
     TransferCode.PURCHASE: "payment",
+    TransferCode.SEND: "payment",
     TransferCode.PURCHASE_REFUND: "payment",
 }
 

@@ -28,6 +28,7 @@ _KINDS: Mapping[int, tuple[str, bool]] = {
     TransferCode.CHARGEBACK: ("chargeback", True),
     TransferCode.PAYMENT: ("payment", False),
     TransferCode.PURCHASE: ("purchase", False),
+    TransferCode.SEND: ("transfer", False),
     TransferCode.PURCHASE_REFUND: ("purchase refund", True),
 }
 

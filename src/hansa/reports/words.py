@@ -40,6 +40,7 @@ _CHINESE = {
     "chargeback": "拒付",
     "payment": "支付",
     "purchase": "消费",
+    "transfer": "个人转账",
     "purchase refund": "消费退款",
     "issuer fee": "发卡方手续费",
     "league fee": "联盟手续费",

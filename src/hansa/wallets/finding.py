@@ -6,10 +6,10 @@ that nobody reads out who has an account here.
 
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
 
 from hansa import identity
 from hansa.identity import AccountId
+from hansa.identity.contact_lookup import account_of_contact
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context, Rate, Tx, refuse_too_often
 from hansa.wallets import transfers_store as store
@@ -18,7 +18,6 @@ from hansa.wallets.model import (
     Receiver,
     UnknownReceiver,
     compare_names,
-    mask_name,
     new_code,
     read_code,
 )
@@ -29,14 +28,22 @@ LOOKING = Rate(20, timedelta(minutes=10))
 TEXT_MAX = 400
 
 
-def find_receiver(ctx: Context, asker_id: AccountId, text: str) -> Receiver:
-    """Who is meant by a code, or the address of a link or QR picture with one, however it is written.
+def find_receiver(
+    ctx: Context,
+    asker_id: AccountId,
+    text: str,
+    *,
+    sealer: identity.Sealer | None = None,
+    country: str = "",
+) -> Receiver:
+    """Who is meant by a code, the address of a link or QR picture with one, or a proved e-mail address or phone number.
 
-    Errors: UnknownReceiver, for a code mistyped, for nobody, and for oneself; store.TooOften.
+    sealer: finds contacts; without it only codes are found. country: ISO 3166-1 alpha-2, for a number without its
+    country code. Errors: UnknownReceiver, for a code mistyped, for nobody, and for oneself; store.TooOften.
     """
     refuse_too_often(ctx, f"wallets.look/{asker_id}", LOOKING)
     with ctx.tx() as tx:
-        found = _account_of(tx, text.strip()[:TEXT_MAX])
+        found = _account_of(tx, text.strip()[:TEXT_MAX], sealer, country)
         if found is None or found == asker_id:
             raise UnknownReceiver
         return receiver_of(tx, found)
@@ -47,7 +54,7 @@ def receiver_of(tx: Tx, account_id: AccountId) -> Receiver:
     account = identity.find_account(tx, account_id)
     if account is None:
         raise UnknownReceiver
-    return Receiver(account.account_id, account.issuer_id, mask_name(account.name))
+    return Receiver(account.account_id, account.issuer_id, identity.masked_name(account.name))
 
 
 def check_name(ctx: Context, asker_id: AccountId, receiver_id: AccountId, expected: str) -> NameMatch:
@@ -86,18 +93,12 @@ def change_code(ctx: Context, account_id: AccountId) -> str:
     return code
 
 
-def _account_of(tx: Tx, text: str) -> AccountId | None:
+def _account_of(tx: Tx, text: str, sealer: identity.Sealer | None, country: str) -> AccountId | None:
     if "://" in text or text.startswith("/"):
         text = next(iter(parse_qs(urlsplit(text).query).get("to", [""])), "")
     code = read_code(text)
     if code is not None:
         found = store.account_of_code(tx, code)
-        return AccountId(found) if found is not None else None
-    return _account_of_contact(tx, text)
-
-
-def _account_of_contact(tx: Tx, text: str) -> AccountId | None:
-    """Whose proved e-mail or phone this is."""
-    find = getattr(identity, "find_account_by_contact", None)
-    found: UUID | None = find(tx, text) if find is not None else None
-    return AccountId(found) if found is not None else None
+        if found is not None:
+            return AccountId(found)
+    return account_of_contact(tx, sealer, text, country=country) if sealer is not None and text else None

@@ -215,7 +215,7 @@ class SplitDiffers(HansaError):
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Who would be paid. shown: the name as a stranger may see it, ``G•• L••``."""
+    """Who would be paid. shown: the name as a stranger may see it."""
 
     account_id: AccountId
     issuer_id: str
@@ -406,20 +406,6 @@ class NewSplit:
 # --- names
 
 
-def mask_name(name: str) -> str:
-    """A name as a stranger may see it before paying: the first letter of each word, the rest dots.
-
-    A name in one word of Han, kana or hangul shows its last letter instead: its first is the family's, shared by
-    millions. At most four dots stand for a word, so that its length is not told.
-    """
-    words = name.split()
-    if not words:
-        return "•••"
-    if len(words) == 1 and len(words[0]) > 1 and _is_cjk(words[0][0]):
-        return "•" * min(2, len(words[0]) - 1) + words[0][-1]
-    return " ".join(word[0] + "•" * max(1, min(4, len(word) - 1)) for word in words)
-
-
 def compare_names(expected: str, actual: str) -> NameMatch:
     """How the name that a payer expects fits the receiver's own, without telling it.
 
@@ -457,10 +443,6 @@ def _is_near(one: str, other: str) -> bool:
     start = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     skip = 1 if len(short) == len(long) else 0
     return short[start + skip :] == long[start + 1 :]
-
-
-def _is_cjk(letter: str) -> bool:
-    return unicodedata.name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL"))
 
 
 # --- codes to be paid by

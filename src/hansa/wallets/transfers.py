@@ -35,7 +35,6 @@ from hansa.wallets.model import (
     UnknownTransfer,
     check_amount,
     hash_secret,
-    mask_name,
     new_secret,
     read_note,
 )
@@ -85,7 +84,7 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
     if receiver is None and store.count_links(tx, partition, new.sender_id) >= LINKS_MAX:
         problem = Problem("receiver", f"{LINKS_MAX} of your links wait already", "Take one back first")
         raise InvalidInput("There are too many links.", problems=(problem,))
-    shown = mask_name(receiver.name) if receiver else "whoever has the link"
+    shown = identity.masked_name(receiver.name) if receiver else "whoever has the link"
     goes_on = approving.may_begin(
         tx,
         approving.Asked(
@@ -480,4 +479,4 @@ def available(tx: Tx, account_id: AccountId, currency: str) -> Money:
 def names_of(tx: Tx, account_ids: Sequence[UUID]) -> dict[UUID, str]:
     """The names of these accounts as others may see them."""
     found = identity.find_accounts(tx, [AccountId(one) for one in account_ids])
-    return {account_id: mask_name(account.name) for account_id, account in found.items()}
+    return {account_id: identity.masked_name(account.name) for account_id, account in found.items()}

@@ -92,6 +92,11 @@ def advance(ctx: Context, rail: BankRail | None, withdrawal_id: UUID, *, step: S
             return found
 
 
+def go_on(ctx: Context, withdrawal_id: UUID) -> Withdrawal:
+    """Take a withdrawal on after its approval; its bank is left to the worker. Errors: UnknownWithdrawal."""
+    return advance(ctx, None, withdrawal_id)
+
+
 def get(tx: Tx, account_id: AccountId, withdrawal_id: UUID, *, partition: int = 0) -> Withdrawal:
     """A person's withdrawal. Errors: UnknownWithdrawal, for others' too."""
     found = store.find_withdrawal(tx, [partition], withdrawal_id)

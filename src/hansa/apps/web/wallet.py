@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -42,7 +42,7 @@ from hansa.apps.web.people_pages import notes_for
 from hansa.apps.web.proofs import own_bookings
 from hansa.apps.web.relying_party import by_its_name, find_rp
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
+from hansa.kernel import InvalidInput, Money, Problem
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
@@ -57,29 +57,10 @@ JOURNEYS_COUNTED = 30
 JOURNEYS_ON_HOME = 4
 JOURNEYS_ON_PAGE = 25
 MOVEMENTS_ON_PAGE = 50
-FORM_LASTS = timedelta(hours=12)
 REASON_MAX = 300
 """Characters that a reason for a stated end may have, as ``rides`` takes it."""
 QUIET_ZONE = 4
 """Modules of white around a picture (ISO/IEC 18004 section 5.3.8)."""
-
-TOP_UPS: dict[str, tuple[int, ...]] = {
-    "CNY": (20_00, 50_00, 100_00, 200_00),
-    "HKD": (50_00, 100_00, 200_00, 500_00),
-    "GBP": (5_00, 10_00, 20_00, 50_00),
-    "JPY": (500, 1_000, 3_000, 5_000),
-    "CAD": (5_00, 10_00, 20_00, 50_00),
-}
-"""What the demo bank pays in, by currency, in minor units."""
-TOP_UPS_ELSEWHERE = (5_00, 10_00, 20_00, 50_00)
-
-
-class WrongCurrency(HansaError):
-    """This wallet holds another currency."""
-
-    code: ClassVar[str] = "wallet.wrong_currency"
-    status: ClassVar[int] = 422
-
 
 @dataclass(frozen=True, slots=True)
 class RiderChoice:
@@ -93,15 +74,6 @@ class SignInForm(msgspec.Struct, frozen=True):
     """Whom to sign in as."""
 
     account_id: UUID
-
-
-class TopUpForm(msgspec.Struct, frozen=True):
-    """A payment into the wallet. amount: minor units. asked_at: when the form was opened."""
-
-    top_up_id: UUID
-    amount: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_00)]
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
-    asked_at: datetime
 
 
 class EndForm(msgspec.Struct, frozen=True):
@@ -357,53 +329,6 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
     )
 
 
-@get("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
-def show_top_up(request: Asked, site: Here) -> Response[str]:
-    account = get_account(request, site)
-    with site.ctx.tx() as tx:
-        currency = _currency(tx, account)
-    return page(
-        "wallet/top_up.html",
-        here="top-up",
-        account=account,
-        currency=currency,
-        amounts=[Money(minor, currency) for minor in TOP_UPS.get(currency, TOP_UPS_ELSEWHERE)],
-        top_up_id=new_id(),
-        asked_at=site.ctx.clock.now(),
-    )
-
-
-@post("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
-def top_up(
-    request: Asked,
-    site: Here,
-    data: Annotated[TopUpForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Redirect:
-    account = get_account(request, site)
-    with site.ctx.tx() as tx:
-        currency = _currency(tx, account)
-    if data.currency != currency:
-        raise WrongCurrency(f"This wallet holds {currency}; the form says {data.currency}.")
-    if data.amount not in TOP_UPS.get(currency, TOP_UPS_ELSEWHERE):
-        raise _unfit("amount", "is not one the demo bank pays", "Choose one of the amounts on the form")
-    asked_at = data.asked_at.astimezone(UTC)
-    if abs(site.ctx.clock.now() - asked_at) > FORM_LASTS:
-        raise _unfit("asked_at", "the form is too old", "Open the form again")
-    payments.top_up(
-        site.ctx,
-        [
-            payments.TopUp(
-                top_up_id=data.top_up_id,
-                account_id=account.account_id,
-                issuer_id=trust.MemberId(account.issuer_id),
-                amount=Money(data.amount, currency),
-                at=asked_at,
-            )
-        ],
-    )
-    return Redirect("/wallet/statement", status_code=303)
-
-
 @post("/wallet/qr", sync_to_thread=True, include_in_schema=False, status_code=200)
 def draw_qr(data: JSONBody[TextToDraw]) -> Drawing:
     """The picture of a code, for phones whose QR library is not installed."""
@@ -641,8 +566,6 @@ ROUTES = [
     show_journey,
     state_end,
     show_statement,
-    show_top_up,
-    top_up,
     draw_qr,
     give_worker,
     give_manifest,
