@@ -23,6 +23,7 @@ from hansa import (
     risk,
     settlement,
     trust,
+    wallets,
 )
 from hansa.apps import hub_clearing
 from hansa.kernel import HansaError
@@ -49,6 +50,7 @@ def work_once(ctx: Context) -> int:
     done += rides.rate(ctx, limit=SOME).days
     done += rides.post_charges(ctx, limit=SOME).charges
     done += payments.turn(ctx, limit=SOME)
+    done += wallets.finish(ctx, limit=SOME)
     done += hub.turn(ctx, limit=SOME)
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps

@@ -43,6 +43,8 @@ from hansa.apps.web import (
     member_pages,
     merchant_pages,
     model_pages,
+    money_bank_pages,
+    money_pages,
     network_pages,
     pass_pages,
     pay_pages,
@@ -71,6 +73,7 @@ from hansa.apps.web.hot_payments import HotPayments
 from hansa.apps.web.hot_taps import HotTaps
 from hansa.apps.web.idempotent import asked_id, with_key
 from hansa.apps.web.interface import room_routes, tags
+from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.origins import ONE_NAME, Origins, OtherOrigin, host_of, is_console
 from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
@@ -80,6 +83,7 @@ from hansa.apps.web.staff_door import secret_to_set
 from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
+from hansa.wallets.routes import Outside
 
 BODY_MAX = 4 * 1024 * 1024
 """Bytes of a request's body: a full batch of 5,000 taps has 2 MB."""
@@ -159,6 +163,7 @@ def _application(browser_files: Path | None) -> Litestar:
             "token_signer": Provide(_token_signer, sync_to_thread=False),
             "registrar": Provide(_registrar, sync_to_thread=True),
             "caller": Provide(find_caller, sync_to_thread=True),
+            "outside": Provide(_outside, sync_to_thread=True),
             "asked_id": Provide(asked_id, sync_to_thread=False),
         },
         event_emitter_backend=_NoEvents,
@@ -198,6 +203,11 @@ def _registrar(scope: Scope) -> trust.Registrar | None:
     return registrar_of(site.home, site.ctx.clock.now())
 
 
+def _outside(scope: Scope) -> Outside:
+    """The way to people's banks, and what finds proved contacts."""
+    return outside_of(_site(scope))
+
+
 class _NoEvents(BaseEventEmitterBackend):
     """Nobody sends events here. Litestar's own emitter belongs to one event loop; the application serves many."""
 
@@ -224,6 +234,8 @@ def _everything() -> Router:
         *me_people_pages.ROUTES,
         *people_pages.ROUTES,
         *recovery_desk.ROUTES,
+        *money_pages.ROUTES,
+        *money_bank_pages.ROUTES,
         *pass_pages.ROUTES,
         *pay_pages.ROUTES,
         *ticket_pages.ROUTES,
