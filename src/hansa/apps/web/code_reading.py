@@ -3,6 +3,7 @@
 Nothing that a code says is opened, fetched or believed: it names somebody, and the books say who that is.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -33,6 +34,9 @@ _COUNTRY_OF: dict[str, str] = {
     "KHQR": "Cambodia",
 }
 
+_PERSON = re.compile(r"[0-9A-Z]{5}-[0-9A-Z]{5}", re.ASCII)
+"""How a person's code is written, by which they are paid."""
+
 _HOSTS: tuple[tuple[str, str], ...] = (
     ("alipay.com", "Alipay"),
     ("wechat.com", "WeChat Pay"),
@@ -58,8 +62,8 @@ class Reading:
     problems: tuple[Problem, ...] = ()
 
 
-def read_text(tx: Tx, text: str, say: Words) -> Reading:
-    """What this text is, and where it leads."""
+def read_text(tx: Tx, text: str, say: Words, *, host: str = "") -> Reading:
+    """What this text is, and where it leads. host: our own, whose addresses in the wallet lead on."""
     text = text.strip()
     if not text:
         return _broken(say("Nothing was read. Scan the code again, or type what stands below it."), say)
@@ -72,7 +76,22 @@ def read_text(tx: Tx, text: str, say: Words) -> Reading:
     consumer = _consumer(text, say)
     if consumer is not None:
         return consumer
+    own = _own_address(text, host)
+    if own:
+        return Reading("ours", say("A request for money"), "", next=own)
+    if _PERSON.fullmatch(text.upper()):
+        return Reading("ours", say("A person"), "", next=f"/wallet/send?to={quote(text)}")
     return _elsewhere(text, say)
+
+
+def _own_address(text: str, host: str) -> str:
+    """The path of an address of ours that is the wallet's, with its query; empty for any other."""
+    parts = urlsplit(text[:2_000]) if text.lower().startswith(("http://", "https://")) else None
+    if parts is None or not host or parts.netloc.lower() != host.lower():
+        return ""
+    if not parts.path.startswith("/wallet/"):
+        return ""
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _merchant(tx: Tx, text: str, say: Words) -> Reading:
@@ -130,7 +149,7 @@ def _ours(tx: Tx, kind: str, subject: str, code: emvco.MerchantCode, say: Words)
             "ours", say("A shop"), "", next=f"/wallet/pay/shop/{subject}" + (f"?{query}" if query else "")
         )
     if kind == "person":
-        return Reading("ours", say("A person"), "", next=f"/wallet/send?to={subject}")
+        return Reading("ours", say("A person"), "", next=f"/wallet/send?receiver={subject}")
     return Reading("ours", say("A request for money"), "", next=f"/wallet/requests/{subject}")
 
 

@@ -55,8 +55,10 @@ def with_key(handler: HTTPRouteHandler, site_name: str) -> HTTPRouteHandler:
 
 
 def asked_id(scope: Scope) -> UUID:
-    """The id of what this request makes; the same whenever it is sent with the same key."""
-    found: UUID = scope["state"][ASKED]
+    """The id of what this request makes; the same whenever it is sent with the same key. Errors: trust.NotSignedIn."""
+    found: UUID | None = scope["state"].get(ASKED)
+    if found is None:  # nobody is signed in, so no key was claimed
+        raise trust.NotSignedIn
     return found
 
 

@@ -43,6 +43,7 @@ ROOMS = (
     "hub",
     "settlement",
     "rides",
+    "merchants",
     "wallets",
     "risk",
     "disputes",

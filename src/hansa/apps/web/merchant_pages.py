@@ -7,8 +7,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-import numpy as np
-import zxingcpp
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
@@ -20,6 +18,7 @@ from hansa.apps.web.callers import find_signed_in, get_operator, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.pay_pages import told_of
+from hansa.apps.web.qr_pictures import picture_of
 from hansa.apps.web.shop_paper import day_pdf
 from hansa.apps.web.site import Here, Site
 from hansa.apps.web.ticket_gates import decide_entry
@@ -370,7 +369,7 @@ def show_order(
         "order.html",
         here="till",
         order=order,
-        code=qr_path(text),
+        code=picture_of(text),
         text=text,
         seen=_seen(site, order),
     )
@@ -443,7 +442,7 @@ def show_poster(
         request,
         "poster.html",
         here="poster",
-        code=qr_path(text),
+        code=picture_of(text),
         text=text,
         till=till,
         size=size,
@@ -461,30 +460,14 @@ def give_code_svg(request: Asked, site: Here, merchant_id: FromPath[UUID], till:
     """The counter's code as a picture of its own, for a printer's shop."""
     desk = _desk(request, site, merchant_id)
     with site.ctx.tx() as tx:
-        size, path = qr_path(merchants.code_of_shop(tx, desk.shop, till=till))
+        code = picture_of(merchants.code_of_shop(tx, desk.shop, till=till))
+    size = code.size
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" width="{size * 8}" height="{size * 8}">'
-        f'<rect width="{size}" height="{size}" fill="#fff"/><path d="{path}" fill="#000"/></svg>'
+        f'<rect width="{size}" height="{size}" fill="#fff"/><path d="{code.path}" fill="#000"/></svg>'
     )
     headers = {"content-disposition": 'attachment; filename="hansa-code.svg"', "cache-control": "no-store"}
     return Response(svg, media_type="image/svg+xml", headers=headers)
-
-
-def qr_path(text: str) -> tuple[int, str]:
-    """A text as a QR picture at level M: modules of a side with the quiet zone, and the dark ones as an SVG path."""
-    barcode = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    rows: list[list[int]] = np.array(zxingcpp.write_barcode_to_image(barcode, add_quiet_zones=False)).tolist()
-    path: list[str] = []
-    for y, row in enumerate(rows):
-        x = 0
-        while x < len(row):
-            width = 1
-            while x + width < len(row) and row[x + width] == row[x]:
-                width += 1
-            if row[x] == 0:
-                path.append(f"M{x + 4} {y + 4}h{width}v1h-{width}z")
-            x += width
-    return len(rows) + 8, "".join(path)
 
 
 # -- payers' codes ------------------------------------------------------------------------------------------

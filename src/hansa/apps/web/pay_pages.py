@@ -135,7 +135,7 @@ def _told(request: Asked, account: identity.Account, say: Words, words: str) -> 
 
 def _read(request: Asked, site: Site, account: identity.Account, say: Words, text: str) -> Response[Any]:
     with site.ctx.tx() as tx:
-        reading = read_text(tx, text, say)
+        reading = read_text(tx, text, say, host=request.headers.get("host", ""))
     if reading.next:
         return Redirect(reading.next, status_code=303)
     status = 422 if reading.kind == "broken" else 200
