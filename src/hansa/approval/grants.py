@@ -9,7 +9,7 @@ from uuid import UUID
 from hansa import identity
 from hansa.approval import grants_store as store
 from hansa.approval.approvals import approval_state, open_approval
-from hansa.approval.approvals_model import Approval, ApprovalState
+from hansa.approval.approvals_model import Approval, ApprovalState, approval_id_of
 from hansa.approval.canonical import FORM, Subject, instant_text, write_canonical
 from hansa.approval.changes import add_change
 from hansa.approval.deciding import lock_account, policy_of
@@ -234,6 +234,11 @@ def ask_mandate(
             asks_for=timedelta(days=7),
         )
     return mandate, approval
+
+
+def approval_of(mandate: Mandate) -> UUID:
+    """Where its payer decides on it."""
+    return approval_id_of(MANDATE, mandate.mandate_id)
 
 
 def mandate_subject(mandate: Mandate) -> Subject:

@@ -1,0 +1,742 @@
+"""HTTP for approvals, limits, the freeze, delegations and mandates."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from hansa import identity, trust
+from hansa.approval import approvals, control, grants, pins
+from hansa.approval.approvals_model import (
+    Approval,
+    ApprovalEnded,
+    ApprovalExpired,
+    LevelTooLow,
+    NotYours,
+    UnknownApproval,
+)
+from hansa.approval.grants import GrantDiffers, NewDelegation, NewMandate, UnknownDelegation
+from hansa.approval.limits import MINOR_MAX, Limit
+from hansa.approval.model import LimitReached, SpendingFrozen, UnknownMandate
+from hansa.approval.standing import Delegation, Mandate
+from hansa.identity import AccountId
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
+from hansa.store import Context, Secret, Tx
+
+Size = Annotated[int, QueryParameter(ge=1, le=100)]
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
+Minor = Annotated[int, msgspec.Meta(ge=0, le=MINOR_MAX)]
+Text = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
+Category = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}(-[0-9]{4})?$")]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+PERSON: dict[str, Any] = {"who": ("session",)}
+
+
+class PayeeOfAnother(HansaError):
+    """This payee is not one of yours."""
+
+    code: ClassVar[str] = "approval.payee_of_another"
+    status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "List your payees at GET /v1/payees, and name one of them."
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What these routes need from the application that serves them.
+
+    session: of whoever asks, None where nobody is signed in. rp: whose passkeys work at this address; None: none do.
+    pepper: gives the pepper of PINs. carry_on: goes on with a subject whose approval ended. payee: a payee's key, name
+    and member; raises where there is none.
+    """
+
+    session: identity.Session | None
+    rp: identity.RelyingParty | None
+    pepper: Callable[[], Secret]
+    carry_on: Callable[[str, UUID], object]
+    payee: Callable[[Tx, str], tuple[str, str, str]]
+
+    def signed_in(self) -> identity.Session:
+        """Errors: trust.NotSignedIn."""
+        if self.session is None:
+            raise trust.NotSignedIn("This needs your own sign-in.")
+        return self.session
+
+    def fresh(self, tx: Tx, at: datetime) -> identity.Session:
+        """The session, if its person proved who they are just now. Errors: trust.NotSignedIn, identity.VerifyAnew."""
+        session = self.signed_in()
+        has_passkey = bool(identity.list_passkeys(tx, session.account_id))
+        identity.refuse_stale(session, at, has_passkey=has_passkey, policy=identity.own_people_policy())
+        return session
+
+
+class ApprovalView(msgspec.Struct, frozen=True):
+    """Something that a person is asked to approve.
+
+    state: waiting, second (for another person), cooling (made at executes_at), given, refused, canceled, expired.
+    level: what it needs. reasons: why, by name. amount: null where nothing is spent by it. as_second: you are asked to
+    agree. canonical: the very bytes that are signed, as text; their SHA-256 is the passkey's challenge.
+    """
+
+    approval_id: UUID
+    kind: str
+    subject_id: UUID
+    account_id: UUID
+    state: str
+    level: str
+    reasons: list[str]
+    amount: Money | None
+    payee_name: str
+    payee_key: str
+    about: str
+    opened_at: datetime
+    expires_at: datetime
+    executes_at: datetime | None
+    as_second: bool
+    canonical: str
+    next_url: str
+
+
+class ApprovalList(msgspec.Struct, frozen=True):
+    """What waits for you, or cools; the newest first, at most 100."""
+
+    approvals: list[ApprovalView]
+
+
+class Give(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An approval. pin: six digits, for method pin. credential: the browser's answer as JSON text, for passkey."""
+
+    method: Literal["session", "pin", "passkey"]
+    pin: Annotated[str, msgspec.Meta(max_length=6)] = ""
+    credential: Annotated[str, msgspec.Meta(max_length=identity.CREDENTIAL_MAX)] = ""
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """What to hand to `navigator.credentials.get`, as JSON text (PublicKeyCredentialRequestOptionsJSON)."""
+
+    options: str
+
+
+class LimitView(msgspec.Struct, frozen=True):
+    """A limit that the owner set. minor: null is no limit; next_minor from next_at, while a raise waits."""
+
+    currency: str
+    scope: str
+    span: str
+    minor: int | None
+    next_minor: int | None
+    next_at: datetime | None
+
+
+class CurrencyView(msgspec.Struct, frozen=True):
+    """What may be spent of a currency by the issuer's policy, what was, and the owner's limits."""
+
+    currency: str
+    payment_max: Money
+    day_max: Money
+    month_max: Money
+    spent_day: Money
+    spent_month: Money
+    lowered: bool
+    limits: list[LimitView]
+
+
+class LimitsView(msgspec.Struct, frozen=True):
+    """Limits by currency. frozen_at, frozen_by: where all spending is frozen."""
+
+    currencies: list[CurrencyView]
+    frozen_at: datetime | None
+    frozen_by: str | None
+
+
+class NewLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit to set. scope: empty for all, channel:qr or category:5411. minor: null takes the limit away."""
+
+    currency: Currency
+    span: Literal["payment", "day", "month"]
+    minor: Minor | None
+    scope: Annotated[str, msgspec.Meta(max_length=40)] = ""
+
+
+class NewFreeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Stop spending, or let it go on. account_id: for an issuer's key, of one of its accounts."""
+
+    account_id: UUID | None = None
+    reason: Text = ""
+
+
+class FreezeView(msgspec.Struct, frozen=True):
+    """How spending stands. frozen_at: null where it is not frozen."""
+
+    account_id: UUID
+    frozen_at: datetime | None
+    frozen_by: str | None
+
+
+class DelegationView(msgspec.Struct, frozen=True):
+    """What an owner lets a delegate spend. state: waiting, active, ended or revoked."""
+
+    delegation_id: UUID
+    owner_id: UUID
+    delegate_id: UUID
+    kind: str
+    state: str
+    payment_max: Money
+    day_max: Money
+    month_max: Money
+    ask_above: Money | None
+    categories: list[str]
+    categories_denied: list[str]
+    payees: list[str]
+    from_hour: int
+    to_hour: int
+    holds_from: datetime
+    ends_at: datetime
+
+
+class DelegationList(msgspec.Struct, frozen=True):
+    """granted: from your wallet. received: from others' wallets, by you."""
+
+    granted: list[DelegationView]
+    received: list[DelegationView]
+
+
+class Granting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A delegation to grant. Its id is yours, so that sending it again is harmless. Caps in minor units."""
+
+    delegation_id: UUID
+    delegate_id: UUID
+    kind: Literal["carer", "child", "employee", "other"]
+    currency: Currency
+    payment_minor: Minor
+    day_minor: Minor
+    month_minor: Minor
+    ends_at: Instant
+    ask_above_minor: Minor | None = None
+    categories: Annotated[list[Category], msgspec.Meta(max_length=50)] = []
+    categories_denied: Annotated[list[Category], msgspec.Meta(max_length=50)] | None = None
+    payees: Annotated[list[Text], msgspec.Meta(max_length=50)] = []
+    from_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 0
+    to_hour: Annotated[int, msgspec.Meta(ge=1, le=24)] = 24
+
+
+class Revoking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """owner_id: whose wallet it is; yours, or where you are the delegate, theirs."""
+
+    owner_id: UUID
+
+
+class MandateView(msgspec.Struct, frozen=True):
+    """A payer's standing approval. state: asked, active, ended or revoked. approval_id: where the payer decides."""
+
+    mandate_id: UUID
+    account_id: UUID
+    payee_key: str
+    payee_name: str
+    reference: str
+    state: str
+    each_max: Money
+    period: str
+    period_max: Money
+    asked_at: datetime
+    holds_from: datetime | None
+    ends_at: datetime
+    approval_id: UUID
+    approval_url: str
+
+
+class MandatePage(msgspec.Struct, frozen=True):
+    """Some mandates, newest first; ``next`` asks for those after them, null at the end."""
+
+    mandates: list[MandateView]
+    next: str | None
+
+
+class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mandate to ask a payer for. Its id is yours, so that sending it again is harmless."""
+
+    mandate_id: UUID
+    account_id: UUID
+    payee_id: Text
+    currency: Currency
+    each_minor: Minor
+    period: Literal["day", "week", "month", "year"]
+    period_minor: Minor
+    ends_at: Instant
+    reference: Text = ""
+
+
+GIVING = (
+    UnknownApproval, ApprovalEnded, ApprovalExpired, LevelTooLow, NotYours, LimitReached, SpendingFrozen,
+    pins.PinWrong, pins.PinLocked, pins.NoPin, identity.CeremonyRefused, identity.ChallengeRefused,
+    identity.UnknownPasskey, identity.CounterWentBack, identity.NoPasskey,
+)  # fmt: skip
+
+
+# -- approvals ----------------------------------------------------------------------------------------------
+
+
+@get("/v1/approvals", sync_to_thread=True, tags=["Approval"], opt=PERSON | {"refuses": ()})
+def list_approvals(ctx: NamedDependency[Context], desk: NamedDependency[Desk]) -> ApprovalList:
+    """What waits for you to approve it, or cools."""
+    session = desk.signed_in()
+    with ctx.tx() as tx:
+        found = approvals.list_open(tx, session.account_id, ctx.clock.now())
+    return ApprovalList([_approval(one, session.account_id) for one in found])
+
+
+@get(
+    "/v1/approvals/{approval_id:uuid}",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownApproval,)},
+)
+def read_approval(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], approval_id: FromPath[UUID]
+) -> ApprovalView:
+    """Something that you are asked to approve, and how it stands."""
+    session = desk.signed_in()
+    with ctx.tx() as tx:
+        found, _ = approvals.get_approval(tx, approval_id, session.account_id, ctx.clock.now())
+    return _approval(found, session.account_id)
+
+
+@post(
+    "/v1/approvals/{approval_id:uuid}/challenge",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownApproval, ApprovalEnded, ApprovalExpired, identity.NoPasskey)},
+)
+def begin_approval(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], approval_id: FromPath[UUID]
+) -> Challenge:
+    """What a passkey has to sign for this approval: its challenge is the SHA-256 of `canonical`."""
+    session = desk.signed_in()
+    if desk.rp is None:
+        raise identity.NoPasskey("Passkeys work at a name over https, or at http://localhost.")
+    return Challenge(approvals.begin_passkey(ctx, approval_id, session, desk.rp))
+
+
+@post(
+    "/v1/approvals/{approval_id:uuid}",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": GIVING},
+)
+def give_approval(
+    ctx: NamedDependency[Context],
+    desk: NamedDependency[Desk],
+    approval_id: FromPath[UUID],
+    data: JSONBody[Give],
+) -> ApprovalView:
+    """Approve it: by your sign-in, your payment PIN, or a passkey that signed it. Good once."""
+    session = desk.signed_in()
+    if data.method == "passkey":
+        if desk.rp is None:
+            raise identity.NoPasskey("Passkeys work at a name over https, or at http://localhost.")
+        outcome = approvals.give_by_passkey(ctx, approval_id, session, data.credential, desk.rp)
+    elif data.method == "pin":
+        outcome = approvals.give_by_pin(ctx, approval_id, session, data.pin, desk.pepper())
+    else:
+        outcome = approvals.give_by_session(ctx, approval_id, session)
+    found = outcome.approval
+    if outcome.given:
+        desk.carry_on(found.kind, found.subject_id)
+    return _approval(found, session.account_id)
+
+
+@post(
+    "/v1/approvals/{approval_id:uuid}/refuse",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownApproval, ApprovalEnded)},
+)
+def refuse_approval(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], approval_id: FromPath[UUID]
+) -> ApprovalView:
+    """Say no, or call off what cools. Saying it again changes nothing."""
+    session = desk.signed_in()
+    found = approvals.refuse(ctx, approval_id, session.account_id)
+    desk.carry_on(found.kind, found.subject_id)
+    return _approval(found, session.account_id)
+
+
+# -- limits and the freeze ----------------------------------------------------------------------------------
+
+
+@get("/v1/limits", sync_to_thread=True, tags=["Approval"], opt=PERSON | {"refuses": (InvalidInput,)})
+def read_limits(
+    ctx: NamedDependency[Context],
+    desk: NamedDependency[Desk],
+    currency: Annotated[str, QueryParameter(pattern=r"^[A-Z]{3}(,[A-Z]{3}){0,9}$")],
+) -> LimitsView:
+    """What you may spend of these currencies, and have spent, in your own days and months."""
+    session = desk.signed_in()
+    with ctx.tx() as tx:
+        return _limits(ctx, tx, session.account_id, currency.split(","))
+
+
+@put(
+    "/v1/limits",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (InvalidInput, identity.VerifyAnew)},
+)
+def set_limit(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], data: JSONBody[NewLimit]
+) -> LimitView:
+    """Set a limit of yours. A lower one holds at once; a higher one after a day, and needs your passkey just before."""
+    session = desk.signed_in()
+    owner, span, minor, scope = session.account_id, data.span, data.minor, data.scope
+    if control.raises(ctx, owner, currency=data.currency, span=span, minor=minor, scope=scope):
+        with ctx.tx() as tx:
+            desk.fresh(tx, ctx.clock.now())
+    return _limit(control.set_limit(ctx, owner, currency=data.currency, span=span, minor=minor, scope=scope))
+
+
+@post(
+    "/v1/freeze",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt={
+        "needs": "approval:write",
+        "who": ("session", "key"),
+        "refuses": (identity.UnknownAccount, InvalidInput),
+    },
+)
+def freeze(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    data: JSONBody[NewFreeze],
+) -> FreezeView:
+    """Stop all spending from your wallet at once; or as its issuer, from an account's. Again changes nothing."""
+    account_id, by = _whose(ctx, caller, data)
+    found = control.freeze(ctx, account_id, by=by, reason=data.reason)
+    return FreezeView(account_id, found.frozen_at, found.frozen_by)
+
+
+@post(
+    "/v1/unfreeze",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt={
+        "needs": "approval:write",
+        "who": ("session", "key"),
+        "refuses": (identity.UnknownAccount, identity.VerifyAnew, control.FrozenByIssuer, InvalidInput),
+    },
+)
+def unfreeze(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    desk: NamedDependency[Desk],
+    data: JSONBody[NewFreeze],
+) -> FreezeView:
+    """Let spending go on: with your passkey just before; or as the issuer. Again changes nothing."""
+    account_id, by = _whose(ctx, caller, data)
+    if by == "owner":
+        with ctx.tx() as tx:
+            desk.fresh(tx, ctx.clock.now())
+    control.unfreeze(ctx, account_id, by=by)
+    return FreezeView(account_id, None, None)
+
+
+# -- delegations --------------------------------------------------------------------------------------------
+
+
+@get("/v1/delegations", sync_to_thread=True, tags=["Approval"], opt=PERSON | {"refuses": ()})
+def list_delegations(ctx: NamedDependency[Context], desk: NamedDependency[Desk]) -> DelegationList:
+    """What you let others spend, and what others let you spend."""
+    session, now = desk.signed_in(), ctx.clock.now()
+    partition = ctx.directory.partition_of(session.account_id)
+    with ctx.tx() as tx:
+        return DelegationList(
+            [_delegation(one, now) for one in grants.list_delegations(tx, partition, session.account_id)],
+            [_delegation(one, now) for one in grants.list_delegations_to(tx, session.account_id)],
+        )
+
+
+@post(
+    "/v1/delegations",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (identity.UnknownAccount, identity.VerifyAnew, GrantDiffers, InvalidInput)},
+)
+def grant_delegation(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], data: JSONBody[Granting]
+) -> DelegationView:
+    """Let another person spend from your wallet, after a day; with your passkey just before. Again is harmless."""
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        session = desk.fresh(tx, now)
+    new = NewDelegation(
+        delegation_id=data.delegation_id,
+        delegate_id=AccountId(data.delegate_id),
+        kind=data.kind,
+        currency=data.currency,
+        payment_minor=data.payment_minor,
+        day_minor=data.day_minor,
+        month_minor=data.month_minor,
+        ends_at=in_utc(data.ends_at, where="ends_at"),
+        ask_above_minor=data.ask_above_minor,
+        categories=data.categories,
+        categories_denied=data.categories_denied,
+        payees=data.payees,
+        from_hour=data.from_hour,
+        to_hour=data.to_hour,
+    )
+    return _delegation(grants.grant_delegation(ctx, session.account_id, new), now)
+
+
+@post(
+    "/v1/delegations/{delegation_id:uuid}/revoke",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownDelegation, identity.UnknownAccount)},
+)
+def revoke_delegation(
+    ctx: NamedDependency[Context],
+    desk: NamedDependency[Desk],
+    delegation_id: FromPath[UUID],
+    data: JSONBody[Revoking],
+) -> DelegationView:
+    """End a delegation at once, as its owner or as its delegate. Again changes nothing."""
+    session = desk.signed_in()
+    found = grants.revoke_delegation(ctx, delegation_id, session.account_id, AccountId(data.owner_id))
+    return _delegation(found, ctx.clock.now())
+
+
+# -- mandates -----------------------------------------------------------------------------------------------
+
+
+@get(
+    "/v1/mandates",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt={"needs": "approval:read", "who": ("session", "key"), "refuses": (InvalidInput,)},
+)
+def list_mandates(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    after: Annotated[str, QueryParameter(max_length=40, description="`next` of the page before")] = "",
+    limit: Size = 50,
+) -> MandatePage:
+    """Your mandates: those you gave, or with a key those that your member asked for."""
+    payer, member = _side(caller, "approval:read")
+    try:
+        last = UUID(after) if after else None
+    except ValueError as error:
+        problem = Problem("after", "it is not the next of a page", "Send it back as it came")
+        raise InvalidInput("This page is not known.", problems=(problem,)) from error
+    with ctx.tx() as tx:
+        found = grants.find_mandates(tx, payer=payer, member=member, after=last, limit=limit + 1)
+    page, now = found[:limit], ctx.clock.now()
+    following = str(page[-1].mandate_id) if len(found) > limit else None
+    return MandatePage([_mandate(one, now) for one in page], following)
+
+
+@get(
+    "/v1/mandates/{mandate_id:uuid}",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt={"needs": "approval:read", "who": ("session", "key"), "refuses": (UnknownMandate,)},
+)
+def read_mandate(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], mandate_id: FromPath[UUID]
+) -> MandateView:
+    """A mandate of yours, and how it stands."""
+    payer, member = _side(caller, "approval:read")
+    with ctx.tx() as tx:
+        return _mandate(grants.get_mandate(tx, mandate_id, payer=payer, member=member), ctx.clock.now())
+
+
+@post(
+    "/v1/mandates",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt={
+        "needs": "approval:write",
+        "refuses": (PayeeOfAnother, identity.UnknownAccount, GrantDiffers, InvalidInput),
+    },
+)
+def ask_mandate(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    desk: NamedDependency[Desk],
+    data: JSONBody[Asking],
+) -> MandateView:
+    """Ask a payer for a mandate to one of your payees; it holds once they sign it. Again is harmless."""
+    caller.require("approval:write")
+    with ctx.tx() as tx:
+        payee_key, payee_name, member_id = desk.payee(tx, data.payee_id)
+    if caller.member_id != member_id:
+        raise PayeeOfAnother
+    new = NewMandate(
+        mandate_id=data.mandate_id,
+        account_id=AccountId(data.account_id),
+        payee_key=payee_key,
+        payee_name=payee_name,
+        member_id=member_id,
+        currency=data.currency,
+        each_minor=data.each_minor,
+        period=data.period,
+        period_minor=data.period_minor,
+        ends_at=in_utc(data.ends_at, where="ends_at"),
+        reference=data.reference,
+    )
+    return _mandate(grants.ask_mandate(ctx, new)[0], ctx.clock.now())
+
+
+@post(
+    "/v1/mandates/{mandate_id:uuid}/revoke",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt={"needs": "approval:write", "who": ("session", "key"), "refuses": (UnknownMandate,)},
+)
+def revoke_mandate(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], mandate_id: FromPath[UUID]
+) -> MandateView:
+    """End a mandate at once, as its payer or as the member who asked for it. Again changes nothing."""
+    payer, member = _side(caller, "approval:write")
+    found = grants.revoke_mandate(ctx, mandate_id, payer=payer, member=member or "")
+    return _mandate(found, ctx.clock.now())
+
+
+# -- shared -------------------------------------------------------------------------------------------------
+
+
+def _side(caller: trust.Caller, scope: str) -> tuple[AccountId | None, str | None]:
+    """The payer who asks, or the member. Errors: trust.NotSignedIn, trust.NotAllowed."""
+    if caller.account_id is not None:
+        return AccountId(UUID(caller.account_id)), None
+    caller.require(scope)
+    if caller.member_id is None:
+        raise trust.NotAllowed("Mandates are their payers’ and their payees’.")
+    return None, caller.member_id
+
+
+def _whose(
+    ctx: Context, caller: trust.Caller, data: NewFreeze
+) -> tuple[AccountId, Literal["owner", "issuer"]]:
+    """Whose spending is meant, and who says so. Errors: identity.UnknownAccount, also where it is not the caller's."""
+    if caller.account_id is not None:
+        own = UUID(caller.account_id)
+        if data.account_id not in (None, own):
+            raise identity.UnknownAccount(f"No account {data.account_id} is open here.")
+        return AccountId(own), "owner"
+    caller.require("approval:write")
+    if data.account_id is None:
+        problem = Problem("account_id", "it is missing", "Name one of your accounts")
+        raise InvalidInput("Say whose spending is meant.", problems=(problem,))
+    with ctx.tx() as tx:
+        account = identity.get_account(tx, AccountId(data.account_id))
+    if caller.kind != "league" and caller.member_id != account.issuer_id:
+        raise identity.UnknownAccount(f"No account {data.account_id} is open here.")
+    return account.account_id, "issuer"
+
+
+def _approval(one: Approval, person_id: AccountId) -> ApprovalView:
+    shown = one.shown
+    return ApprovalView(
+        approval_id=one.approval_id,
+        kind=one.kind,
+        subject_id=one.subject_id,
+        account_id=one.account_id,
+        state=one.phase,
+        level=one.level.word,
+        reasons=list(one.reasons),
+        amount=shown.amount,
+        payee_name=shown.payee_name,
+        payee_key=shown.payee_key,
+        about=shown.about,
+        opened_at=one.opened_at,
+        expires_at=one.expires_at,
+        executes_at=one.executes_at,
+        as_second=one.approver_id != person_id,
+        canonical=one.canonical.decode(),
+        next_url=one.next_url,
+    )
+
+
+def _limits(ctx: Context, tx: Tx, account_id: AccountId, currencies: list[str]) -> LimitsView:
+    frozen = control.find_freeze(tx, ctx.directory.partition_of(account_id), account_id)
+    views = [
+        CurrencyView(
+            one.currency,
+            *one.ceilings,
+            one.spent_day,
+            one.spent_month,
+            one.recovered,
+            [_limit(limit) for limit in one.limits],
+        )
+        for one in control.view_spending(ctx, tx, account_id, currencies)
+    ]
+    if frozen is None:
+        return LimitsView(views, None, None)
+    return LimitsView(views, frozen.frozen_at, frozen.frozen_by)
+
+
+def _limit(one: Limit) -> LimitView:
+    return LimitView(one.currency, one.scope, one.span, one.minor, one.next_minor, one.next_at)
+
+
+def _delegation(one: Delegation, now: datetime) -> DelegationView:
+    return DelegationView(
+        one.delegation_id,
+        one.account_id,
+        one.delegate_id,
+        one.kind,
+        one.state(now),
+        one.payment,
+        one.day,
+        one.month,
+        one.ask_above,
+        list(one.categories),
+        list(one.categories_denied),
+        list(one.payees),
+        one.from_hour,
+        one.to_hour,
+        one.holds_from,
+        one.ends_at,
+    )
+
+
+def _mandate(one: Mandate, now: datetime) -> MandateView:
+    approval_id = grants.approval_of(one)
+    return MandateView(
+        one.mandate_id,
+        one.account_id,
+        one.payee_key,
+        one.payee_name,
+        one.reference,
+        one.state(now),
+        one.each,
+        one.period,
+        one.in_period,
+        one.asked_at,
+        one.holds_from,
+        one.ends_at,
+        approval_id,
+        f"/wallet/approvals/{approval_id}",
+    )
+
+
+ROUTES = [
+    list_approvals, read_approval, begin_approval, give_approval, refuse_approval, read_limits, set_limit, freeze,
+    unfreeze, list_delegations, grant_delegation, revoke_delegation, list_mandates, read_mandate, ask_mandate,
+    revoke_mandate,
+]  # fmt: skip
