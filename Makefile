@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cover quick check fmt bench torture fuzz chromium mosquitto clean wipe
+.PHONY: help setup demo test cover quick check fmt bench torture fuzz audit chromium mosquitto clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -44,6 +44,9 @@ torture: setup ## kill -9 the ledger's engine and PostgreSQL a hundred times und
 
 fuzz: setup ## throw bytes at every decoder and verifier (ARGS="--executions 1000000")
 	@$(BIN)/python tests/fuzz/run.py $(ARGS)
+
+audit: setup ## ask for known faults of what Hansa depends on (ARGS="--sbom sbom.json" writes the list of it instead)
+	@$(BIN)/python tools/audit.py $(ARGS)
 
 clean: ## remove what setup and the checks made; the data in .hansa stay
 	@rm -rf .venv .tools node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
