@@ -19,6 +19,7 @@ from rich.table import Table
 
 from hansa import __version__, clearing, ledger, settlement, trust
 from hansa.apps.agreement_commands import agreements_app
+from hansa.apps.approval_commands import approval_app
 from hansa.apps.atlas_commands import atlas_app
 from hansa.apps.audit_commands import keep_record
 from hansa.apps.bank.command import bank_app
@@ -94,6 +95,7 @@ for name, part in (
     ("device", device_app),
     ("trust", trust_app),
     ("privacy", privacy_app),
+    ("approval", approval_app),
     ("proofing", proofing_app),
 ):
     app.add_typer(part, name=name)

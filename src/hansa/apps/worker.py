@@ -26,6 +26,7 @@ from hansa import (
     wallets,
 )
 from hansa.apps import hub_clearing
+from hansa.apps.web import advancing
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -51,6 +52,7 @@ def work_once(ctx: Context) -> int:
     done += rides.post_charges(ctx, limit=SOME).charges
     done += payments.turn(ctx, limit=SOME)
     done += wallets.finish(ctx, limit=SOME)
+    done += advancing.turn(ctx, limit=SOME)
     done += hub.turn(ctx, limit=SOME)
     done += ledger.expire_pending(ctx, limit=SOME)
     done += rides.check_chains(ctx, limit=SOME).taps

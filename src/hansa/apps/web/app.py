@@ -23,6 +23,7 @@ from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
 from hansa.apps.web import (
     agreement_pages,
+    approval_pages,
     audit_pages,
     clerks,
     console,
@@ -55,6 +56,7 @@ from hansa.apps.web import (
     report_pages,
     risk_pages,
     security_routes,
+    spending_pages,
     staff_pages,
     tariff_pages,
     ticket_pages,
@@ -62,6 +64,7 @@ from hansa.apps.web import (
     wallet_phones,
     webhook_pages,
 )
+from hansa.apps.web.approval_desk import desk_of
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
 from hansa.apps.web.console_guard import guard, keep_outcome
@@ -163,6 +166,7 @@ def _application(browser_files: Path | None) -> Litestar:
             "token_signer": Provide(_token_signer, sync_to_thread=False),
             "registrar": Provide(_registrar, sync_to_thread=True),
             "caller": Provide(find_caller, sync_to_thread=True),
+            "desk": Provide(desk_of, sync_to_thread=True),
             "outside": Provide(_outside, sync_to_thread=True),
             "asked_id": Provide(asked_id, sync_to_thread=False),
         },
@@ -240,6 +244,8 @@ def _everything() -> Router:
         *pay_pages.ROUTES,
         *ticket_pages.ROUTES,
         *merchant_pages.ROUTES,
+        *approval_pages.ROUTES,
+        *spending_pages.ROUTES,
         *gate_screen.ROUTES,
         *console.ROUTES,
         *console_tables.ROUTES,
