@@ -20,6 +20,8 @@ AREAS = {
     "Fraud afterwards",
     "Privacy",
     "Physical",
+    "People",
+    "Payments",
 }
 HEAD = ["no", "attacker", "attack", "defence", "test"]
 
