@@ -18,7 +18,7 @@ from hansa.kernel import HansaError, SystemClock
 from hansa.store import Context, Rate, Taking, throttle_all
 
 READ_COST, WRITE_COST, SHORT_COST, HEAVY_COST = 10, 20, 1, 200
-"""Tokens of a request. A token is about a tenth of a millisecond of our work."""
+"""Tokens of a request: what the cheapest costs is one, the others by about how much more they make us work."""
 
 SHORT_WAYS = frozenset(
     {

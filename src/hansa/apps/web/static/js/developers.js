@@ -2,7 +2,7 @@
 
 const words = document.documentElement.lang === "zh" ? ["复制", "已复制"] : document.documentElement.lang === "fr" ? ["Copier", "Copié"] : ["Copy", "Copied"];
 
-for (const box of document.querySelectorAll(".copy")) {
+for (const box of document.querySelectorAll(".snippet")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "second";
