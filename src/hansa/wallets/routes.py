@@ -1064,6 +1064,7 @@ def make_batch(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[NewBatchBody]
 ) -> BatchView:
     """Make vouchers of your own. Their codes are in this answer and never again; void a batch whose codes are lost."""
+    caller.require("vouchers:write")
     new = bank.NewBatch(
         batch_id=data.batch_id,
         issuer_id=_issuer(caller),
@@ -1080,6 +1081,7 @@ def make_batch(
 @get("/v1/voucher-batches", sync_to_thread=True, tags=["Wallets"], opt={"needs": "vouchers:write"})
 def list_batches(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> Batches:
     """Your batches of vouchers, the latest first, at most 50."""
+    caller.require("vouchers:write")
     issuer = _issuer(caller)
     with ctx.tx() as tx:
         return Batches([_batch(one) for one in vouchers.list_batches(tx, issuer_id=issuer)])
@@ -1103,6 +1105,7 @@ def activate_vouchers(
     data: JSONBody[Serials],
 ) -> BatchView:
     """Vouchers were sold: they count from now on. All of these serial numbers, or none."""
+    caller.require("vouchers:write")
     issuer = _issuer(caller)
     vouchers.activate(ctx, batch_id, data.first, data.last, by=caller.who, issuer_id=issuer)
     with ctx.tx() as tx:
@@ -1120,6 +1123,7 @@ def void_batch(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], batch_id: FromPath[UUID]
 ) -> BatchView:
     """Void what was not sold of a batch. Again is harmless."""
+    caller.require("vouchers:write")
     return _batch(vouchers.void(ctx, batch_id, issuer_id=_issuer(caller)))
 
 
@@ -1134,7 +1138,7 @@ def person_of(caller: trust.Caller) -> AccountId:
 
 
 def _issuer(caller: trust.Caller) -> str:
-    caller.require("vouchers:write")
+    """The issuer whose key this is. Errors: trust.NotAllowed."""
     if caller.member_id is None:
         raise trust.NotAllowed("Vouchers are an issuer's own: ask with the issuer's key.")
     return caller.member_id
