@@ -189,7 +189,7 @@ def test_a_guardian_accepts_a_child_and_the_child_reads_that_they_looked(
 
     assert gao.post("/wallet/me/guardians/look", data={"code": "NOTTH-ECODE"}).status_code == 409
     offered = gao.post("/wallet/me/guardians/look", data={"code": code[1].lower()})
-    assert "Be the guardian of Qian Q.?" in offered.text and "see where you ride" not in offered.text
+    assert "Be the guardian of Qian Q.?" in offered.text and "see where the ward rides" not in offered.text
     done = gao.post("/wallet/me/guardians/accept", data={"code": code[1]})
 
     assert "You are a guardian now" in done.text and "Qian Q." in done.text

@@ -20,14 +20,14 @@ GuardianshipState = Literal["asked", "accepted", "ended"]
 
 RIGHTS: Mapping[Right, str] = MappingProxyType(
     {
-        "see_money": "see what you hold and pay",
-        "see_journeys": "see where you ride",
-        "approve": "approve payments above your limits",
-        "limit": "set limits for you",
+        "see_money": "see what the ward holds and pays",
+        "see_journeys": "see where the ward rides",
+        "approve": "approve payments above the ward's limits",
+        "limit": "set limits for the ward",
         "freeze": "stop all payments at once",
     }
 )
-"""What a guardian may do, in words said to the ward."""
+"""What a guardian may do, in words that ward and guardian read alike."""
 
 ALWAYS: tuple[Right, ...] = ("see_money", "approve", "limit", "freeze")
 """What every guardian may do. Whether they see journeys, the ward says: where one goes is not what one spends."""
