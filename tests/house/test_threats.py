@@ -22,6 +22,7 @@ AREAS = {
     "Physical",
     "People",
     "Payments",
+    "Developers",
 }
 HEAD = ["no", "attacker", "attack", "defence", "test"]
 
