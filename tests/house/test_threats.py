@@ -23,6 +23,7 @@ AREAS = {
     "People",
     "Payments",
     "Developers",
+    "Console",
 }
 HEAD = ["no", "attacker", "attack", "defence", "test"]
 
