@@ -143,7 +143,9 @@ class LimitView:
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """A delegation as a line. other: the delegate to its owner, the owner to its delegate."""
+    """A delegation as a line. other: the delegate to its owner, the owner to its delegate. as_children: what is denied
+    is what a child is denied where nothing else is said.
+    """
 
     delegation: approval.Delegation
     other: str
@@ -151,6 +153,7 @@ class GrantView:
     state: str
     tone: str
     open: bool
+    as_children: bool
 
 
 # -- limits and the freeze ----------------------------------------------------------------------------------
@@ -466,6 +469,7 @@ def _grant_view(
         say(STATE_WORDS[state]),
         tone,
         state in ("active", "waiting"),
+        tuple(delegation.categories_denied) == approval.NOT_FOR_CHILDREN,
     )
 
 
