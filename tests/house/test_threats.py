@@ -24,6 +24,7 @@ AREAS = {
     "Payments",
     "Developers",
     "Console",
+    "Shops and tickets",
 }
 HEAD = ["no", "attacker", "attack", "defence", "test"]
 
