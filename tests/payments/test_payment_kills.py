@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from hansa import ledger, payments
-from hansa.kernel import FixedClock, HansaError, fact_id
+from hansa import ledger, payments, trust
+from hansa.kernel import FixedClock, HansaError, Money, fact_id
 from hansa.payments import Heard, SimulatedConnector, no_step
 from hansa.payments.model import Step as Watch
 from hansa.store import Context, open_context
@@ -28,6 +28,7 @@ from payments.shopping import (
     ANN,
     BANK,
     BEN,
+    CARD,
     KIOSK,
     NOW,
     TEA,
@@ -405,6 +406,40 @@ def test_refunds_that_race_never_pass_what_was_captured(committed_ctx: Context) 
 
     assert (len({one.refund_id for one in refunds}), len(errors)) == (4, 6)
     assert as_it_stands(ctx, one).refunded_minor == 28_00
+    check_books(ctx)
+
+
+def test_of_two_at_one_payment_the_first_word_counts_and_the_books_agree(committed_ctx: Context) -> None:
+    ctx = committed_ctx
+    open_town(ctx, money=10_00)
+    booked, refused = threading.Event(), threading.Event()
+
+    def slow(
+        at: str,
+    ) -> None:  # it was told that there is too little, and says so only after the other booked it
+        if at == "posted":
+            top_up = payments.TopUp(
+                fact_id(None, "late"), ANN, trust.MemberId(CARD), Money(50_00, "CNY"), NOW
+            )
+            payments.top_up(ctx, [top_up])
+            pass_time(ctx, minutes=1)
+            other.start()
+            booked.wait(30)
+        elif at == "recorded":
+            refused.set()
+
+    def quick(at: str) -> None:
+        if at == "posted":
+            booked.set()
+            refused.wait(30)
+
+    other = threading.Thread(target=lambda: payments.finish_payments(ctx, watch=quick))
+
+    one = made(ctx, asks(30_00), watch=slow)
+    other.join()
+
+    assert (one.state, as_it_stands(ctx, one.payment_id).state) == ("failed", "failed")
+    assert held(ctx) == (60_00, 0)
     check_books(ctx)
 
 

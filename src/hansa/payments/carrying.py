@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hansa import approval, ledger, webhooks
-from hansa.kernel import HansaError
+from hansa.kernel import HansaError, fact_id
 from hansa.payments import life_store
 from hansa.payments.chains import post_chains
 from hansa.payments.life import Action, PaymentState, after
@@ -55,14 +55,37 @@ def carry(
         return {}
     codes = _ask(ctx, doing)
     watch("posted")
-    steps = [(payment, _outcome(payment, intent, codes[payment.payment_id])) for payment, intent in doing]
-    intents = {payment.payment_id: intent for payment, intent in doing}
+    steps = [
+        (payment, _outcome(payment, intent, code))
+        for (payment, intent), code in zip(doing, codes, strict=True)
+    ]
     with ctx.tx() as tx:
         if batch_id is not None:
             life_store.end_batch(tx, batch_id)
-        found = keep(tx, steps, intents={} if batch_id is not None else intents)
+            found = keep(tx, steps)
+        else:
+            found = keep(tx, steps, intents={payment.payment_id: intent for payment, intent in doing})
     watch("recorded")
+    _undo_strays(ctx, steps, found)
     return found
+
+
+def _undo_strays(ctx: Context, steps: Sequence[tuple[Payment, Step]], found: Mapping[UUID, Payment]) -> None:
+    """Where two were at one payment and the other was refused first, the books may have what no payment tells of."""
+    stray: list[Doing] = []
+    for payment, step in steps:
+        stands = found[payment.payment_id]
+        if stands.step is step or payment.held_minor or stands.captured_minor or stands.held_minor:
+            continue
+        if step.action in (Action.CAPTURE, Action.AUTHORIZE) and stands.state in _CAME_TO_NOTHING:
+            back = Action.REFUND if step.action is Action.CAPTURE else Action.VOID
+            subject = fact_id(None, "payment stray", payment.spend_id)
+            intent = Intent(
+                action=back, at=step.at, by=step.by, subject_id=subject, amount_minor=step.amount_minor
+            )
+            stray.append((replace(payment, step=step), intent))
+    if stray:
+        _ask(ctx, stray)
 
 
 def keep(
@@ -75,11 +98,15 @@ def keep(
     if not steps:
         return {}
     new = life_store.keep_steps(tx, steps)
-    kept = [(replace(one, step=step), one) for one, step in steps if one.payment_id in new]
-    lost = [one for one, _ in steps if one.payment_id not in new]
+    lost: list[Payment] = []
+    if len(new) < len(steps):
+        lost = [one for one, _ in steps if one.payment_id not in new]
+        steps = [both for both in steps if both[0].payment_id in new]
+    kept = [(replace(one, step=step), one) for one, step in steps]
     if intents:
+        ended = [*lost, *(one for one, _ in steps)]
         life_store.end_intents(
-            tx, [((one.partition, one.payment_id), intents[one.payment_id]) for one, _ in steps]
+            tx, [((one.partition, one.payment_id), intents[one.payment_id]) for one in ended]
         )
     _see_to(tx, kept)
     _end_refunds(tx, [one for one, _ in kept])
@@ -115,46 +142,46 @@ _FIRST: Mapping[Action, PaymentState] = {
 # --- what the ledger says
 
 
-def _ask(ctx: Context, doing: Sequence[Doing]) -> dict[UUID, ledger.ResultCode]:
-    """What the ledger says of each; booked where there is nothing to book."""
-    codes = {payment.payment_id: _BOOKED for payment, _ in doing}
+def _ask(ctx: Context, doing: Sequence[Doing]) -> list[ledger.ResultCode]:
+    """What the ledger says of each, in order; booked where there is nothing to book."""
+    codes = [_BOOKED] * len(doing)
     chains: list[tuple[ledger.Transfer, ...]] = []
-    whose: list[Payment] = []
+    places: list[int] = []
     size = 0
-    for payment, intent in doing:
+    for place, (payment, intent) in enumerate(doing):
         chain = transfers_of(payment, intent)
         if not chain:
             continue
         if size + len(chain) > ledger.BATCH_MAX:
-            _post(ctx, chains, whose, codes)
-            chains, whose, size = [], [], 0
+            _post(ctx, chains, places, codes)
+            chains, places, size = [], [], 0
         chains.append(chain)
-        whose.append(payment)
+        places.append(place)
         size += len(chain)
-    _post(ctx, chains, whose, codes)
-    # A hold whose time is up can no longer be ended by us: the ledger gives it back, when somebody asks it to.
-    late = {
-        one.payer.partition for one, _ in doing if codes[one.payment_id] is _OVERDUE and one.payer is not None
-    }
-    for partition in sorted(late):
-        ledger.expire_pending(ctx, partition=partition)
+    _post(ctx, chains, places, codes)
+    if _OVERDUE in codes:
+        # A hold whose time is up can no longer be ended by us: the ledger gives it back, when somebody asks it to.
+        for partition in sorted({one.payer.partition for one, _ in doing if one.payer is not None}):
+            ledger.expire_pending(ctx, partition=partition)
     return codes
 
 
 def _post(
     ctx: Context,
     chains: Sequence[Sequence[ledger.Transfer]],
-    whose: Sequence[Payment],
-    codes: dict[UUID, ledger.ResultCode],
+    places: Sequence[int],
+    codes: list[ledger.ResultCode],
 ) -> None:
     if chains:
-        for payment, code in zip(whose, post_chains(ctx, chains), strict=True):
-            codes[payment.payment_id] = code
+        for place, code in zip(places, post_chains(ctx, chains), strict=True):
+            codes[place] = code
 
 
 def _outcome(payment: Payment, intent: Intent, code: ledger.ResultCode) -> Step:
     """The step that the ledger's word comes to."""
     if code is _BOOKED:
+        if payment.step is None and intent.action is Action.CAPTURE:
+            return _paid_at_once(payment, intent)
         return _booked(payment, intent)
     if intent.action is Action.REFUND:
         return refund_failed(payment, intent, code.value)
@@ -192,6 +219,25 @@ def refused_by_connector(payment: Payment, at: datetime, words: str) -> Step:
 
 def _connector(payment: Payment) -> str:
     return "" if payment.payer is None else payment.payer.connector
+
+
+def _paid_at_once(payment: Payment, intent: Intent) -> Step:
+    """The one step of a payment that is paid as it comes: most are."""
+    minor = payment.amount.minor
+    return Step(
+        n=1,
+        action=Action.CAPTURE,
+        state=_PAID,
+        at=intent.at,
+        by=intent.by,
+        amount_minor=minor,
+        captured_minor=minor,
+        subject_id=intent.subject_id,
+        words=intent.words,
+    )
+
+
+_PAID = after(PaymentState.PROCESSING, Action.CAPTURE)
 
 
 def _booked(payment: Payment, intent: Intent) -> Step:

@@ -82,7 +82,9 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
     batch_id = new_id()
     with ctx.tx() as tx:
         known = life_store.find(tx, keys, first=True)
-        fresh = [one for one in firsts.values() if one.payment_id not in known]
+        fresh = list(firsts.values())
+        if known:
+            fresh = [one for one in fresh if one.payment_id not in known]
         desk = _Desk(ctx, tx, now, partitions)
         desk.take(fresh, digests)
         found = desk.kept
