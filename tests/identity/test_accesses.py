@@ -34,7 +34,7 @@ def test_reading_often_within_an_hour_is_one_line(tx: Tx) -> None:
         ("member:beijing-card", "wallet", 5),
     ]
     assert found[2].last_at == AT + 4 * MINUTE and found[1].why == "case 12"
-    assert identity.list_accesses(tx, ONE, before=found[1].last_at, limit=1) == [found[2]]
+    assert identity.list_accesses(tx, ONE, after=found[1].mark, limit=1) == [found[2]]
     assert identity.list_accesses(tx, TWO) == []
 
 
@@ -46,3 +46,14 @@ def test_ones_own_reading_and_accounts_that_are_not_there_are_not_kept(tx: Tx) -
 
     assert [one.why for one in identity.list_accesses(tx, ONE)] == ["no reason was given"]
     assert tx.execute("select count(*) from identity.accesses").fetchone() == (1,)
+
+
+def test_pages_lose_no_line_of_one_instant(tx: Tx) -> None:
+    for number in range(7):
+        identity.saw(tx, ONE, f"member:m{number}", "wallet", "at once", AT)
+    whole = identity.list_accesses(tx, ONE)
+    paged: list[identity.Access] = []
+    while page := identity.list_accesses(tx, ONE, after=paged[-1].mark if paged else None, limit=2):
+        paged += page
+
+    assert paged == whole and len(whole) == 7

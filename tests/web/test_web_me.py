@@ -380,7 +380,12 @@ def test_whoever_reads_a_persons_data_elsewhere_is_told_to_them(
         assert operator.get(f"/console/riders/{account}").status_code == 200
 
     read = gao.get("/v1/me/accesses").json()
-    assert [(one["part"], one["times"]) for one in read["accesses"]] == [("everything", 1), ("wallet", 2)]
+    told = sorted((one["part"], one["times"]) for one in read["accesses"])
+    assert told == [("everything", 1), ("wallet", 2)]
     page = gao.get("/wallet/me/accesses").text
     assert "Hangzhou Card" in page and "who runs the league" in page and "2 times" in page
     assert "toronto" not in page
+    first = gao.get("/v1/me/accesses?limit=1").json()
+    second = gao.get("/v1/me/accesses", params={"limit": 1, "after": first["next"]}).json()
+    assert first["accesses"] + second["accesses"] == read["accesses"] and second["next"] is None
+    assert gao.get("/v1/me/accesses?after=tomorrow").json()["code"] == "hansa.invalid_input"

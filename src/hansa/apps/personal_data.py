@@ -256,10 +256,10 @@ def _requests(of: Of) -> list[Any]:
 
 def _accesses(of: Of) -> list[Any]:
     found: list[Any] = []
-    before: datetime | None = None
-    while page := identity.list_accesses(of.tx, of.id, before=before, limit=PAGE):
+    after: tuple[datetime, UUID] | None = None
+    while page := identity.list_accesses(of.tx, of.id, after=after, limit=PAGE):
         found += page
-        before = page[-1].last_at
+        after = page[-1].mark
     return found
 
 

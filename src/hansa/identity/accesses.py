@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from psycopg.rows import class_row
 
@@ -21,6 +22,9 @@ Part = Literal[
 
 WHY_MAX = 500
 
+Mark = tuple[datetime, UUID]
+"""A place in the list of readings."""
+
 SAW = """
 insert into identity.accesses as held (account_id, hour, reader, part, why, first_at, last_at)
 select account_id, date_trunc('hour', %(at)s, 'UTC'), %(reader)s, %(part)s, %(why)s, %(at)s, %(at)s
@@ -32,10 +36,13 @@ on conflict (account_id, hour, reader, part, why) do update
 """
 
 LIST = """
-select reader, part, why, times, first_at, last_at
-from identity.accesses
-where account_id = %(account)s and (%(before)s::timestamptz is null or last_at < %(before)s)
-order by last_at desc, reader, part, why
+select reader, part, why, times, first_at, last_at, line_id
+from (
+    select *, md5(concat_ws(chr(31), hour, reader, part, why))::uuid as line_id
+    from identity.accesses where account_id = %(account)s
+) as told
+where %(at)s::timestamptz is null or (last_at, line_id) < (%(at)s, %(id)s)
+order by last_at desc, line_id desc
 limit %(limit)s
 """
 
@@ -44,7 +51,7 @@ limit %(limit)s
 class Access:
     """Somebody read a part of a person's data, so many times within an hour.
 
-    reader: whom the caller is known as: ``member:hangzhou-card``, ``league:ada``, ``person:<account>``.
+    reader: whom the caller is known as: ``hangzhou-card:anna``, ``staff:…``, ``person:<account>``.
     """
 
     reader: str
@@ -53,6 +60,12 @@ class Access:
     times: int
     first_at: datetime
     last_at: datetime
+    line_id: UUID
+
+    @property
+    def mark(self) -> Mark:
+        """Where the lines older than this one begin."""
+        return (self.last_at, self.line_id)
 
 
 def saw(tx: Tx, account_id: AccountId, by: str, what: Part, why: str, at: datetime) -> None:
@@ -73,8 +86,9 @@ def saw_all(tx: Tx, account_ids: Sequence[AccountId], by: str, what: Part, why: 
 
 
 def list_accesses(
-    tx: Tx, account_id: AccountId, *, before: datetime | None = None, limit: int = 50
+    tx: Tx, account_id: AccountId, *, after: Mark | None = None, limit: int = 50
 ) -> list[Access]:
-    """Who read this account's holder's data, the latest first. before: the last_at of the last one seen."""
-    values = {"account": account_id, "before": before, "limit": limit}
+    """Who read this account's holder's data, the latest first. after: the mark of the last line seen."""
+    at, line_id = after or (None, None)
+    values = {"account": account_id, "at": at, "id": line_id, "limit": limit}
     return tx.cursor(row_factory=class_row(Access)).execute(LIST, values).fetchall()

@@ -57,10 +57,10 @@ class AccessView(msgspec.Struct, frozen=True):
 
 
 class AccessList(msgspec.Struct, frozen=True):
-    """Who read your data, the latest first. next: what to send as ``before`` for those before; null at the end."""
+    """Who read your data, the latest first. next: what to send as ``after`` for older ones; null at the end."""
 
     accesses: list[AccessView]
-    next: datetime | None
+    next: str | None
 
 
 class CapView(msgspec.Struct, frozen=True):
@@ -144,15 +144,17 @@ def say_consent(
 def list_accesses(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    before: Annotated[str, QueryParameter(max_length=40)] = "",
+    after: Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=ACCESSES_MAX)] = 50,
 ) -> AccessList:
     """Who read your data: members and operators by name, with the part and the reason."""
     account_id = _own(caller)
     with ctx.tx() as tx:
-        found = accesses.list_accesses(tx, account_id, before=_instant(before), limit=limit)
-    views = [AccessView(one.reader, one.part, one.why, one.times, one.first_at, one.last_at) for one in found]
-    return AccessList(views, found[-1].last_at if len(found) == limit else None)
+        found = accesses.list_accesses(tx, account_id, after=_mark(after) if after else None, limit=limit + 1)
+    page = found[:limit]
+    views = [AccessView(one.reader, one.part, one.why, one.times, one.first_at, one.last_at) for one in page]
+    more = f"{page[-1].last_at.isoformat()}~{page[-1].line_id}" if len(found) > limit else None
+    return AccessList(views, more)
 
 
 @get(
@@ -204,17 +206,17 @@ def _own(caller: trust.Caller) -> AccountId:
     return AccountId(UUID(str(caller.account_id)))
 
 
-def _instant(text: str) -> datetime | None:
-    if not text:
-        return None
+def _mark(text: str) -> accesses.Mark:
+    """Where a list goes on. Errors: InvalidInput."""
+    instant, _, which = text.partition("~")
     try:
-        at = datetime.fromisoformat(text)
+        at, line_id = datetime.fromisoformat(instant), UUID(which)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        problem = Problem("before", "it is no instant", "Send what `next` was, such as 2026-11-17T12:00:00Z")
-        raise InvalidInput("This is no place to go on from.", problems=(problem,))
-    return at
+        at = line_id = None
+    if at is None or line_id is None or at.tzinfo is None:
+        problem = Problem("after", "it is no place in the list", "Send what `next` was")
+        raise InvalidInput("There is no such page.", problems=(problem,))
+    return (at, line_id)
 
 
 ROUTES = [list_consents, say_consent, list_accesses, read_proof_level]

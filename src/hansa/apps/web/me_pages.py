@@ -1,7 +1,7 @@
 """The wallet's pages about oneself: how well one is known, what one agreed to, who looked, taking all along, going."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from hansa import identity
 from hansa.apps import personal_data
 from hansa.apps.web.callers import get_account, get_signed_in
 from hansa.apps.web.languages import Words, words_for
+from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.me_export import archive
 from hansa.apps.web.me_view import (
     LEVEL_NAMES,
@@ -181,27 +182,18 @@ def _consents_page(
 
 @get(f"{ME}/accesses", sync_to_thread=True, include_in_schema=False)
 def show_accesses(
-    request: Asked, site: Here, older_than: Annotated[str, QueryParameter(max_length=40)] = ""
+    request: Asked, site: Here, after: Annotated[str, QueryParameter(max_length=100)] = ""
 ) -> Response[Any]:
     account = get_account(request, site)
     say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
         found = identity.list_accesses(
-            tx, account.account_id, before=_instant(older_than), limit=ACCESSES_SHOWN + 1
+            tx, account.account_id, after=read_mark(after), limit=ACCESSES_SHOWN + 1
         )
         shown = found[:ACCESSES_SHOWN]
         rows = [(reader_words(tx, one.reader, say), say(PARTS_READ[one.part]), one) for one in shown]
-    older = shown[-1].last_at.isoformat() if len(found) > ACCESSES_SHOWN else ""
+    older = mark_text(shown[-1].mark) if len(found) > ACCESSES_SHOWN else ""
     return me_page(request, site, account, "wallet/me_accesses.html", rows=rows, older=older)
-
-
-def _instant(text: str) -> datetime | None:
-    """Where a page goes on; the first one for a text that is no instant."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None
 
 
 # -- taking along and going ---------------------------------------------------------------------------------
