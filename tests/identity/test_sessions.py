@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -149,6 +150,23 @@ def test_changes_of_security_need_a_proof_just_before(
     else:
         with pytest.raises(identity.VerifyAnew):
             identity.refuse_stale(session, at, has_passkey=has_passkey, policy=POLICY)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("own_idle_s = 1_209_600", "own_idle_s = 5"),
+        ("codes = 10", "codes = 10\nsms_codes = true"),
+        ("fresh_s = 300", ""),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_told(line: str, instead: str) -> None:
+    own = (files("hansa.identity") / "people_policy.toml").read_text(encoding="utf-8")
+    assert line in own and identity.read_people_policy(own) == POLICY
+
+    with pytest.raises(identity.BadPolicy) as refused:
+        identity.read_people_policy(own.replace(line, instead))
+    assert refused.value.problems
 
 
 def test_a_signed_out_secret_signs_nobody_in(tx: Tx) -> None:

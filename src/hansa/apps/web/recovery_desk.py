@@ -61,6 +61,7 @@ def approve(
             identity.approve_recovery(
                 tx, recovery_id, account_id, proof="desk", by=by, reason=data.reason, at=now
             )
+            identity.saw(tx, account_id, by, "profile", "coming back without a passkey", now)
     except (
         InvalidInput,
         identity.AccountBlocked,
