@@ -25,6 +25,7 @@ AREAS = {
     "Developers",
     "Console",
     "Shops and tickets",
+    "Spending",
 }
 HEAD = ["no", "attacker", "attack", "defence", "test"]
 
