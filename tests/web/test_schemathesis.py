@@ -86,7 +86,8 @@ def test_whatever_is_asked_is_answered_as_described(
                 case.method,
                 told["url"],
                 params=told.get("params"),
-                headers={**dict(told.get("headers") or {}), **headers},
+                headers={name.lower(): text for name, text in dict(told.get("headers") or {}).items()}
+                | headers,
                 **sent,
             )
             operation = f"{case.method} {case.operation.path}"
@@ -94,7 +95,7 @@ def test_whatever_is_asked_is_answered_as_described(
             try:
                 case.validate_response(answer, checks=CHECKS)
             except (Exception, BaseExceptionGroup) as error:
-                found.setdefault(operation, f"{answer.status_code} {answer.text[:400]}\n{_told(error)}"[:900])
+                found.setdefault(operation, f"{answer.status_code} {answer.text[:160]} | {_told(error)}")
 
         BOUNDED(given(case=operation.as_strategy())(ask))()
 

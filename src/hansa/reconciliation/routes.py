@@ -10,11 +10,19 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.kernel import Money
+from hansa.kernel import InvalidInput, Money
 from hansa.reconciliation import actions, matching
-from hansa.reconciliation.matching import Compared, UnknownFile
+from hansa.reconciliation.matching import (
+    Compared,
+    Decided,
+    RowsTaken,
+    SamePerson,
+    UnknownFile,
+    UnknownMatch,
+    UnknownProposal,
+)
 from hansa.reconciliation.matching_store import Proposal
-from hansa.reconciliation.model import Proof
+from hansa.reconciliation.model import Proof, UnknownProof
 from hansa.reconciliation.timeline import timeline
 from hansa.store import Context
 
@@ -164,7 +172,7 @@ def list_proofs(
     "/v1/reconciliation/days/{day:date}",
     sync_to_thread=True,
     tags=["Reconciliation"],
-    opt={"needs": "reconciliation:read"},
+    opt={"needs": "reconciliation:read", "refuses": (UnknownProof,)},
 )
 def get_proof(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], day: FromPath[date]
@@ -232,7 +240,7 @@ def list_files(
     "/v1/reconciliation/files/{file_id:uuid}/unmatched",
     sync_to_thread=True,
     tags=["Reconciliation"],
-    opt={"needs": "reconciliation:read"},
+    opt={"needs": "reconciliation:read", "refuses": (UnknownFile,)},
 )
 def list_unmatched(
     ctx: NamedDependency[Context],
@@ -256,7 +264,14 @@ def list_unmatched(
     "/v1/reconciliation/files/{file_id:uuid}/matches",
     sync_to_thread=True,
     tags=["Reconciliation"],
-    opt={"needs": "reconciliation:write"},
+    opt={
+        "needs": "reconciliation:write",
+        "refuses": (
+            UnknownFile,
+            RowsTaken,
+            InvalidInput,
+        ),
+    },
 )
 def propose_match(
     ctx: NamedDependency[Context],
@@ -284,7 +299,14 @@ def propose_match(
     "/v1/reconciliation/files/{file_id:uuid}/undone",
     sync_to_thread=True,
     tags=["Reconciliation"],
-    opt={"needs": "reconciliation:write"},
+    opt={
+        "needs": "reconciliation:write",
+        "refuses": (
+            UnknownFile,
+            UnknownMatch,
+            InvalidInput,
+        ),
+    },
 )
 def propose_undo(
     ctx: NamedDependency[Context],
@@ -304,7 +326,16 @@ def propose_undo(
     "/v1/reconciliation/proposals/{proposal_id:uuid}/decision",
     sync_to_thread=True,
     tags=["Reconciliation"],
-    opt={"needs": "reconciliation:write"},
+    opt={
+        "needs": "reconciliation:write",
+        "refuses": (
+            UnknownProposal,
+            UnknownMatch,
+            Decided,
+            SamePerson,
+            RowsTaken,
+        ),
+    },
 )
 def decide(
     ctx: NamedDependency[Context],

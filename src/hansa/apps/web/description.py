@@ -94,6 +94,8 @@ _WORDS: Mapping[str, Any] = {
 """What stands for a field of this name in examples."""
 
 _PATTERNS = (
+    (re.compile(r"\[0-9\]\{2\}:\[0-9\]\{2\}"), "04:00:00"),
+    (re.compile(r"\[0-9\]\{4\}"), "5814"),
     (re.compile(r"\[A-Z\]\{3\}"), "EUR"),
     (re.compile(r"\[A-Za-z0-9_-\]\{43\}"), "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg"),
     (re.compile(r"\[0-9a-f\]\{64\}"), "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
@@ -156,9 +158,16 @@ def _structs(struct: type) -> list[type]:
 
 
 def _mended(part: Any, name: str = "") -> Any:
-    """Patterns as ECMA-262 has them, which JSON Schema speaks: Python's ``\\Z`` is its ``$``."""
+    """Patterns as ECMA-262 has them, which JSON Schema speaks: Python's ``\\Z`` is its ``$``.
+
+    A time of day, which Litestar calls a duration, is a text: the format ``time`` would want an offset.
+    """
     if isinstance(part, dict):
-        return {key: _mended(value, key) for key, value in cast(Json, part).items()}
+        told = {key: _mended(value, key) for key, value in cast(Json, part).items()}
+        if told.get("format") == "duration":
+            del told["format"]
+            told["pattern"] = "^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?$"
+        return told
     if isinstance(part, list):
         return [_mended(one, name) for one in cast(list[Any], part)]
     if name == "pattern" and isinstance(part, str):
@@ -225,7 +234,8 @@ def example_of(part: Json, schema: Json, name: str = "", *, deep: int = 0) -> An
         if isinstance(known, list):
             return cast(list[Any], known)
         one = name[:-1] if name.endswith("s") else name
-        return [example_of(cast(Json, part.get("items", {})), schema, one, deep=deep + 1)]
+        item = example_of(cast(Json, part.get("items", {})), schema, one, deep=deep + 1)
+        return [item] * max(1, int(part.get("minItems", 1)))
     if kind == "boolean":
         return True
     if kind in ("integer", "number"):

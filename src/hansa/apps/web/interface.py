@@ -61,6 +61,7 @@ PROBLEM = "application/problem+json"
 XML = "application/xml"
 
 EVERYWHERE = {
+    400: "`web.unknown_version`: The header Hansa-Version names no version of this interface.",
     429: "`web.too_many_requests`: More requests than this key, sign-in or address may send. Wait for `Retry-After`.",
     500: "`web.failed`: Something broke on our side; quote `instance`.",
     503: "`store.unavailable`: The database is away. Nothing is half done: send the same again.",
@@ -213,7 +214,7 @@ def _problems(handler: HTTPRouteHandler) -> dict[int, str]:
         found.setdefault(422, []).insert(0, DOES_NOT_FIT)
     shared: Iterable[tuple[int, str]] = EVERYWHERE.items()
     if {"data", "body"} & _inputs(handler):
-        shared = (WITH_A_BODY | EVERYWHERE).items()
+        shared = [*WITH_A_BODY.items(), *EVERYWHERE.items()]
     for status, words in shared:
         found.setdefault(status, []).insert(0, words)
     return {status: "\n\n".join(words) for status, words in found.items()}
