@@ -17,6 +17,7 @@ from hansa import (
     disputes,
     hub,
     ledger,
+    merchants,
     payments,
     reconciliation,
     rides,
@@ -52,6 +53,7 @@ def work_once(ctx: Context) -> int:
     done += rides.post_charges(ctx, limit=SOME).charges
     done += payments.turn(ctx, limit=SOME)
     done += wallets.finish(ctx, limit=SOME)
+    done += merchants.finish(ctx)
     done += advancing.turn(ctx, limit=SOME)
     done += hub.turn(ctx, limit=SOME)
     done += ledger.expire_pending(ctx, limit=SOME)
@@ -71,6 +73,7 @@ def work_once(ctx: Context) -> int:
 def finish_what_was_left(ctx: Context) -> None:
     """Once, at the start: charges, payments and statements that a crash left between intent and outcome."""
     payments.finish(ctx)
+    merchants.forget(ctx)
     clearing.finish_swaps(ctx)
     hub.finish(ctx)
     settlement.finish(ctx)

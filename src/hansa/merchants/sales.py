@@ -317,6 +317,12 @@ def finish(ctx: Context, *, patience: timedelta = CLAIM_LASTS) -> int:
     return ended
 
 
+def forget(ctx: Context) -> int:
+    """Let go of used payment codes whose tokens have ended; gives how many."""
+    with ctx.tx() as tx:
+        return payment_codes.forget_used_codes(tx, ctx.clock.now())
+
+
 def _begin(
     ctx: Context, sale: Sale, merchant: Merchant, until: datetime, asker: Asker, evidence: str = ""
 ) -> Bought:
