@@ -26,7 +26,7 @@ from hansa import (
     trust,
     wallets,
 )
-from hansa.apps import hub_clearing
+from hansa.apps import hub_clearing, payment_clearing
 from hansa.apps.web import advancing
 from hansa.kernel import HansaError
 from hansa.store import Context
@@ -63,6 +63,7 @@ def work_once(ctx: Context) -> int:
     done += clearing.follow(ctx)
     done += len(clearing.close_due(ctx))
     done += hub_clearing.hear(ctx)
+    done += payment_clearing.hear(ctx)
     done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)

@@ -23,12 +23,15 @@ from hansa.payments.actions import (
 )
 from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, shaped_ids, uuid_texts
 from hansa.payments.changing import (
+    acquirers,
     cancel,
     capture,
     find_payments,
     finish_payments,
     get_payment,
     get_refund,
+    hear_to,
+    heard_to,
     holds_of,
     list_payments,
     list_refunds,
@@ -155,6 +158,7 @@ __all__ = [
     "UnknownRefund",
     "WrongCurrency",
     "WrongPayeeCurrency",
+    "acquirers",
     "advance",
     "advance_spend",
     "balance_of",
@@ -175,6 +179,8 @@ __all__ = [
     "get_payment",
     "get_refund",
     "give_back_transfer",
+    "hear_to",
+    "heard_to",
     "holds_of",
     "list_payees",
     "list_payments",

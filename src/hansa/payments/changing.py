@@ -31,7 +31,7 @@ from hansa.payments.payment import (
     UnknownPayment,
     UnknownRefund,
 )
-from hansa.store import Context, Tx
+from hansa.store import Bookmark, Context, Tx
 
 
 def capture(
@@ -170,6 +170,21 @@ def settle(tx: Tx, keys: list[life_store.Key], *, at: datetime, by: str) -> int:
     found = life_store.find(tx, keys).values()
     ready = [one for one in found if one.state is PaymentState.CAPTURED and not one.held_minor]
     return len(keep(tx, [(one, step_of(one, Action.SETTLE, at=at, by=by)) for one in ready]))
+
+
+def heard_to(tx: Tx) -> Bookmark:
+    """Up to where what becomes of settlement windows was heard of."""
+    return life_store.heard(tx)
+
+
+def hear_to(tx: Tx, bookmark: Bookmark) -> None:
+    """What becomes of settlement windows was heard of up to here; never back."""
+    life_store.hear(tx, bookmark)
+
+
+def acquirers(tx: Tx) -> list[tuple[str, str]]:
+    """Members that have payees, by the currency of those."""
+    return life_store.acquirers(tx)
 
 
 def turn(ctx: Context, *, connectors: Connectors = NOBODY, limit: int = 1_000, watch: Watch = no_step) -> int:

@@ -13,7 +13,7 @@ from hansa.identity import AccountId
 from hansa.kernel import Money
 from hansa.payments.life import Action, PaymentState
 from hansa.payments.payment import Held, Intent, Payee, Payer, Payment, Refund, Step
-from hansa.store import Tx
+from hansa.store import Bookmark, Tx
 from hansa.store.copying import uuid_array_text
 
 Key = tuple[int, UUID]
@@ -260,6 +260,33 @@ where (r.asked_at, r.refund_id) < (%(at)s, %(id)s)
   and (%(acquirer)s::text is null or p.acquirer_id = %(acquirer)s)
 order by r.asked_at desc, r.refund_id desc limit %(limit)s
 """
+
+
+HEARD = "select xid, seq from payments.windows_heard"
+
+HEAR = "update payments.windows_heard set xid = %(xid)s, seq = %(seq)s where (xid, seq) < (%(xid)s, %(seq)s)"
+
+ACQUIRERS = "select distinct member_id, currency from payments.payees where status <> 'closed' order by 1, 2"
+
+
+# --- windows
+
+
+def heard(tx: Tx) -> Bookmark:
+    """Up to where what becomes of windows was heard of."""
+    row = tx.execute(HEARD).fetchone()
+    assert row is not None, "the migration made it"
+    return Bookmark(*row)
+
+
+def hear(tx: Tx, bookmark: Bookmark) -> None:
+    """What becomes of windows was heard of up to here."""
+    tx.execute(HEAR, {"xid": bookmark.xid, "seq": bookmark.seq})
+
+
+def acquirers(tx: Tx) -> list[tuple[str, str]]:
+    """Members that have payees, by the currency of those."""
+    return tx.execute(ACQUIRERS).fetchall()
 
 
 # --- payees
