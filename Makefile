@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cover quick check fmt bench torture fuzz audit chromium mosquitto clean wipe
+.PHONY: help setup demo test cover quick check fmt bench torture fuzz audit client chromium mosquitto clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -47,6 +47,9 @@ fuzz: setup ## throw bytes at every decoder and verifier (ARGS="--executions 100
 
 audit: setup ## ask for known faults of what Hansa depends on (ARGS="--sbom sbom.json" writes the list of it instead)
 	@$(BIN)/python tools/audit.py $(ARGS)
+
+client: setup ## write the operations of the Python client from this checkout's description (packages/hansa-client)
+	@$(BIN)/python tools/make_client.py
 
 clean: ## remove what setup and the checks made; the data in .hansa stay
 	@rm -rf .venv .tools node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -40,6 +40,7 @@ from hansa.apps.privacy_commands import privacy_app
 from hansa.apps.proofing_commands import proofing_app
 from hansa.apps.reconcile_commands import compare_app, reconcile
 from hansa.apps.report_commands import audit_app, report_app
+from hansa.apps.sandbox.command import MARK as SANDBOX_MARK
 from hansa.apps.sandbox.command import sandbox
 from hansa.apps.secret_commands import secrets_app
 from hansa.apps.staff_commands import staff_app
@@ -370,7 +371,7 @@ def key_create(
     person: Annotated[str, typer.Option(help="Who acts with it: all keys of anna are one person.")] = "",
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Make an API key. The secret is shown this once; only its hash is kept.
+    """Make an API key. The secret is shown this once; only its hash is kept. In a sandbox's folder it is a test key.
 
     Example: [cyan]hansa key create london-tfl --scope taps:write[/cyan]
     """
@@ -381,7 +382,15 @@ def key_create(
             f"No route asks for {', '.join(unknown)}. There are: {', '.join(sorted(every_scope()))}."
         )
     with opened(home, join=True) as ctx, ctx.tx() as tx:
-        secret = trust.create_api_key(tx, member, scope, at=ctx.clock.now(), gate_id=gate, person=person)
+        secret = trust.create_api_key(
+            tx,
+            member,
+            scope,
+            at=ctx.clock.now(),
+            gate_id=gate,
+            person=person,
+            test=(home / SANDBOX_MARK).is_file(),
+        )
     out.print(secret, highlight=False, soft_wrap=True)
 
 
