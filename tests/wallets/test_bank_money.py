@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hansa import ledger, payments
 from hansa.apps.bank.people_bank import ENDINGS, PeopleBank, PeopleMishap
+from hansa.apps.bank.people_wire import HttpRail, PeopleDoor
 from hansa.identity import Account
 from hansa.kernel import FixedClock, HansaError, InvalidInput, Money, fact_id
 from hansa.ledger import AccountCode
@@ -37,7 +38,7 @@ from hansa.wallets.bank_model import (
     WithdrawalState,
 )
 from hansa.wallets.model import InsufficientFunds
-from hansa.wallets.rails import BadBankNumber
+from hansa.wallets.rails import BadBankNumber, RailAway
 from scratch import NOON
 from wallets.people import START, Killed, free, held, killed_after, open_people, spread, sum_of
 
@@ -305,6 +306,40 @@ def test_too_much_is_not_withdrawn_and_what_the_bank_has_is_not_cancelled(ctx: C
         withdrawals.cancel(town.ctx, town.people[0].account_id, fact_id(NOON, "out", 1))
 
     assert (town.held, free(town.ctx, town.people[0])) == (START, START - 40_00)
+
+
+def test_a_bank_over_http_is_the_same_bank(ctx: Context) -> None:
+    town = Town(ctx)
+    with PeopleDoor(town.bank, "secret") as door:
+        rail = HttpRail("simbank", door.url, "secret", timeout_s=20)
+        stranger = HttpRail("simbank", door.url, "guess", timeout_s=20)
+        one = town.people[0]
+        silent = bank_accounts.add(
+            town.ctx, rail, one.account_id, f"622200{ending(PeopleMishap.SILENT)}", "CNY", holder=one.name
+        )
+        town.clock.at += timedelta(days=1)
+        with pytest.raises(BadBankNumber):
+            rail.verify("62220000000X", one.name)
+        with pytest.raises(RailAway):
+            stranger.entries(0, 10)
+        assert town.withdraw(silent) is WithdrawalState.UNKNOWN
+
+        new = NewTopUp(
+            top_up_id=fact_id(NOON, "pull", 1),
+            account_id=one.account_id,
+            amount=Money(50_00, "CNY"),
+            bank_account_id=silent.bank_account_id,
+            way=Way.INSTANT,
+        )
+        assert top_ups.begin(town.ctx, rail, new).state is TopUpState.UNKNOWN
+        town.clock.at += timedelta(minutes=2)
+        assert hearing.hear(town.ctx, rail) >= 0
+        top_ups.finish(town.ctx, lambda _: rail)
+        withdrawals.finish(town.ctx, lambda _: rail)
+
+    assert town.state() is TopUpState.SETTLED
+    town.later()
+    town.check()
 
 
 # --- by itself

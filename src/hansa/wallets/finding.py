@@ -49,6 +49,16 @@ def find_receiver(
         return receiver_of(tx, found)
 
 
+def account_of_code(ctx: Context, text: str) -> AccountId | None:
+    """Whose code this is, for a clerk to whom they showed it; None where it is nobody's, or mistyped."""
+    code = read_code(text[:TEXT_MAX])
+    if code is None:
+        return None
+    with ctx.tx() as tx:
+        found = store.account_of_code(tx, code)
+    return AccountId(found) if found is not None else None
+
+
 def receiver_of(tx: Tx, account_id: AccountId) -> Receiver:
     """Who would be paid, as a payer sees them. Errors: UnknownReceiver."""
     account = identity.find_account(tx, account_id)

@@ -266,7 +266,7 @@ def _answered(ctx: Context, one: BankTopUp, answer: Answer, step: Step) -> bool:
     with ctx.tx() as tx:
         store.move_top_up(tx, one, to, now, tries=one.tries + 1, next_at=next_at)
     step("recorded")
-    return False
+    return True  # and then it waits, as the row says until when
 
 
 def _order(one: BankTopUp) -> Order:

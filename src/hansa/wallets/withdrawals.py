@@ -308,7 +308,7 @@ def _tell_bank(ctx: Context, rail: BankRail, one: Withdrawal, step: Step) -> boo
             next_at=now + (ASK_AFTER if accepted else wait_after(one.tries)),
         )
     step("recorded")
-    return False
+    return True  # and then it waits, as the row says until when
 
 
 def _booked(
