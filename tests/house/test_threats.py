@@ -25,6 +25,7 @@ AREAS = {
     "Developers",
     "Console",
     "Shops and tickets",
+    "Names and personal data",
     "Spending",
 }
 HEAD = ["no", "attacker", "attack", "defence", "test"]
