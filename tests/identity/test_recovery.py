@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -169,6 +170,27 @@ def test_a_desk_cannot_give_one_request_to_two_accounts_nor_an_account_two(tx: T
 
     shorter = identity.approve_recovery(tx, by_code.recovery_id, ONE, **words)  # type: ignore[arg-type]
     assert shorter.ready_at == AT + PROOFED and shorter.proof == "desk"
+
+
+def test_an_account_that_was_deleted_does_not_come_back(tx: Tx) -> None:
+    asked = identity.ask_at_desk(tx, name="Rider 1", issuer_id="beijing-card", secret="b", at=AT)
+    end = AT + identity.COOLING
+    identity.ask_deletion(tx, UUID(int=1), ONE, AT)
+    assert identity.close_account(tx, ONE, at=end, erase_at=end)
+    before = kept(tx)
+
+    with pytest.raises(identity.UnknownAccount):
+        identity.approve_recovery(
+            tx,
+            asked.recovery_id,
+            ONE,
+            proof="desk",
+            by="staff:a",
+            reason="Passport",
+            at=AT + timedelta(days=1),
+        )
+
+    assert kept(tx) == before
 
 
 def test_a_blocked_account_does_not_come_back(tx: Tx) -> None:

@@ -18,9 +18,10 @@ from hansa.identity import passkeys, sessions
 from hansa.identity import recovery_store as store
 from hansa.identity.actions import get_account
 from hansa.identity.ceremony import RelyingParty
-from hansa.identity.model import AccountId, hash_secret
+from hansa.identity.model import AccountId, UnknownAccount, hash_secret
 from hansa.identity.passkey_model import Passkey
 from hansa.identity.people_policy import PeoplePolicy, own_people_policy
+from hansa.identity.persons import is_closed
 from hansa.identity.phone_model import AccountBlocked
 from hansa.identity.phone_store import lock_account
 from hansa.identity.phones import standing_of
@@ -207,6 +208,8 @@ def approve_recovery(
         raise RecoveryNotReady
     account = get_account(tx, account_id)
     lock_account(tx, account_id)
+    if is_closed(tx, account_id):
+        raise UnknownAccount(f"Account {account_id} was deleted.")
     if standing_of(tx, account_id).level == "blocked":
         raise AccountBlocked
     _open(tx, account_id, at)

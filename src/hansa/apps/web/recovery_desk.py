@@ -15,6 +15,7 @@ from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.trust.staff_model import own_of
 
 Asked = Request[Any, Any, Any]
 
@@ -38,8 +39,7 @@ def show_recoveries(
     approved: Annotated[str, QueryParameter(max_length=1)] = "",
 ) -> Response[str]:
     """Who waits at a desk, the oldest first, each with the accounts that it may be."""
-    get_operator(request, site)
-    return _page(site, reference=reference, approved=bool(approved))
+    return _page(site, _own(request, site), reference=reference, approved=bool(approved))
 
 
 @post("/console/recoveries/{recovery_id:uuid}", sync_to_thread=True, include_in_schema=False)
@@ -50,14 +50,17 @@ def approve(
     data: Annotated[ApproveForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Say whose account it is and that the person may come back; they wait, and whoever holds it may say no."""
+    own = _own(request, site)
     by, now = clerk_of(request, site), site.ctx.clock.now()
     try:
         account_id = identity.AccountId(UUID(data.account_id))
     except ValueError:
         what = Problem("account_id", "no account is chosen", "Choose the one on the person’s document")
-        return _page(site, refused=InvalidInput("Nobody was approved.", problems=(what,)))
+        return _page(site, own, refused=InvalidInput("Nobody was approved.", problems=(what,)))
     try:
         with site.ctx.tx() as tx:
+            if identity.get_account(tx, account_id).issuer_id not in own:
+                raise identity.UnknownAccount
             identity.approve_recovery(
                 tx, recovery_id, account_id, proof="desk", by=by, reason=data.reason, at=now
             )
@@ -69,17 +72,35 @@ def approve(
         identity.RecoveryOpen,
         identity.UnknownAccount,
     ) as refused:
-        return _page(site, refused=refused)
+        return _page(site, own, refused=refused)
     return Redirect("/console/recoveries?approved=1", status_code=303)
 
 
+def _own(request: Asked, site: Site) -> frozenset[str]:
+    """The issuers whose people this desk looks after: a member's own, or for the league's staff all.
+
+    Errors: trust.NotSignedIn, trust.NotAllowed.
+    """
+    operator = get_operator(request, site)
+    with site.ctx.tx() as tx:
+        members = trust.list_members(tx)
+    if operator.member_id is None or operator.kind == "league":
+        return frozenset(one.member_id for one in members)
+    return own_of(operator.member_id, {one.member_id: one.clears_as for one in members})
+
+
 def _page(
-    site: Site, *, reference: str = "", approved: bool = False, refused: HansaError | None = None
+    site: Site,
+    own: frozenset[str],
+    *,
+    reference: str = "",
+    approved: bool = False,
+    refused: HansaError | None = None,
 ) -> Response[str]:
     wanted = "".join(reference.upper().split())
     with site.ctx.tx() as tx:
         waiting = identity.list_recoveries_for_desk(tx, at=site.ctx.clock.now(), limit=LISTED_MAX)
-        shown = [one for one in waiting if one.reference.startswith(wanted)]
+        shown = [one for one in waiting if one.said_issuer_id in own and one.reference.startswith(wanted)]
         candidates = {
             one.recovery_id: [
                 account
