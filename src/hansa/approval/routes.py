@@ -420,6 +420,8 @@ def freeze(
     data: JSONBody[NewFreeze],
 ) -> FreezeView:
     """Stop all spending from your wallet at once; or as its issuer, from an account's. Again changes nothing."""
+    if caller.account_id is None:
+        caller.require("approval:write")
     account_id, by = _whose(ctx, caller, data)
     found = control.freeze(ctx, account_id, by=by, reason=data.reason)
     return FreezeView(account_id, found.frozen_at, found.frozen_by)
@@ -443,6 +445,8 @@ def unfreeze(
     data: JSONBody[NewFreeze],
 ) -> FreezeView:
     """Let spending go on: with your passkey just before; or as the issuer. Again changes nothing."""
+    if caller.account_id is None:
+        caller.require("approval:write")
     account_id, by = _whose(ctx, caller, data)
     if by == "owner":
         with ctx.tx() as tx:
@@ -534,7 +538,9 @@ def list_mandates(
     limit: Size = 50,
 ) -> MandatePage:
     """Your mandates: those you gave, or with a key those that your member asked for."""
-    payer, member = _side(caller, "approval:read")
+    if caller.account_id is None:
+        caller.require("approval:read")
+    payer, member = _side(caller)
     try:
         last = UUID(after) if after else None
     except ValueError as error:
@@ -557,7 +563,9 @@ def read_mandate(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], mandate_id: FromPath[UUID]
 ) -> MandateView:
     """A mandate of yours, and how it stands."""
-    payer, member = _side(caller, "approval:read")
+    if caller.account_id is None:
+        caller.require("approval:read")
+    payer, member = _side(caller)
     with ctx.tx() as tx:
         return _mandate(grants.get_mandate(tx, mandate_id, payer=payer, member=member), ctx.clock.now())
 
@@ -611,7 +619,9 @@ def revoke_mandate(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], mandate_id: FromPath[UUID]
 ) -> MandateView:
     """End a mandate at once, as its payer or as the member who asked for it. Again changes nothing."""
-    payer, member = _side(caller, "approval:write")
+    if caller.account_id is None:
+        caller.require("approval:write")
+    payer, member = _side(caller)
     found = grants.revoke_mandate(ctx, mandate_id, payer=payer, member=member or "")
     return _mandate(found, ctx.clock.now())
 
@@ -619,11 +629,10 @@ def revoke_mandate(
 # -- shared -------------------------------------------------------------------------------------------------
 
 
-def _side(caller: trust.Caller, scope: str) -> tuple[AccountId | None, str | None]:
-    """The payer who asks, or the member. Errors: trust.NotSignedIn, trust.NotAllowed."""
+def _side(caller: trust.Caller) -> tuple[AccountId | None, str | None]:
+    """The payer who asks, or the member. Errors: trust.NotAllowed."""
     if caller.account_id is not None:
         return AccountId(UUID(caller.account_id)), None
-    caller.require(scope)
     if caller.member_id is None:
         raise trust.NotAllowed("Mandates are their payers’ and their payees’.")
     return None, caller.member_id
@@ -638,7 +647,6 @@ def _whose(
         if data.account_id not in (None, own):
             raise identity.UnknownAccount(f"No account {data.account_id} is open here.")
         return AccountId(own), "owner"
-    caller.require("approval:write")
     if data.account_id is None:
         problem = Problem("account_id", "it is missing", "Name one of your accounts")
         raise InvalidInput("Say whose spending is meant.", problems=(problem,))
