@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from approval.approving import later
 from approval.spending import ANNA, AT, BO, decided, open_riders, spend, used
-from hansa import approval, identity
+from hansa import approval, audit, identity
 from hansa.approval import Allowed, Channel, Limit, Refused, Span
 from hansa.approval.limits import changed
 from hansa.kernel import InvalidInput
@@ -176,7 +176,13 @@ def test_only_the_issuer_lifts_an_issuers_freeze(ctx_: Context) -> None:
         approval.unfreeze(ctx_, ANNA)
 
     assert isinstance(pay(ctx_, 1, 1_00), Refused)
-    assert approval.unfreeze(ctx_, ANNA, by="issuer")
+    assert approval.unfreeze(ctx_, ANNA, by="issuer", actor="staff:Li")
+    with ctx_.tx() as tx:
+        acts = audit.search(tx, chain="beijing-card")
+    assert {(one.actor, one.action, one.subject) for one in acts} == {
+        ("issuer:beijing-card", "spending.freeze", f"account:{ANNA}"),
+        ("staff:Li", "spending.unfreeze", f"account:{ANNA}"),
+    }
 
 
 def test_a_repeat_of_what_was_allowed_before_the_freeze_gives_the_first_answer(ctx_: Context) -> None:

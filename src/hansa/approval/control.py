@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
-from hansa import identity
+from hansa import audit, identity
 from hansa.approval import approvals_store, grants_store
 from hansa.approval import store as hot
 from hansa.approval.changes import add_change
@@ -14,6 +14,7 @@ from hansa.approval.deciding import lock_account, policy_of
 from hansa.approval.limits import MINOR_MAX, SPANS, Limit, Span, changed, check_scope, is_raise, scopes_of
 from hansa.approval.model import Holder
 from hansa.approval.policy import Policy, own_policy, read_policy
+from hansa.audit import Act
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem
 from hansa.store import Context, Tx
@@ -195,12 +196,18 @@ def view_spending(
 
 
 def freeze(
-    ctx: Context, account_id: AccountId, *, by: Literal["owner", "issuer"] = "owner", reason: str = ""
+    ctx: Context,
+    account_id: AccountId,
+    *,
+    by: Literal["owner", "issuer"] = "owner",
+    reason: str = "",
+    actor: str = "",
 ) -> Freeze:
     """Stop all spending from this account at once, and all that it may spend from others'. Again changes nothing.
 
-    An issuer's freeze takes the place of the owner's. What was approved before goes through; what cools is called off
-    when its time comes. Errors: identity.UnknownAccount; InvalidInput for a reason that is too long.
+    actor: who acts for the issuer, for the audit record. An issuer's freeze takes the place of the owner's. What was
+    approved before goes through; what cools is called off when its time comes. Errors: identity.UnknownAccount;
+    InvalidInput for a reason that is too long.
     """
     at = ctx.clock.now()
     if len(reason) > REASON_MAX or "\0" in reason:
@@ -212,12 +219,16 @@ def freeze(
             tx.execute(FREEZE, (account.frozen_at or at, by, reason.strip(), partition, account_id))
             grants_store.mark_delegate_frozen(tx, account_id, frozen=True)
             add_change(tx, partition, account_id, "frozen", at=at, about=reason.strip(), by=by)
+            if by == "issuer":
+                _audit(tx, account, "spending.freeze", actor, at, reason=reason.strip())
         found = find_freeze(tx, partition, account_id)
     assert found is not None
     return found
 
 
-def unfreeze(ctx: Context, account_id: AccountId, *, by: Literal["owner", "issuer"] = "owner") -> bool:
+def unfreeze(
+    ctx: Context, account_id: AccountId, *, by: Literal["owner", "issuer"] = "owner", actor: str = ""
+) -> bool:
     """Let spending go on; whether it was frozen. That the owner used a passkey just now, the caller sees.
 
     Errors: FrozenByIssuer when the owner would lift what the issuer froze.
@@ -233,6 +244,8 @@ def unfreeze(ctx: Context, account_id: AccountId, *, by: Literal["owner", "issue
         tx.execute(FREEZE, (None, None, None, partition, account_id))
         grants_store.mark_delegate_frozen(tx, account_id, frozen=False)
         add_change(tx, partition, account_id, "unfrozen", at=at, by=by)
+        if by == "issuer":
+            _audit(tx, account, "spending.unfreeze", actor, at)
     return True
 
 
@@ -294,10 +307,29 @@ def set_policy(tx: Tx, issuer_id: str, body: str, *, by: str, at: datetime) -> i
     read_policy(body, under=own_policy(), where="policy")
     row = tx.execute(ADD_POLICY, {"issuer_id": issuer_id, "body": body, "at": at, "by": by}).fetchone()
     assert row is not None
+    act = Act(
+        actor=by,
+        action="approval-policy.set",
+        subject=f"issuer:{issuer_id}",
+        details={"revision": int(row[0])},
+        chain=issuer_id,
+    )
+    audit.record(tx, act, at)
     return int(row[0])
 
 
 # -- inside -------------------------------------------------------------------------------------------------
+
+
+def _audit(
+    tx: Tx, account: hot.AccountRow, action: str, actor: str, at: datetime, *, reason: str = ""
+) -> None:
+    """Keep what an issuer did to an account's spending."""
+    subject = f"account:{account.account_id}"
+    who = actor or f"issuer:{account.issuer_id}"
+    audit.record(
+        tx, Act(actor=who, action=action, subject=subject, reason=reason, chain=account.issuer_id), at
+    )
 
 
 def _raise_at(tx: Tx, account_id: AccountId, policy: Policy, at: datetime) -> datetime:

@@ -423,7 +423,7 @@ def freeze(
     if caller.account_id is None:
         caller.require("approval:write")
     account_id, by = _whose(ctx, caller, data)
-    found = control.freeze(ctx, account_id, by=by, reason=data.reason)
+    found = control.freeze(ctx, account_id, by=by, reason=data.reason, actor=caller.caller_id)
     return FreezeView(account_id, found.frozen_at, found.frozen_by)
 
 
@@ -451,7 +451,7 @@ def unfreeze(
     if by == "owner":
         with ctx.tx() as tx:
             desk.fresh(tx, ctx.clock.now())
-    control.unfreeze(ctx, account_id, by=by)
+    control.unfreeze(ctx, account_id, by=by, actor=caller.caller_id)
     return FreezeView(account_id, None, None)
 
 
