@@ -62,6 +62,16 @@ def test_money_is_put_in_once_and_told_in_types(hansa_as: Asked, league: LittleL
     assert len(movements) == 2 and movements[0].amount.minor == 2_500
 
 
+def test_members_and_the_hub_are_read_in_types(hansa_as: Asked, league: LittleLeague) -> None:
+    hansa = hansa_as("league")
+
+    members = {one.member_id: one.role for one in hansa.trust.members().members}
+    standing = hansa.trust.get_standing("toronto")
+
+    assert members["toronto-ttc"] == "operator" and standing.member_id == "toronto"
+    assert hansa.hub.list_liquidity().liquidity == [] and list(hansa.webhooks.iter_events()) == []
+
+
 def test_pages_are_asked_for_when_they_are_needed(hansa_as: Asked, league: LittleLeague) -> None:
     hansa = hansa_as("league")
 

@@ -98,6 +98,22 @@ def test_people_approve_refuse_wait_and_lack_money_by_themselves(sandbox: Sandbo
     assert sandbox.state(asked["Cleo"])[0] == "expired"
 
 
+def test_what_was_paid_is_refunded_once_and_never_more(sandbox: Sandbox, sdk: Any) -> None:
+    paid = sandbox.pay(350, "to be refunded", payer=str(account_of("Ada")))
+    sandbox.set_on(0)
+
+    first = sandbox.shop.payments.refund_payment(paid.payment_id, minor=100, idempotency_key="refund-1")
+    again = sandbox.shop.payments.refund_payment(paid.payment_id, minor=100, idempotency_key="refund-1")
+    with pytest.raises(sdk.errors.PaymentsMoreThanCaptured) as too_much:
+        sandbox.shop.payments.refund_payment(paid.payment_id, minor=251)
+    sandbox.set_on(0)
+
+    whole = sandbox.shop.payments.read_payment(paid.payment_id)
+    assert first.refund_id == again.refund_id and too_much.value.status == 409
+    assert (whole.payment.captured_minor, whole.payment.refunded_minor) == (350, 100)
+    assert [one.state for one in whole.refunds] == ["settled"]
+
+
 def test_the_bank_misbehaves_by_the_amount(sandbox: Sandbox) -> None:
     asked = {
         minor: sandbox.pay(minor, str(minor), method="connector", connector=CONNECTOR)
