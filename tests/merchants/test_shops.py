@@ -25,10 +25,11 @@ from hansa.merchants import (
     RefundTooLarge,
     UnknownMerchant,
     daily,
+    paying,
 )
 from hansa.merchants.model import MerchantId, Refund, Sale
 from hansa.payments.payment_codes_shown import find_shown
-from hansa.store import Context
+from hansa.store import Context, StoreUnavailable
 from merchants import shops
 from merchants.shops import SHOP, Town
 from scratch import NOON
@@ -270,6 +271,48 @@ def test_a_claim_without_a_payment_goes_to_the_next_after_a_while(town: Town) ->
     bought = merchants.pay_order(town.ctx, order.order_id, town.asker("Gao Lan"))
 
     assert bought.sale.state == "paid"
+
+
+@pytest.mark.parametrize(
+    "dies", ["before the payment", "after the payment", "before the refund", "after the refund"]
+)
+def test_what_dies_half_way_is_ended_once(town: Town, monkeypatch: pytest.MonkeyPatch, dies: str) -> None:
+    order = town.order(minor=10_00)
+    made, part = dies.split(" the ")
+    name = {"payment": "begin", "refund": "give_back"}[part]
+    real = getattr(paying, name)
+
+    def dying(*values: object, **more: object) -> object:
+        if made == "after":
+            real(*values, **more)
+        raise StoreUnavailable
+
+    def pay() -> UUID:
+        return merchants.pay_order(town.ctx, order.order_id, town.asker()).sale.payment_id
+
+    sold = pay() if part == "refund" else None
+
+    def do() -> object:
+        back = Money(4_00, "CNY")
+        return (
+            pay()
+            if sold is None
+            else merchants.refund(town.ctx, new_id(), sold, amount=back, reason="Cold", by="person:x")
+        )
+
+    monkeypatch.setattr(paying, name, dying)
+    with pytest.raises(StoreUnavailable):
+        do()
+    monkeypatch.setattr(paying, name, real)
+    assert isinstance(town.ctx.clock, FixedClock)
+    town.ctx.clock.at = NOON + timedelta(minutes=2)
+
+    assert [merchants.finish(town.ctx), merchants.finish(town.ctx)] == [1, 0]
+
+    paid = dies != "before the payment"
+    assert town.read_order(order).state == ("paid" if paid else "open")
+    left = shops.BIG.minor - (10_00 if paid else 0) + (4_00 if part == "refund" else 0)
+    assert town.balance(town.buyer.account_id) == Money(left, "CNY")
 
 
 def test_refunds_in_parts_never_pass_the_sale_and_go_back_to_the_payer(town: Town) -> None:

@@ -5,6 +5,7 @@ import re
 from html import unescape
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import zxingcpp
 from litestar.testing import TestClient
 from PIL import Image
 
-from hansa import merchants
+from hansa import approval, merchants
 from hansa.codes import emvco
 from hansa.kernel import Money, fact_id
 from hansa.payments.payment_codes_shown import account_field
@@ -120,6 +121,10 @@ def test_more_than_a_small_sum_leads_to_the_page_of_approval(payer: Client, town
     assert asked.headers["location"].startswith("/wallet/approvals/")
     with town.ctx.tx() as tx:
         (sale,) = merchants.list_sales(tx, SHOP)
+        approval_id = UUID(asked.headers["location"].rpartition("/")[2])
+        asking, _ = approval.get_approval(tx, approval_id, town.buyer.account_id, town.ctx.clock.now())
+    assert (asking.next_url, asking.subject_id) == (f"/wallet/pay/done/{sale.payment_id}", sale.payment_id)
+    assert "100.01" in payer.get(asked.headers["location"]).text
     waiting = payer.get(f"/wallet/pay/done/{sale.payment_id}").text
     assert "Waiting for you" in waiting and "/wallet/approvals/" in waiting
     off = payer.post(f"/wallet/pay/done/{sale.payment_id}/cancel", follow_redirects=True)
@@ -193,6 +198,8 @@ def test_a_picture_is_read_without_javascript(payer: Client, town: Town) -> None
     bomb = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     assert "cannot be read" in send(bomb.getvalue()).text
+    answers = [send(b"").status_code for _ in range(20)]
+    assert answers[-1] == 429, "reading pictures costs a processor, so it has a rate"
 
 
 def test_the_camera_page_alone_may_compile_webassembly(payer: Client) -> None:

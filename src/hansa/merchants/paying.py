@@ -82,6 +82,7 @@ def begin(
                 description=merchant.shown_name,
                 qr_order_id=sale.order_id,
                 expires_at=until,
+                next_url=f"/wallet/pay/done/{sale.payment_id}",
                 session_at=session_at,
                 credential_at=credential_at,
             )

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,12 +23,14 @@ from hansa.apps.web.pictures_read import BYTES_MAX, read_picture
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, new_id
 from hansa.payments import payment_codes
-from hansa.store import Tx
+from hansa.store import Rate, Tx, refuse_too_often
 
 Asked = Request[Any, Any, Any]
 Short = Annotated[str, QueryParameter(max_length=100)]
 Line = Annotated[str, msgspec.Meta(max_length=100)]
 LAST_PAID = 3
+PICTURES = Rate(20, timedelta(minutes=1))
+"""How often somebody may have a picture read here: it costs a processor more than a page does."""
 
 
 class TextForm(msgspec.Struct, frozen=True):
@@ -111,6 +113,7 @@ async def read_pictured_code(
 def _read_picture(request: Asked, site: Site, picture: bytes) -> Response[Any]:
     _, account = get_signed_in(request, site)
     say = words_for(request, account_language=account.language)
+    refuse_too_often(site.ctx, f"pay.picture/{account.account_id}", PICTURES)
     try:
         texts = read_picture(picture)
     except InvalidInput:
