@@ -84,6 +84,8 @@ def test_money_is_sent_by_a_code_checked_first_and_once(
     sent = [client.post("/wallet/send", data=fields(check.text)) for _ in range(2)]
 
     assert all("Arrived" in one.text and one.status_code == 200 for one in sent)
+    receipt = re.search(r'href="(/wallet/receipts/[^"]+)"', sent[0].text)
+    assert receipt is not None and client.get(receipt[1]).status_code == 200
     assert money(ctx, league, "Qian Qing") == [Money(112_50, "CNY")]
     assert "Qian Q." in client.get("/wallet/send").text
     assert "来自 Gao L." in _as(client, league, "Qian Qing", "/wallet/money?language=zh")

@@ -15,6 +15,7 @@ from hansa import atlas, disputes, identity, ledger, payments, rides
 from hansa.identity import Account, AccountId, Sealer
 from hansa.kernel import Money, Problem
 from hansa.store import Context, Tx
+from hansa.wallets import own_data
 
 PAGE = 500
 """How many lines of a room are read at once."""
@@ -304,6 +305,16 @@ PARTS: list[Part] = [
     Part("journeys", "Your journeys", _journeys),
     Part("movements", "What your wallet gained and paid", _movements),
     Part("disputes", "Money you asked back", _requests),
+    Part("sent", "What you sent to people", lambda of: own_data.sent(of.tx, of.id, of.partition)),
+    Part("received", "What people sent you", lambda of: own_data.received(of.tx, of.id, of.partition)),
+    Part("requests", "Money asked of you and by you", lambda of: own_data.asked(of.tx, of.id)),
+    Part("splits", "Bills you split", lambda of: own_data.splits(of.tx, of.id)),
+    Part("bank_accounts", "Your bank accounts", lambda of: own_data.banks(of.tx, of.id)),
+    Part("top_ups", "What you paid in", lambda of: own_data.paid_in(of.tx, of.id, of.partition)),
+    Part(
+        "automatic_top_ups", "What tops up by itself", lambda of: own_data.rules(of.tx, of.id, of.partition)
+    ),
+    Part("withdrawals", "What you paid out", lambda of: own_data.paid_out(of.tx, of.id, of.partition)),
     Part("deletion", "Your wish to go", _deletion),
 ]
 """All that is kept of a person, in the order it is given out."""

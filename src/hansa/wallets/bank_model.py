@@ -316,7 +316,7 @@ class Automatic:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
     """Vouchers that an issuer makes. expiry: what becomes of the money of a sold one that nobody used in time:
-    ``keep``, it stays owed and a clerk may still pay it out; ``earn``, it is the issuer's.
+    ``keep``, it stays owed; ``earn``, it is the issuer's.
     """
 
     batch_id: UUID

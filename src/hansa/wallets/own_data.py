@@ -1,0 +1,89 @@
+"""All that this room keeps of a person, for the person: read whole, page by page, without the tokens of rails."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from hansa.identity import AccountId
+from hansa.store import Tx
+from hansa.wallets import automatic, bank_accounts, requests, top_ups, transfers, withdrawals
+from hansa.wallets.bank_model import Automatic, BankAccount, BankTopUp, Withdrawal
+from hansa.wallets.model import Arrival, Request, Split, Transfer
+
+PAGE = 500
+
+Mark = tuple[datetime, UUID]
+T = TypeVar("T")
+
+
+def sent(tx: Tx, account_id: AccountId, partition: int) -> list[Transfer]:
+    """What the person sent."""
+    return _whole(
+        lambda before: transfers.list_sent(tx, account_id, partition=partition, limit=PAGE, before=before),
+        lambda one: (one.created_at, one.transfer_id),
+    )
+
+
+def received(tx: Tx, account_id: AccountId, partition: int) -> list[Arrival]:
+    """What came to the person."""
+    return _whole(
+        lambda before: transfers.list_arrivals(
+            tx, account_id, partition=partition, limit=PAGE, before=before
+        ),
+        lambda one: (one.arrived_at, one.transfer_id),
+    )
+
+
+def asked(tx: Tx, account_id: AccountId) -> list[Request]:
+    """Requests that the person made or received."""
+    return _whole(
+        lambda before: requests.list_requests(tx, account_id, limit=PAGE, before=before),
+        lambda one: (one.created_at, one.request_id),
+    )
+
+
+def splits(tx: Tx, account_id: AccountId) -> list[Split]:
+    """Bills that the person split."""
+    return _whole(
+        lambda before: requests.list_splits(tx, account_id, limit=PAGE, before=before),
+        lambda one: (one.created_at, one.split_id),
+    )
+
+
+def banks(tx: Tx, account_id: AccountId) -> list[BankAccount]:
+    """The person's bank accounts."""
+    return [replace(one, token="") for one in bank_accounts.list_of(tx, account_id)]
+
+
+def paid_in(tx: Tx, account_id: AccountId, partition: int) -> list[BankTopUp]:
+    """Top-ups by bank, reference, voucher and counter."""
+    found = _whole(
+        lambda before: top_ups.list_of(tx, account_id, partition=partition, limit=PAGE, before=before),
+        lambda one: (one.created_at, one.top_up_id),
+    )
+    return [replace(one, token="") for one in found]
+
+
+def paid_out(tx: Tx, account_id: AccountId, partition: int) -> list[Withdrawal]:
+    """Withdrawals."""
+    found = _whole(
+        lambda before: withdrawals.list_of(tx, account_id, partition=partition, limit=PAGE, before=before),
+        lambda one: (one.created_at, one.withdrawal_id),
+    )
+    return [replace(one, token="") for one in found]
+
+
+def rules(tx: Tx, account_id: AccountId, partition: int) -> list[Automatic]:
+    """Automatic top-ups."""
+    return automatic.list_of(tx, account_id, partition=partition)
+
+
+def _whole(read: Callable[[Mark | None], list[T]], mark_of: Callable[[T], Mark]) -> list[T]:
+    found: list[T] = []
+    before: Mark | None = None
+    while page := read(before):
+        found += page
+        before = mark_of(page[-1])
+    return found
