@@ -165,3 +165,34 @@ def test_invitations_are_few_and_can_be_taken_back(tx: Tx, sealer: Sealer) -> No
         accept(tx, sealer, invitations[0].code)
     invite(tx, sealer)
     invite(tx, sealer, at=AT + 4 * DAY)  # those that lapsed count no more
+
+
+def test_a_guardian_agrees_for_a_small_child_until_it_is_old_enough(tx: Tx, sealer: Sealer) -> None:
+    accept(tx, sealer, invite(tx, sealer))
+
+    def say(by: identity.AccountId, *, given: bool = True) -> identity.Consent:
+        return identity.say_consent(
+            tx,
+            CHILD,
+            "offers",
+            given=given,
+            text_version=1,
+            language="en",
+            channel="wallet",
+            by_id=by,
+            at=AT,
+        )
+
+    for who in (CHILD, FATHER):
+        with pytest.raises(identity.GuardianAgrees):
+            say(who)
+    assert not identity.may(tx, CHILD, "offers")
+    assert say(MOTHER).by_id == MOTHER and identity.may(tx, CHILD, "offers")
+    say(CHILD, given=False)
+    assert not identity.may(tx, CHILD, "offers")
+
+    fourteen = datetime.combine(date(2031, 6, 1), AT.timetz())
+    found = identity.wards_to_look_at(tx, fourteen.date())
+    assert identity.end_at_majority(tx, sealer, found, {CHILD: "CN"}, at=fourteen) == []
+    assert identity.guardian_of(tx, CHILD) == [MOTHER]
+    assert say(CHILD).by_id == CHILD

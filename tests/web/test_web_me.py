@@ -197,6 +197,13 @@ def test_a_guardian_accepts_a_child_and_the_child_reads_that_they_looked(
     ward = f"/wallet/me/wards/{league.riders['Qian Qing'].account_id}"
     assert "¥100.00" in gao.get(ward).text and "not let you see where they ride" in gao.get(ward).text
     assert qian.get(ward).status_code == 404
+    agree = {"given": "true", "text_version": "1"}
+    refused = qian.post("/wallet/me/consents/insight", data=agree)
+    assert refused.status_code == 403 and "your guardian agrees for you" in refused.text
+    assert gao.post(f"{ward}/consents/insight", data=agree).text.count("Take it back") == 1
+    assert "not agreed" in qian.get("/wallet/me/consents").text
+    given = [one["purpose"] for one in qian.get("/v1/me/consents").json()["consents"] if one["given"]]
+    assert given == ["insight"] and qian.post(f"{ward}/consents/insight", data=agree).status_code == 404
     seen = qian.get("/wallet/me/accesses").text
     assert "Gao L., who answers for you" in seen and "what your wallet holds and paid" in seen
     last = re.search(r"guardians/([0-9a-f-]{36})/end", qian.get("/wallet/me/guardians").text)

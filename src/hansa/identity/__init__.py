@@ -26,6 +26,7 @@ from hansa.identity.ceremony import (
 )
 from hansa.identity.consents import (
     Consent,
+    GuardianAgrees,
     TextChanged,
     UnknownPurpose,
     history_of_consents,
@@ -107,6 +108,7 @@ from hansa.identity.guardians_model import (
     TooManyGuardians,
     UnknownGuardianship,
 )
+from hansa.identity.knowing import Knowledge, knowledge_of
 from hansa.identity.model import (
     Account,
     AccountDiffers,
@@ -332,11 +334,13 @@ __all__ = [
     "DocumentKind",
     "Enrolled",
     "Evidence",
+    "GuardianAgrees",
     "GuardianNeeded",
     "Guardianship",
     "GuardianshipId",
     "Invitation",
     "InvitationRefused",
+    "Knowledge",
     "LastGuardian",
     "LastPasskey",
     "Level",
@@ -461,6 +465,7 @@ __all__ = [
     "is_closed",
     "is_minor",
     "keeper_of",
+    "knowledge_of",
     "lacks_guardian",
     "let_see_journeys",
     "list_accesses",

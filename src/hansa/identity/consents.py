@@ -16,6 +16,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from hansa.identity.actions import get_account
+from hansa.identity.guardians_store import agree_for
 from hansa.identity.model import AccountId
 from hansa.identity.phone_store import lock_account
 from hansa.kernel import HansaError
@@ -61,6 +62,15 @@ class TextChanged(HansaError):
     status: ClassVar[int] = 409
     next_action: ClassVar[str] = "read_again"
     user_message: ClassVar[str] = "The text has changed since you read it. Please read it again."
+
+
+class GuardianAgrees(HansaError):
+    """At this age a guardian agrees, in their own wallet. What was agreed to may be taken back by the ward as well."""
+
+    code: ClassVar[str] = "identity.guardian_agrees"
+    status: ClassVar[int] = 403
+    next_action: ClassVar[str] = "ask_someone_else"
+    user_message: ClassVar[str] = "At your age your guardian agrees for you. Ask them."
 
 
 class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,13 +125,17 @@ def say_consent(
     """Keep that a person agrees to a purpose, or does not any more. Saying the same again changes nothing.
 
     text_version: of the text that was read. by_id: the person, or a guardian who answers for them.
-    Errors: UnknownAccount; UnknownPurpose; TextChanged when agreeing to a text that is not today's.
+    Errors: UnknownAccount; UnknownPurpose; TextChanged when agreeing to a text that is not today's; GuardianAgrees when
+    another than the guardian agrees for a small child.
     """
     wanted = _purpose(purpose)
     if given and text_version != wanted.version:
         raise TextChanged
     get_account(tx, account_id)
     lock_account(tx, account_id)
+    guardians = agree_for(tx, account_id)
+    if given and guardians and by_id not in guardians:
+        raise GuardianAgrees
     now = {one.purpose: one for one in list_consents(tx, account_id)}.get(purpose)
     if now is not None and (now.given, now.text_version) == (given, wanted.version):
         return now

@@ -60,6 +60,8 @@ def invite_guardian(
         raise TooManyGuardians
     code = new_invitation()
     rights: list[Right] = [*ALWAYS, *(("see_journeys",) if sees_journeys else ())]
+    if needs_guardian(birth.born, country, at.date()):
+        rights.append("consent")
     guardianship_id = GuardianshipId(new_id())
     store.add(tx, guardianship_id, ward_id, _hash(code), rights, at=at, expires_at=at + INVITATION_LASTS)
     return Invitation(_get(tx, guardianship_id), code)
@@ -177,6 +179,8 @@ def end_at_majority(
 ) -> list[Guardianship]:
     """End those whose ward has come of age by this instant's day; the ended ones.
 
+    A ward who reached the age of digital consent agrees for themselves from that day on.
+
     countries: of each ward's home city. A day of birth that cannot be read any more ends nothing.
     """
     grown: list[Guardianship] = []
@@ -184,6 +188,8 @@ def end_at_majority(
         birth = find_birth(tx, sealer, one.ward_id)
         if birth is not None and not is_minor(birth.born, countries[one.ward_id], at.date()):
             grown.append(one)
+        elif birth is not None and not needs_guardian(birth.born, countries[one.ward_id], at.date()):
+            store.set_rights(tx, one.guardianship_id, [right for right in one.rights if right != "consent"])
     store.end(tx, [one.guardianship_id for one in grown], "majority", at)
     store.looked(tx, [one.guardianship_id for one in found], at.date())
     return [_get(tx, one.guardianship_id) for one in grown]

@@ -15,7 +15,7 @@ from hansa.kernel import HansaError
 
 GuardianshipId = NewType("GuardianshipId", UUID)
 
-Right = Literal["see_money", "see_journeys", "approve", "limit", "freeze"]
+Right = Literal["see_money", "see_journeys", "approve", "limit", "freeze", "consent"]
 GuardianshipState = Literal["asked", "accepted", "ended"]
 
 RIGHTS: Mapping[Right, str] = MappingProxyType(
@@ -25,12 +25,16 @@ RIGHTS: Mapping[Right, str] = MappingProxyType(
         "approve": "approve payments above the ward's limits",
         "limit": "set limits for the ward",
         "freeze": "stop all payments at once",
+        "consent": "agree to how the ward's data are used",
     }
 )
 """What a guardian may do, in words that ward and guardian read alike."""
 
 ALWAYS: tuple[Right, ...] = ("see_money", "approve", "limit", "freeze")
-"""What every guardian may do. Whether they see journeys, the ward says: where one goes is not what one spends."""
+"""What every guardian may do. Whether they see journeys, the ward says: where one goes is not what one spends.
+
+Whether they agree for the ward, the ward's age says: below the age of digital consent, and no longer.
+"""
 
 GUARDIAN_LEVEL = ProofLevel.NAME
 """How well it must be known who a guardian is."""

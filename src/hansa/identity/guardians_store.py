@@ -64,6 +64,10 @@ select 1 from identity.guardianships
 where guardian_id = %s and ward_id = %s and state = 'accepted' and %s = any(rights)
 """
 
+AGREE_FOR = """
+select guardian_id from identity.guardianships where ward_id = %s and state = 'accepted' and 'consent' = any(rights)
+"""
+
 TO_LOOK_AT = """
 select guardianship_id, ward_id, guardian_id, state, rights, asked_at, expires_at, accepted_at, ended_at, ended_for
 from identity.guardianships
@@ -130,6 +134,11 @@ def wards(tx: Tx, guardian_id: AccountId) -> list[AccountId]:
 
 def may(tx: Tx, guardian_id: AccountId, ward_id: AccountId, right: Right) -> bool:
     return tx.execute(MAY, (guardian_id, ward_id, right)).fetchone() is not None
+
+
+def agree_for(tx: Tx, ward_id: AccountId) -> set[AccountId]:
+    """Who agrees for this account; nobody where it agrees for itself."""
+    return {AccountId(row[0]) for row in tx.execute(AGREE_FOR, (ward_id,))}
 
 
 def to_look_at(tx: Tx, today: date, limit: int) -> list[Guardianship]:

@@ -109,7 +109,12 @@ def list_consents(
     tags=["Identity"],
     opt={
         "who": ("session",),
-        "refuses": (trust.NotSignedIn, consents.UnknownPurpose, consents.TextChanged, InvalidInput),
+        "refuses": (
+            trust.NotSignedIn,
+            consents.UnknownPurpose,
+            consents.TextChanged,
+            consents.GuardianAgrees,
+        ),
     },
 )
 def say_consent(

@@ -12,6 +12,8 @@ from hansa.identity.actions import get_account
 from hansa.identity.agents import device_words
 from hansa.identity.model import Account, AccountId, hash_secret, new_secret
 from hansa.identity.people_policy import PeoplePolicy, own_people_policy
+from hansa.identity.persons_model import AccountClosed
+from hansa.identity.persons_store import closed_at
 from hansa.identity.security_events import add_security_event
 from hansa.identity.session_model import Method, PasskeyId, Session, SessionId, UnknownSession, VerifyAnew
 from hansa.kernel import new_id
@@ -32,10 +34,12 @@ def start_session(
     """Sign a person in: a secret to hand to their browser. We keep only its hash.
 
     shared: others use this device too, so the session is short. passkey_id: the passkey that verified the person.
-    Errors: UnknownAccount.
+    Errors: UnknownAccount, AccountClosed.
     """
     policy = policy or own_people_policy()
     get_account(tx, account_id)
+    if closed_at(tx, account_id) is not None:
+        raise AccountClosed
     secret = new_secret()
     session = Session(
         session_id=SessionId(new_id()),

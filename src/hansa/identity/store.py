@@ -46,7 +46,7 @@ SAMPLE_ACCOUNTS = """
 select account_id, name, issuer_id, home_city_id, rider_class, language, created_at
 from (
     select *, row_number() over (partition by home_city_id, rider_class order by account_id) as place
-    from identity.accounts
+    from identity.accounts where closed_at is null
 ) as placed
 where place <= %s
 order by home_city_id, rider_class, account_id

@@ -28,7 +28,7 @@ from hansa.apps.web.me_view import (
     verify_first,
 )
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import Money, new_id
+from hansa.kernel import HansaError, Money, new_id
 from hansa.store import Tx
 from hansa.store.throttle import Rate, refuse_too_often
 
@@ -137,7 +137,7 @@ def say_consent(
                 by_id=account.account_id,
                 at=site.ctx.clock.now(),
             )
-    except identity.TextChanged as refused:
+    except (identity.TextChanged, identity.GuardianAgrees) as refused:
         return _consents_page(request, site, account, refused=refused)
     return go(f"{ME}/consents?done={'given' if data.given else 'back'}")
 
@@ -148,7 +148,7 @@ def _consents_page(
     account: identity.Account,
     *,
     done: str = "",
-    refused: identity.TextChanged | None = None,
+    refused: HansaError | None = None,
 ) -> Response[Any]:
     say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:

@@ -77,6 +77,13 @@ class SeesForm(msgspec.Struct, frozen=True):
     sees: bool
 
 
+class WardConsentForm(msgspec.Struct, frozen=True):
+    """What a guardian says of a purpose for their ward; text_version: of the text that stood on the page."""
+
+    given: bool
+    text_version: int
+
+
 # -- the real name ------------------------------------------------------------------------------------------
 
 
@@ -510,6 +517,12 @@ def show_ward(request: Asked, site: Here, account_id: FromPath[UUID]) -> Respons
         found = rides.journeys(tx, ward_id, limit=LINES_OF_A_WARD) if sees_journeys else []
         places = Places(tx)
         journeys = [view_journey(places, one, say) for one in found]
+        agrees = identity.guardian_may(tx, me, ward_id, "consent")
+        consents = [
+            (name, purpose.said(say.language)[0], purpose.version, identity.may(tx, ward_id, name))
+            for name, purpose in identity.purposes().items()
+            if agrees
+        ]
         if sees_money:
             identity.saw(tx, ward_id, by, "wallet", AS_GUARDIAN, at)
         if sees_journeys:
@@ -525,7 +538,37 @@ def show_ward(request: Asked, site: Here, account_id: FromPath[UUID]) -> Respons
         journeys=journeys,
         sees_money=sees_money,
         sees_journeys=sees_journeys,
+        consents=consents,
     )
+
+
+@post(
+    f"{ME}/wards/{{account_id:uuid}}/consents/{{purpose:str}}", sync_to_thread=True, include_in_schema=False
+)
+def agree_for_ward(
+    request: Asked,
+    site: Here,
+    account_id: FromPath[UUID],
+    purpose: FromPath[str],
+    data: Annotated[WardConsentForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    account = get_account(request, site)
+    ward_id = identity.AccountId(account_id)
+    with site.ctx.tx() as tx:
+        if not identity.guardian_may(tx, account.account_id, ward_id, "consent"):
+            raise identity.UnknownGuardianship(f"You do not agree for {account_id}.")
+        identity.say_consent(
+            tx,
+            ward_id,
+            purpose,
+            given=data.given,
+            text_version=data.text_version,
+            language=words_for(request, account_language=account.language).language,
+            channel="wallet",
+            by_id=account.account_id,
+            at=site.ctx.clock.now(),
+        )
+    return go(f"{ME}/wards/{account_id}")
 
 
 def _guardians_page(
@@ -603,4 +646,5 @@ ROUTES = [
     end_guardianship,
     let_see_journeys,
     show_ward,
+    agree_for_ward,
 ]
