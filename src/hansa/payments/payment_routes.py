@@ -309,6 +309,8 @@ def create_payment(
     the same key it gives the first answer. Look at `state`: `captured` is paid, `requires_approval` waits for the
     payer, `failed` says in `reason` why the wallet or the payer's limits refused.
     """
+    if caller.account_id is None:
+        caller.require("payments:write")
     key = store.check_key(request.headers.get("idempotency-key", ""))
     new = read_new(data, caller, key)
     payment = answered(paying.create(ctx, [new])[0])
@@ -338,7 +340,7 @@ def list_payments(
                 tx, payer=AccountId(UUID(caller.account_id)), before=before, limit=limit + 1
             )
         else:
-            acquirer = _acquirer(caller, "payments:read")
+            acquirer = _whose(caller, "payments:read")
             if payee_id:
                 _own_payee(tx, payee_id, acquirer)
             found = changing.list_payments(
@@ -367,8 +369,10 @@ def read_payment(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payment_id: FromPath[UUID]
 ) -> WholePayment:
     """A payment with its steps, attempts, captures and refunds."""
+    if caller.account_id is None:
+        caller.require("payments:read")
     with ctx.tx() as tx:
-        payment = _own_payment(ctx, tx, caller, payment_id, "payments:read")
+        payment = _own_payment(ctx, tx, caller, payment_id)
         return _whole(tx, payment)
 
 
@@ -391,6 +395,7 @@ def capture_payment(
     data: JSONBody[CaptureRequest],
 ) -> PaymentAnswer:
     """Take what is held, or a part of it. With `final` false the rest stays held for further captures."""
+    caller.require("payments:write")
     _check_owner(ctx, caller, payment_id)
     return payment_answer(
         changing.capture(
@@ -417,6 +422,7 @@ def void_payment(
     data: JSONBody[EndRequest],
 ) -> PaymentAnswer:
     """Give back what is held. What was captured stays yours; refund it."""
+    caller.require("payments:write")
     _check_owner(ctx, caller, payment_id)
     return payment_answer(changing.void(ctx, payment_id, by=caller.who, words=data.words))
 
@@ -439,6 +445,7 @@ def cancel_payment(
     data: JSONBody[EndRequest],
 ) -> PaymentAnswer:
     """Call off a payment that nobody paid yet."""
+    caller.require("payments:write")
     _check_owner(ctx, caller, payment_id)
     return payment_answer(changing.cancel(ctx, payment_id, by=caller.who, words=data.words))
 
@@ -462,6 +469,7 @@ def refund_payment(
     data: JSONBody[PaymentRefundRequest],
 ) -> RefundAnswer:
     """Give back what was captured, or a part, to where it came from."""
+    caller.require("payments:write")
     _check_owner(ctx, caller, payment_id)
     return _refund(
         changing.refund(
@@ -493,7 +501,7 @@ def list_refunds(
     limit: Limit = 100,
 ) -> Refunds:
     """Refunds of payments to your payees, latest first."""
-    acquirer = _acquirer(caller, "payments:read")
+    acquirer = _whose(caller, "payments:read")
     with ctx.tx() as tx:
         if payee_id:
             _own_payee(tx, payee_id, acquirer)
@@ -521,10 +529,12 @@ def read_refund(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], refund_id: FromPath[UUID]
 ) -> RefundAnswer:
     """A refund as it stands."""
+    if caller.account_id is None:
+        caller.require("payments:read")
     with ctx.tx() as tx:
         found = changing.get_refund(ctx, tx, refund_id)
         try:
-            _own_payment(ctx, tx, caller, found.payment_id, "payments:read")
+            _own_payment(ctx, tx, caller, found.payment_id)
         except UnknownPayment as error:
             raise UnknownRefund(f"There is no refund {refund_id}.") from error
     return _refund(found)
@@ -541,7 +551,7 @@ def list_payees(
     limit: Limit = 100,
 ) -> Payees:
     """Your payees, by id."""
-    acquirer = _acquirer(caller, "payments:read")
+    acquirer = _whose(caller, "payments:read")
     with ctx.tx() as tx:
         found = payees.list_payees(tx, acquirer, after=after, limit=limit + 1)
     page = found[:limit]
@@ -584,7 +594,7 @@ def read_payee(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payee_id: FromPath[str]
 ) -> PayeeAnswer:
     """One of your payees."""
-    acquirer = _acquirer(caller, "payments:read")
+    acquirer = _whose(caller, "payments:read")
     with ctx.tx() as tx:
         return _payee(_own_payee(tx, payee_id, acquirer))
 
@@ -603,7 +613,7 @@ def change_payee(
     data: JSONBody[PayeeChange],
 ) -> PayeeAnswer:
     """Pause one of your payees, open it again, or close it for good. Payments that were made stay as they are."""
-    acquirer = _acquirer(caller, "payments:write")
+    acquirer = _whose(caller, "payments:write")
     with ctx.tx() as tx:
         _own_payee(tx, payee_id, acquirer)
         return _payee(payees.set_payee_status(tx, payee_id, data.status))
@@ -647,7 +657,7 @@ def read_new(data: NewPaymentRequest, caller: trust.Caller, key: str) -> NewPaym
             raise _unfit("payer", "it is not yours", "Leave it out: who is signed in pays, from the wallet")
         acquirer, who = None, caller.account_id
     else:
-        acquirer = _acquirer(caller, "payments:write")
+        acquirer = _whose(caller, "payments:write")
         who = caller.member_id or caller.caller_id
     return NewPayment(
         payment_id=store.made_from(f"{who} {PATH}", key),
@@ -715,7 +725,7 @@ def payment_answer(one: Payment) -> PaymentAnswer:
 # --- inside
 
 
-def _acquirer(caller: trust.Caller, scope: str) -> str | None:
+def _whose(caller: trust.Caller, scope: str) -> str | None:
     """Whose payees these are; None for the league, which sees all. Errors: trust.NotSignedIn, trust.NotAllowed."""
     caller.require(scope)
     if caller.kind == "league":
@@ -732,25 +742,23 @@ def _own_payee(tx: Tx, payee_id: str, acquirer: str | None) -> Payee:
     return found
 
 
-def _own_payment(ctx: Context, tx: Tx, caller: trust.Caller, payment_id: UUID, scope: str) -> Payment:
+def _own_payment(ctx: Context, tx: Tx, caller: trust.Caller, payment_id: UUID) -> Payment:
     """The payment, for its payer, its payee's acquirer and the league. Errors: UnknownPayment for anyone else."""
-    acquirer = None if caller.account_id is not None else _acquirer(caller, scope)
     payment = changing.get_payment(tx, payment_id, partition=ctx.directory.partition_of(payment_id))
     if caller.account_id is not None:
         payer = None if payment.payer is None else payment.payer.account_id
         is_own = payer is not None and caller.account_id == str(payer)
     else:
-        is_own = acquirer in (None, payment.acquirer_id)
+        is_own = caller.kind == "league" or caller.member_id == payment.acquirer_id
     if not is_own:
         raise UnknownPayment(f"There is no payment {payment_id}.")
     return payment
 
 
 def _check_owner(ctx: Context, caller: trust.Caller, payment_id: UUID) -> None:
-    """Go on only for the payee's acquirer, or the league. Errors: UnknownPayment, trust.NotAllowed."""
-    caller.require("payments:write")
+    """Go on only for the payee's acquirer, or the league. Errors: UnknownPayment."""
     with ctx.tx() as tx:
-        _own_payment(ctx, tx, caller, payment_id, "payments:write")
+        _own_payment(ctx, tx, caller, payment_id)
 
 
 def _is_issuer(caller: trust.Caller, account: identity.Account) -> bool:
