@@ -106,7 +106,9 @@ def test_a_life_with_passkeys_from_joining_to_a_lost_phone(
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("alert")).to_contain_text("opens no account here")
     assert account_of(served, "Lin Hui").home_city_id == "hangzhou"
-    assert [one for one in troubles if not one.startswith("Failed to load resource")] == []
+    # signing out has the browser delete its storage, also under a page that is still reading it
+    harmless = ("Failed to load resource", "UnknownError: Connection is closing because of: Force close")
+    assert [one for one in troubles if not one.startswith(harmless)] == []
 
 
 def test_whoever_says_no_to_the_passkey_stays_where_they_are_and_is_told(
