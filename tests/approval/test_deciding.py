@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from approval.spending import ANNA, AT, BO, SHOP, decided, open_riders, spend, used
 from hansa import approval, identity
-from hansa.approval import Allowed, ApprovalLevel, Channel, Needs, Refused
+from hansa.approval import Allowed, ApprovalLevel, Channel, Needs, Refused, deciding
 from hansa.kernel import InvalidInput, Money, new_id
 from hansa.store import Context, Tx
 
@@ -144,6 +144,37 @@ def test_an_issuers_own_policy_holds_for_its_accounts(tx: Tx) -> None:
     verdict = decided(tx, spend(1, 10_00))
 
     assert isinstance(verdict, Needs) and verdict.level == ApprovalLevel.PASSKEY
+
+
+@pytest.mark.parametrize(
+    ("known", "minor", "refused", "level"),
+    [
+        (identity.Knowledge(recovered_at=AT - timedelta(hours=1)), 200_01, True, None),
+        (identity.Knowledge(recovered_at=AT - timedelta(hours=1)), 150_00, False, ApprovalLevel.PASSKEY),
+        (identity.Knowledge(recovered_at=AT - timedelta(hours=72)), 200_01, False, ApprovalLevel.PIN),
+        (identity.Knowledge(guarded=True), 600_00, False, ApprovalLevel.SECOND_PERSON),
+        (identity.Knowledge(level=identity.ProofLevel.DOCUMENT), 40_000_00, False, ApprovalLevel.PASSKEY),
+    ],
+)
+def test_how_well_a_person_is_known_sets_what_they_may_spend(
+    tx: Tx,
+    monkeypatch: pytest.MonkeyPatch,
+    known: identity.Knowledge,
+    minor: int,
+    refused: bool,
+    level: ApprovalLevel | None,
+) -> None:
+    decided(tx, spend(1, 1_00), AT - timedelta(days=2))
+
+    def know(_: Tx, account_ids: list[identity.AccountId]) -> dict[identity.AccountId, identity.Knowledge]:
+        return dict.fromkeys(account_ids, known)
+
+    monkeypatch.setattr(deciding, "knowledge_of", know)
+
+    verdict = decided(tx, spend(2, minor))
+
+    assert isinstance(verdict, Refused) is refused
+    assert isinstance(verdict, Refused) or verdict.level == level
 
 
 # -- races --------------------------------------------------------------------------------------------------
