@@ -516,6 +516,7 @@ def read_qr_order(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], order_id: FromPath[UUID]
 ) -> QrOrderView:
     """A QR order of your shop, as it stands."""
+    _require(caller, "merchants:read")
     with ctx.tx() as tx:
         order = qr_orders.get_order(tx, order_id)
         _shop(tx, caller, order.merchant_id, "merchants:read")
@@ -541,6 +542,7 @@ def cancel_qr_order(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], order_id: FromPath[UUID]
 ) -> QrOrderView:
     """Take a QR order back before anybody pays it."""
+    _require(caller, "merchants:write")
     with ctx.tx() as tx:
         _shop(tx, caller, qr_orders.get_order(tx, order_id).merchant_id, "merchants:write")
         return _order(tx, qr_orders.cancel_order(tx, order_id, ctx.clock.now()), ctx)
@@ -560,8 +562,7 @@ def look_at_payment_code(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[CodeLook]
 ) -> CodeView:
     """Whether a payer's code would pay now. It is not used up by this."""
-    if caller.account_id is None:
-        caller.require("merchants:write")
+    _require(caller, "merchants:write")
     with ctx.tx() as tx:
         code = payment_codes.read_payment_code(tx, data.payment_code, ctx.clock.now())
     return CodeView(code.issuer_id, code.made_at, code.expires_at)
@@ -799,6 +800,7 @@ def add_slots(
     data: JSONBody[NewSlots],
 ) -> SlotList:
     """Offer times of something to enter."""
+    _require(caller, "merchants:write")
     with ctx.tx() as tx:
         product = tickets.get_product(tx, product_id)
         _shop(tx, caller, product.merchant_id, "merchants:write", owner=True)
@@ -959,6 +961,12 @@ def _person(caller: trust.Caller) -> AccountId:
     return AccountId(UUID(caller.account_id))
 
 
+def _require(caller: trust.Caller, scope: str) -> None:
+    """Go on for a person, or a key with this scope, before anything is looked up. Errors: as `trust.Caller.require`."""
+    if caller.account_id is None:
+        caller.require(scope)
+
+
 def _shop(
     tx: Tx, caller: trust.Caller, merchant_id: UUID, scope: str, *, owner: bool = False
 ) -> shops.Merchant:
@@ -969,7 +977,7 @@ def _shop(
         else:
             actions.role_of(tx, merchant_id, _person(caller))
         return actions.get_merchant(tx, merchant_id)
-    caller.require(scope)
+    _require(caller, scope)
     merchant = actions.get_merchant(tx, merchant_id)
     if caller.kind != "league" and caller.member_id != merchant.member_id:
         raise shops.UnknownMerchant
