@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from hansa import atlas, disputes, identity, ledger, payments, rides
+from hansa import approval, atlas, disputes, identity, ledger, merchants, payments, rides, wallets
 from hansa.identity import Account, AccountId, Sealer
 from hansa.kernel import Money, Problem
 from hansa.store import Context, Tx
@@ -45,6 +45,16 @@ OBSTACLE_WORDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "A payment is held and not finished.",
             "Wait until it is paid or released.",
             "/wallet/statement",
+        ),
+        "moving": (
+            "Money of yours is on its way.",
+            "Wait until it has arrived, or call it off.",
+            "/wallet/money",
+        ),
+        "automatic": (
+            "Your wallet is topped up by itself.",
+            "Turn that off first.",
+            "/wallet/top-up",
         ),
         "debt": (
             "You owe your issuer {amount} for rides.",
@@ -86,6 +96,39 @@ def _money(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
             yield _obstacle("hold")
 
 
+ON_ITS_WAY = frozenset(
+    (
+        payments.PaymentState.PROCESSING,
+        payments.PaymentState.UNKNOWN,
+        payments.PaymentState.AUTHORIZED,
+        *(wallets.State.PROCESSING, wallets.State.HELD, wallets.State.CLAIMED, wallets.State.IN_TRANSIT),
+        *(wallets.State.RETURNING, wallets.State.VOIDING),
+        *(wallets.TopUpState.PROCESSING, wallets.TopUpState.SENT, wallets.TopUpState.UNKNOWN),
+        *(wallets.TopUpState.SETTLING, wallets.TopUpState.RETURNING),
+        *(wallets.WithdrawalState.PROCESSING, wallets.WithdrawalState.HELD, wallets.WithdrawalState.SENT),
+        *(
+            wallets.WithdrawalState.UNKNOWN,
+            wallets.WithdrawalState.SETTLING,
+            wallets.WithdrawalState.RELEASING,
+        ),
+        *(wallets.WithdrawalState.RETURNING, wallets.WithdrawalState.COLLECTING),
+    )
+)
+"""States in which money has left one place and has not reached another."""
+
+
+def _moving(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
+    own, account_id = wallets.own_data, account.account_id
+    states: list[str] = [one.state for one in own.sent(tx, account_id, partition)]
+    states += [one.state for one in own.paid_in(tx, account_id, partition)]
+    states += [one.state for one in own.paid_out(tx, account_id, partition)]
+    states += [one.state for one in payments.list_payments(tx, payer=account_id, limit=PAGE)]
+    if not ON_ITS_WAY.isdisjoint(states):
+        yield _obstacle("moving")
+    if own.rules(tx, account_id, partition):
+        yield _obstacle("automatic")
+
+
 def _debts(tx: Tx, account: Account, partition: int) -> Iterator[Obstacle]:
     for owed in payments.debts_of(tx, account.account_id, partition=partition):
         if owed.minor:
@@ -114,6 +157,7 @@ def _wards(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
 
 OBSTACLES: list[Callable[[Tx, Account, int], Iterator[Obstacle]]] = [
     _money,
+    _moving,
     _debts,
     _disputes,
     _standing,
@@ -166,6 +210,8 @@ def _carry_out(ctx: Context, account_id: AccountId, at: datetime) -> bool:
         for phone in identity.list_phones(tx, account_id):
             if phone.status == "active":
                 rides.end_phone(tx, account_id, phone.phone_id, "removed", at=at)
+        for bank in wallets.bank_accounts.list_of(tx, account_id):
+            wallets.bank_accounts.end(tx, account_id, bank.bank_account_id, at)
         kept = timedelta(days=identity.own_level_policy().kept_days(account.issuer_id))
         return identity.close_account(tx, account_id, at=at, erase_at=at + kept)
 
@@ -246,6 +292,15 @@ def _movements(of: Of) -> list[Any]:
     return found
 
 
+def _payments(of: Of) -> list[Any]:
+    found: list[Any] = []
+    before: tuple[datetime, UUID] | None = None
+    while page := payments.list_payments(of.tx, payer=of.id, before=before, limit=PAGE):
+        found += page
+        before = (page[-1].created_at, page[-1].payment_id)
+    return found
+
+
 def _requests(of: Of) -> list[Any]:
     found: list[Any] = []
     before: tuple[datetime, UUID] | None = None
@@ -304,6 +359,28 @@ PARTS: list[Part] = [
     Part("passes", "Your passes", lambda of: rides.list_passes(of.tx, of.id, partition=of.partition)),
     Part("journeys", "Your journeys", _journeys),
     Part("movements", "What your wallet gained and paid", _movements),
+    Part("payments", "What you paid", _payments),
+    Part("sent", "What you sent to people", lambda of: wallets.own_data.sent(of.tx, of.id, of.partition)),
+    Part(
+        "received", "What people sent you", lambda of: wallets.own_data.received(of.tx, of.id, of.partition)
+    ),
+    Part("requests", "What was asked of whom", lambda of: wallets.own_data.asked(of.tx, of.id)),
+    Part("splits", "Bills you split", lambda of: wallets.own_data.splits(of.tx, of.id)),
+    Part("bank_accounts", "Your bank accounts", lambda of: wallets.own_data.banks(of.tx, of.id)),
+    Part("paid_in", "What you paid in", lambda of: wallets.own_data.paid_in(of.tx, of.id, of.partition)),
+    Part("paid_out", "What you withdrew", lambda of: wallets.own_data.paid_out(of.tx, of.id, of.partition)),
+    Part("automatic", "Automatic top-ups", lambda of: wallets.own_data.rules(of.tx, of.id, of.partition)),
+    Part(
+        "delegations",
+        "Who may spend for you",
+        lambda of: approval.list_delegations(of.tx, of.partition, of.id),
+    ),
+    Part(
+        "mandates",
+        "Who may take money by itself",
+        lambda of: approval.find_mandates(of.tx, payer=of.id, limit=PAGE),
+    ),
+    Part("tickets", "Your tickets", lambda of: merchants.list_tickets(of.tx, of.id, limit=EVENTS_MAX)),
     Part("disputes", "Money you asked back", _requests),
     Part("sent", "What you sent to people", lambda of: own_data.sent(of.tx, of.id, of.partition)),
     Part("received", "What people sent you", lambda of: own_data.received(of.tx, of.id, of.partition)),
