@@ -61,3 +61,10 @@ def test_positions_are_opened_between_issuers_and_whoever_has_payees(ctx: Contex
     assert payment_clearing.connect(ctx, [CARD]) == 1  # the Canadian payee's
     assert payment_clearing.connect(ctx, [CARD, BANK]) == 1  # the kiosk's, for the bank's people
     assert payment_clearing.connect(ctx, [CARD, BANK]) == 0
+
+
+def test_the_worker_opens_what_is_missing_once(ctx: Context) -> None:
+    open_town(ctx)
+    connections = payment_clearing.Connections()
+
+    assert [connections.turn(ctx) for _ in range(2)] == [1, 0]

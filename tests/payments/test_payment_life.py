@@ -246,6 +246,30 @@ def test_refunds_in_parts_never_pass_what_was_captured(ctx: Context) -> None:
     check_books(ctx)
 
 
+def test_a_wallets_statement_tells_payments_and_refunds_with_what_each_left(ctx: Context) -> None:
+    open_town(ctx)
+    pass_time(ctx, minutes=1)
+    one = made(ctx, asks(30_00, n=1))
+    pass_time(ctx, minutes=1)
+    other = made(ctx, asks(20_00, n=2, capture="manual"))
+    payments.capture(ctx, other.payment_id, capture_id=_id(1), by=BANK, minor=5_00)
+    pass_time(ctx, minutes=1)
+    payments.refund(ctx, one.payment_id, refund_id=_id(2), by=BANK, minor=10_00)
+
+    with ctx.tx() as tx:
+        lines = payments.movements(tx, ANN)
+        older = payments.movements(tx, ANN, before=lines[1].mark)
+
+    assert [(line.kind.value, line.amount.minor, line.balance.minor) for line in lines] == [
+        ("refund", 10_00, 75_00),
+        ("payment", -5_00, 65_00),
+        ("payment", -30_00, 70_00),
+        ("top_up", 100_00, 100_00),
+    ]
+    assert older == lines[2:]
+    assert lines[0].reference == one.payment_id
+
+
 @pytest.mark.parametrize("minor", [0, -1])
 def test_an_amount_that_is_none_is_refused(ctx: Context, minor: int) -> None:
     open_town(ctx)

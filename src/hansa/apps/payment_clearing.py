@@ -14,6 +14,26 @@ ITEMS = 1_000
 """Items of a position that are settled in one commit."""
 
 
+class Connections:
+    """Keeps positions open for all payees; remembers for whom it did, so that a turn of the worker is cheap."""
+
+    def __init__(self) -> None:
+        self._known: tuple[set[tuple[str, str]], set[str]] | None = None
+
+    def turn(self, ctx: Context) -> int:
+        """Open what is missing since the last turn; gives how many positions."""
+        with ctx.tx() as tx:
+            acquirers = payments.acquirers(tx)
+            risks = ledger.search_accounts(tx, code=ledger.AccountCode.RISK, limit=1_000) if acquirers else []
+        issuers = {one.holder for one in risks}
+        known = (set(acquirers), issuers)
+        if not acquirers or known == self._known:
+            return 0
+        opened = connect(ctx, issuers)
+        self._known = known
+        return opened
+
+
 def connect(ctx: Context, issuers: Iterable[str]) -> int:
     """Let these issuers' people pay all payees: opens the positions that are not open; gives how many.
 

@@ -38,6 +38,7 @@ SOME = 2_000
 
 _watcher = risk.Watcher(risk.LEAGUE_FEED, risk.LEAGUE_HANDS)
 _prover = reconciliation.Prover()
+_connections = payment_clearing.Connections()
 
 
 def work_once(ctx: Context) -> int:
@@ -64,6 +65,7 @@ def work_once(ctx: Context) -> int:
     done += len(clearing.close_due(ctx))
     done += hub_clearing.hear(ctx)
     done += payment_clearing.hear(ctx)
+    done += _connections.turn(ctx)
     done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)

@@ -135,6 +135,12 @@ class MovementKind(StrEnum):
     TOP_UP = "top_up"
     FARE = "fare"
     CORRECTION = "correction"
+    PAYMENT = "payment"
+    REFUND = "refund"
+    SENT = "sent"
+    RECEIVED = "received"
+    WITHDRAWAL = "withdrawal"
+    VOUCHER = "voucher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class Movement:
     """A line of the wallet page.
 
     amount: what the wallet gained (+) or lost (-). price: what was asked, in the payee's currency.
-    reference: the journey, or the top-up itself. owed: what the issuer carried (+) or wrote off the debt (-).
+    reference: the journey, the payment, or the top-up itself. owed: what the issuer carried (+) or wrote off (-).
     balance: what the wallet held after it, by the time of the lines; a line not finished has not moved it yet.
     """
 

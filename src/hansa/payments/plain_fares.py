@@ -1,7 +1,8 @@
-"""Plain fares as a wallet's statement tells them: one transfer each, and no row of charges beside it.
+"""What a wallet's statement tells from the ledger alone: plain fares, and all that has a life of its own elsewhere.
 
-``carry_fares`` has the ledger move them and keeps nothing of its own. Whatever else takes a fare from a wallet has a
-row in ``payments.charges``; the id of its transfer follows from that row, so the two are told apart.
+``carry_fares`` has the ledger move plain fares and keeps nothing of its own. Whatever else takes a fare from a wallet
+has a row in ``payments.charges``; the id of its transfer follows from that row, so the two are told apart. Payments to
+payees, money between people, withdrawals and vouchers are one posting each on the wallet, known by their codes.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,21 @@ PAGE = 100
 """Lines of a statement read at once, at least."""
 
 
+_CODE = ledger.TransferCode
+_KINDS: Mapping[tuple[int, bool], MovementKind] = {
+    (_CODE.FARE, True): MovementKind.FARE,
+    (_CODE.PURCHASE, True): MovementKind.PAYMENT,
+    (_CODE.PURCHASE_REFUND, False): MovementKind.REFUND,
+    (_CODE.SEND, True): MovementKind.SENT,
+    (_CODE.SEND, False): MovementKind.RECEIVED,
+    (_CODE.WITHDRAWAL, True): MovementKind.WITHDRAWAL,
+    (_CODE.WITHDRAWAL, False): MovementKind.WITHDRAWAL,
+    (_CODE.VOUCHER, True): MovementKind.VOUCHER,
+    (_CODE.VOUCHER, False): MovementKind.VOUCHER,
+}
+"""By transfer code, and whether the wallet is its debit side."""
+
+
 def list_plain_fares(
     tx: Tx,
     partition: int,
@@ -29,7 +45,7 @@ def list_plain_fares(
     limit: int,
     before: Mark | None,
 ) -> list[Line]:
-    """The account's plain fares, newest first by when they happened: all from ``before`` on, and ``limit`` older ones.
+    """The account's lines of these kinds, newest first by when they happened: all from ``before`` on, ``limit`` older.
 
     wallets: its wallets' ledger accounts, with their currencies. Reads as much of the statements as that takes: what
     was booked before a line happened cannot be newer than it.
@@ -57,12 +73,13 @@ def _of_wallet(
         entries = ledger.statement(tx, wallet, after=place, limit=max(PAGE, limit), newest_first=True)
         for entry in entries:
             moved = entry.booked.transfer
-            if entry.is_debit and moved.code is ledger.TransferCode.FARE and moved.reference is not None:
+            kind = _KINDS.get((moved.code, entry.is_debit))
+            if kind is not None and entry.booked.moves_minor and moved.reference is not None:
                 found.append(
                     Line(
                         at=moved.event_at,
-                        kind=MovementKind.FARE,
-                        wallet_minor=-moved.amount,
+                        kind=kind,
+                        wallet_minor=entry.credit_minor,
                         wallet_currency=currency,
                         price_minor=moved.amount,
                         price_currency=currency,
