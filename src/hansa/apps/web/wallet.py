@@ -1,16 +1,13 @@
 """The wallet: a rider's phone. Balance, a live ride code that needs no network, journeys, money, top-up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-import numpy as np
-import zxingcpp
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
@@ -40,6 +37,7 @@ from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, in_zone, page, static_version
 from hansa.apps.web.people_pages import notes_for
 from hansa.apps.web.proofs import own_bookings
+from hansa.apps.web.qr_pictures import Picture, picture_of
 from hansa.apps.web.relying_party import by_its_name, find_rp
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import InvalidInput, Money, Problem
@@ -59,8 +57,7 @@ JOURNEYS_ON_PAGE = 25
 MOVEMENTS_ON_PAGE = 50
 REASON_MAX = 300
 """Characters that a reason for a stated end may have, as ``rides`` takes it."""
-QUIET_ZONE = 4
-"""Modules of white around a picture (ISO/IEC 18004 section 5.3.8)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RiderChoice:
@@ -88,13 +85,6 @@ class TextToDraw(msgspec.Struct, frozen=True):
     """A ride code's text, in the characters of QR's alphanumeric mode."""
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=400, pattern=r"^[0-9A-Z $%*+\-./:]+$")]
-
-
-class Drawing(msgspec.Struct, frozen=True):
-    """A QR picture: an SVG path in a square of ``size`` modules."""
-
-    size: int
-    path: str
 
 
 @get("/wallet/", sync_to_thread=True, include_in_schema=False)
@@ -330,16 +320,9 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
 
 
 @post("/wallet/qr", sync_to_thread=True, include_in_schema=False, status_code=200)
-def draw_qr(data: JSONBody[TextToDraw]) -> Drawing:
+def draw_qr(data: JSONBody[TextToDraw]) -> Picture:
     """The picture of a code, for phones whose QR library is not installed."""
-    barcode = zxingcpp.create_barcode(data.text, zxingcpp.BarcodeFormat.QRCode, ec_level="L")
-    rows: list[list[int]] = np.array(zxingcpp.write_barcode_to_image(barcode, add_quiet_zones=False)).tolist()
-    path = "".join(
-        f"M{x} {y + QUIET_ZONE}h{width}v1h-{width}z"
-        for y, row in enumerate(rows)
-        for x, width in _dark_runs(row)
-    )
-    return Drawing(len(rows) + 2 * QUIET_ZONE, path)
+    return picture_of(data.text, level="L")
 
 
 @get("/wallet/sw.js", sync_to_thread=True, include_in_schema=False)
@@ -539,16 +522,6 @@ def _last_journeys(
 
 def _currency(tx: Tx, account: identity.Account) -> str:
     return Places(tx).network(account.home_city_id).city.currency
-
-
-def _dark_runs(row: list[int]) -> Iterator[tuple[int, int]]:
-    """Where modules side by side are dark, from the picture's left edge, and how many."""
-    x = QUIET_ZONE
-    for level, modules in groupby(row):
-        width = len(list(modules))
-        if level == 0:
-            yield x, width
-        x += width
 
 
 def _unfit(where: str, what: str, remedy: str) -> InvalidInput:
