@@ -167,7 +167,13 @@ def _array(values: Iterable[object]) -> str:
 
     Written here, it costs a third of what the driver takes, which looks into each value for what is to be quoted.
     """
-    return "{" + ",".join(["NULL" if one is None else str(one) for one in values]) + "}"
+    return "{" + ",".join([_told(one) for one in values]) + "}"
+
+
+def _told(value: object) -> str:
+    if type(value) is UUID:
+        return value.hex  # which PostgreSQL reads too, and is written in a third of the time
+    return "NULL" if value is None else str(value)
 
 
 def lock_accounts(tx: Tx, keys: Sequence[AccountKey]) -> list[AccountRow]:
