@@ -235,6 +235,7 @@ def test_all_that_is_kept_is_given_out_whole(gao: Client, ctx: Context, league: 
     with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
         names = {one.removesuffix(".json") for one in file.namelist()}
         assert {part.name for part in personal_data.PARTS} | {"about", "index.html", "look.css"} == names
+        assert len(file.namelist()) == len(names)
         (proof,) = json.loads(file.read("proofs.json"))
         assert (proof["name"], proof["number"]) == ("高兰", resident(1))
         (movement,) = json.loads(file.read("movements.json"))

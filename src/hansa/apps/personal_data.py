@@ -360,16 +360,6 @@ PARTS: list[Part] = [
     Part("journeys", "Your journeys", _journeys),
     Part("movements", "What your wallet gained and paid", _movements),
     Part("payments", "What you paid", _payments),
-    Part("sent", "What you sent to people", lambda of: wallets.own_data.sent(of.tx, of.id, of.partition)),
-    Part(
-        "received", "What people sent you", lambda of: wallets.own_data.received(of.tx, of.id, of.partition)
-    ),
-    Part("requests", "What was asked of whom", lambda of: wallets.own_data.asked(of.tx, of.id)),
-    Part("splits", "Bills you split", lambda of: wallets.own_data.splits(of.tx, of.id)),
-    Part("bank_accounts", "Your bank accounts", lambda of: wallets.own_data.banks(of.tx, of.id)),
-    Part("paid_in", "What you paid in", lambda of: wallets.own_data.paid_in(of.tx, of.id, of.partition)),
-    Part("paid_out", "What you withdrew", lambda of: wallets.own_data.paid_out(of.tx, of.id, of.partition)),
-    Part("automatic", "Automatic top-ups", lambda of: wallets.own_data.rules(of.tx, of.id, of.partition)),
     Part(
         "delegations",
         "Who may spend for you",
