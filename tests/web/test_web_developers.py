@@ -24,7 +24,7 @@ from web import little_league
 from web.little_league import LittleLeague
 
 Client = TestClient[Any]
-STEP = re.compile(r'<pre data-step="([a-z]+)"><code>(.*?)</code></pre>', re.DOTALL)
+STEP = re.compile(r'<pre data-step="([a-z]+)"[^>]*><code>(.*?)</code></pre>', re.DOTALL)
 PAGES = (
     "/developers",
     "/developers/reference",
