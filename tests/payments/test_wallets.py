@@ -170,3 +170,70 @@ def test_giving_back_what_was_taken_at_the_same_rate_gives_back_the_same(
 
     assert taken.minor >= 1
     assert payments.quote(Money(-minor, base), unit, rate) == -taken
+
+
+def test_a_top_up_for_a_closed_wallet_is_refused_and_stops_no_other(ctx: Context) -> None:
+    other = replace(top_up(3, 700), account_id=identity.AccountId(fact_id(None, "rider", 2)))
+    payments.top_up(ctx, [top_up(1, 5_000)])
+    closing = ledger.Transfer(
+        ledger.TransferId(fact_id(AT, "closing")),
+        payments.wallet_id(RIDER, "CNY"),
+        payments.cash_account("beijing-card", "CNY"),
+        0,
+        "CNY",
+        ledger.TransferCode.WITHDRAWAL,
+        AT,
+        flags=ledger.TransferFlag.PENDING | ledger.TransferFlag.CLOSING_DEBIT,
+    )
+    assert ledger.post(ctx, [closing])[0].ok
+
+    with pytest.raises(payments.WalletClosed):
+        payments.top_up(ctx, [top_up(2, 300), other])
+
+    with ctx.tx() as tx:
+        tx.execute(
+            "update payments.top_ups set state = 'intended' where account_id = %s", (other.account_id,)
+        )
+        assert payments.balance_of(tx, other.account_id) == [Money(700, "CNY")]
+    assert payments.finish(ctx) == 1, "the one that waits is ended; the one that was refused is forgotten"
+    assert held(ctx) == [Money(5_000, "CNY")]
+
+
+def test_a_wallets_lines_always_come_to_what_it_holds(ctx: Context) -> None:
+    """A bank takes a top-up back, and money moves that no room knows: each is a line, with what it left."""
+    payments.top_up(ctx, [top_up(1, 5_000)])
+    returned = payments.Charge(
+        charge_id=fact_id(AT, "returned"),
+        account_id=RIDER,
+        issuer_id="beijing-card",
+        wallet_currency="CNY",
+        amount=Money(2_000, "CNY"),
+        payee=payments.cash_account("beijing-card", "CNY"),
+        at=AT + timedelta(minutes=1),
+        rate_day=DAY,
+        reference=top_up(1, 0).top_up_id,
+        code=ledger.TransferCode.TOP_UP,
+    )
+    payments.charge(ctx, [returned])
+    strange = ledger.Transfer(
+        ledger.TransferId(fact_id(AT, "strange")),
+        payments.cash_account("beijing-card", "CNY"),
+        payments.wallet_id(RIDER, "CNY"),
+        11,
+        "CNY",
+        ledger.TransferCode.OPENING,
+        AT + timedelta(minutes=2),
+    )
+    assert ledger.post(ctx, [strange])[0].ok
+
+    with ctx.tx() as tx:
+        lines = payments.movements(tx, RIDER)
+        older = payments.movements(tx, RIDER, before=lines[0].mark)
+
+    assert [(one.kind.value, one.amount.minor, one.balance.minor) for one in lines] == [
+        ("other", 11, 3_011),
+        ("top_up_returned", -2_000, 3_000),
+        ("top_up", 5_000, 5_000),
+    ]
+    assert lines[1].reference == top_up(1, 0).top_up_id
+    assert older == lines[1:]

@@ -31,6 +31,7 @@ from hansa.payments.model import (
     TopUp,
     TopUpDiffers,
     UnknownPayee,
+    WalletClosed,
     cash_account,
     exchange_account,
     legs,
@@ -48,6 +49,7 @@ from hansa.store import Context, Tx
 _POOR = ledger.ResultCode.EXCEEDS_CREDITS
 _PAID_BY_THE_OTHER = ledger.ResultCode.EXISTS_WITH_DIFFERENT_DEBIT_ACCOUNT_ID
 Posted = tuple[store.ChargeRow, tuple[ledger.Transfer, ...]]
+_CLOSED = ledger.ResultCode.CREDIT_ACCOUNT_ALREADY_CLOSED
 _NOT_OPEN = (ledger.ResultCode.DEBIT_ACCOUNT_NOT_FOUND, ledger.ResultCode.CREDIT_ACCOUNT_NOT_FOUND)
 
 
@@ -116,7 +118,8 @@ def list_rates(tx: Tx, day: date) -> list[tuple[str, str, Fraction]]:
 def top_up(ctx: Context, top_ups: Sequence[TopUp], *, step: Step = no_step) -> list[Money]:
     """Put money that riders brought to their issuer into their wallets; gives the amounts, in order.
 
-    Safe to repeat by ``top_up_id``. Errors: TopUpDiffers, before anything is posted.
+    Safe to repeat by ``top_up_id``. Errors: TopUpDiffers, before anything is posted; WalletClosed, and those that were
+    for closed wallets are not kept, while the others are posted.
     """
     partition_of = ctx.directory.partition_of
     placed = [(partition_of(top_up.account_id), top_up) for top_up in top_ups]
@@ -135,7 +138,9 @@ def top_up(ctx: Context, top_ups: Sequence[TopUp], *, step: Step = no_step) -> l
             if kept[item.top_up_id].body() != item:
                 raise TopUpDiffers(f"Top-up {item.top_up_id} is known with other content.")
     step("intended")
-    _finish_top_ups(ctx, [row for row in kept.values() if row.state == "intended"], step)
+    closed = _finish_top_ups(ctx, [row for row in kept.values() if row.state == "intended"], step)
+    if closed:
+        raise WalletClosed(f"The wallet of top-up {closed[0].top_up_id} is closed.")
     return [item.amount for item in top_ups]
 
 
@@ -216,7 +221,7 @@ def debts_of(tx: Tx, account_id: AccountId, *, partition: int = 0) -> list[Money
 def movements(
     tx: Tx, account_id: AccountId, limit: int = 50, *, before: Mark | None = None, partition: int = 0
 ) -> list[Movement]:
-    """The lines of the wallet page, newest first: top-ups, fares with what they were for, corrections.
+    """The lines of the wallet page, newest first by when they happened: all that changed a wallet, and what for.
 
     before: the mark of the last line already seen.
     """
@@ -373,7 +378,9 @@ def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[Posted]
     return carried
 
 
-def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) -> None:
+def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) -> list[store.TopUpRow]:
+    """Post what is written down; gives those whose wallets are closed, which are forgotten."""
+    refused: list[store.TopUpRow] = []
     for _, of_partition in groupby(sorted(rows, key=_partition), key=_partition):
         ordered = list(of_partition)
         for start in range(0, len(ordered), ledger.BATCH_MAX):
@@ -384,11 +391,15 @@ def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) ->
                 _open_wallets(ctx, [(AccountId(row.account_id), row.currency) for row in batch])
                 _open_member_accounts(ctx, sorted({(row.issuer_id, row.currency) for row in batch}))
                 codes = post_chains(ctx, chains)
-            assert all(code is ledger.ResultCode.CREATED for code in codes), codes
+            assert set(codes) <= {ledger.ResultCode.CREATED, _CLOSED}, codes
+            closed = [row for row, code in zip(batch, codes, strict=True) if code is _CLOSED]
             step("posted")
             with ctx.tx() as tx:
-                store.finish_top_ups(tx, batch)
+                store.finish_top_ups(tx, [row for row in batch if row not in closed])
+                store.forget_top_ups(tx, closed)
             step("recorded")
+            refused += closed
+    return refused
 
 
 def _top_up_transfer(row: store.TopUpRow) -> ledger.Transfer:

@@ -60,6 +60,14 @@ class TopUpDiffers(HansaError):
     status: ClassVar[int] = 409
 
 
+class WalletClosed(HansaError):
+    """This wallet is closed and takes no money any more. Nothing was paid into it, and the top-up is not kept."""
+
+    code: ClassVar[str] = "payments.wallet_closed"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Give the money back to whoever brought it; its holder opens another account."
+
+
 class UnknownPayee(HansaError):
     """The account to be paid does not exist in the ledger; open it first. Nothing was charged."""
 
@@ -130,9 +138,12 @@ class Subsidy:
 
 
 class MovementKind(StrEnum):
-    """What changed a wallet."""
+    """What changed a wallet. top_up_returned: a bank took back what it had paid in. exchange: into or out of another
+    currency. other: known by nothing but its posting.
+    """
 
     TOP_UP = "top_up"
+    TOP_UP_RETURNED = "top_up_returned"
     FARE = "fare"
     CORRECTION = "correction"
     PAYMENT = "payment"
@@ -141,6 +152,8 @@ class MovementKind(StrEnum):
     RECEIVED = "received"
     WITHDRAWAL = "withdrawal"
     VOUCHER = "voucher"
+    EXCHANGE = "exchange"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +161,8 @@ class Movement:
     """A line of the wallet page.
 
     amount: what the wallet gained (+) or lost (-). price: what was asked, in the payee's currency.
-    reference: the journey, the payment, or the top-up itself. owed: what the issuer carried (+) or wrote off (-).
+    reference: the journey, payment, transfer, withdrawal or top-up; of what refers to nothing, its own transfer.
+    owed: what the issuer carried (+) or wrote off (-).
     balance: what the wallet held after it, by the time of the lines; a line not finished has not moved it yet.
     """
 
@@ -274,7 +288,12 @@ def top_up_transfer(top_up_id: UUID, at: datetime) -> ledger.TransferId:
 
 def wallet_transfer(charge: Charge) -> ledger.TransferId:
     """The id of the transfer between the wallet and the exchange account."""
-    return ledger.TransferId(fact_id(charge.at, charge.charge_id, "wallet"))
+    return wallet_transfer_of(charge.charge_id, charge.at)
+
+
+def wallet_transfer_of(charge_id: UUID, at: datetime) -> ledger.TransferId:
+    """``wallet_transfer`` of the charge with this id. at: the charge's own instant."""
+    return ledger.TransferId(fact_id(at, charge_id, "wallet"))
 
 
 def debt_transfer(charge: Charge) -> ledger.TransferId:

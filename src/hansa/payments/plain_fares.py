@@ -1,8 +1,8 @@
 """What a wallet's statement tells from the ledger alone: plain fares, and all that has a life of its own elsewhere.
 
-``carry_fares`` has the ledger move plain fares and keeps nothing of its own. Whatever else takes a fare from a wallet
-has a row in ``payments.charges``; the id of its transfer follows from that row, so the two are told apart. Payments to
-payees, money between people, withdrawals and vouchers are one posting each on the wallet, known by their codes.
+``carry_fares`` has the ledger move plain fares and keeps nothing of its own. Charges and top-ups have rows here; ids
+of their transfers follow from those rows, so they are told apart from all else. Whatever is left on the wallet is a
+line, known by its code or by nothing, so that the lines of a wallet always come to what it holds.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from datetime import timedelta
 from hansa import ledger
 from hansa.identity import AccountId
 from hansa.payments import store
-from hansa.payments.model import Mark, MovementKind, fare_transfer
+from hansa.payments.model import Mark, MovementKind, fare_transfer, top_up_transfer, wallet_transfer_of
 from hansa.payments.store import Line
 from hansa.store import Tx
 
@@ -33,6 +33,8 @@ _KINDS: Mapping[tuple[int, bool], MovementKind] = {
     (_CODE.WITHDRAWAL, False): MovementKind.WITHDRAWAL,
     (_CODE.VOUCHER, True): MovementKind.VOUCHER,
     (_CODE.VOUCHER, False): MovementKind.VOUCHER,
+    (_CODE.EXCHANGE, True): MovementKind.EXCHANGE,
+    (_CODE.EXCHANGE, False): MovementKind.EXCHANGE,
 }
 """By transfer code, and whether the wallet is its debit side."""
 
@@ -45,7 +47,7 @@ def list_plain_fares(
     limit: int,
     before: Mark | None,
 ) -> list[Line]:
-    """The account's lines of these kinds, newest first by when they happened: all from ``before`` on, ``limit`` older.
+    """The account's lines without rows, newest first by when they happened: all from ``before`` on, ``limit`` older.
 
     wallets: its wallets' ledger accounts, with their currencies. Reads as much of the statements as that takes: what
     was booked before a line happened cannot be newer than it.
@@ -57,8 +59,13 @@ def list_plain_fares(
         return []
     first, last = min(line.at for line in found), max(line.at for line in found)
     with_rows = {
-        fare_transfer(charge_id, at)
-        for charge_id, at in store.charges_between(tx, partition, account_id, first, last)
+        transfer_id
+        for row_id, at, what in store.rows_between(tx, partition, account_id, first, last)
+        for transfer_id in (
+            (top_up_transfer(row_id, at),)
+            if what == "top_up"
+            else (fare_transfer(row_id, at), wallet_transfer_of(row_id, at))
+        )
     }
     plain = [line for line in found if line.movement_id not in with_rows]
     return sorted(plain, key=_mark, reverse=True)
@@ -73,18 +80,17 @@ def _of_wallet(
         entries = ledger.statement(tx, wallet, after=place, limit=max(PAGE, limit), newest_first=True)
         for entry in entries:
             moved = entry.booked.transfer
-            kind = _KINDS.get((moved.code, entry.is_debit))
-            if kind is not None and entry.booked.moves_minor and moved.reference is not None:
+            if entry.booked.moves_minor:
                 found.append(
                     Line(
                         at=moved.event_at,
-                        kind=kind,
+                        kind=_KINDS.get((moved.code, entry.is_debit), MovementKind.OTHER),
                         wallet_minor=entry.credit_minor,
                         wallet_currency=currency,
                         price_minor=moved.amount,
                         price_currency=currency,
                         owed_minor=0,
-                        reference=moved.reference,
+                        reference=moved.reference or moved.transfer_id,
                         finished=True,
                         movement_id=moved.transfer_id,
                     )

@@ -15,7 +15,7 @@ from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, in_utc
 from hansa.payments import actions, payment_routes
 from hansa.payments.marks import mark_text, read_mark
-from hansa.payments.model import Movement, RateDiffers, TopUp, TopUpDiffers, WrongCurrency
+from hansa.payments.model import Movement, RateDiffers, TopUp, TopUpDiffers, WalletClosed, WrongCurrency
 from hansa.store import Context, Tx
 
 TOP_UP_MAX = 1_000_000_000_000
@@ -43,7 +43,7 @@ class MovementView(msgspec.Struct, frozen=True):
     """A line of a wallet. amount: gained (+) or lost (-); balance: what the wallet held after it.
 
     price: what was asked, in the payee's currency. owed: what the issuer carried (+) or wrote off the debt (-).
-    reference: the journey, or the top-up itself. finished: false while it is being posted.
+    reference: the journey, payment, transfer, withdrawal or top-up, as kind says. finished: false while it is posted.
     """
 
     movement_id: UUID
@@ -180,7 +180,7 @@ def list_movements(
     tags=["Payments"],
     opt={
         "needs": "payments:write",
-        "refuses": (identity.UnknownAccount, WrongCurrency, TopUpDiffers, InvalidInput),
+        "refuses": (identity.UnknownAccount, WrongCurrency, TopUpDiffers, WalletClosed, InvalidInput),
     },
 )
 def top_up(

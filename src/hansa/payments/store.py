@@ -57,6 +57,12 @@ from payments.top_ups t
 join unnest(%s::smallint[], %s::uuid[]) as asked (partition, top_up_id) using (partition, top_up_id)
 """
 
+FORGET_TOP_UPS = """
+delete from payments.top_ups t
+using unnest(%s::smallint[], %s::uuid[]) as gone (partition, top_up_id)
+where t.partition = gone.partition and t.top_up_id = gone.top_up_id and t.state = 'intended'
+"""
+
 FINISH_TOP_UPS = """
 update payments.top_ups t set state = 'posted'
 from unnest(%s::smallint[], %s::uuid[]) as done (partition, top_up_id)
@@ -155,7 +161,8 @@ MOVEMENTS = """
     order by top_up_at desc, top_up_id desc
     limit %(limit)s
 ) union all (
-    select charge_at, case when amount_minor > 0 then 'fare' else 'correction' end, -wallet_minor, wallet_currency,
+    select charge_at, case code when 1 then 'top_up_returned' when 20 then 'withdrawal'
+        else case when amount_minor > 0 then 'fare' else 'correction' end end, -wallet_minor, wallet_currency,
         amount_minor, currency, risk_minor, reference, state = 'posted', charge_id
     from payments.charges
     where partition = %(partition)s and account_id = %(account_id)s
@@ -184,9 +191,12 @@ from (
 group by currency
 """
 
-CHARGES_BETWEEN = """
-select charge_id, charge_at from payments.charges
-where partition = %s and account_id = %s and charge_at between %s and %s
+ROWS_BETWEEN = """
+select charge_id, charge_at, 'charge' from payments.charges
+where partition = %(partition)s and account_id = %(account_id)s and charge_at between %(first)s and %(last)s
+union all
+select top_up_id, top_up_at, 'top_up' from payments.top_ups
+where partition = %(partition)s and account_id = %(account_id)s and top_up_at between %(first)s and %(last)s
 """
 
 END_OF_TIME = ("infinity", UUID(int=2**128 - 1))
@@ -339,6 +349,11 @@ def finish_top_ups(tx: Tx, rows: Sequence[TopUpRow]) -> None:
     tx.execute(FINISH_TOP_UPS, ([row.partition for row in rows], [row.top_up_id for row in rows]))
 
 
+def forget_top_ups(tx: Tx, rows: Sequence[TopUpRow]) -> None:
+    """Forget top-ups that were written down and can never be posted."""
+    tx.execute(FORGET_TOP_UPS, ([row.partition for row in rows], [row.top_up_id for row in rows]))
+
+
 def intend_charges(tx: Tx, charges: Sequence[tuple[int, Charge, Plan]]) -> set[UUID]:
     """Write down charges that are about to be posted; the ids of those that were not known."""
     cursor = tx.execute(
@@ -444,8 +459,11 @@ def list_lines(tx: Tx, partition: int, account_id: AccountId, limit: int, before
     return [Line(row[0], MovementKind(row[1]), *row[2:]) for row in tx.execute(MOVEMENTS, values)]
 
 
-def charges_between(
+def rows_between(
     tx: Tx, partition: int, account_id: AccountId, first_at: datetime, last_at: datetime
-) -> list[tuple[UUID, datetime]]:
-    """Id and instant of an account's charges that have rows, of two instants and in between."""
-    return tx.execute(CHARGES_BETWEEN, (partition, account_id, first_at, last_at)).fetchall()
+) -> list[tuple[UUID, datetime, str]]:
+    """An account's charges and top-ups that have rows, of two instants and in between: id, instant, ``charge`` or
+    ``top_up``.
+    """
+    values = {"partition": partition, "account_id": account_id, "first": first_at, "last": last_at}
+    return tx.execute(ROWS_BETWEEN, values).fetchall()

@@ -43,13 +43,15 @@ TOP_UP_WAYS: Mapping[TopUpState, frozenset[TopUpState]] = {
     ),
     TopUpState.SENT: frozenset((TopUpState.SETTLING, TopUpState.FAILED)),
     TopUpState.UNKNOWN: frozenset((TopUpState.SENT, TopUpState.SETTLING, TopUpState.FAILED)),
-    TopUpState.SETTLING: frozenset((TopUpState.SETTLED,)),
+    TopUpState.SETTLING: frozenset((TopUpState.SETTLED, TopUpState.FAILED)),
     TopUpState.SETTLED: frozenset((TopUpState.RETURNING,)),
     TopUpState.FAILED: frozenset((TopUpState.SETTLING,)),
     TopUpState.RETURNING: frozenset((TopUpState.RETURNED,)),
     TopUpState.RETURNED: frozenset(),
 }
-"""Every way from a state to the next. A failed one may settle late: the bank moved the money after all."""
+"""Every way from a state to the next. A failed one may settle late: the bank moved the money after all. One that is
+settling fails only where the wallet is closed: its issuer has the money, and gives it back.
+"""
 
 
 class WithdrawalState(StrEnum):

@@ -194,12 +194,16 @@ def hear(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
 
 
 def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directory) -> bool:
-    """Take in a credit transfer; False where its reference leads to nobody, or to a wallet in another currency."""
+    """Take in a credit transfer; False where its reference leads to nobody, to an account that was deleted, or to a
+    wallet in another currency.
+    """
     reference = bank_accounts.read_reference(entry.reference)
     found = store.account_of_reference(tx, reference) if reference else None
     if found is None or found[1] != entry.amount.currency:
         return False
     account = identity.get_account(tx, AccountId(found[0]))
+    if identity.is_closed(tx, account.account_id):
+        return False
     one = BankTopUp(
         partition=directory.partition_of(account.account_id),
         top_up_id=fact_id(entry.at, "arrival", rail_id, entry.entry_id),
@@ -230,14 +234,13 @@ def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directo
 def _step(ctx: Context, rail: BankRail | None, one: BankTopUp, step: Step) -> bool:
     """Do what the state asks for; whether it went on."""
     if one.state is TopUpState.SETTLING:
-        payments.top_up(
-            ctx,
-            [
-                payments.TopUp(
-                    one.top_up_id, AccountId(one.account_id), one.issuer_id, one.amount, one.created_at
-                )
-            ],
+        top_up = payments.TopUp(
+            one.top_up_id, AccountId(one.account_id), one.issuer_id, one.amount, one.created_at
         )
+        try:
+            payments.top_up(ctx, [top_up])
+        except payments.WalletClosed:
+            return _record(ctx, one, TopUpState.FAILED, step, reason="wallet_closed")
         step("credited")
         return _record(ctx, one, TopUpState.SETTLED, step)
     if one.state is TopUpState.RETURNING:
