@@ -1,17 +1,24 @@
 """Payments to payees and settlement windows: between payments, which book on positions, and clearing, above them.
 
 Positions are opened between every issuer of wallets and every member that has payees, in the payees' currencies; when a
-window is settled in a currency, the payments whose items it took are so too.
+window is settled in a currency, the payments whose items it took are so too, and what acquirers awaited for them, and
+issuers for what their people were sent, is awaited no more.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from hansa import clearing, ledger, payments, trust
+from hansa.kernel import fact_id
 from hansa.store import Context, Tx, read_outbox
 
 EVENTS_MAX = 100
 ITEMS = 1_000
 """Items of a position that are settled in one commit."""
+
+
+AWAITED = (ledger.TransferCode.PURCHASE, ledger.TransferCode.PURCHASE_REFUND, ledger.TransferCode.SEND)
+"""Items for which somebody was given money before clearing brought it."""
 
 
 class Connections:
@@ -64,12 +71,60 @@ def hear(ctx: Context) -> int:
             events = read_outbox(tx, clearing.WINDOWS_TOPIC, payments.heard_to(tx), EVENTS_MAX)
         for event in events:
             if str(event.body["status"]) == clearing.WindowStatus.SETTLED:
-                settle(ctx, str(event.body["window_id"]), str(event.body["currency"]))
+                window_id, currency = str(event.body["window_id"]), str(event.body["currency"])
+                receive(ctx, window_id, currency)
+                settle(ctx, window_id, currency)
             with ctx.tx() as tx:
                 payments.hear_to(tx, event.bookmark)
         done += len(events)
         if len(events) < EVENTS_MAX:
             return done
+
+
+def receive(ctx: Context, window_id: str, currency: str) -> int:
+    """Take what a settled window brought for payments and sends off what members awaited; gives how many transfers.
+
+    Settlement made all that a window brought a member its earnings; of those, what its payees and people were given long
+    before is no earning: it goes from EARNED to RECEIVABLE, gross, so that fees stay where they are. One transfer for each
+    member, currency and partition, its id worked out from the window, so that hearing of it again is harmless.
+    """
+    with ctx.tx() as tx:
+        window = clearing.get_window(tx, window_id)
+        sums: dict[tuple[str, str, int], int] = {}
+        for partition, one in clearing.parted_figures(tx, window_id, AWAITED):
+            if currency in ("", one.currency):
+                key = (one.operator_id, one.currency, partition)
+                sums[key] = sums.get(key, 0) + one.minor
+    at = window.closed_at or window.decided_at
+    transfers = [
+        _received(window, member, unit, partition, minor, at)
+        for (member, unit, partition), minor in sorted(sums.items())
+        if minor
+    ]
+    for start in range(0, len(transfers), ledger.BATCH_MAX):
+        results = ledger.post(ctx, transfers[start : start + ledger.BATCH_MAX])
+        assert all(result.ok for result in results), [result for result in results if not result.ok]
+    return len(transfers)
+
+
+def _received(
+    window: clearing.Window, member: str, currency: str, partition: int, minor: int, at: datetime
+) -> ledger.Transfer:
+    """What was awaited of a window has come; where refunds outweigh, the other way round."""
+    earned = clearing.earned_account(member, currency, partition)
+    awaited = payments.receivable_account(member, currency, partition)
+    return ledger.Transfer(
+        transfer_id=ledger.TransferId(fact_id(at, "received", window.window_id, member, currency, partition)),
+        debit=earned if minor > 0 else awaited,
+        credit=awaited if minor > 0 else earned,
+        amount=abs(minor),
+        currency=currency,
+        code=ledger.TransferCode.RECEIVED,
+        event_at=at,
+        partition=partition,
+        reference=clearing.window_reference(window.window_id),
+        memo=f"{window.label} {member}"[:200],
+    )
 
 
 def settle(ctx: Context, window_id: str, currency: str) -> int:

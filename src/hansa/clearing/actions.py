@@ -310,6 +310,11 @@ def window_figures(tx: Tx, window_id: str) -> list[Figure]:
     return store.figures(tx, get_window(tx, window_id).window_id)
 
 
+def parted_figures(tx: Tx, window_id: str, codes: Sequence[int]) -> list[tuple[int, Figure]]:
+    """``window_figures`` of these transfer codes, each with the ledger partition it stands in. Errors: UnknownWindow."""
+    return store.parted_figures(tx, get_window(tx, window_id).window_id, codes)
+
+
 def items(
     tx: Tx, day: date, issuer_id: str, operator_id: str, currency: str, *, after: str = "", limit: int = 100
 ) -> list[Item]:

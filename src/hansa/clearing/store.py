@@ -244,6 +244,14 @@ group by issuer_id, operator_id, currency, code
 order by currency, issuer_id, operator_id, code
 """
 
+PARTED_FIGURES = """
+select partition, issuer_id, operator_id, currency, code, sum(items)::bigint, sum(minor)::bigint
+from clearing.window_tallies
+where window_id = %s and code = any(%s)
+group by partition, issuer_id, operator_id, currency, code
+order by partition, currency, issuer_id, operator_id, code
+"""
+
 # In which blocks the items of a window on a position stand, by partition and transfer code.
 ITEM_BLOCKS = """
 select partition, code, min(after_block)
@@ -567,6 +575,12 @@ def figures(tx: Tx, window_id: str) -> list[Figure]:
     """What a window took, by position and transfer code."""
     with tx.cursor(row_factory=class_row(Figure)) as cursor:
         return cursor.execute(FIGURES, (window_id,)).fetchall()
+
+
+def parted_figures(tx: Tx, window_id: str, codes: Sequence[int]) -> list[tuple[int, Figure]]:
+    """What a window took of these transfer codes, by ledger partition, position and code."""
+    rows = tx.execute(PARTED_FIGURES, (window_id, list(codes))).fetchall()
+    return [(row[0], Figure(*row[1:])) for row in rows]
 
 
 def item_blocks(

@@ -69,6 +69,7 @@ class TransferCode(IntEnum):
     VOUCHER = 21
     PURCHASE = 22
     PURCHASE_REFUND = 23
+    RECEIVED = 24
 
 
 @dataclass(frozen=True, slots=True)
