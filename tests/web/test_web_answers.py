@@ -42,7 +42,7 @@ def test_the_documentation_lists_every_operation(client: Client) -> None:
 def test_the_front_page_leads_to_all_doors(client: Client, league: LittleLeague) -> None:
     page = client.get("/").text
 
-    for door in ("/wallet/", "/gate/", "/console/", "/docs"):
+    for door in ("/wallet/", "/gate/", "/console/", "/developers"):
         assert f'href="{door}"' in page
     assert "杭州" in page
 

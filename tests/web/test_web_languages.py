@@ -1,8 +1,9 @@
 """The words of pages: every one of them in every language, and the reader's language found."""
 
+import ast
 import re
-import tomllib
 from datetime import UTC, date, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -10,25 +11,100 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from hansa import identity
 from hansa.apps.web import languages
 from hansa.apps.web.journey_views import ACTIONS, PERIODS, PRODUCTS, TAGS
-from hansa.fares import LANGUAGES, RIDER_CLASSES, Step, wording
+from hansa.apps.web.languages import LANGUAGES
+from hansa.apps.web.pages import CLASS_NAMES
+from hansa.apps.web.wallet_phones import DONE
+from hansa.fares import RIDER_CLASSES, Step, wording
+from hansa.store import Context
+from web.little_league import LittleLeague
 
 WEB = Path(languages.__file__).parent
+TEMPLATES = WEB / "templates"
 SAID = re.compile(r"""say\(\s*"((?:[^"\\]|\\.)*)"|say\(\s*'([^']*)'""")
 COUNTED = re.compile(r'\.count\(\s*[^,"]+,\s*"([^"]+)",\s*"([^"]+)"')
+JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+SPOKEN = ("aria-label", "placeholder", "title", "alt")
+OTHERS = (
+    "console",
+    "developers",
+    "errors",
+    "gate",
+    "docs.html",
+    "dispute_statistics.html",
+    "proof_parts.html",
+    "wallet/receipt.html",
+    "wallet/statement.html",
+)
+"""Templates of clerks, developers and gates, which are in English."""
+NAMES = {"Hansa", "API", "CSV", "PDF", "JSON", "tariff.toml", ".json", "narrow"}
+"""What is the same in every language."""
 Client = TestClient[Any]
 
 
 def sentences() -> set[str]:
-    """What pages say, as it stands in templates and views; of a count its plural."""
+    """What pages say, as it stands in templates, views and scripts; of a count its plural."""
     found: set[str] = {*ACTIONS.values(), *PERIODS.values(), *PRODUCTS.values(), *TAGS.values()}
-    found |= set(RIDER_CLASSES)
-    for file in (*WEB.glob("*.py"), *WEB.glob("templates/**/*.html")):
+    found |= {*RIDER_CLASSES, *CLASS_NAMES.values(), *DONE.values()}
+    for file in WEB.glob("static/js/*.js"):
+        found |= set(languages.IN_SCRIPTS.findall(file.read_text(encoding="utf-8")))
+    for file in (*WEB.glob("*.py"), *TEMPLATES.glob("**/*.html")):
         text = file.read_text(encoding="utf-8")
         found |= {one or other for one, other in SAID.findall(text)}
         found |= {many for _, many in COUNTED.findall(text)}
+    for file in WEB.glob("*.py"):
+        found |= set(_said_in_pieces(ast.parse(file.read_text(encoding="utf-8"))))
     return found
+
+
+def _said_in_pieces(tree: ast.AST) -> list[str]:
+    """What a view says in a text that is written over several lines, which no pattern finds."""
+    found: list[str] = []
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        text = call.args[0]
+        if name == "say" and isinstance(text, ast.Constant) and isinstance(text.value, str):
+            found.append(text.value)
+    return found
+
+
+class _Plain(HTMLParser):
+    """The words of a template that stand in it as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.passed = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.passed += tag in ("script", "style", "code", "pre")
+        self.found += [text for name, text in attrs if name in SPOKEN and text]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.passed -= tag in ("script", "style", "code", "pre")
+
+    def handle_data(self, data: str) -> None:
+        if not self.passed:
+            self.found.append(data)
+
+    def words(self) -> list[str]:
+        told = [line.strip(" ·–,") for one in self.found for line in one.splitlines()]
+        return [
+            one
+            for one in told
+            if re.search(r"[A-Za-z]{3}", one)
+            and one not in NAMES
+            and one[0] != "/"
+            and not re.search(r"aria-|hint-|\"", one)
+        ]
+
+
+def sign_in(client: Client, account: identity.Account) -> None:
+    client.post("/wallet/sign-in", data={"account_id": str(account.account_id)})
 
 
 def places(text: str) -> set[str]:
@@ -37,13 +113,27 @@ def places(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
 def test_every_sentence_of_a_page_is_in_every_language(language: str) -> None:
-    catalogue = tomllib.loads((WEB / "words" / f"{language}.toml").read_text(encoding="utf-8"))
+    catalogue = languages.catalogue(language)
 
-    assert len(sentences()) > 80
+    assert len(sentences()) > 1_000
     assert sorted(sentences() - catalogue.keys()) == []
     for english, text in catalogue.items():
         assert places(text) <= places(english), english
         assert text.strip() == text and text, english
+
+
+def test_no_page_of_the_wallet_or_for_everyone_holds_words_that_cannot_be_said_in_another_language() -> None:
+    plain: dict[str, list[str]] = {}
+    for file in sorted(TEMPLATES.glob("**/*.html")):
+        name = file.relative_to(TEMPLATES).as_posix()
+        if name.startswith(OTHERS):
+            continue
+        parser = _Plain()
+        parser.feed(JINJA.sub("\n", file.read_text(encoding="utf-8")))
+        if parser.words():
+            plain[name] = parser.words()
+
+    assert plain == {}
 
 
 @pytest.mark.parametrize("rule", sorted(wording.RULES))
@@ -58,10 +148,20 @@ def test_what_has_no_words_is_said_by_its_name() -> None:
 
 def test_days_moments_and_numbers_are_written_as_the_language_writes_them() -> None:
     english, chinese = languages.ENGLISH, languages.Words("zh", languages.catalogue("zh"))
+    french = languages.Words("fr", languages.catalogue("fr"))
     at = datetime(2026, 11, 17, 0, 30, tzinfo=UTC)
 
     assert english.moment(at, "Asia/Shanghai") == "Tue 17 Nov, 08:30"
     assert chinese.moment(at, "Asia/Shanghai") == "11月17日 周二 08:30"
+    assert french.moment(at, "Asia/Shanghai") == "mar. 17 nov., 08:30"
+    assert french.day(date(2026, 8, 1)) == "sam. 1er août 2026"
+    assert [french.count(n, "{n} day", "{n} days") for n in (0, 1, 2, 1200)] == [
+        "0 jour",
+        "1 jour",
+        "2 jours",
+        "1\u202f200 jours",
+    ]
+    assert (french.fares, chinese.fares) == ("en", "zh")
     assert english.day(date(2026, 11, 7)) == "Sat 7 Nov 2026"
     assert chinese.day(date(2026, 11, 7)) == "2026年11月7日 周六"
     assert [english.count(n, "{n} line", "{n} lines") for n in (1, 2, 1200)] == [
@@ -80,6 +180,8 @@ def test_days_moments_and_numbers_are_written_as_the_language_writes_them() -> N
         ("", "zh-CN,zh;q=0.9", "zh"),
         ("?language=zh", "en", "zh"),
         ("?language=de", "zh", "zh"),
+        ("?language=fr", "zh", "fr"),
+        ("", "fr-CH, en;q=0.5", "fr"),
     ],
 )
 def test_a_page_says_in_which_language_it_speaks(
@@ -98,3 +200,60 @@ def test_a_language_once_chosen_is_remembered(client: Client) -> None:
 
     assert again.headers["content-language"] == "zh"
     assert 'href="/fares?language=en" lang="en"' in again.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_wallet_speaks_one_language_throughout(
+    client: Client, league: LittleLeague, language: str
+) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+    says = languages.Words(language, languages.catalogue(language))
+
+    for path in ("/wallet/home", "/wallet/journeys", "/wallet/phones", "/wallet/money", "/wallet/me"):
+        page = client.get(path, headers={"accept-language": language}).text
+        assert f'<html lang="{language}">' in page, path
+        assert says("Journeys") in page and says("Skip to content") in page, path
+
+
+def test_a_language_that_a_person_chooses_goes_where_they_sign_in(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = league.riders["Gao Lan"]
+    sign_in(client, account)
+
+    answer = client.post(
+        "/wallet/language",
+        data={"language": "fr", "next": "/wallet/journeys?after="},
+        follow_redirects=False,
+    )
+
+    with ctx.tx() as tx:
+        assert identity.get_account(tx, account.account_id).language == "fr"
+    assert answer.headers["location"] == "/wallet/journeys?after="
+    assert "hansa_language=fr" in answer.headers["set-cookie"]
+    assert '<html lang="fr">' in client.get("/wallet/journeys", headers={"accept-language": "en"}).text
+
+
+@pytest.mark.parametrize("form", [{"language": "de"}, {"language": ""}, {"next": "/wallet/me"}])
+def test_a_language_that_no_page_is_in_is_refused(
+    ctx: Context, client: Client, league: LittleLeague, form: dict[str, str]
+) -> None:
+    account = league.riders["Gao Lan"]
+    sign_in(client, account)
+
+    answer = client.post("/wallet/language", data=form, follow_redirects=False)
+
+    with ctx.tx() as tx:
+        assert identity.get_account(tx, account.account_id).language == account.language
+    assert answer.status_code in (400, 422)
+    assert "hansa_language" not in answer.headers.get("set-cookie", "")
+
+
+def test_after_choosing_a_language_nobody_is_led_elsewhere(client: Client, league: LittleLeague) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+
+    for elsewhere in ("https://example.org/", "//example.org/wallet/", "/wallet/\\example.org", "/console/"):
+        answer = client.post(
+            "/wallet/language", data={"language": "fr", "next": elsewhere}, follow_redirects=False
+        )
+        assert answer.headers["location"] == "/wallet/home", elsewhere

@@ -14,6 +14,7 @@ from hansa.identity.actions import (
     open_accounts,
     sample_accounts,
     search_accounts,
+    set_language,
 )
 from hansa.identity.agents import device_words, keeper_of
 from hansa.identity.ceremony import (
@@ -526,6 +527,7 @@ __all__ = [
     "search_accounts",
     "secret_in",
     "session_of",
+    "set_language",
     "set_standing",
     "standing_of",
     "start_session",

@@ -1,6 +1,7 @@
 """What can be done with accounts: open them, find them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hansa.identity import store
 from hansa.identity.model import (
@@ -29,6 +30,15 @@ def open_accounts(tx: Tx, accounts: Sequence[Account]) -> int:
                 _refuse_other_bodies(tx, batch)
         opened += new
     return opened
+
+
+def set_language(tx: Tx, account_id: AccountId, language: str) -> None:
+    """Speak this language to the person from now on. language: BCP 47.
+
+    Errors: UnknownAccount, also where it is closed.
+    """
+    if not store.set_language(tx, account_id, language):
+        raise UnknownAccount(f"No account {account_id} is open here.")
 
 
 def get_account(tx: Tx, account_id: AccountId) -> Account:
@@ -68,5 +78,6 @@ def sample_accounts(tx: Tx, *, each: int = 1) -> list[Account]:
 def _refuse_other_bodies(tx: Tx, accounts: Sequence[Account]) -> None:
     known = find_accounts(tx, [account.account_id for account in accounts])
     for account in accounts:
-        if known[account.account_id] != account:
+        there = known[account.account_id]
+        if replace(account, language=there.language) != there:  # its person may have chosen another language
             raise AccountDiffers(f"Account {account.account_id} is open already and says something else.")

@@ -17,6 +17,8 @@ on conflict (account_id) do nothing
 returning account_id
 """
 
+SET_LANGUAGE = "update identity.accounts set language = %s where account_id = %s and closed_at is null"
+
 FETCH_ACCOUNTS = """
 select account_id, name, issuer_id, home_city_id, rider_class, language, created_at
 from identity.accounts
@@ -68,6 +70,10 @@ def open_accounts(tx: Tx, accounts: Sequence[Account]) -> int:
         ),
     )
     return cursor.rowcount
+
+
+def set_language(tx: Tx, account_id: UUID, language: str) -> int:
+    return tx.execute(SET_LANGUAGE, (language, account_id)).rowcount
 
 
 def fetch_accounts(tx: Tx, account_ids: Sequence[UUID]) -> list[Account]:

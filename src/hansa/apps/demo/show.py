@@ -332,7 +332,7 @@ def _places(summary: Summary, home: Path, address: str | None) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     if address is None:
-        table.add_row("  open the pages", f"{program} serve --home {home}, then http://127.0.0.1:8017 and:")
+        table.add_row("  open the pages", f"{program} serve --home {home}, then http://localhost:8017 and:")
     table.add_row("  a rider's wallet, a gate", f"{pages}/wallet/   {pages}/gate/")
     table.add_row("  the league on a map", f"{pages}/console/")
     table.add_row("  a net, down to its taps", f"{pages}/console/days")

@@ -16,8 +16,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.response import Redirect
-from litestar.static_files import create_static_files_router
-from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
@@ -79,11 +78,11 @@ from hansa.apps.web.idempotent import asked_id, with_key
 from hansa.apps.web.interface import room_routes, tags
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.origins import ONE_NAME, Origins, OtherOrigin, host_of, is_console
-from hansa.apps.web.pages import STATIC
 from hansa.apps.web.problems import EXCEPTION_HANDLERS
 from hansa.apps.web.security_headers import add_headers, headers_of
 from hansa.apps.web.site import Site
 from hansa.apps.web.staff_door import secret_to_set
+from hansa.apps.web.static_files import file_routes
 from hansa.apps.witnessing import Witnessing, log_signer
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
@@ -158,7 +157,7 @@ def _application(browser_files: Path | None) -> Litestar:
     Nothing of a site is in it; each request brings its own.
     """
     return Litestar(
-        route_handlers=[_everything(), *_file_routes(browser_files)],
+        route_handlers=[_everything(), *file_routes(browser_files, PACKAGES)],
         dependencies={
             "site": Provide(_site, sync_to_thread=False),
             "ctx": Provide(_ctx, sync_to_thread=False),
@@ -334,25 +333,6 @@ async def _add_security_headers(message: Message, scope: Scope) -> None:
         if cookie is not None:
             headers.add("set-cookie", cookie)
         await keep_outcome(scope, message["status"])
-
-
-def _file_routes(browser_files: Path | None) -> list[ControllerRouterHandler]:
-    routes: list[ControllerRouterHandler] = [
-        create_static_files_router(
-            path="/static", directories=[STATIC], include_in_schema=False, name="static"
-        )
-    ]
-    if browser_files is not None:
-        routes += [
-            create_static_files_router(
-                path=f"/vendor/{package}",
-                directories=[browser_files / package],
-                include_in_schema=False,
-                name=f"vendor-{package}",
-            )
-            for package in PACKAGES
-        ]
-    return routes
 
 
 def _openapi() -> OpenAPIConfig:

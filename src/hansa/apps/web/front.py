@@ -8,15 +8,17 @@ from litestar.response import Redirect
 
 from hansa import atlas
 from hansa.apps.web.description import description_of
+from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here
 
 
 @get("/", sync_to_thread=True, include_in_schema=False)
-def show_front(site: Here) -> Response[str]:
+def show_front(request: Request[Any, Any, Any], site: Here) -> Response[str]:
     with site.ctx.tx() as tx:
         cities = atlas.list_cities(tx)
-    return page("landing.html", cities=cities)
+    say = words_for(request)
+    return spoken(page("landing.html", say=say, cities=cities), say, request)
 
 
 @get("/healthz", sync_to_thread=True, include_in_schema=False)

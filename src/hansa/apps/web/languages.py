@@ -2,9 +2,11 @@
 
 A page says what it says in English, ``say("Journeys")``, and the catalogue of another language (the files of
 ``words/zh``, one for each part of the pages) has the same sentence in that language. What a catalogue lacks is said in
-English, and a test finds it.
+English, and a test finds it. Fares are told in the languages of ``hansa.fares``, which are fewer: what they say then
+has a ``lang`` of its own.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,12 +20,17 @@ from zoneinfo import ZoneInfo
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
-from hansa.fares import LANGUAGES
+from hansa import fares
 from hansa.kernel import accepted_languages, choose_language
 
 WORDS = Path(__file__).resolve().parent / "words"
-NAMES = {"en": "English", "zh": "中文"}
-"""What each language calls itself."""
+SCRIPTS = Path(__file__).resolve().parent / "static" / "js"
+IN_SCRIPTS = re.compile(r'inWords\(\s*"((?:[^"\\]|\\.)*)"')
+"""A sentence in a script."""
+NAMES = {"en": "English", "zh": "中文", "fr": "Français"}
+"""What each language of pages calls itself."""
+LANGUAGES = tuple(NAMES)
+"""Languages of pages, BCP 47; the first is that of whoever asks for none of them."""
 
 COOKIE = "hansa_language"
 ASKED = "language"
@@ -31,6 +38,23 @@ ASKED = "language"
 REMEMBERED = timedelta(days=365)
 
 _WEEKDAYS_ZH = ("周一", "周二", "周三", "周四", "周五", "周六", "周日")
+_WEEKDAYS_FR = ("lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim.")
+_MONTHS_FR = (
+    "janv.",
+    "févr.",
+    "mars",
+    "avr.",
+    "mai",
+    "juin",
+    "juil.",
+    "août",
+    "sept.",
+    "oct.",
+    "nov.",
+    "déc.",
+)
+_NARROW_SPACE = "\u202f"
+"""Between thousands, as French groups them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +69,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What pages say in one language. language: BCP 47, for ``lang``; ``switch`` leads to the same page in others."""
+    """What pages say in one language. language: BCP 47, for ``lang``; ``switch`` leads to the same page in others.
+
+    here: the address of this page, to come back to.
+    """
 
     language: str = "en"
     catalogue: Mapping[str, str] = field(default_factory=dict[str, str])
     switch: tuple[Choice, ...] = ()
+    here: str = ""
 
     def __call__(self, english: str, /, **facts: object) -> str:
         """A sentence in this language, with its figures in the places that it names: ``{fare}``."""
@@ -57,22 +85,47 @@ class Words:
         return text.format(**facts) if facts else text
 
     def count(self, number: int, one: str, many: str, /, **facts: object) -> str:
-        """A sentence about a number, ``{n}``, in its singular or plural; the catalogue knows it by its plural."""
+        """A sentence about a number, ``{n}``, in its singular or plural.
+
+        The catalogue knows it by its plural, and by its singular too where the language tells them apart. In French
+        nothing and one are singular.
+        """
+        singular = number in (0, 1) if self.language == "fr" else number == 1
         english = one if number == 1 else many
-        return self.catalogue.get(many, english).format(n=f"{number:,}", **facts)
+        text = self.catalogue.get(many, english)
+        return (self.catalogue.get(one, text) if singular else text).format(n=self.number(number), **facts)
+
+    def number(self, number: int) -> str:
+        """A count: ``12,345``; ``12 345`` in French."""
+        grouped = f"{number:,}"
+        return grouped.replace(",", _NARROW_SPACE) if self.language == "fr" else grouped
+
+    @property
+    def fares(self) -> str:
+        """The language in which fares are told to this reader, BCP 47."""
+        return choose_language([self.language], fares.LANGUAGES)
 
     def moment(self, instant: datetime, zone: str) -> str:
-        """A day and a time there: ``Tue 17 Nov, 08:30``; ``11月17日 周二 08:30``."""
+        """A day and a time there: ``Tue 17 Nov, 08:30``; ``11月17日 周二 08:30``; ``mar. 17 nov., 08:30``."""
         local = instant.astimezone(ZoneInfo(zone))
+        if self.language == "fr":
+            return f"{_day_fr(local)}, {local:%H:%M}"
         if self.language == "zh":
             return f"{local.month}月{local.day}日 {_WEEKDAYS_ZH[local.weekday()]} {local:%H:%M}"
         return f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
 
     def day(self, day: date) -> str:
-        """A day: ``Tue 17 Nov 2026``; ``2026年11月17日 周二``."""
+        """A day: ``Tue 17 Nov 2026``; ``2026年11月17日 周二``; ``mar. 17 nov. 2026``."""
+        if self.language == "fr":
+            return f"{_day_fr(day)} {day.year}"
         if self.language == "zh":
             return f"{day.year}年{day.month}月{day.day}日 {_WEEKDAYS_ZH[day.weekday()]}"
         return f"{day:%a} {day.day} {day:%b} {day.year}"
+
+
+def _day_fr(day: date) -> str:
+    number = "1er" if day.day == 1 else str(day.day)
+    return f"{_WEEKDAYS_FR[day.weekday()]} {number} {_MONTHS_FR[day.month - 1]}"
 
 
 ENGLISH = Words()
@@ -89,6 +142,25 @@ def catalogue(language: str) -> Mapping[str, str]:
     return found
 
 
+@cache
+def _said_by_scripts(names: tuple[str, ...]) -> frozenset[str]:
+    """The sentences of these files of ``static/js``: what stands in ``inWords("…")``."""
+    texts = [(SCRIPTS / name).read_text(encoding="utf-8") for name in names]
+    return frozenset(one for text in texts for one in IN_SCRIPTS.findall(text))
+
+
+def words_of_scripts(words: Words, *names: str) -> dict[str, str]:
+    """What these scripts of ``static/js`` say in this language, by its English; empty for English.
+
+    A page hands it to them as data, ``<script type="application/json" id="words">`` (``static/js/words.js``).
+    """
+    return {
+        english: words.catalogue[english]
+        for english in sorted(_said_by_scripts(names))
+        if english in words.catalogue
+    }
+
+
 def words_for(request: Request[Any, Any, Any], *, account_language: str = "") -> Words:
     """What a page says to whoever asks for it: in the language of ``?language=``, else the one chosen before, else
     what the browser wants, else the account's; English where none of these is served.
@@ -99,38 +171,57 @@ def words_for(request: Request[Any, Any, Any], *, account_language: str = "") ->
         *([account_language] if account_language else []),
     ]
     language = choose_language(wanted, LANGUAGES)
-    return Words(language, catalogue(language), _switch(request, language))
+    return Words(language, catalogue(language), _switch(request, language), _address(request, _kept(request)))
 
 
 def spoken(answer: Response[Any], words: Words, request: Request[Any, Any, Any]) -> Response[Any]:
     """The answer with its language named, and remembered where it was chosen here."""
     answer.headers["content-language"] = words.language
     answer.headers["vary"] = "Accept-Language, Cookie"
-    if _asked(request):
-        answer.set_cookie(
-            Cookie(
-                key=COOKIE,
-                value=words.language,
-                max_age=int(REMEMBERED.total_seconds()),
-                path="/",
-                samesite="lax",
-                secure=request.url.scheme == "https",
-            )
+    return remembering(answer, words.language, request) if _asked(request) else answer
+
+
+def remembering(answer: Response[Any], language: str, request: Request[Any, Any, Any]) -> Response[Any]:
+    """The answer that has the browser ask for this language from now on."""
+    answer.set_cookie(
+        Cookie(
+            key=COOKIE,
+            value=language,
+            max_age=int(REMEMBERED.total_seconds()),
+            path="/",
+            samesite="lax",
+            secure=request.url.scheme == "https",
         )
+    )
     return answer
+
+
+def in_language_of(answer: Response[Any], language: str, request: Request[Any, Any, Any]) -> Response[Any]:
+    """The answer to who just signed in, that has a browser in which nobody chose a language speak their account's."""
+    if request.cookies.get(COOKIE):
+        return answer
+    return remembering(answer, choose_language([language], LANGUAGES), request)
 
 
 def _asked(request: Request[Any, Any, Any]) -> str:
     return request.query_params.get(ASKED, "")[:35]
 
 
-def _switch(request: Request[Any, Any, Any], language: str) -> tuple[Choice, ...]:
-    kept = [
+def _kept(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    return [
         (name, text)
         for name, text in parse_qsl(request.scope["query_string"].decode("latin-1"))
         if name != ASKED
     ]
+
+
+def _address(request: Request[Any, Any, Any], query: list[tuple[str, str]]) -> str:
+    return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
+
+
+def _switch(request: Request[Any, Any, Any], language: str) -> tuple[Choice, ...]:
+    kept = _kept(request)
     return tuple(
-        Choice(code, NAMES[code], f"{request.url.path}?{urlencode([*kept, (ASKED, code)])}", code == language)
+        Choice(code, NAMES[code], _address(request, [*kept, (ASKED, code)]), code == language)
         for code in LANGUAGES
     )

@@ -1,5 +1,6 @@
 """Pages: Jinja2 templates with everything escaped, and the few words and figures they share."""
 
+import re
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
 from litestar import MediaType, Response
 
 from hansa.apps.web.languages import ENGLISH
@@ -72,8 +74,27 @@ def static_version() -> str:
     return digest.hexdigest()[:12]
 
 
+VERSION = static_version()
+"""Of the files under static/, as this process began."""
+
+_UNVERSIONED = re.compile(r'"/static/([^"?]+)(?:\?v=\{\{ version \}\})?"')
+
+
+class Versioned(Extension):
+    """Templates that name a file of ours get it under its version, which browsers keep (``static_files``)."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        return _UNVERSIONED.sub(rf'"/static/{VERSION}/\1"', source)
+
+
+def static_address(name: str) -> str:
+    """Where browsers find a file of ours: ``static_address("icon.svg")`` is ``/static/1f0c…/icon.svg``."""
+    return f"/static/{VERSION}/{name}"
+
+
 def _environment() -> Environment:
     environment = Environment(
+        extensions=[Versioned],
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -82,7 +103,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(zone=in_zone, rfc3339=as_rfc3339, day=as_day, grouped=grouped, worded=worded)
-    shared: dict[str, Any] = {"money": as_money, "class_names": CLASS_NAMES, "version": static_version()}
+    shared: dict[str, Any] = {"money": as_money, "class_names": CLASS_NAMES, "version": VERSION}
     environment.globals.update(**shared)
     return environment
 

@@ -22,7 +22,7 @@ from hansa.apps.web.callers import (
     with_session,
     without_session,
 )
-from hansa.apps.web.languages import NAMES, Words, spoken, words_for
+from hansa.apps.web.languages import NAMES, Words, in_language_of, spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.relying_party import by_its_name, find_rp, rp_of
 from hansa.apps.web.site import Here, Site
@@ -155,9 +155,11 @@ def sign_in_by_passkey(
                 passkey_id=asserted.passkey_id,
             )
             identity.end_session(tx, session_secret(request))
+            language = identity.get_account(tx, asserted.account_id).language
     except PASSKEY_REFUSALS as refused:
         return _refused_passkey(request, site, refused, data.credential, again="/wallet/?again=1")
-    return with_session(Redirect("/wallet/home", status_code=303), request, secret, shared=shared)
+    answer = with_session(Redirect("/wallet/home", status_code=303), request, secret, shared=shared)
+    return in_language_of(answer, language, request)
 
 
 @get("/wallet/verify", sync_to_thread=True, include_in_schema=False)

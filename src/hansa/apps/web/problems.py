@@ -16,10 +16,10 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
-from hansa.apps.web.languages import Words, catalogue
+from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.remedies import next_action_of, user_message_of
-from hansa.kernel import HansaError, accepted_languages, choose_language, new_id
+from hansa.kernel import HansaError, new_id
 
 logger = logging.getLogger("hansa.web")
 
@@ -28,9 +28,6 @@ ERRORS = "/errors/"
 
 REQUEST_ID = "hansa_request_id"
 """Under this name a request's state holds its id, a UUID."""
-
-TOLD_IN = ("en", "zh", "fr")
-"""Languages of ``user_message``."""
 
 READS_BODIES = ("litestar.serialization", "msgspec")
 """Modules in which a body is read."""
@@ -161,7 +158,7 @@ def answer_problem(
 ) -> Response[Any]:
     """The one form every refusal takes. status, code, title: where they are not the error's own."""
     status, code = status or error.status, code or error.code
-    language = choose_language(accepted_languages(request.headers.get("accept-language", "")), TOLD_IN)
+    say = words_for(request)
     told = ProblemDetails(
         type=f"{request.url.scheme}://{request.url.netloc}{ERRORS}{code}",
         title=title or HTTPStatus(status).phrase,
@@ -170,14 +167,15 @@ def answer_problem(
         code=code,
         instance=f"urn:uuid:{request_id_of(request)}",
         next_action=next_action_of(error, status),
-        user_message=Words(language, catalogue(language))(user_message_of(error, status)),
+        user_message=say(user_message_of(error, status)),
         param=violations[0].param if violations else None,
         violations=violations,
     )
     if status >= 500:
         logger.error("%s %s: %s %s", request.method, request.url.path, told.instance, code)
     if wants_page(request):
-        return page("error.html", status_code=status, problem=told, signed_out=status == 401)
+        shown = page("error.html", status_code=status, say=say, problem=told, signed_out=status == 401)
+        return spoken(shown, say, request)
     return Response(
         msgspec.json.encode(told),
         status_code=status,
@@ -185,8 +183,8 @@ def answer_problem(
         headers={
             **(headers or {}),
             "cache-control": "no-store",
-            "content-language": language,
-            "vary": "Accept-Language",
+            "content-language": say.language,
+            "vary": "Accept-Language, Cookie",
         },
     )
 

@@ -20,6 +20,7 @@ from hansa import identity, ledger, rides
 from hansa.apps.web.callers import find_caller, get_account, get_operator
 from hansa.apps.web.console import AccountNames, AccountRef, what_moved
 from hansa.apps.web.journey_views import Places
+from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.marks import read_line
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
@@ -268,11 +269,13 @@ def check_log(
 
 
 @get("/verify/", sync_to_thread=True, include_in_schema=False)
-def show_verify(site: Here) -> Response[str]:
+def show_verify(request: Asked, site: Here) -> Response[str]:
     """How to check a receipt: here in the browser, or without us."""
     with site.ctx.tx() as tx:
         keys = [str(site.signer.verifier_key(head.partition)) for head in ledger.list_heads(tx)]
-    return page("verify.html", here="verify", log_keys=keys, witnesses=_witnesses(site))
+    say = words_for(request)
+    answer = page("verify.html", here="verify", say=say, log_keys=keys, witnesses=_witnesses(site))
+    return spoken(answer, say, request)
 
 
 @get("/verify/hansa_verify.py", sync_to_thread=True, include_in_schema=False)

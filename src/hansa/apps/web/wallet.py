@@ -32,9 +32,17 @@ from hansa.apps.web.journey_views import (
     view_detail,
     view_journey,
 )
-from hansa.apps.web.languages import ENGLISH, Words, spoken, words_for
+from hansa.apps.web.languages import (
+    ENGLISH,
+    LANGUAGES,
+    Words,
+    remembering,
+    spoken,
+    words_for,
+    words_of_scripts,
+)
 from hansa.apps.web.marks import mark_text, read_mark
-from hansa.apps.web.pages import STATIC, in_zone, page, static_version
+from hansa.apps.web.pages import STATIC, in_zone, page, static_address
 from hansa.apps.web.people_pages import notes_for
 from hansa.apps.web.proofs import own_bookings
 from hansa.apps.web.qr_pictures import Picture, picture_of
@@ -59,6 +67,27 @@ REASON_MAX = 300
 """Characters that a reason for a stated end may have, as ``rides`` takes it."""
 
 
+HOME_SCRIPTS = (
+    "wallet.js",
+    "live.js",
+    "refunds.js",
+    "issuer.js",
+    "phone.js",
+    "phone-proof.js",
+    "phone-words.js",
+    "place.js",
+    "qr.js",
+    "ride-code.js",
+    "base45.js",
+    "cbor.js",
+    "cose.js",
+    "outbox.js",
+    "trusted.js",
+    "words.js",
+)
+"""Scripts of the page with the ride code, and all that they import; it has the browser fetch them at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class RiderChoice:
     """A rider to sign in as. words: what there is to see in their wallet."""
@@ -71,6 +100,13 @@ class SignInForm(msgspec.Struct, frozen=True):
     """Whom to sign in as."""
 
     account_id: UUID
+
+
+class LanguageForm(msgspec.Struct, frozen=True):
+    """In which language to speak. next: the wallet's page to come back to."""
+
+    language: Annotated[str, msgspec.Meta(max_length=35)]
+    next: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
 
 
 class EndForm(msgspec.Struct, frozen=True):
@@ -94,10 +130,10 @@ def show_sign_in(
     # again: whoever is signed in proves anew who they are, to connect a phone.
     if not again and find_account(request, site) is not None:
         return Redirect("/wallet/home")
-    with site.ctx.tx() as tx:
-        choices = _choices(tx) if site.demo else []
-        cities = {one.city_id: one.name for one in atlas.list_cities(tx)}
     say = words_for(request)
+    with site.ctx.tx() as tx:
+        choices = _choices(tx, say) if site.demo else []
+        cities = {one.city_id: one.name for one in atlas.list_cities(tx)}
     answer = page(
         "wallet/sign_in.html",
         say=say,
@@ -154,33 +190,59 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
     with site.ctx.tx() as tx:
         issuer = trust.get_member(tx, trust.MemberId(account.issuer_id))
         balances = _balances(tx, site, account)
-        return page(
+        answer = page(
             "wallet/home.html",
             here="home",
             account=account,
+            say=say,
             issuer_name=issuer.name,
             balances=balances,
             lacking=_lacking(tx, site, account, balances, say),
-            journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME)[0],
+            journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME, say=say)[0],
             refunds=refund_lines(tx, account, say, limit=REFUNDS_ON_HOME),
-            told=say,
             demo=site.demo,
             notes=notes_for(tx, account, session, site, say),
+            words_of_scripts=words_of_scripts(say, *HOME_SCRIPTS),
+            modules=[
+                *(static_address(f"js/{name}") for name in HOME_SCRIPTS),
+                *(["/vendor/qr/index.js"] if site.browser_files else []),
+            ],
         )
+    return spoken(answer, say, request)
 
 
 @get("/wallet/home/balance", sync_to_thread=True, include_in_schema=False)
 def show_balance(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
-        return page("wallet/_balance.html", balances=_balances(tx, site, account))
+        return page("wallet/_balance.html", say=say, balances=_balances(tx, site, account))
 
 
 @get("/wallet/home/journeys", sync_to_thread=True, include_in_schema=False)
 def show_last_journeys(request: Asked, site: Here) -> Response[str]:
     account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
-        return page("wallet/_journeys.html", journeys=_last_journeys(tx, account, JOURNEYS_ON_HOME)[0])
+        journeys = _last_journeys(tx, account, JOURNEYS_ON_HOME, say=say)[0]
+        return page("wallet/_journeys.html", say=say, journeys=journeys)
+
+
+@post("/wallet/language", sync_to_thread=True, include_in_schema=False)
+def choose_language(
+    request: Asked,
+    site: Here,
+    data: Annotated[LanguageForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Speak this language to me from now on: in this browser, and wherever I sign in."""
+    account = get_account(request, site)
+    if data.language not in LANGUAGES:
+        raise _unfit("language", "is none that pages are in", f"Choose one of {', '.join(LANGUAGES)}")
+    with site.ctx.tx() as tx:
+        identity.set_language(tx, account.account_id, data.language)
+    inside = data.next.startswith("/wallet/") and "\\" not in data.next
+    answer = Redirect(data.next if inside else "/wallet/home", status_code=303)
+    return remembering(answer, data.language, request)
 
 
 @get("/wallet/journeys", sync_to_thread=True, include_in_schema=False)
@@ -348,9 +410,9 @@ def give_manifest() -> Response[bytes]:
         "background_color": "#0a2f46",
         "theme_color": "#0a2f46",
         "icons": [
-            {"src": f"/static/icon.svg?v={static_version()}", "sizes": "any", "type": "image/svg+xml"},
+            {"src": static_address("icon.svg"), "sizes": "any", "type": "image/svg+xml"},
             {
-                "src": "/static/icon-maskable.svg",
+                "src": static_address("icon-maskable.svg"),
                 "sizes": "any",
                 "type": "image/svg+xml",
                 "purpose": "maskable",
@@ -360,7 +422,7 @@ def give_manifest() -> Response[bytes]:
     return Response(msgspec.json.encode(manifest), media_type="application/manifest+json")
 
 
-def _choices(tx: Tx) -> list[RiderChoice]:
+def _choices(tx: Tx, say: Words) -> list[RiderChoice]:
     """Riders of every city for the visitor of a demo: those who rode abroad and at home on the last closed day.
 
     Before a day is closed, or in a city whose riders did not ride, a few of each class.
@@ -370,8 +432,8 @@ def _choices(tx: Tx) -> list[RiderChoice]:
     chosen: list[RiderChoice] = []
     names: set[str] = set()
     for city_id in cities:
-        abroad = _best(tx, cities, away.get(city_id, ()), names, RIDERS_OF_A_CITY // 2)
-        home = _best(tx, cities, at_home.get(city_id, ()), names, RIDERS_OF_A_CITY - len(abroad))
+        abroad = _best(tx, cities, away.get(city_id, ()), names, RIDERS_OF_A_CITY // 2, say)
+        home = _best(tx, cities, at_home.get(city_id, ()), names, RIDERS_OF_A_CITY - len(abroad), say)
         chosen += abroad + home
     covered = {one.account.home_city_id for one in chosen}
     for account in identity.sample_accounts(tx):
@@ -422,12 +484,13 @@ def _best(
     riders: Iterable[identity.Account],
     names: set[str],
     most: int,
+    say: Words,
 ) -> list[RiderChoice]:
     """Those with most to see, each under a name of its own; the names are added to those taken."""
     spread = list(riders)
     step = max(1, len(spread) // RIDERS_LOOKED_AT)  # across all the cities they rode in
     found = [
-        _told(account, cities, rides.journeys(tx, account.account_id, limit=JOURNEYS_COUNTED))
+        _told(account, cities, rides.journeys(tx, account.account_id, limit=JOURNEYS_COUNTED), say)
         for account in spread[::step][:RIDERS_LOOKED_AT]
     ]
     chosen: list[RiderChoice] = []
@@ -443,27 +506,33 @@ def _best(
 
 
 def _told(
-    account: identity.Account, cities: dict[str, atlas.City], journeys: list[rides.JourneyRecord]
+    account: identity.Account,
+    cities: dict[str, atlas.City],
+    journeys: list[rides.JourneyRecord],
+    say: Words,
 ) -> tuple[int, RiderChoice]:
     """How much there is to see, and what: ``4 journeys in London, paid in CNY``."""
     abroad = [one for one in journeys if one.city_id != account.home_city_id]
     shown = abroad or journeys
-    words = f"{len(shown)} {'journey' if len(shown) == 1 else 'journeys'}"
+    words = [say.count(len(shown), "{n} journey", "{n} journeys")]
     worth = len(shown)
     if abroad:
-        visited = cities[abroad[0].city_id]
-        words += f" in {' and '.join(dict.fromkeys(cities[one.city_id].name for one in abroad))}"
+        visited = list(dict.fromkeys(city_name(cities[one.city_id], say) for one in abroad))
+        places = visited.pop(0)
+        for name in visited:
+            places = say("{names} and {name}", names=places, name=name)
+        words = [say("{journeys} in {places}", journeys=words[0], places=places)]
         home = cities[account.home_city_id].currency
-        if home != visited.currency:
-            words += f", paid in {home}"
+        if home != cities[abroad[0].city_id].currency:
+            words.append(say("paid in {currency}", currency=home))
             worth += 1
     if any("cap" in step.rule for one in shown for step in one.steps):
-        words += ", capped"
+        words.append(say("capped"))
         worth += 3
     if any(one.kind in ("no_exit", "no_entry") for one in shown):
-        words += ", one incomplete"
+        words.append(say("one incomplete"))
         worth += 1
-    return worth, RiderChoice(account, words)
+    return worth, RiderChoice(account, ("，" if say.language == "zh" else ", ").join(words))
 
 
 def _balances(tx: Tx, site: Site, account: identity.Account) -> list[Money]:
@@ -535,6 +604,7 @@ ROUTES = [
     show_home,
     show_balance,
     show_last_journeys,
+    choose_language,
     show_journeys,
     show_journey,
     state_end,

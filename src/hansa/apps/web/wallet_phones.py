@@ -11,6 +11,7 @@ from litestar.response import Redirect
 
 from hansa import atlas, identity, rides
 from hansa.apps.web.callers import get_account, session_secret
+from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here
 
@@ -35,13 +36,15 @@ def show_phones(
     request: Asked, site: Here, done: Annotated[str, QueryParameter(max_length=10)] = ""
 ) -> Response[str]:
     account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
         phones = identity.list_phones(tx, account.account_id)
         this = identity.find_phone_of_session(tx, session_secret(request), site.ctx.clock.now())
-        return page(
+        answer = page(
             "wallet/phones.html",
             here="phones",
             account=account,
+            say=say,
             active=[one for one in phones if one.status == "active"],
             ended=[one for one in phones if one.status != "active"],
             this_phone=None if this is None else this.phone_id,
@@ -51,6 +54,7 @@ def show_phones(
             zone=atlas.get_city(tx, account.home_city_id).tz,
             done=DONE.get(done, ""),
         )
+    return spoken(answer, say, request)
 
 
 @post("/wallet/phones/{phone_id:uuid}/lost", sync_to_thread=True, include_in_schema=False)

@@ -1,64 +1,79 @@
-// The wallet without a network: pages and files come from the network when it is there, and from this phone when not.
-// Requests for money back that could not be sent are sent when the network is back, where a browser does so.
+// The wallet without a network: pages come from the network when it is there, and from this phone when not; files of ours
+// under a version never change, so they come from this phone at once. Requests for money back that could not be sent are
+// sent when the network is back, where a browser does so.
 
-importScripts("/static/js/outbox.js");
+const VERSION = new URL(self.location.href).searchParams.get("v") || "";
+const OURS = VERSION ? `/static/${VERSION}/` : "/static/";
+
+importScripts(`${OURS}js/outbox.js`);
 
 const FILES = "hansa-files";
 const PAGES = "hansa-pages";
 const PATIENCE_MS = 2500;
 const FORM = "/wallet/refund-form"; // stands in for the page of a ride that this phone has not kept
 const RIDE = /^\/wallet\/journeys\/[0-9a-f-]{36}(\/refund)?$/;
+const VERSIONED = /^\/static\/[0-9a-f]{12}\//;
 
 const SHELL = [
-  "/static/disputes.css",
-  "/static/hansa.css",
-  "/static/icon.svg",
-  "/static/js/base45.js",
-  "/static/js/cbor.js",
-  "/static/js/cose.js",
-  "/static/js/issuer.js",
-  "/static/js/live.js",
-  "/static/js/outbox.js",
-  "/static/js/phone.js",
-  "/static/js/phone-proof.js",
-  "/static/js/phone-words.js",
-  "/static/js/place.js",
-  "/static/js/qr.js",
-  "/static/js/refunds.js",
-  "/static/js/ride-code.js",
-  "/static/js/trusted.js",
-  "/static/js/wallet.js",
-  "/vendor/qr/index.js",
-  "/wallet/manifest.webmanifest",
-];
+  "disputes.css",
+  "hansa.css",
+  "icon.svg",
+  "js/base45.js",
+  "js/cbor.js",
+  "js/cose.js",
+  "js/issuer.js",
+  "js/live.js",
+  "js/outbox.js",
+  "js/phone.js",
+  "js/phone-proof.js",
+  "js/phone-words.js",
+  "js/place.js",
+  "js/qr.js",
+  "js/refunds.js",
+  "js/ride-code.js",
+  "js/trusted.js",
+  "js/wallet.js",
+  "js/words.js",
+].map((name) => OURS + name);
+const ALSO = ["/vendor/qr/index.js", "/wallet/manifest.webmanifest", FORM, "/wallet/home"];
 
 self.addEventListener("install", (event) => {
   self.skipWaiting();
-  event.waitUntil(Promise.allSettled([...SHELL, FORM, "/wallet/home"].map((address) => fetchAndKeep(new Request(address)))));
+  event.waitUntil(Promise.allSettled([...SHELL.map(keepOnce), ...ALSO.map((one) => fetchAndKeep(new Request(one)))]));
 });
 
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("activate", (event) => event.waitUntil(Promise.all([self.clients.claim(), dropOlder()])));
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   const ours = ["/wallet/", "/static/", "/vendor/"].some((start) => pathname.startsWith(start));
   if (request.method !== "GET" || origin !== location.origin || !ours) return;
-  event.respondWith(networkFirst(request));
+  event.respondWith(VERSIONED.test(pathname) ? phoneFirst(request, pathname) : networkFirst(request));
 });
 
+/** A file of ours under its version; where it cannot be had, the same file of another version. */
+async function phoneFirst(request, pathname) {
+  const kept = await caches.match(request, { ignoreVary: true });
+  if (kept) return kept;
+  try {
+    return await fetchAndKeep(request);
+  } catch (error) {
+    const name = pathname.replace(VERSIONED, "");
+    const files = await caches.open(FILES);
+    const other = (await files.keys()).find((one) => new URL(one.url).pathname.replace(VERSIONED, "") === name);
+    if (other) return files.match(other, { ignoreVary: true });
+    throw error;
+  }
+}
+
 async function networkFirst(request) {
-  const kept = await caches.match(request, { ignoreVary: true, ignoreSearch: isVersioned(request) });
+  const kept = await caches.match(request, { ignoreVary: true });
   const fresh = fetchAndKeep(request);
   if (!kept) return (await withForm(request, fresh)) ?? fresh;
   const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, null));
   const answer = await Promise.race([fresh.catch(() => null), late]);
   return answer && answer.status < 500 ? answer : marked(kept);
-}
-
-/** A file of ours under its version is as good under another, where there is no network. */
-function isVersioned(request) {
-  return new URL(request.url).pathname.startsWith("/static/");
 }
 
 /** Where the page of a ride cannot be had, the form in which its money is asked back; else null. */
@@ -78,6 +93,19 @@ async function fetchAndKeep(request) {
     await cache.put(request, answer.clone());
   }
   return answer;
+}
+
+async function keepOnce(address) {
+  return (await caches.match(address, { ignoreVary: true })) ?? fetchAndKeep(new Request(address));
+}
+
+/** What this phone keeps of versions before this one; kept as long as this one is not all here. */
+async function dropOlder() {
+  const files = await caches.open(FILES);
+  const held = (await files.keys()).map((one) => [one, new URL(one.url).pathname]);
+  if (!SHELL.every((address) => held.some(([, pathname]) => pathname === address))) return;
+  const older = held.filter(([, pathname]) => pathname.startsWith("/static/") && !pathname.startsWith(OURS));
+  await Promise.all(older.map(([one]) => files.delete(one)));
 }
 
 /** The page can tell that what it got is what the phone had kept. */

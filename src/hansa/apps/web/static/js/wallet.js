@@ -7,6 +7,7 @@ import { Place } from "./place.js";
 import { drawQr } from "./qr.js";
 import { makeCode } from "./ride-code.js";
 import { workerAddress } from "./trusted.js";
+import { inWords } from "./words.js";
 
 const RENEW_EVERY = 10_000;
 const CHECK_EVERY = 60_000; // how often the issuer is asked whether anything changed, while the page is seen
@@ -167,7 +168,7 @@ function say(state, words = "") {
   show("notice").hidden = !told;
   show("notice").className = `note ${kind === "bad" ? "bad" : ""}`;
   show("sign-in").hidden = act !== "sign_in" && act !== "connect";
-  show("sign-in").textContent = act === "connect" ? "Sign in and connect this phone" : "Sign in again";
+  show("sign-in").textContent = act === "connect" ? inWords("Sign in and connect this phone") : inWords("Sign in again");
   show("sign-in").dataset.act = act;
   show("phones").hidden = act !== "phones";
   if (!phone) return;
@@ -179,11 +180,11 @@ function say(state, words = "") {
 }
 
 const PLACE_WORDS = {
-  off: "Off. A code then fits any place, so a picture of it may be used elsewhere.",
-  finding: "Looking for your place…",
-  found: "On. Your codes are good within a few kilometres of here.",
-  refused: "Your browser does not tell your place. Allow it in the browser’s settings for this page.",
-  unknown: "Your place cannot be found just now; codes are made without it.",
+  off: inWords("Off. A code then fits any place, so a picture of it may be used elsewhere."),
+  finding: inWords("Looking for your place…"),
+  found: inWords("On. Your codes are good within a few kilometres of here."),
+  refused: inWords("Your browser does not tell your place. Allow it in the browser’s settings for this page."),
+  unknown: inWords("Your place cannot be found just now; codes are made without it."),
 };
 
 function countDown() {
@@ -233,7 +234,7 @@ function choose(number) {
 /** Whose code is shown. Each who rides along has a code of their own, and keeps their number from entry to exit. */
 function offerCompanions(most) {
   show("along").hidden = most === 0;
-  show("whose").textContent = companion === 0 ? "You" : `Companion ${companion}`;
+  show("whose").textContent = companion === 0 ? inWords("You") : inWords("Companion {n}", { n: companion });
   show("fewer").disabled = companion === 0;
   show("more").disabled = companion >= most;
 }
@@ -303,6 +304,6 @@ show("copy").addEventListener("click", async () => {
   const field = show("code");
   field.select();
   await navigator.clipboard?.writeText(field.value).catch(() => undefined);
-  show("copy").textContent = "Copied";
-  setTimeout(() => (show("copy").textContent = "Copy"), 1500);
+  show("copy").textContent = inWords("Copied");
+  setTimeout(() => (show("copy").textContent = inWords("Copy")), 1500);
 });
