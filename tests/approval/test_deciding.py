@@ -3,17 +3,18 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from approval.spending import ANNA, AT, BO, SHOP, decided, open_riders, spend, used
+from approval.spending import ANNA, AT, BO, CAI, SHOP, decided, open_riders, spend, used
 from hansa import approval, identity
 from hansa.approval import Allowed, ApprovalLevel, Channel, Needs, Refused, deciding
 from hansa.kernel import InvalidInput, Money, new_id
 from hansa.store import Context, Tx
+from identity.sealed import Keys
 
 
 @pytest.fixture
@@ -277,3 +278,38 @@ def test_what_counts_today_is_what_was_allowed_today_and_not_given_back(
             if row is not None:
                 minors = [minor for who, minor, day in live.values() if (who, day) == (account, row[0])]
                 assert (len(minors), sum(minors)) == (row[1], row[2])
+
+
+def test_an_account_that_was_deleted_spends_nothing(tx: Tx) -> None:
+    allowed = decided(tx, spend(1))
+    before = used(tx, ANNA)
+    identity.ask_deletion(tx, new_id(), ANNA, AT)
+    identity.close_account(tx, ANNA, at=AT, erase_at=AT + timedelta(days=30))
+
+    verdicts = approval.decide(tx, [spend(2), spend(3, account=BO), spend(1)], AT)
+
+    assert isinstance(verdicts[0], Refused) and isinstance(verdicts[0].error, identity.AccountClosed)
+    assert verdicts[1:] == [Allowed(ApprovalLevel.SESSION), allowed]  # a repeat has its first answer
+    assert used(tx, ANNA) == before
+
+
+def test_a_child_spends_nothing_until_a_guardian_answers_for_it(tx: Tx) -> None:
+    sealer = Keys().sealer()
+    identity.state_birth(tx, sealer, ANNA, date(2017, 6, 1), country="CN", at=AT)
+    identity.state_birth(tx, sealer, BO, date(2011, 6, 1), country="CN", at=AT)
+
+    verdicts = approval.decide(tx, [spend(1), spend(2, account=BO)], AT)
+
+    assert isinstance(verdicts[0], Refused) and isinstance(verdicts[0].error, identity.GuardianNeeded)
+    assert isinstance(verdicts[1], Allowed)
+    assert used(tx, ANNA) == (0, 0, 0)
+
+    tx.execute(
+        """
+        insert into identity.guardianships
+            (guardianship_id, ward_id, guardian_id, state, rights, asked_at, expires_at, accepted_at, looked_on)
+        values (%s, %s, %s, 'accepted', '{approve}', %s, %s, %s, %s)
+        """,
+        (new_id(), ANNA, CAI, AT, AT, AT, AT.date()),
+    )
+    assert not isinstance(decided(tx, spend(1)), Refused)

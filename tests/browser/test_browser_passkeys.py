@@ -24,6 +24,7 @@ def join(page: Page, url: str, name: str) -> None:
     page.goto(f"{url}/wallet/join")
     page.get_by_label("Your name").fill(name)
     page.get_by_label("Where you live").select_option("hangzhou-card")
+    page.get_by_label("Day of birth").fill("1990-03-07")
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("button", name="Make my passkey and open the account").click()
     page.wait_for_url("**/wallet/security?done=joined")
@@ -123,6 +124,7 @@ def test_whoever_says_no_to_the_passkey_stays_where_they_are_and_is_told(
     page.goto(f"{url}/wallet/join")
     page.get_by_label("Your name").fill("Lin Hui")
     page.get_by_label("Where you live").select_option("hangzhou-card")
+    page.get_by_label("Day of birth").fill("1990-03-07")
     page.get_by_role("button", name="Go on").click()
 
     page.get_by_role("button", name="Make my passkey and open the account").click()

@@ -26,7 +26,7 @@ def tx(ctx: Context, sealer: Sealer) -> Iterator[Tx]:
     """A child of nine, two parents whose names are proved, a brother of sixteen whose name is too."""
     with ctx.tx() as tx:
         identity.open_accounts(tx, [rider(n) for n in range(1, 5)])
-        identity.state_birth(tx, sealer, CHILD, NINE, at=AT)
+        identity.state_birth(tx, sealer, CHILD, NINE, country="CN", at=AT)
     for number, account, born in (
         (1, MOTHER, date(1985, 1, 1)),
         (2, FATHER, date(1986, 1, 1)),
@@ -196,3 +196,43 @@ def test_a_guardian_agrees_for_a_small_child_until_it_is_old_enough(tx: Tx, seal
     assert identity.end_at_majority(tx, sealer, found, {CHILD: "CN"}, at=fourteen) == []
     assert identity.guardian_of(tx, CHILD) == [MOTHER]
     assert say(CHILD).by_id == CHILD
+
+
+def test_a_child_without_a_guardian_agrees_to_nothing_and_grows_out_of_it(tx: Tx, sealer: Sealer) -> None:
+    def lacks() -> bool:
+        return identity.knowledge_of(tx, [CHILD])[CHILD].lacks_guardian
+
+    def agree() -> identity.Consent:
+        return identity.say_consent(
+            tx,
+            CHILD,
+            "offers",
+            given=True,
+            text_version=1,
+            language="en",
+            channel="wallet",
+            by_id=CHILD,
+            at=AT,
+        )
+
+    with pytest.raises(identity.GuardianNeeded):
+        agree()
+    assert lacks() and identity.list_consents(tx, CHILD) == []
+
+    for day, still in ((date(2031, 5, 31), True), (date(2031, 6, 1), False)):
+        due = identity.births_to_look_at(tx, day)
+        assert due == [CHILD] or CHILD in due
+        needing = identity.look_at_births(tx, sealer, dict.fromkeys(due, "CN"), today=day)
+        assert (needing == [CHILD]) is still and lacks() is still
+    assert identity.births_to_look_at(tx, date(2040, 1, 1)) == []
+    assert agree().given
+
+
+def test_what_a_proof_says_of_an_age_counts_once_it_was_looked_at(
+    ctx: Context, tx: Tx, sealer: Sealer
+) -> None:
+    with tx.transaction():  # what the brother stated does not count, what his document says does
+        due = identity.births_to_look_at(tx, AT.date())
+    assert set(due) == {MOTHER, FATHER, BROTHER}
+    assert identity.look_at_births(tx, sealer, dict.fromkeys(due, "ZZ"), today=AT.date()) == [BROTHER]
+    assert identity.knowledge_of(tx, [BROTHER])[BROTHER].lacks_guardian

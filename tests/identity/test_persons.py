@@ -28,10 +28,10 @@ def test_a_day_of_birth_is_stated_once(tx: Tx) -> None:
     sealer = Keys().sealer()
     born = date(2014, 2, 28)
 
-    identity.state_birth(tx, sealer, ONE, born, at=AT)
-    identity.state_birth(tx, sealer, ONE, born, at=AT)
+    identity.state_birth(tx, sealer, ONE, born, country="CN", at=AT)
+    identity.state_birth(tx, sealer, ONE, born, country="CN", at=AT)
     with pytest.raises(identity.BirthKnown):
-        identity.state_birth(tx, sealer, ONE, date(2000, 1, 1), at=AT)
+        identity.state_birth(tx, sealer, ONE, date(2000, 1, 1), country="CN", at=AT)
 
     birth = identity.find_birth(tx, sealer, ONE)
     assert birth is not None and (birth.born, birth.source) == (born, "stated")
@@ -41,7 +41,7 @@ def test_a_day_of_birth_is_stated_once(tx: Tx) -> None:
 @pytest.mark.parametrize("born", [date(2026, 11, 18), date(1870, 1, 1)])
 def test_nobody_alive_was_born_then(tx: Tx, born: date) -> None:
     with pytest.raises(InvalidInput, match="born"):
-        identity.state_birth(tx, Keys().sealer(), ONE, born, at=AT)
+        identity.state_birth(tx, Keys().sealer(), ONE, born, country="CN", at=AT)
 
     assert tx.execute("select count(*) from identity.births").fetchone() == (0,)
     assert tx.execute("select count(*) from identity.data_keys").fetchone() == (0,)

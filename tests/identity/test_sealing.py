@@ -156,7 +156,7 @@ def test_without_its_data_key_nothing_of_an_account_opens(ctx: Context) -> None:
     sealer = keys.sealer()
     with ctx.tx() as tx:
         identity.open_accounts(tx, [rider(1)])
-        identity.state_birth(tx, sealer, ONE, AT.date().replace(year=1990), at=AT)
+        identity.state_birth(tx, sealer, ONE, AT.date().replace(year=1990), country="CN", at=AT)
         persons_store.destroy_key(tx, ONE)
 
         assert identity.find_birth(tx, sealer, ONE) is None

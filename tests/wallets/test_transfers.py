@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hansa import identity, ledger, payments
 from hansa.kernel import FixedClock, InvalidInput, Money, fact_id
 from hansa.store import Context
-from hansa.wallets import legs, model, transfers
+from hansa.wallets import finding, legs, model, transfers
 from hansa.wallets.model import ENDS, WAYS, NewTransfer, State
 from scratch import NOON
 from wallets.people import (
@@ -385,3 +385,55 @@ def test_the_books_of_transit_open_only_where_they_are_needed(ctx: Context) -> N
     transfers.send(ctx, new(1, 0, 2))
 
     assert sum_of(ctx, ledger.AccountCode.TRANSIT) == 0
+
+
+def delete_account(ctx: Context, number: int) -> None:
+    with ctx.tx() as tx:
+        account_id = person(number).account_id
+        identity.ask_deletion(tx, fact_id(NOON, "go", number), account_id, NOON)
+        assert identity.close_account(tx, account_id, at=NOON, erase_at=NOON)
+
+
+def test_an_account_that_was_deleted_is_sent_nothing_and_found_by_nobody(ctx: Context) -> None:
+    ctx = spread(ctx)
+    people = open_people(ctx, 4)
+    code = finding.code_of(ctx, person(1).account_id)
+    delete_account(ctx, 1)
+
+    with pytest.raises(model.CannotReceive):
+        transfers.send(ctx, new(1, 0, 1))
+    with pytest.raises(model.UnknownReceiver):
+        finding.find_receiver(ctx, person(0).account_id, code)
+    with pytest.raises(model.UnknownReceiver):
+        finding.check_name(ctx, person(0).account_id, person(1).account_id, "Person1 Family1")
+    assert finding.account_of_code(ctx, code) is None
+    with ctx.tx() as tx:
+        assert transfers.list_sent(tx, person(0).account_id) == []
+    check_books(ctx, people, total=4 * START)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 2, 3])
+def test_money_on_its_way_to_an_account_that_was_deleted_comes_back(ctx: Context, stop: int) -> None:
+    ctx = spread(ctx)
+    people = open_people(ctx, 4)
+    away = next((a, b) for a, b in product(range(4), range(4)) if not new_is_direct(ctx, a, b))
+
+    with pytest.raises(Killed):
+        transfers.send(ctx, new(1, *away), step=killed_after(3))
+    delete_account(ctx, away[1])
+    try:
+        transfers.advance(ctx, new(1, *away).transfer_id, step=killed_after(stop))
+    except Killed:
+        transfers.finish(ctx)
+
+    with ctx.tx() as tx:
+        found = transfers.find(
+            tx, person(away[0]).account_id, new(1, *away).transfer_id, directory=ctx.directory
+        )
+    assert found is not None and (found.state, found.reason) == (State.RETURNED, "receiver_closed")
+    check_books(ctx, people, total=4 * START)
+
+
+def new_is_direct(ctx: Context, a: int, b: int) -> bool:
+    homes = {ctx.directory.partition_of(person(one).account_id) for one in (a, b)}
+    return a == b or len(homes) == 1

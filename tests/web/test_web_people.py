@@ -20,6 +20,7 @@ from web.little_league import LittleLeague
 
 Client = TestClient[Any]
 POLICY = identity.own_people_policy()
+BORN = "1990-03-07"
 CHROME = (
     "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36"
 )
@@ -41,7 +42,7 @@ class Person:
         return self.client.post(path, data=form, follow_redirects=False)
 
     def join(self, name: str = "Lin Hui", issuer_id: str = "hangzhou-card") -> httpx.Response:
-        who = {"name": name, "issuer_id": issuer_id, "language": "en"}
+        who = {"name": name, "issuer_id": issuer_id, "language": "en", "born": BORN}
         credential = self.device.create(self.options("/wallet/join/options", **who))
         return self.post("/wallet/join/passkey", credential=credential, **who)
 
@@ -138,13 +139,16 @@ def test_whoever_joins_has_an_account_a_wallet_a_passkey_and_is_signed_in(
         ({"issuer_id": "atlantis-card"}, "issuer_id"),
         ({"issuer_id": ""}, "issuer_id"),
         ({"language": "tlh"}, "language"),
+        ({"born": ""}, "born"),
+        ({"born": "yesterday"}, "born"),
+        ({"born": "2999-01-01"}, "born"),
     ],
 )
 def test_what_is_missing_to_join_is_marked_and_nothing_is_opened(
     ctx: Context, person: Person, changed: dict[str, str], field: str
 ) -> None:
     before = kept(ctx)
-    form = {"name": "Lin Hui", "issuer_id": "hangzhou-card", "language": "en"} | changed
+    form = {"name": "Lin Hui", "issuer_id": "hangzhou-card", "language": "en", "born": BORN} | changed
 
     answer = person.post("/wallet/join", **form)
     options = person.post("/wallet/join/options", **form)
@@ -205,7 +209,7 @@ def test_the_cookie_is_as_strict_as_the_browser_keeps_it(
 
     browser_cookie = person.client.post(
         "/wallet/join/options",
-        data={"name": "Lin Hui", "issuer_id": "hangzhou-card", "language": "en"},
+        data={"name": "Lin Hui", "issuer_id": "hangzhou-card", "language": "en", "born": BORN},
     )
     credential = person.device.create(browser_cookie.text)
     cookie = browser_cookie.headers["set-cookie"].split(";")[0]
@@ -215,6 +219,7 @@ def test_the_cookie_is_as_strict_as_the_browser_keeps_it(
             "name": "Lin Hui",
             "issuer_id": "hangzhou-card",
             "language": "en",
+            "born": BORN,
             "credential": credential,
         },
         headers={"cookie": cookie},
@@ -308,7 +313,7 @@ def test_an_unknown_passkey_is_told_to_the_browser_and_opens_nothing(ctx: Contex
     person.join()
     person.post("/wallet/sign-out")
     stranger.create(
-        person.options("/wallet/join/options", name="X", issuer_id="hangzhou-card", language="en")
+        person.options("/wallet/join/options", name="X", issuer_id="hangzhou-card", language="en", born=BORN)
     )
 
     answer = person.post(
@@ -581,11 +586,15 @@ def test_a_desk_looks_at_the_document_and_the_person_goes_on_an_hour_later(
 
 
 def test_who_is_under_age_is_led_to_who_looks_after_them(person: Person) -> None:
-    who = {"name": "Lin Xiao", "issuer_id": "hangzhou-card", "language": "zh", "minor": "1"}
+    who = {"name": "Lin Xiao", "issuer_id": "hangzhou-card", "language": "zh", "born": "2017-06-01"}
 
     step = person.post("/wallet/join", **who)
     credential = person.device.create(person.options("/wallet/join/options", **who))
     answer = person.post("/wallet/join/passkey", credential=credential, **who)
 
-    assert 'name="minor" value="1"' in step.text
+    assert 'name="born" value="2017-06-01"' in step.text
     assert answer.headers["location"] == "/wallet/me/guardians"
+    with person.ctx.tx() as tx:
+        (child,) = identity.search_accounts(tx, "Lin Xiao")
+        assert identity.knowledge_of(tx, [child.account_id])[child.account_id].lacks_guardian
+        assert b"2017" not in tx.execute("select box from identity.births").fetchone()[0]  # type: ignore[index]

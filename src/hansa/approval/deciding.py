@@ -201,6 +201,11 @@ def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verd
     known = desk.before.get(spend.spend_id)
     if known is not None:
         return _again(known, spend)
+    person = desk.persons.get(account.account_id, Knowledge())
+    if person.closed:
+        return Refused(identity.AccountClosed())
+    if person.lacks_guardian:
+        return Refused(identity.GuardianNeeded())
     if account.frozen_at is not None:
         return Refused(SpendingFrozen(_who_froze(account)))
     policy = desk.policies[account.issuer_id]
@@ -212,7 +217,6 @@ def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verd
     moment = desk.moments.get(account.zone)
     if moment is None:
         moment = desk.moments[account.zone] = moment_of(at, account.zone)
-    person = desk.persons.get(account.account_id, Knowledge())
 
     under, refused = _under(desk, spend, at, moment)
     if refused is not None:

@@ -226,6 +226,19 @@ def end_wards_of_age(ctx: Context, sealer: Sealer, *, limit: int = 200) -> int:
         return len(identity.end_at_majority(tx, sealer, found, countries, at=at))
 
 
+def look_at_ages(ctx: Context, sealer: Sealer, *, limit: int = 200) -> int:
+    """Work out anew who needs a guardian: of days of birth that a proof said just now, and of children each day, until
+    they are old enough by the law of their home city; how many were looked at.
+    """
+    today = ctx.clock.now().date()
+    with ctx.tx() as tx:
+        accounts = identity.find_accounts(tx, identity.births_to_look_at(tx, today, limit=limit))
+        countries = {one.account_id: country_of(tx, one) for one in accounts.values()}
+        if countries:
+            identity.look_at_births(tx, sealer, countries, today=today)
+    return len(countries)
+
+
 def country_of(tx: Tx, account: Account) -> str:
     """The country of an account's home city; empty for a city that is not known here."""
     try:

@@ -15,7 +15,7 @@ from time import monotonic
 
 from hansa import identity
 from hansa.apps.messages import FolderMessenger
-from hansa.apps.personal_data import carry_out_deletions, end_wards_of_age
+from hansa.apps.personal_data import carry_out_deletions, end_wards_of_age, look_at_ages
 from hansa.apps.proofing import HttpProvider, NoProvider, SimulatedProvider
 from hansa.kernel import HansaError
 from hansa.store import Context, read_secret
@@ -93,6 +93,7 @@ def keep_personal_data(
         identity.rewrap(ctx, means.sealer)
         identity.renew_document_digests(ctx, means.sealer)
         identity.renew_contact_digests(ctx, means.sealer)
+        look_at_ages(ctx, means.sealer)
         end_wards_of_age(ctx, means.sealer)
         carry_out_deletions(ctx)
 

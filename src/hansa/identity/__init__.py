@@ -147,9 +147,11 @@ from hansa.identity.people_policy import (
 )
 from hansa.identity.persons import (
     accounts_of_person,
+    births_to_look_at,
     count_data_keys,
     find_birth,
     is_closed,
+    look_at_births,
     person_of,
     proof_level,
     proof_levels,
@@ -172,6 +174,7 @@ from hansa.identity.persons_model import (
     masked_number,
     needs_guardian,
     own_level_policy,
+    read_birth,
     read_level_policy,
 )
 from hansa.identity.phone_model import (
@@ -423,6 +426,7 @@ __all__ = [
     "begin_assertion",
     "begin_recovered_passkey",
     "begin_registration",
+    "births_to_look_at",
     "cancel_deletion",
     "cancel_recovery",
     "check_evidence",
@@ -481,6 +485,7 @@ __all__ = [
     "list_security_events",
     "list_sessions",
     "list_standings",
+    "look_at_births",
     "lowered_until",
     "make_codes",
     "masked_contact",
@@ -503,6 +508,7 @@ __all__ = [
     "prove_phone",
     "proven_name",
     "purposes",
+    "read_birth",
     "read_contact",
     "read_document",
     "read_level_policy",

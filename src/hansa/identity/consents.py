@@ -18,6 +18,8 @@ from psycopg.rows import class_row
 from hansa.identity.actions import get_account
 from hansa.identity.guardians_store import agree_for
 from hansa.identity.model import AccountId
+from hansa.identity.persons_model import GuardianNeeded
+from hansa.identity.persons_store import lacks_guardian
 from hansa.identity.phone_store import lock_account
 from hansa.kernel import HansaError
 from hansa.store import Tx
@@ -126,13 +128,15 @@ def say_consent(
 
     text_version: of the text that was read. by_id: the person, or a guardian who answers for them.
     Errors: UnknownAccount; UnknownPurpose; TextChanged when agreeing to a text that is not today's; GuardianAgrees when
-    another than the guardian agrees for a small child.
+    another than the guardian agrees for a small child; GuardianNeeded where nobody answers for it yet.
     """
     wanted = _purpose(purpose)
     if given and text_version != wanted.version:
         raise TextChanged
     get_account(tx, account_id)
     lock_account(tx, account_id)
+    if given and lacks_guardian(tx, account_id):
+        raise GuardianNeeded
     guardians = agree_for(tx, account_id)
     if given and guardians and by_id not in guardians:
         raise GuardianAgrees

@@ -32,6 +32,7 @@ class PeoplePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proofed_wait_s: Annotated[int, msgspec.Meta(ge=0, le=2_592_000)]
     recovery_open_s: _Seconds
     lowered_s: Annotated[int, msgspec.Meta(ge=0, le=31_536_000)]
+    birth_optional_at: list[Annotated[str, msgspec.Meta(min_length=1, max_length=100)]]
 
     @property
     def fresh(self) -> timedelta:

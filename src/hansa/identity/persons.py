@@ -1,6 +1,6 @@
 """What is known of persons: their data keys, their day of birth, who they are, how well that is proved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from hansa.identity import persons_store as store
@@ -13,13 +13,13 @@ from hansa.identity.persons_model import (
     BirthSource,
     PersonId,
     ProofLevel,
+    check_birth,
+    needs_guardian,
 )
 from hansa.identity.sealing import Sealer, open_box, seal
-from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context, Tx
 
 BIRTH_FIELD = "birth"
-OLDEST_YEARS = 150
 
 # -- data keys ----------------------------------------------------------------------------------------------
 
@@ -75,20 +75,22 @@ def count_data_keys(tx: Tx) -> dict[int, int]:
 # -- birth --------------------------------------------------------------------------------------------------
 
 
-def state_birth(tx: Tx, sealer: Sealer, account_id: AccountId, born: date, *, at: datetime) -> Birth:
+def state_birth(
+    tx: Tx, sealer: Sealer, account_id: AccountId, born: date, *, country: str, at: datetime
+) -> Birth:
     """Keep the day a person says they were born on, once. The same day again is harmless.
 
+    country: of the account's home city; its law says whether a guardian must answer for the account from now on.
     Errors: InvalidInput for a day that nobody alive was born on; BirthKnown when another is known; UnknownAccount.
     """
-    if not at.year - OLDEST_YEARS <= born.year or born > at.date():
-        problem = Problem("born", f"it is {born}", "Give the day you were born, as in your document")
-        raise InvalidInput("Nobody alive was born on that day.", problems=(problem,))
+    check_birth(born, at.date())
     known = find_birth(tx, sealer, account_id)
     if known is not None:
         if known.born == born:
             return known
         raise BirthKnown
-    note_birth(tx, sealer, account_id, born, source="stated", at=at)
+    needs = needs_guardian(born, country, at.date())
+    note_birth(tx, sealer, account_id, born, source="stated", at=at, needs=needs)
     known = find_birth(tx, sealer, account_id)
     assert known is not None
     if known.born != born:  # another request stated another day just now
@@ -97,12 +99,22 @@ def state_birth(tx: Tx, sealer: Sealer, account_id: AccountId, born: date, *, at
 
 
 def note_birth(
-    tx: Tx, sealer: Sealer, account_id: AccountId, born: date, *, source: BirthSource, at: datetime
+    tx: Tx,
+    sealer: Sealer,
+    account_id: AccountId,
+    born: date,
+    *,
+    source: BirthSource,
+    at: datetime,
+    needs: bool | None = None,
 ) -> None:
-    """Keep a day of birth; what a proof says stands in place of what was stated, never the other way."""
+    """Keep a day of birth; what a proof says stands in place of what was stated, never the other way.
+
+    needs: whether the account needs a guardian; None: ``look_at_births`` works it out.
+    """
     key = data_key(tx, sealer, account_id, at)
     box = seal(key, born.isoformat().encode(), owner=account_id, field=BIRTH_FIELD)
-    store.add_birth(tx, account_id, box, source, at)
+    store.add_birth(tx, account_id, box, source, at, needs_guardian=needs)
 
 
 def find_birth(tx: Tx, sealer: Sealer, account_id: AccountId) -> Birth | None:
@@ -113,6 +125,27 @@ def find_birth(tx: Tx, sealer: Sealer, account_id: AccountId) -> Birth | None:
         return None
     text = open_box(key, row.box, owner=account_id, field=BIRTH_FIELD).decode()
     return Birth(date.fromisoformat(text), row.source, row.noted_at)
+
+
+def births_to_look_at(tx: Tx, today: date, *, limit: int = 200) -> list[AccountId]:
+    """Accounts of which it is not known as of today whether they need a guardian; others do not get the same ones."""
+    return store.births_to_look_at(tx, today, limit)
+
+
+def look_at_births(
+    tx: Tx, sealer: Sealer, countries: Mapping[AccountId, str], *, today: date
+) -> list[AccountId]:
+    """Work out which of these accounts need a guardian as of today; those that do.
+
+    countries: of each account's home city. Whose day of birth cannot be read any more needs none.
+    Errors: store.SecretMissing, BoxDamaged.
+    """
+    needs: dict[AccountId, bool] = {}
+    for account_id, country in countries.items():
+        birth = find_birth(tx, sealer, account_id)
+        needs[account_id] = needs_guardian(birth.born if birth else None, country, today)
+    store.set_needs(tx, needs, today)
+    return [account_id for account_id, needed in needs.items() if needed]
 
 
 # -- who it is ----------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ PersonId = NewType("PersonId", UUID)
 NAME_MAX = 120
 """Characters of a real name."""
 
+OLDEST_YEARS = 150
+
 BirthSource = Literal["stated", "proof"]
 
 
@@ -179,6 +181,24 @@ def age_on(born: date, day: date) -> int:
 def needs_guardian(born: date | None, country: str, day: date) -> bool:
     """Whether someone born then needs a guardian for an account there; not known is not taken for a child."""
     return born is not None and age_on(born, day) < ages_of(country).digital_consent
+
+
+def read_birth(text: str, today: date) -> date:
+    """A day of birth as a form sends it, ``2011-11-17``. Errors: InvalidInput, for a day nobody alive was born on."""
+    try:
+        born = date.fromisoformat(text.strip())
+    except ValueError as error:
+        problem = Problem("born", "it is no day", "Write it as 2011-11-17")
+        raise InvalidInput("This is no day.", problems=(problem,)) from error
+    check_birth(born, today)
+    return born
+
+
+def check_birth(born: date, today: date) -> None:
+    """Errors: InvalidInput, for a day that nobody alive was born on."""
+    if not today.year - OLDEST_YEARS <= born.year or born > today:
+        problem = Problem("born", f"it is {born}", "Give the day you were born, as in your document")
+        raise InvalidInput("Nobody alive was born on that day.", problems=(problem,))
 
 
 def is_minor(born: date, country: str, day: date) -> bool:

@@ -1,7 +1,7 @@
 """The SQL of persons: data keys, days of birth, who a person is, and which documents are whose."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -84,10 +84,29 @@ returning person_id
 BIRTH = "select box, source, noted_at from identity.births where account_id = %s"
 
 ADD_BIRTH = """
-insert into identity.births (account_id, box, source, noted_at) values (%s, %s, %s, %s)
+insert into identity.births (account_id, box, source, noted_at, guardian_needed, looked_on)
+values (%s, %s, %s, %s, coalesce(%s, false), %s)
 on conflict (account_id) do update
-    set box = excluded.box, source = excluded.source, noted_at = excluded.noted_at
+    set box = excluded.box, source = excluded.source, noted_at = excluded.noted_at, looked_on = null
     where excluded.source = 'proof'
+"""
+
+BIRTHS_TO_LOOK_AT = """
+select account_id from identity.births where looked_on is null or (guardian_needed and looked_on < %s)
+order by looked_on nulls first, account_id
+limit %s
+for no key update skip locked
+"""
+
+SET_NEEDS = """
+update identity.births b set guardian_needed = n.needed, looked_on = %s
+from unnest(%s::uuid[], %s::boolean[]) as n (account_id, needed)
+where b.account_id = n.account_id
+"""
+
+LACKS_GUARDIAN = """
+select 1 from identity.births b where b.account_id = %s and b.guardian_needed and not exists (
+    select 1 from identity.guardianships g where g.ward_id = b.account_id and g.state = 'accepted')
 """
 
 CLOSED = "select closed_at from identity.accounts where account_id = %s"
@@ -197,9 +216,35 @@ def find_birth(tx: Tx, account_id: AccountId) -> BirthRow | None:
         return cursor.execute(BIRTH, (account_id,)).fetchone()
 
 
-def add_birth(tx: Tx, account_id: AccountId, box: bytes, source: BirthSource, at: datetime) -> bool:
-    """Whether it is kept now; False when a day is known and this one is merely stated."""
-    return tx.execute(ADD_BIRTH, (account_id, box, source, at)).rowcount == 1
+def add_birth(
+    tx: Tx,
+    account_id: AccountId,
+    box: bytes,
+    source: BirthSource,
+    at: datetime,
+    *,
+    needs_guardian: bool | None,
+) -> bool:
+    """Whether it is kept now; False when a day is known and this one is merely stated. needs_guardian: None where
+    that is still to be worked out.
+    """
+    looked_on = None if needs_guardian is None else at.date()
+    values = (account_id, box, source, at, needs_guardian, looked_on)
+    return tx.execute(ADD_BIRTH, values).rowcount == 1
+
+
+def births_to_look_at(tx: Tx, today: date, limit: int) -> list[AccountId]:
+    return [AccountId(row[0]) for row in tx.execute(BIRTHS_TO_LOOK_AT, (today, limit))]
+
+
+def set_needs(tx: Tx, needs: Mapping[AccountId, bool], today: date) -> None:
+    """Which of these accounts need a guardian as of this day."""
+    tx.execute(SET_NEEDS, (today, list(needs), list(needs.values())))
+
+
+def lacks_guardian(tx: Tx, account_id: AccountId) -> bool:
+    """Whether this account needs a guardian, and has none."""
+    return tx.execute(LACKS_GUARDIAN, (account_id,)).fetchone() is not None
 
 
 def closed_at(tx: Tx, account_id: AccountId) -> datetime | None:

@@ -56,13 +56,15 @@ def account_of_code(ctx: Context, text: str) -> AccountId | None:
         return None
     with ctx.tx() as tx:
         found = store.account_of_code(tx, code)
-    return AccountId(found) if found is not None else None
+        if found is None or identity.is_closed(tx, AccountId(found)):
+            return None
+    return AccountId(found)
 
 
 def receiver_of(tx: Tx, account_id: AccountId) -> Receiver:
-    """Who would be paid, as a payer sees them. Errors: UnknownReceiver."""
+    """Who would be paid, as a payer sees them. Errors: UnknownReceiver, also for an account that was deleted."""
     account = identity.find_account(tx, account_id)
-    if account is None:
+    if account is None or identity.is_closed(tx, account_id):
         raise UnknownReceiver
     return Receiver(account.account_id, account.issuer_id, identity.masked_name(account.name))
 
@@ -78,7 +80,8 @@ def check_name(ctx: Context, asker_id: AccountId, receiver_id: AccountId, expect
     refuse_too_often(ctx, f"wallets.name/{asker_id}/{receiver_id}", Rate(5, timedelta(hours=1)))
     with ctx.tx() as tx:
         account = identity.find_account(tx, receiver_id)
-    if account is None:
+        closed = identity.is_closed(tx, receiver_id)
+    if account is None or closed:
         raise UnknownReceiver
     return compare_names(expected, account.name)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import identity
+from hansa import identity, webhooks
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Money, Problem, fact_id, split_minor
 from hansa.payments import Step, no_step
@@ -55,7 +55,8 @@ SOURCES = ("bill", "payment", "journey")
 def ask(ctx: Context, new: NewRequest) -> Request:
     """Ask a person for money. Safe to repeat by ``request_id``.
 
-    Errors: InvalidInput, RequestDiffers, UnknownAccount; CannotAsk where too many are open, or the payer wants none.
+    Errors: InvalidInput, RequestDiffers, UnknownAccount; CannotAsk where too many are open, the payer wants none, or
+    an account was deleted.
     """
     now = ctx.clock.now()
     request = _request(new, now)
@@ -71,11 +72,14 @@ def _ask(tx: Tx, requests: Sequence[Request]) -> list[Request]:
     for one in requests:
         for account_id in (one.payer_id, one.asker_id):
             identity.get_account(tx, AccountId(account_id))
+            if identity.is_closed(tx, AccountId(account_id)):
+                raise CannotAsk
         if store.is_muted(tx, one.payer_id, one.asker_id):
             raise CannotAsk
         if store.count_open(tx, one.payer_id, one.asker_id) >= OPEN_REQUESTS_MAX:
             raise CannotAsk(f"{OPEN_REQUESTS_MAX} of your requests wait with this person already.")
     if store.insert_requests(tx, requests) == len(requests):
+        webhooks.tell(tx, *(_for_payer(one, "request.received", one.created_at) for one in requests))
         return list(requests)
     kept: list[Request] = []
     for one in requests:
@@ -151,6 +155,7 @@ def remind(ctx: Context, asker_id: AccountId, request_id: UUID) -> Request:
             raise RequestMoved
         if not store.remind(tx, request_id, now, most=REMINDERS_MAX, last_before=now - REMIND_AFTER):
             raise RemindedEnough
+        webhooks.tell(tx, _for_payer(request, "request.reminded", now))
         return _of(tx, request_id, asker_id=asker_id)
 
 
@@ -348,11 +353,36 @@ def _of(
 
 
 def _end(tx: Tx, request: Request, state: RequestState, at: datetime) -> Request:
-    if request.state is not state and not store.end(tx, request.request_id, state, at):
-        raise RequestMoved
+    if request.state is not state:
+        if not store.end(tx, request.request_id, state, at):
+            raise RequestMoved
+        if state is RequestState.DECLINED:
+            webhooks.tell(tx, _for_person(request, request.asker_id, request.payer_id, "request.declined", at))
     found = store.find_request(tx, request.request_id)
     assert found is not None, "a request that was kept stays"
     return found
+
+
+def _for_payer(request: Request, kind: str, at: datetime) -> webhooks.ForPerson:
+    return _for_person(request, request.payer_id, request.asker_id, kind, at)
+
+
+def _for_person(
+    request: Request, account_id: UUID, other: UUID, kind: str, at: datetime
+) -> webhooks.ForPerson:
+    """What one side of a request is told of the other."""
+    return webhooks.ForPerson(
+        account_id=account_id,
+        kind=kind,
+        at=at,
+        subject=f"request {request.request_id}",
+        facts={
+            "person": str(other),
+            "amount": {"minor": request.amount_minor, "currency": request.currency},
+            "note": request.note,
+        },
+        fact=(request.request_id, request.reminders),
+    )
 
 
 def _request(new: NewRequest, at: datetime, *, split_id: UUID | None = None) -> Request:

@@ -320,8 +320,15 @@ def _claim(ctx: Context, transfer: Transfer, step: Step) -> bool:
 
 
 def _give(ctx: Context, transfer: Transfer, step: Step) -> bool:
-    """Give what is in transit to the receiver; where the receiver's wallet refuses, it goes back."""
+    """Give what is in transit to the receiver; where the receiver's wallet refuses, or is nobody's any more, it goes
+    back. An account is deleted once: whoever sees that it was not, gives as before.
+    """
     assert transfer.receiver_partition is not None, "what is in transit has a receiver"
+    assert transfer.receiver_id is not None, "what is in transit has a receiver"
+    with ctx.tx() as tx:
+        closed = identity.is_closed(tx, AccountId(transfer.receiver_id))
+    if closed and _give_up(ctx, transfer, legs.give_id(transfer), transfer.receiver_partition):
+        return _record(ctx, transfer, State.RETURNING, step, reason="receiver_closed")
     code = post_chain(ctx, legs.give(transfer), open_accounts=lambda: _open(ctx, transfer))
     step("given")
     if code is ResultCode.CREATED or not _give_up(
@@ -397,9 +404,33 @@ def _move(tx: Tx, transfer: Transfer, to: State, at: datetime, *, reason: str = 
                     "reason": reason or transfer.reason,
                 },
                 fact=(str(transfer.transfer_id),),
+                people=_for_people(transfer, to, at),
             ),
         )
     return True
+
+
+def _for_people(transfer: Transfer, to: State, at: datetime) -> list[webhooks.ForPerson]:
+    """What sender and receiver are told of an end."""
+
+    def one(account_id: UUID, kind: str, other: UUID | None) -> webhooks.ForPerson:
+        person = {} if other is None else {"person": str(other)}
+        return webhooks.ForPerson(
+            account_id=account_id,
+            kind=kind,
+            at=at,
+            subject=f"transfer {transfer.transfer_id}",
+            facts={"amount": {"minor": transfer.amount_minor, "currency": transfer.currency}} | person,
+            fact=(transfer.transfer_id,),
+        )
+
+    if to is not State.SETTLED:
+        return [one(transfer.sender_id, TOLD[to], transfer.receiver_id)]
+    assert transfer.receiver_id is not None, "what settled has a receiver"
+    told = [one(transfer.receiver_id, "transfer.received", transfer.sender_id)]
+    if transfer.is_link:
+        told.append(one(transfer.sender_id, "transfer.claimed", transfer.receiver_id))
+    return told
 
 
 _FOR_REQUESTS = (State.SETTLED, State.FAILED, State.CANCELED, State.EXPIRED, State.RETURNED)
@@ -452,7 +483,7 @@ def _receiver(tx: Tx, new: NewTransfer) -> identity.Account:
 
 
 def _check_receives(tx: Tx, receiver_id: AccountId) -> None:
-    if identity.standing_of(tx, receiver_id).level == "blocked":
+    if identity.standing_of(tx, receiver_id).level == "blocked" or identity.is_closed(tx, receiver_id):
         raise CannotReceive
 
 

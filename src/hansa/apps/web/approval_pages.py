@@ -14,6 +14,7 @@ from hansa import approval, atlas, identity, store
 from hansa.apps.web import advancing
 from hansa.apps.web.callers import find_account, get_account, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
+from hansa.apps.web.me_view import means
 from hansa.apps.web.pages import page
 from hansa.apps.web.relying_party import by_its_name, find_rp, rp_of
 from hansa.apps.web.site import Here, Site
@@ -35,6 +36,8 @@ REFUSALS: dict[type[HansaError], str] = {
     approval.PinLocked: "The PIN was wrong too often. Wait a while, or use your passkey.",
     approval.NoPin: "You have no payment PIN yet.",
     approval.LevelTooLow: "This needs more than that by now. Look below for what it needs.",
+    identity.AccountClosed: "This account was deleted, so nothing is paid from it.",
+    identity.GuardianNeeded: "Until a guardian has accepted you, nothing is paid from your wallet.",
     approval.SpendingFrozen: "Your spending is frozen, so nothing is paid.",
     approval.LimitReached: "This is more than your limits leave.",
     approval.DelegationExceeded: "This is more than the owner lets you spend.",
@@ -254,13 +257,15 @@ def set_pin(
     say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
         fresh = is_fresh(tx, site, session)
+        birth = identity.find_birth(tx, means(site).sealer, account.account_id)
     if not fresh:
         return Redirect("/wallet/verify?next=/wallet/pin", status_code=303)
     pin = data.pin.strip()
     if pin != data.again.strip():
         return _pin_page(request, site, refused=say("The two are not the same. Write the PIN twice."))
     try:
-        approval.set_pin(site.ctx, account.account_id, pin, pepper_of(site))
+        born = birth.born if birth is not None else None
+        approval.set_pin(site.ctx, account.account_id, pin, pepper_of(site), born=born)
     except InvalidInput as refused:
         why = say("This PIN is easily guessed. Choose six digits that are no date, no pattern and no repeat.")
         return _pin_page(request, site, refused=why, status_code=refused.status)

@@ -14,11 +14,10 @@ from hansa.apps.messages import Message, NotSent
 from hansa.apps.personal_data import country_of, currency_of
 from hansa.apps.web.callers import get_account
 from hansa.apps.web.journey_views import Places, view_journey
-from hansa.apps.web.languages import Words, catalogue, words_for
+from hansa.apps.web.languages import LANGUAGES, Words, catalogue, words_for
 from hansa.apps.web.me_view import LEVEL_NAMES, ME, go, me_page, means
 from hansa.apps.web.site import Here, Site
-from hansa.fares import LANGUAGES
-from hansa.kernel import HansaError, InvalidInput, Problem, choose_language, new_id
+from hansa.kernel import HansaError, InvalidInput, choose_language, new_id
 from hansa.store.throttle import Rate, TooOften, refuse_too_often
 from hansa.trust import NotAllowed
 
@@ -385,9 +384,16 @@ def state_birth(
 ) -> Response[Any]:
     account = get_account(request, site)
     try:
-        born = _day(data.born)
+        born = identity.read_birth(data.born, site.ctx.clock.now().date())
         with site.ctx.tx() as tx:
-            identity.state_birth(tx, means(site).sealer, account.account_id, born, at=site.ctx.clock.now())
+            identity.state_birth(
+                tx,
+                means(site).sealer,
+                account.account_id,
+                born,
+                country=country_of(tx, account),
+                at=site.ctx.clock.now(),
+            )
     except (InvalidInput, identity.BirthKnown) as refused:
         return _guardians_page(request, site, account, refused=refused)
     return go(f"{ME}/guardians?done=born")
@@ -619,15 +625,6 @@ def _guardians_page(
         today=now.date(),
         done=done if done in ("born", "accepted", "ended", "rights") else "",
     )
-
-
-def _day(text: str) -> date:
-    """Errors: InvalidInput."""
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError as error:
-        problem = Problem("born", "it is no day", "Write it as 2011-11-17")
-        raise InvalidInput("This is no day.", problems=(problem,)) from error
 
 
 ROUTES = [

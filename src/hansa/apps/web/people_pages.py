@@ -12,6 +12,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
 from hansa import atlas, identity, payments, rides, trust
+from hansa.apps.personal_data import country_of
 from hansa.apps.web.callers import (
     find_account,
     find_signed_in,
@@ -23,6 +24,7 @@ from hansa.apps.web.callers import (
     without_session,
 )
 from hansa.apps.web.languages import NAMES, Words, in_language_of, spoken, words_for
+from hansa.apps.web.me_view import means
 from hansa.apps.web.pages import page
 from hansa.apps.web.relying_party import by_its_name, find_rp, rp_of
 from hansa.apps.web.site import Here, Site
@@ -59,13 +61,13 @@ class AskForm(msgspec.Struct, frozen=True):
 class JoinForm(msgspec.Struct, frozen=True):
     """Who joins, where, and in which language. credential: of the passkey, at the second step.
 
-    minor: somebody else looks after them; only then is a day of birth asked, on the page that comes next.
+    born: their day of birth, as a date field sends it.
     """
 
     name: _Text = ""
     issuer_id: _Text = ""
     language: _Text = ""
-    minor: Annotated[str, msgspec.Meta(max_length=1)] = ""
+    born: Annotated[str, msgspec.Meta(max_length=20)] = ""
     shared: Annotated[str, msgspec.Meta(max_length=1)] = ""
     credential: Credential = ""
 
@@ -298,6 +300,7 @@ def join(
         payments.open_wallets(site.ctx, [(account, currency)])
         with site.ctx.tx() as tx:
             identity.open_accounts(tx, [account])
+            minor = _state_birth(tx, site, account, data)
             passkey = identity.finish_registration(
                 tx,
                 data.credential,
@@ -322,7 +325,7 @@ def join(
         return _join_page(request, site, say, data, problems=refused.problems)
     except PASSKEY_REFUSALS as refused:
         return _join_page(request, site, say, data, ready=True, refused=_told(refused, say))
-    onward = "/wallet/me/guardians" if data.minor else f"{SECURITY}?done=joined"
+    onward = "/wallet/me/guardians" if minor else f"{SECURITY}?done=joined"
     answer = Redirect(onward, status_code=303)
     return with_session(answer, request, secret, shared=shared)
 
@@ -344,6 +347,8 @@ def _joining(
         problems.append(
             Problem("language", say("no language is chosen"), say("Choose the language you read"))
         )
+    if (wrong := _born_problem(site, form, say)) is not None:
+        problems.append(wrong)
     if problems or home is None:
         raise InvalidInput("This account cannot be opened.", problems=tuple(problems))
     account = identity.Account(
@@ -356,6 +361,29 @@ def _joining(
         created_at=site.ctx.clock.now(),
     )
     return account, home.city.currency
+
+
+def _born_problem(site: Site, form: JoinForm, say: Words) -> Problem | None:
+    """What is wrong with the day of birth in this form."""
+    if not form.born.strip():
+        if form.issuer_id in identity.own_people_policy().birth_optional_at:
+            return None
+        return Problem("born", say("there is no day of birth"), say("Say when you were born"))
+    try:
+        identity.read_birth(form.born, site.ctx.clock.now().date())
+    except InvalidInput:
+        return Problem("born", say("nobody was born on that day"), say("Write it as on your document"))
+    return None
+
+
+def _state_birth(tx: Tx, site: Site, account: identity.Account, form: JoinForm) -> bool:
+    """Keep when they were born, where it is said; whether a guardian must answer for them."""
+    if not form.born.strip():
+        return False
+    now, country = site.ctx.clock.now(), country_of(tx, account)
+    born = identity.read_birth(form.born, now.date())
+    identity.state_birth(tx, means(site).sealer, account.account_id, born, country=country, at=now)
+    return identity.needs_guardian(born, country, now.date())
 
 
 def _homes(tx: Tx) -> list[Home]:
@@ -388,6 +416,8 @@ def _join_page(
         home=next((one for one in homes if one.issuer_id == form.issuer_id), None),
         languages=NAMES,
         wrong={one.where: one for one in problems},
+        born_optional=bool(identity.own_people_policy().birth_optional_at),
+        today=site.ctx.clock.now().date(),
         ready=ready,
         refused=refused,
         rp=find_rp(request, site),
