@@ -20,7 +20,6 @@ from payments.shopping import (
     set_clock,
 )
 
-
 TERMS = """
 name = "Card house and bank"
 valid_from = {day}

@@ -84,9 +84,9 @@ def hear(ctx: Context) -> int:
 def receive(ctx: Context, window_id: str, currency: str) -> int:
     """Take what a settled window brought for payments and sends off what members awaited; gives how many transfers.
 
-    Settlement made all that a window brought a member its earnings; of those, what its payees and people were given long
-    before is no earning: it goes from EARNED to RECEIVABLE, gross, so that fees stay where they are. One transfer for each
-    member, currency and partition, its id worked out from the window, so that hearing of it again is harmless.
+    Settlement made all that a window brought a member its earnings; of those, what its payees and people were given
+    long before is no earning: it goes from EARNED to RECEIVABLE, gross, so that fees stay where they are. One transfer
+    for each member, currency and partition, its id worked out from the window, so that hearing of it again is harmless.
     """
     with ctx.tx() as tx:
         window = clearing.get_window(tx, window_id)

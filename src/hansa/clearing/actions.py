@@ -311,7 +311,7 @@ def window_figures(tx: Tx, window_id: str) -> list[Figure]:
 
 
 def parted_figures(tx: Tx, window_id: str, codes: Sequence[int]) -> list[tuple[int, Figure]]:
-    """``window_figures`` of these transfer codes, each with the ledger partition it stands in. Errors: UnknownWindow."""
+    """``window_figures`` of these transfer codes, each with its ledger partition. Errors: UnknownWindow."""
     return store.parted_figures(tx, get_window(tx, window_id).window_id, codes)
 
 

@@ -13,6 +13,10 @@ from hansa.identity import AccountId
 from hansa.kernel import Money
 from hansa.payments.life import Action, PaymentState
 from hansa.payments.payment import Held, Intent, Payee, Payer, Payment, Refund, Step
+from hansa.payments.quotes_model import Quote
+from hansa.payments.quotes_store import COLUMNS as QUOTE
+from hansa.payments.quotes_store import WIDTH as QUOTE_WIDTH
+from hansa.payments.quotes_store import quote_of
 from hansa.store import Bookmark, Tx
 from hansa.store.copying import uuid_array_text
 
@@ -69,19 +73,26 @@ BATCHES = """
 select batch_id, partitions, payment_ids from payments.under_way where begun_at <= %s order by begun_at limit %s
 """
 
-_PAYMENT = """
+_FIELDS = """
 select p.payment_id, p.partition, p.payee_id, p.acquirer_id, p.amount_minor, p.currency, p.method, p.channel, p.capture,
     p.reference, p.description, p.evidence, p.qr_order_id, p.quote_id, p.asked_by, p.created_at, p.expires_at, p.digest,
     p.payer, p.issuer_id, p.payer_partition, p.connector, p.mandate_id,
     c.attempt, c.account_id, c.issuer_id, c.payer_partition, c.method, c.connector, c.mandate_id, c.at,
     s.n, s.action, s.state, s.at, s.done_by, s.amount_minor, s.held_minor, s.captured_minor, s.refunded_minor, s.holds,
-    s.subject_id, s.reason, s.words
+    s.subject_id, s.reason, s.words,
+"""
+
+_TABLES = """
 from payments.payments p
 left join lateral (
     select * from payments.payers c where c.partition = p.partition and c.payment_id = p.payment_id
     order by c.attempt desc limit 1
 ) c on true
+left join payments.quotes q on q.partition = coalesce(c.payer_partition, p.payer_partition)
+    and q.quote_id = coalesce(c.quote_id, p.quote_id)
 """
+
+_PAYMENT = _FIELDS + QUOTE + _TABLES
 
 _LAST = """
 left join lateral (
@@ -146,16 +157,21 @@ order by p.created_at desc, p.payment_id desc limit %(limit)s
 
 ADD_PAYER = """
 insert into payments.payers (partition, payment_id, attempt, account_id, issuer_id, payer_partition, method, connector,
-    mandate_id, at, spend_id)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    mandate_id, at, spend_id, quote_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 OF_SPEND = "select partition, payment_id from payments.payers where spend_id = %s"
 
-PAYERS = """
-select attempt, account_id, issuer_id, payer_partition, method, connector, mandate_id, at
-from payments.payers where partition = %s and payment_id = %s order by attempt
+PAYERS = (
+    "select c.attempt, c.account_id, c.issuer_id, c.payer_partition, c.method, c.connector, c.mandate_id, c.at, "
+    + QUOTE
+    + """
+from payments.payers c
+left join payments.quotes q on q.partition = c.payer_partition and q.quote_id = c.quote_id
+where c.partition = %s and c.payment_id = %s order by c.attempt
 """
+)
 
 STEPS = """
 select n, action, state, at, done_by, amount_minor, held_minor, captured_minor, refunded_minor, holds, subject_id,
@@ -198,9 +214,15 @@ select partition, payment_id from payments.waiting where due_at <= %s order by d
 """
 
 HELD = """
-select w.payment_id, p.payee_id, w.held_minor, p.currency, w.due_at
+select w.payment_id, p.payee_id, w.held_minor, coalesce(q.pays_currency, p.currency), w.due_at
 from payments.waiting w
 join payments.payments p on p.partition = w.partition and p.payment_id = w.payment_id
+left join lateral (
+    select * from payments.payers c where c.partition = p.partition and c.payment_id = p.payment_id
+    order by c.attempt desc limit 1
+) c on true
+left join payments.quotes q on q.partition = coalesce(c.payer_partition, p.payer_partition)
+    and q.quote_id = coalesce(c.quote_id, p.quote_id)
 where w.account_id = %s and w.held_minor > 0
 order by w.due_at, w.payment_id
 """
@@ -423,6 +445,7 @@ def add_payer(tx: Tx, key: Key, payer: Payer, spend_id: UUID) -> None:
             payer.mandate_id,
             payer.at,
             spend_id,
+            None if payer.quote is None else payer.quote.quote_id,
         ),
     )
 
@@ -435,7 +458,7 @@ def payment_of_spend(tx: Tx, spend_id: UUID) -> UUID | None:
 
 def payers_of(tx: Tx, key: Key) -> list[Payer]:
     """Who came to pay, in order."""
-    return [_payer(row) for row in tx.execute(PAYERS, key)]
+    return [_payer(row, _quote(row[8:])) for row in tx.execute(PAYERS, key)]
 
 
 def steps_of(tx: Tx, key: Key) -> list[Step]:
@@ -481,7 +504,7 @@ def wait(tx: Tx, payments: Sequence[tuple[Payment, datetime]]) -> None:
             "state": one.state,
             "due_at": due,
             "account_id": None if one.payer is None else one.payer.account_id,
-            "held_minor": one.held_minor,
+            "held_minor": one.held.minor,
         }
         for one, due in payments
     ]
@@ -622,10 +645,11 @@ def _payment(row: Sequence[Any]) -> Payment:
             method=row[6],
             connector=row[21],
             mandate_id=row[22],
+            quote=_quote(row[44:]),
             at=row[15],
         )
     elif row[23] is not None:
-        payer = _payer(row[23:31])
+        payer = _payer(row[23:31], _quote(row[44:]))
     return Payment(
         payment_id=row[0],
         partition=row[1],
@@ -650,7 +674,12 @@ def _payment(row: Sequence[Any]) -> Payment:
     )
 
 
-def _payer(row: Sequence[Any]) -> Payer:
+def _quote(row: Sequence[Any]) -> Quote | None:
+    assert len(row) == QUOTE_WIDTH, "a quote stands last"
+    return None if row[0] is None else quote_of(row)
+
+
+def _payer(row: Sequence[Any], quote: Quote | None) -> Payer:
     return Payer(
         attempt=row[0],
         account_id=row[1],
@@ -659,6 +688,7 @@ def _payer(row: Sequence[Any]) -> Payer:
         method=row[4],
         connector=row[5],
         mandate_id=row[6],
+        quote=quote,
         at=row[7],
     )
 

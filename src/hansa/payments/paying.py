@@ -8,6 +8,7 @@ same request again, or ``finish``, ends it the same way.
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from hansa import approval, identity, ledger, trust
@@ -41,12 +42,14 @@ from hansa.payments.payment import (
     connector_account,
     payee_key,
 )
+from hansa.payments.quotes_model import Quote, Use
+from hansa.payments.quotes_using import use_quotes
 from hansa.store import Context, Tx
 
 TOGETHER_MAX = 2_000
 """Payments of one batch."""
 
-SUBJECT = "payment"
+SUBJECT: Final = "payment"
 """What kind of subject a payment is, when its payer is asked to approve it."""
 
 LEASE = timedelta(seconds=30)
@@ -68,7 +71,7 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
     One that the payer has to approve is kept so, one that policy or the wallet refuses is kept as failed with the
     reason. The same again gives it as it stood after its first step (``is_replay``). Errors, given in place, of which
     nothing is kept: InvalidInput, UnknownPayeeId, WrongPayeeCurrency, identity.UnknownAccount, trust.MemberMayNot,
-    PaymentDiffers, PaymentInFlight.
+    PaymentDiffers, PaymentInFlight; of a quote UnknownQuote, QuoteExpired, QuoteUsed, QuoteDiffers.
     """
     assert len(new) <= TOGETHER_MAX, len(new)
     now = ctx.clock.now()
@@ -115,12 +118,14 @@ def pay(
     session_at: datetime | None = None,
     credential_at: datetime | None = None,
     spender: AccountId | None = None,
+    quote_id: UUID | None = None,
     next_url: str = NEXT_URL,
     watch: Watch = no_step,
 ) -> Payment:
     """This payer comes to pay an offer; gives it as it then stands. The same payer may come again.
 
-    Errors: UnknownPayment, identity.UnknownAccount, NotThePayer where another came first, StateForbids; and what
+    quote_id: by which they pay from a wallet in another currency. Errors: UnknownPayment, identity.UnknownAccount,
+    NotThePayer where another came first, StateForbids; UnknownQuote, QuoteExpired, QuoteUsed, QuoteDiffers; and what
     policy refuses: the offer then stands as before.
     """
     now = ctx.clock.now()
@@ -145,6 +150,11 @@ def pay(
             at=now,
         )
         payment = replace(payment, payer=came)
+        if quote_id is not None:
+            (quote,) = use_quotes(tx, [_use(payment, quote_id)], now)
+            if isinstance(quote, HansaError):
+                raise quote
+            payment = replace(payment, payer=(came := replace(came, quote=quote)))
         spend = _spend(payment, get_name(tx, payment.payee_id), session_at, credential_at, spender)
         verdict = approval.decide(tx, [spend], now)[0]
         if isinstance(verdict, approval.Refused):
@@ -270,7 +280,9 @@ class _Desk:
         lives = trust.member_lives(self._tx, self._now)
         may = {one for one, life in lives.items() if life.may("transfer", self._now)}
         fit = [one for one in fit if self._fits(one, _misfit(one, payees.get(one.payee_id), accounts, may))]
-        payments = [self._payment(one, payees, accounts, digests) for one in fit]
+        quotes = self._quotes(fit)
+        fit = [one for one in fit if one.payment_id not in self.refused]
+        payments = [self._payment(one, payees, accounts, digests, quotes.get(one.payment_id)) for one in fit]
         spends = [
             _spend(payment, payees[one.payee_id], one.session_at, one.credential_at, one.spender)
             for one, payment in zip(fit, payments, strict=True)
@@ -320,12 +332,37 @@ class _Desk:
             self.refused[one.payment_id] = error
         return error is None
 
+    def _quotes(self, new: Sequence[NewPayment]) -> dict[UUID, Quote]:
+        """The quotes by which some of these are paid, used by them from now on."""
+        quoted = [(one, one.quote_id, one.payer) for one in new if one.quote_id is not None]
+        uses = [
+            Use(
+                quote_id=quote_id,
+                subject=SUBJECT,
+                subject_id=one.payment_id,
+                account_id=payer,
+                partition=self._partition_of(payer),
+                payee_key=payee_key(one.payee_id),
+                gets=one.amount,
+            )
+            for one, quote_id, payer in quoted
+            if payer is not None
+        ]
+        found: dict[UUID, Quote] = {}
+        for use, quote in zip(uses, use_quotes(self._tx, uses, self._now), strict=True):
+            if isinstance(quote, HansaError):
+                self.refused[use.subject_id] = quote
+            else:
+                found[use.subject_id] = quote
+        return found
+
     def _payment(
         self,
         one: NewPayment,
         payees: Mapping[str, Payee],
         accounts: Mapping[AccountId, identity.Account],
         digests: Mapping[UUID, bytes],
+        quote: Quote | None,
     ) -> Payment:
         partition = self._partitions[one.payment_id]
         payer: Payer | None = None
@@ -338,8 +375,10 @@ class _Desk:
                 method=one.method,
                 connector=one.connector,
                 mandate_id=one.mandate_id,
+                quote=quote,
                 at=self._now,
             )
+        expires_at = one.expires_at or self._now + OPEN_FOR
         return Payment(
             payment_id=one.payment_id,
             partition=partition,
@@ -356,7 +395,7 @@ class _Desk:
             quote_id=one.quote_id,
             by=one.by,
             created_at=self._now,
-            expires_at=one.expires_at or self._now + OPEN_FOR,
+            expires_at=expires_at if quote is None else min(expires_at, quote.expires_at),
             digest=digests[one.payment_id],
             payer=payer,
             is_offer=payer is None,
@@ -423,7 +462,7 @@ def _spend(
     return approval.Spend(
         spend_id=payment.spend_id,
         account_id=payer.account_id,
-        amount=payment.amount,
+        amount=payment.paid,
         payee_key=payee_key(payee.payee_id),
         payee_name=payee.name,
         channel=channel,
@@ -433,6 +472,21 @@ def _spend(
         by=spender,
         mandate_id=payer.mandate_id,
         partition=payer.partition,
+    )
+
+
+def _use(payment: Payment, quote_id: UUID) -> Use:
+    """What a try to pay wants of a quote."""
+    payer = payment.payer
+    assert payer is not None and payer.account_id is not None, payment
+    return Use(
+        quote_id=quote_id,
+        subject=SUBJECT,
+        subject_id=payment.spend_id,
+        account_id=payer.account_id,
+        partition=payer.partition,
+        payee_key=payee_key(payment.payee_id),
+        gets=payment.amount,
     )
 
 
@@ -448,7 +502,9 @@ def _open_approval(
         subject_id=payment.spend_id,
         asked_at=payer.at,
         about=payment.description or payment.reference,
+        details=None if payer.quote is None else payer.quote.shown,
     )
+    until = payment.expires_at if payer.quote is None else min(payment.expires_at, payer.quote.expires_at)
     approval.open_approval(
         tx,
         spend,
@@ -457,7 +513,7 @@ def _open_approval(
         next_url,
         payer.at,
         reasons=needs.reasons,
-        expires_at=payment.expires_at,
+        expires_at=until,
     )
 
 

@@ -18,7 +18,8 @@ from hansa.approval import Channel
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, fact_ids
 from hansa.payments.life import Action, PaymentState
-from hansa.payments.model import position_account, wallet_id
+from hansa.payments.model import exchange_account, position_account, wallet_id
+from hansa.payments.quotes_model import Quote, Share, earned_account
 
 Method = Literal["wallet", "mandate", "code", "connector"]
 """How the payer pays: from a wallet that they approve; by a mandate or a code given before; from outside of Hansa."""
@@ -292,7 +293,7 @@ class NewPayment:
 class Payer:
     """Who pays, on the attempt of this number: an account of an issuer, or somebody outside through a connector.
 
-    partition: the ledger's, in which all of this attempt is booked.
+    partition: the ledger's, in which all of this attempt is booked. quote: by which the payer pays in another currency.
     """
 
     attempt: int
@@ -302,6 +303,7 @@ class Payer:
     method: Method
     connector: str = ""
     mandate_id: UUID | None = None
+    quote: Quote | None = None
     at: datetime
 
 
@@ -365,6 +367,20 @@ class Payment:
     def held_minor(self) -> int:
         """What is held for it in the payer's wallet."""
         return 0 if self.step is None else self.step.held_minor
+
+    @property
+    def held(self) -> Money:
+        """The same in the currency of that wallet."""
+        quote = None if self.payer is None else self.payer.quote
+        if quote is None or not self.held_minor:
+            return Money(self.held_minor, self.amount.currency)
+        return Money(quote.share(self.captured_minor, self.held_minor).pays_minor, quote.pays.currency)
+
+    @property
+    def paid(self) -> Money:
+        """What its payer pays, in the payer's currency; the amount itself where no money is changed."""
+        quote = None if self.payer is None else self.payer.quote
+        return self.amount if quote is None else quote.pays
 
     @property
     def captured_minor(self) -> int:
@@ -439,8 +455,16 @@ def check_new(one: NewPayment, now: datetime) -> HansaError | None:
         problem = Problem(
             "expires_at", "it has passed or is far away", f"Name an instant in the next {OPEN_MAX.days} days"
         )
-    elif one.quote_id is not None:
-        problem = Problem("quote_id", "quotes are not taken yet", "Pay in the payee's currency")
+    elif one.quote_id is not None and one.method != "wallet":
+        problem = Problem(
+            "quote_id",
+            "a quote is shown to the payer before they approve",
+            "Send it with method wallet alone",
+        )
+    elif one.quote_id is not None and one.payer is None:
+        problem = Problem(
+            "quote_id", "a quote is its payer's own", "Name the payer, or leave it to who comes"
+        )
     elif one.method == "mandate" and (one.mandate_id is None or one.payer is None):
         problem = Problem("mandate_id", "the mandate or its payer is missing", "Send payer and mandate_id")
     elif one.method != "mandate" and one.mandate_id is not None:
@@ -511,35 +535,42 @@ def transfers_of(payment: Payment, intent: Intent) -> tuple[ledger.Transfer, ...
             return ()
 
 
-_Move = tuple[str, ledger.AccountId, ledger.AccountId, int]
-"""A part of a chain: its name, debit, credit and minor units."""
+_Move = tuple[str, ledger.AccountId, ledger.AccountId, int, str]
+"""A part of a chain: its name, debit, credit, minor units and their currency."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """The transfers of one intent."""
+    """The transfers of one intent.
+
+    Where a quote stands behind the payment, the payer's issuer changes the money within the same chain: the wallet pays
+    the issuer's exchange account in its own currency, and the one in the payee's currency pays on.
+    """
 
     payment: Payment
     payer: Payer
     intent: Intent
 
     @property
-    def source(self) -> ledger.AccountId:
+    def unit(self) -> str:
+        """The payee's currency."""
+        return self.payment.amount.currency
+
+    @property
+    def wallet(self) -> ledger.AccountId:
         """Whence the money comes."""
-        currency, partition = self.payment.amount.currency, self.payer.partition
-        if self.payer.account_id is None:
-            return connector_account(self.payment.acquirer_id, self.payer.connector, currency, partition)
-        return wallet_id(self.payer.account_id, currency)
+        payer, unit = self.payer, self.unit if self.payer.quote is None else self.payer.quote.pays.currency
+        if payer.account_id is None:
+            return connector_account(self.payment.acquirer_id, payer.connector, unit, payer.partition)
+        return wallet_id(payer.account_id, unit)
 
     @property
     def merchant(self) -> ledger.AccountId:
-        return merchant_account(self.payment.payee_id, self.payment.amount.currency, self.payer.partition)
+        return merchant_account(self.payment.payee_id, self.unit, self.payer.partition)
 
     @property
     def receivable(self) -> ledger.AccountId:
-        return receivable_account(
-            self.payment.acquirer_id, self.payment.amount.currency, self.payer.partition
-        )
+        return receivable_account(self.payment.acquirer_id, self.unit, self.payer.partition)
 
     @property
     def between(self) -> ledger.AccountId | None:
@@ -547,51 +578,99 @@ class _Book:
         payment, payer = self.payment, self.payer
         if payer.account_id is None or payer.issuer_id == payment.acquirer_id:
             return None
-        return position_account(
-            payer.issuer_id, payment.acquirer_id, payment.amount.currency, payer.partition
-        )
+        return position_account(payer.issuer_id, payment.acquirer_id, self.unit, payer.partition)
 
     def take(self, minor: int) -> tuple[ledger.Transfer, ...]:
-        """From the payer to the payee, over the position where one stands between."""
-        source, between = self.source, self.between
+        """From the payer to the payee."""
+        quote = self.payer.quote
+        if quote is None:
+            return self.chain(self.give(self.wallet, minor))
+        share = quote.share(self.payment.captured_minor, minor)
+        pay: _Move = (
+            "pay",
+            self.wallet,
+            self.till(quote.pays.currency),
+            share.pays_minor,
+            quote.pays.currency,
+        )
+        return self.chain([pay, *self.change(quote, share, minor)])
+
+    def give(self, source: ledger.AccountId, minor: int) -> list[_Move]:
+        """From there to the payee, over the position where one stands between."""
+        between = self.between
         if between is None:
-            return self.chain([("take", source, self.merchant, minor)])
-        return self.chain([("take", source, between, minor), ("give", self.receivable, self.merchant, minor)])
+            return [("take", source, self.merchant, minor, self.unit)]
+        return [
+            ("take", source, between, minor, self.unit),
+            ("give", self.receivable, self.merchant, minor, self.unit),
+        ]
+
+    def change(self, quote: Quote, share: Share, minor: int) -> list[_Move]:
+        """What the wallet paid the issuer is changed, less its fee, and given on."""
+        till, unit = self.till(quote.pays.currency), quote.pays.currency
+        fee: _Move = ("fee", till, self.earned(unit), share.fee_minor, unit)
+        return [*([fee] if share.fee_minor else []), *self.give(self.till(self.unit), minor)]
+
+    def till(self, currency: str) -> ledger.AccountId:
+        """Where the payer's issuer changes money of this currency."""
+        return exchange_account(self.payer.issuer_id, currency, self.payer.partition)
+
+    def earned(self, currency: str) -> ledger.AccountId:
+        """What the payer's issuer earned."""
+        return earned_account(self.payer.issuer_id, currency, self.payer.partition)
 
     def give_back(self, minor: int) -> tuple[ledger.Transfer, ...]:
-        """From the payee to the payer, over the position where one stands between."""
-        source, between = self.source, self.between
-        if between is None:
-            return self.chain([("give back", self.merchant, source, minor)])
-        return self.chain(
-            [("take back", self.merchant, self.receivable, minor), ("give back", between, source, minor)]
-        )
+        """From the payee to the payer, the way that it came; changed money at the rate at which it was changed."""
+        quote, between = self.payer.quote, self.between
+        target = self.wallet if quote is None else self.till(self.unit)
+        moves: list[_Move] = [("give back", between or self.merchant, target, minor, self.unit)]
+        if between is not None:
+            moves.insert(0, ("take back", self.merchant, self.receivable, minor, self.unit))
+        if quote is not None:
+            share, unit = quote.share(self.payment.refunded_minor, minor), quote.pays.currency
+            till = self.till(unit)
+            if share.fee_minor:
+                moves.append(("fee back", self.earned(unit), till, share.fee_minor, unit))
+            if share.pays_minor:
+                moves.append(("pay back", till, self.wallet, share.pays_minor, unit))
+        return self.chain(moves)
 
     def capture_held(self) -> tuple[ledger.Transfer, ...]:
         """Take a part or all of what is held, give it to the payee, and hold the rest anew if more may be captured."""
-        minor = self.intent.amount_minor
+        minor, quote = self.intent.amount_minor, self.payer.quote
         rest = 0 if self.intent.final else self.payment.held_minor - minor
-        more = rest > 0 or self.between is not None
-        moves = [self.end_hold(minor, ledger.TransferFlag.POST_PENDING, more=more)]
-        if self.between is not None:
-            moves += self.chain([("give", self.receivable, self.merchant, minor)], more=rest > 0)
+        if quote is None:
+            taken = minor
+            moves = [] if self.between is None else self.give(self.wallet, minor)[1:]
+        else:
+            share = quote.share(self.payment.captured_minor, minor)
+            taken, moves = share.pays_minor, self.change(quote, share, minor)
+        more = rest > 0 or bool(moves)
+        chain = [self.end_hold(taken, ledger.TransferFlag.POST_PENDING, more=more)]
+        if moves:
+            chain += self.chain(moves, more=rest > 0)
         if rest:
-            moves.append(self.hold(rest, self.holds))
-        return tuple(moves)
+            chain.append(self.hold(rest, self.holds, after_minor=self.payment.captured_minor + minor))
+        return tuple(chain)
 
     @property
     def holds(self) -> int:
         return 0 if self.payment.step is None else self.payment.step.holds
 
-    def hold(self, minor: int, number: int) -> ledger.Transfer:
-        """Hold so much of the payer's money, as the hold of this number of the attempt."""
+    def hold(self, minor: int, number: int, *, after_minor: int = 0) -> ledger.Transfer:
+        """Hold so much of the payer's money, as the hold of this number of the attempt, after so much was captured."""
         seconds = int((held_until(self.payment) - self.payer.at).total_seconds()) + GRACE_S
+        quote = self.payer.quote
+        unit, target, held = self.unit, self.between or self.merchant, minor
+        if quote is not None:
+            unit = quote.pays.currency
+            target, held = self.till(unit), quote.share(after_minor, minor).pays_minor
         return ledger.Transfer(
             self.hold_id(number),
-            self.source,
-            self.between or self.merchant,
-            minor,
-            self.payment.amount.currency,
+            self.wallet,
+            target,
+            held,
+            unit,
             ledger.TransferCode.PURCHASE,
             self.payer.at,
             partition=self.payer.partition,
@@ -624,7 +703,7 @@ class _Book:
         """These moves as one chain. more: it goes on behind them."""
         refund = self.intent.action is Action.REFUND
         code = ledger.TransferCode.PURCHASE_REFUND if refund else ledger.TransferCode.PURCHASE
-        currency, partition = self.payment.amount.currency, self.payer.partition
+        partition = self.payer.partition
         ids = self.ids_of(*(one[0] for one in moves))
         last = len(moves) - 1
         return tuple(
@@ -641,7 +720,7 @@ class _Book:
                     flags=_LINKED if more or place < last else _ALONE,
                     reference=self.payment.payment_id,
                 )
-                for place, (_, debit, credit, minor) in enumerate(moves)
+                for place, (_, debit, credit, minor, currency) in enumerate(moves)
             ]
         )
 

@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from hansa import identity, trust
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, in_utc
-from hansa.payments import actions, payment_routes
+from hansa.payments import actions, payment_routes, quotes_routes
 from hansa.payments.marks import mark_text, read_mark
 from hansa.payments.model import Movement, RateDiffers, TopUp, TopUpDiffers, WalletClosed, WrongCurrency
 from hansa.store import Context, Tx
@@ -298,4 +298,12 @@ def _movement(one: Movement) -> MovementView:
     )
 
 
-ROUTES = [read_wallet, list_movements, top_up, list_rates, set_rates, *payment_routes.ROUTES]
+ROUTES = [
+    read_wallet,
+    list_movements,
+    top_up,
+    list_rates,
+    set_rates,
+    *payment_routes.ROUTES,
+    *quotes_routes.ROUTES,
+]
