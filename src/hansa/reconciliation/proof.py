@@ -5,6 +5,7 @@ running figures; charges from what rides and disputes wrote down before they ask
 own statements. Memory is that of some hundred thousand items, however many there are.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -15,12 +16,14 @@ import numpy.typing as npt
 
 from hansa import clearing, ledger, settlement
 from hansa.disputes.explaining import dispute_claims
+from hansa.payments.explaining import purchase_claims
 from hansa.reconciliation.model import Proof, StepName, Tally
 from hansa.reports.items import Items, PositionFinder, Summing, Taken, items_in
 from hansa.reports.model import PositionKey
 from hansa.reports.statements import key_of
 from hansa.rides.explaining import grounds, journeys_of_day, ride_claims, waiting_in_runs
 from hansa.store import Context, Tx
+from hansa.wallets.explaining import send_claims
 
 _SOME = 50_000
 """Items, or journeys, whose grounds are looked for together."""
@@ -102,6 +105,7 @@ class Proving:
         for one in dispute_claims(self._tx, wanted):
             key = (one.issuer_id, one.operator_id, one.currency)
             claims.update(dict.fromkeys(one.transfer_ids, (key, one.minor, one.transfer_ids)))
+        peoples = self._peoples(wanted)
         come_to: dict[UUID, int] = {}
         rides_of_items: set[UUID] = set()
         positions, minors = items["position"].tolist(), items["minor"].tolist()
@@ -111,6 +115,8 @@ class Proving:
             currency = keys[position][2]
             charges.add(currency, minor)
             claim = claims.get(transfer)
+            if claim is None and _take(peoples, (reference, keys[position], minor)):
+                continue
             if claim is None:
                 words = f"an item of {' to '.join(keys[position][:2])} that is no charge; it refers to {reference}"
                 charges.find(transfer, words, currency, minor)
@@ -131,6 +137,20 @@ class Proving:
             taps.find(journey, "a charge whose journey is not there")
         for journey, tap in behind.lacking:
             taps.find(journey, f"a journey whose tap {tap} is not there")
+
+    def _peoples(self, references: Iterable[UUID]) -> Counter[tuple[UUID, PositionKey, int]]:
+        """What payments to payees and sends between people came to: each amount on its position, as often as it was."""
+        wanted, partitions = list(references), self._ctx.directory.partitions
+        return Counter(
+            [
+                (one.payment_id, (one.issuer_id, one.acquirer_id, one.currency), one.minor)
+                for one in purchase_claims(self._tx, partitions, wanted)
+            ]
+            + [
+                (one.transfer_id, (one.issuer_id, one.receiver_issuer_id, one.currency), one.minor)
+                for one in send_claims(self._tx, partitions, wanted)
+            ]
+        )
 
     def _posted(self) -> None:
         """Each charge of the service day that should be in the ledger is, on its position and with its amount."""
@@ -351,6 +371,13 @@ def _parts(items: Items) -> Iterator[Items]:
             end += 1
         yield items[start:end]
         start = end
+
+
+def _take(claims: Counter[tuple[UUID, PositionKey, int]], one: tuple[UUID, PositionKey, int]) -> bool:
+    """Whether this is among the claims; then it is there once less."""
+    there = claims[one] > 0
+    claims[one] -= there
+    return there
 
 
 def _on(account: ledger.AccountId, moved: ledger.Moved) -> int:

@@ -20,15 +20,20 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hansa import clearing, gate, hub, ledger, reconciliation, rides, risk, settlement, store, trust
+from hansa.apps import payment_clearing
 from hansa.apps.demo.agreeing import Agreed, agree, close_until, told_of_agreement, windows_of
 from hansa.apps.demo.attacks import FOUND_BY, KINDS, Kind, Planted, plan_attacks
+from hansa.apps.demo.cast import Cast, find_cast
 from hansa.apps.demo.day import Arrival, CityDay, CityJob, live_the_day, progress_counter, reserved_cti
 from hansa.apps.demo.disputing import Told, dispute_some, given_back
+from hansa.apps.demo.joining import join_people, open_shops, tools_of
 from hansa.apps.demo.league import League, build_league, settle_people
 from hansa.apps.demo.paying import Paid, pay_between_members
 from hansa.apps.demo.people import Rider
 from hansa.apps.demo.reporting import Handed, hand_out
-from hansa.apps.demo.spec import Spec
+from hansa.apps.demo.spec import Spec, league_facts
+from hansa.apps.demo.spending import read_kept, spend_the_day
+from hansa.apps.demo.spent import Spent, read_spent
 from hansa.apps.demo.tariffs import NewTariff, put_on_the_calendar
 from hansa.apps.witnessing import (
     IN_THIS_HOUSE,
@@ -139,6 +144,7 @@ class Summary:
     agreed: Agreed | None = None
     paid: Paid | None = None
     handed: Handed | None = None
+    spent: Spent | None = None
     proof: reconciliation.Proof | None = None
     checks: list[Check] = field(default_factory=list[Check])
 
@@ -146,7 +152,8 @@ class Summary:
         """Every figure of money in the day, by name: two runs of one spec must agree on all of them."""
         figures: Counter[str] = Counter()
         for p in self.positions:
-            name = f"position {p.issuer_id} {p.operator_id} {p.currency}"
+            kind = "position" if _is_of_rides(p) else "people position"
+            name = f"{kind} {p.issuer_id} {p.operator_id} {p.currency}"
             figures[f"{name} gross"] += p.gross
             figures[f"{name} share"] += p.operator_share
             figures[f"{name} items"] += p.items
@@ -157,6 +164,8 @@ class Summary:
             figures[f"paid {self.paid.payer} {self.paid.payee}"] = (
                 self.paid.amount.minor if self.paid.state == hub.State.COMMITTED else 0
             )
+        if self.spent is not None:
+            figures.update(self.spent.cents())
         for currency, minor in self.next_day.items():
             figures[f"next day {currency}"] = minor
         for currency, minor in self.carried.items():
@@ -186,8 +195,13 @@ class DemoRun:
         league = self._build()
         self._agree()
         riders = self._people(league)
+        cast = find_cast(self.spec.seed, riders, [role.city_id for role in league.facts.cities])
+        if cast is not None:
+            self._join(league, cast)
         days = self._live(league, riders)
         self._hand_in_at_once(days)
+        if cast is not None:
+            self._spend(league, cast, riders)
         self.clock.at = _instant(self.spec.day + timedelta(days=1), 8)
         self._price("price", "Journeys, fares and caps")
         self._post("post", "Charges to the ledger")
@@ -210,6 +224,8 @@ class DemoRun:
         self._pay()
         self._hand_out()
         self._reconcile()
+        if cast is not None:
+            self._tell_spent(league, cast)
         self._prove(league)
         return self.summary
 
@@ -251,6 +267,39 @@ class DemoRun:
                 self._carry_spend(league, some)
                 count.add(len(some))
         return riders
+
+    def _join(self, league: League, cast: Cast) -> None:
+        tools = tools_of(self.ctx, self.home)
+        with self._stage("join", "Some prove who they are, and shops open", None, "people, shops") as count:
+            count.add(join_people(self.ctx, league, cast, self.spec, tools))
+            today = self.present.date()
+            days = (self.spec.day, *(today + timedelta(days=number) for number in range(1, 8)))
+            count.add(open_shops(self.ctx, league, cast, present_days=days))
+        tools.bank.close()
+
+    def _spend(self, league: League, cast: Cast, riders: Sequence[Rider]) -> None:
+        """People buy, visit, send and withdraw in the evening of the day; then the clock is where it was."""
+        tools, back = tools_of(self.ctx, self.home), self.clock.at
+        self.clock.at = _instant(self.spec.day, 11)
+        with self._stage("spend", "People pay shops and each other", None, "payments, sends") as count:
+            for done in spend_the_day(
+                self.ctx, self.clock, league, cast, riders, tools=tools, home=self.home
+            ):
+                count.add(done)
+        tools.bank.close()
+        self.clock.at = back
+
+    def _tell_spent(self, league: League, cast: Cast) -> None:
+        until = _instant(self.spec.day + timedelta(days=1), 13)
+        with self.ctx.tx() as tx:
+            self.summary.spent = read_spent(
+                tx,
+                cast,
+                read_kept(self.home),
+                [role.issuer_id for role in league.facts.cities],
+                until=until,
+                partition_of=self.ctx.directory.partition_of,
+            )
 
     def _carry_spend(self, league: League, riders: Sequence[Rider]) -> None:
         """What earlier days of the month and week already used of tiers and caps."""
@@ -520,6 +569,7 @@ class DemoRun:
         with self._stage("settle", "Bank files out, statements in", None, "payments") as count:
             count.add(self._settle_one(clearing.day_window(self.spec.day)))
             count.add(self._settle_one(windows_of(self.spec.day)[-1]))
+            payment_clearing.hear(self.ctx)
         with self.ctx.tx() as tx:
             for window_id in (clearing.day_window(self.spec.day), *windows_of(self.spec.day)):
                 self.summary.windows.append(clearing.get_window(tx, window_id))
@@ -580,7 +630,8 @@ class DemoRun:
             for fare in self.summary.fares:
                 of_the_day[fare.currency] += fare.charged_minor
             for position in self.summary.positions:
-                of_the_day[position.currency] -= position.gross
+                if _is_of_rides(position):
+                    of_the_day[position.currency] -= position.gross
             self.summary.next_day = {
                 currency: minor for currency, minor in sorted(of_the_day.items()) if minor
             }
@@ -598,6 +649,7 @@ class DemoRun:
                     self.summary.breaks == 0,
                 ),
                 *self._checks_of_papers(),
+                *([] if self.summary.spent is None else [Check(*one) for one in self.summary.spent.findings]),
                 self._seen_by_another_city(league),
             ]
             count.add(len(self.summary.checks))
@@ -661,13 +713,14 @@ class DemoRun:
     def _taken_in(self, league: League, tx: store.Tx) -> dict[str, int]:
         """What issuers' positions ever took in of rides, by currency: cleared in a window, waiting for one, given back.
 
-        What members paid each other clears on positions too, but of the members themselves.
+        What members paid each other clears on positions too, but of the members themselves; and what people paid shops
+        and each other on those between issuers.
         """
         taken: Counter[str] = Counter()
         issuers = {city.issuer_id for city in league.facts.cities}
         for window in clearing.list_windows(tx, limit=10_000):
             for position in clearing.window_positions(tx, window.window_id):
-                if position.issuer_id in issuers:
+                if position.issuer_id in issuers and _is_of_rides(position):
                     taken[position.currency] += position.gross
         ids = {
             clearing.position_account(issuer.issuer_id, operator.operator_id, currency): currency
@@ -752,6 +805,11 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def _is_of_rides(position: clearing.Position) -> bool:
+    """Whether an issuer owes an operator on it, and not another issuer for what people paid and sent."""
+    return position.operator_id in {role.operator_id for role in league_facts().cities}
 
 
 def _minute(tap: gate.Tap) -> datetime:
