@@ -44,16 +44,16 @@ def new(
     )
 
 
-def close_wallet(ctx: Context, of: int) -> None:
+def close_wallet(ctx: Context, of: int, currency: str = "CNY") -> None:
     """The issuer closes this person's wallet: nothing more goes in."""
     owner = person(of)
     partition = ctx.directory.partition_of(owner.account_id)
     closing = ledger.Transfer(
         transfer_id=ledger.TransferId(fact_id(NOON, "close", of)),
-        debit=payments.cash_account(owner.issuer_id, "CNY", partition),
-        credit=payments.wallet_id(owner.account_id, "CNY"),
+        debit=payments.cash_account(owner.issuer_id, currency, partition),
+        credit=payments.wallet_id(owner.account_id, currency),
         amount=0,
-        currency="CNY",
+        currency=currency,
         code=ledger.TransferCode.TOP_UP,
         event_at=NOON,
         partition=partition,

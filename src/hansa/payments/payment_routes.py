@@ -50,6 +50,7 @@ from hansa.payments.payment import (
     UnknownRefund,
     WrongPayeeCurrency,
 )
+from hansa.payments.quotes_model import QuoteDiffers, QuoteExpired, QuoteUsed, UnknownQuote
 from hansa.store import Context, Tx
 
 PATH = "/v1/payments"
@@ -80,7 +81,8 @@ class NewPaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     payer: whose wallet; without it anybody may come and pay. method: `wallet` waits for the payer's approval, `mandate`
     takes what the payer allowed before, `connector` takes money from outside. capture: `manual` only holds the money,
-    for seven days. expires_at: until when it can be paid or approved; an hour unless given.
+    for seven days. quote_id: by which the payer pays from a wallet in another currency, to be approved before it
+    ends. expires_at: until when it can be paid or approved; an hour unless given.
     """
 
     payee_id: PayeeId
@@ -294,6 +296,10 @@ class Holds(msgspec.Struct, frozen=True):
             identity.UnknownAccount,
             trust.MemberMayNot,
             PaymentsBusy,
+            UnknownQuote,
+            QuoteExpired,
+            QuoteUsed,
+            QuoteDiffers,
         ),
     },
 )

@@ -18,6 +18,7 @@ class Asked:
 
     kind: ``transfer`` or ``withdrawal``. about, details: what the approval's page shows beside amount and payee; all of
     it is what is signed. session_at: when the person last proved who they are. next_url: where the page goes on.
+    expires_at: until when it may be approved, where that is not for the approval to say.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Asked:
     about: str
     details: Mapping[str, str]
     next_url: str
+    expires_at: datetime | None = None
 
 
 def may_begin(tx: Tx, asked: Asked, at: datetime) -> bool:
@@ -62,7 +64,16 @@ def may_begin(tx: Tx, asked: Asked, at: datetime) -> bool:
         about=asked.about,
         details=asked.details,
     )
-    approval.open_approval(tx, spend, verdict.level, subject, asked.next_url, at, reasons=verdict.reasons)
+    approval.open_approval(
+        tx,
+        spend,
+        verdict.level,
+        subject,
+        asked.next_url,
+        at,
+        reasons=verdict.reasons,
+        expires_at=asked.expires_at,
+    )
     return False
 
 

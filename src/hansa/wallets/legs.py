@@ -1,13 +1,17 @@
 """What a transfer between people is in the ledger. Pure: the table in docs/wallets.md, as transfers.
 
 Money that stays in one partition moves in one chain. Money that goes to another is taken into TRANSIT there and given
-out of TRANSIT here; over all partitions TRANSIT comes to zero. Between issuers, the giving end has the item on which
-clearing settles, and what the receiver's issuer awaits for it.
+out of TRANSIT here; over all partitions TRANSIT comes to zero.
+By a quote, the sender's issuer changes the money in the chain that takes it from the wallet; what goes on from there is
+in the receiver's currency. Between issuers, the giving end has the item on which clearing settles, and what the
+receiver's issuer awaits for it.
 """
+
+from dataclasses import replace
 
 from hansa import clearing, ledger, payments
 from hansa.identity import AccountId
-from hansa.kernel import fact_id
+from hansa.kernel import Money, fact_id
 from hansa.ledger import AS_PENDING, TransferFlag, TransferId
 from hansa.wallets.model import Transfer, receivable_account, transit_account
 from hansa.wallets.posting import linked
@@ -34,18 +38,42 @@ def arrival_id(transfer: Transfer) -> TransferId:
 
 def take(transfer: Transfer) -> tuple[ledger.Transfer, ...]:
     """From the sender's wallet: to the receiver where both are in one partition, else into transit; a link holds it."""
+    changed, source = _change(transfer)
     if transfer.is_direct:
-        return _to_receiver(transfer, take_id(transfer), _wallet_of_sender(transfer), transfer.partition)
-    return (
+        return linked((*changed, *_to_receiver(transfer, take_id(transfer), source, transfer.partition)))
+    return linked((
+        *changed,
         _move(
             transfer,
             take_id(transfer),
-            _wallet_of_sender(transfer),
+            source,
             transit_account(transfer.sender_issuer_id, transfer.currency, transfer.partition),
             transfer.partition,
             flags=TransferFlag.PENDING if transfer.is_link else TransferFlag.NONE,
         ),
-    )
+    ))  # fmt: skip
+
+
+def _change(transfer: Transfer) -> tuple[tuple[ledger.Transfer, ...], ledger.AccountId]:
+    """What the sender's issuer does to change the money, and from where it then goes on."""
+    if transfer.quote_id is None:
+        return (), _wallet_of_sender(transfer)
+    pays, issuer, partition = transfer.pays, transfer.sender_issuer_id, transfer.partition
+    till = payments.exchange_account(issuer, pays.currency, partition)
+    moves = [
+        _move(transfer, _part_id(transfer, "pay"), _wallet_of_sender(transfer), till, partition, amount=pays)
+    ]
+    if transfer.fee_minor:
+        fee, earned = (
+            Money(transfer.fee_minor, pays.currency),
+            payments.earned_account(issuer, pays.currency, partition),
+        )
+        moves.append(_move(transfer, _part_id(transfer, "fee"), till, earned, partition, amount=fee))
+    return tuple(moves), payments.exchange_account(issuer, transfer.currency, partition)
+
+
+def _part_id(transfer: Transfer, part: str) -> TransferId:
+    return TransferId(fact_id(transfer.created_at, transfer.transfer_id, part))
 
 
 def claim(transfer: Transfer) -> tuple[ledger.Transfer, ...]:
@@ -66,16 +94,22 @@ def give(transfer: Transfer) -> tuple[ledger.Transfer, ...]:
 
 
 def give_back(transfer: Transfer) -> tuple[ledger.Transfer, ...]:
-    """Out of transit back to the sender."""
-    return (
+    """Out of transit back to the sender; changed money as it came, to the cent."""
+    changed, target = _change(transfer)
+    back = tuple(
+        replace(one, transfer_id=_part_id(transfer, f"{part} back"), debit=one.credit, credit=one.debit)
+        for one, part in zip(changed, ("pay", "fee"), strict=False)
+    )
+    return linked((
         _move(
             transfer,
-            TransferId(fact_id(transfer.created_at, transfer.transfer_id, "return")),
+            _part_id(transfer, "return"),
             transit_account(transfer.sender_issuer_id, transfer.currency, transfer.partition),
-            _wallet_of_sender(transfer),
+            target,
             transfer.partition,
         ),
-    )
+        *reversed(back),
+    ))  # fmt: skip
 
 
 def _to_receiver(
@@ -93,7 +127,7 @@ def _to_receiver(
 
 
 def _wallet_of_sender(transfer: Transfer) -> ledger.AccountId:
-    return payments.wallet_id(AccountId(transfer.sender_id), transfer.currency)
+    return payments.wallet_id(AccountId(transfer.sender_id), transfer.pays.currency)
 
 
 def _move(
@@ -104,13 +138,15 @@ def _move(
     partition: int,
     *,
     flags: TransferFlag = TransferFlag.NONE,
+    amount: Money | None = None,
 ) -> ledger.Transfer:
+    amount = amount or transfer.amount
     return ledger.Transfer(
         transfer_id=transfer_id,
         debit=debit,
         credit=credit,
-        amount=transfer.amount_minor,
-        currency=transfer.currency,
+        amount=amount.minor,
+        currency=amount.currency,
         code=SEND,
         event_at=transfer.created_at,
         partition=partition,

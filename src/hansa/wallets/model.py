@@ -227,7 +227,8 @@ class NewTransfer:
     """Money that a person sends. receiver_id: None makes a link that the first who has it may claim.
 
     amount: above zero, in a currency of which the sender has a wallet. note: at most 140 characters, for the receiver.
-    request_id: the request that it pays. session_at: when the sender last proved who they are; it is no part of what
+    request_id: the request that it pays. quote_id: by which the sender pays from a wallet in another currency;
+    ``amount`` is then what arrives. session_at: when the sender last proved who they are; it is no part of what
     is sent.
     """
 
@@ -237,12 +238,16 @@ class NewTransfer:
     amount: Money
     note: str = ""
     request_id: UUID | None = None
+    quote_id: UUID | None = None
     session_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer as it is kept, in its sender's ledger partition. reason: a stable word for why it failed."""
+    """A transfer as it is kept, in its sender's ledger partition. reason: a stable word for why it failed.
+
+    pays_minor, pays_currency, fee_minor: of one by a quote, what its sender pays in another currency, and its fee.
+    """
 
     partition: int
     transfer_id: UUID
@@ -261,11 +266,22 @@ class Transfer:
     created_at: datetime
     expires_at: datetime
     changed_at: datetime
+    quote_id: UUID | None = None
+    pays_minor: int | None = None
+    pays_currency: str | None = None
+    fee_minor: int | None = None
 
     @property
     def amount(self) -> Money:
-        """What is sent; what arrives is the same."""
+        """What arrives; what is sent is the same, unless by a quote."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def pays(self) -> Money:
+        """What leaves the sender's wallet."""
+        if self.pays_minor is None or self.pays_currency is None:
+            return self.amount
+        return Money(self.pays_minor, self.pays_currency)
 
     @property
     def is_direct(self) -> bool:
@@ -281,6 +297,7 @@ class Transfer:
             and self.amount == new.amount
             and self.note == new.note
             and self.request_id == new.request_id
+            and self.quote_id == new.quote_id
         )
 
 

@@ -13,7 +13,7 @@ from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from hansa import approval, identity, trust
+from hansa import approval, identity, payments, trust
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
 from hansa.store import Context, TooOften
@@ -55,6 +55,10 @@ SENDING = (
     people.TransferDiffers,
     identity.AccountBlocked,
     TooOften,
+    payments.UnknownQuote,
+    payments.QuoteExpired,
+    payments.QuoteUsed,
+    payments.QuoteDiffers,
     *APPROVAL_FORBIDS,
 )
 
@@ -112,18 +116,23 @@ class LookUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewTransferBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Money for a person. receiver_id: as looked up; without it the money waits for whoever has the link."""
+    """Money for a person. receiver_id: as looked up; without it the money waits for whoever has the link.
+
+    quote_id: by which you pay from a wallet in another currency; amount is then what arrives, as the quote says.
+    """
 
     amount: Amount
     receiver_id: UUID | None = None
     note: Note = ""
+    quote_id: UUID | None = None
 
 
 class TransferView(msgspec.Struct, frozen=True):
     """A transfer that you sent. approve_at: the page on which you approve it, while it waits for that.
 
     state: `requires_approval`, `processing`, `held` (a link waits to be claimed), `claimed`, `in_transit`, `returning`,
-    `voiding`, `settled`, `returned`, `failed`, `canceled` or `expired`. reason: why, where it did not settle.
+    `voiding`, `settled`, `returned`, `failed`, `canceled` or `expired`. reason: why, where it did not settle. pays:
+    what leaves your wallet; amount: what arrives.
     """
 
     transfer_id: UUID
@@ -136,6 +145,8 @@ class TransferView(msgspec.Struct, frozen=True):
     created_at: datetime
     expires_at: datetime | None
     approve_at: str | None
+    pays: Money
+    quote_id: UUID | None
 
 
 class TransferPage(msgspec.Struct, frozen=True):
@@ -229,6 +240,7 @@ def send_transfer(
         receiver_id=AccountId(data.receiver_id) if data.receiver_id else None,
         amount=data.amount.money,
         note=data.note,
+        quote_id=data.quote_id,
     )
     return transfer_view(transfers.send(ctx, new))
 
@@ -1158,6 +1170,8 @@ def transfer_view(one: people.Transfer) -> TransferView:
         one.created_at,
         one.expires_at if one.is_link else None,
         page_of("transfer", one.transfer_id) if waits else None,
+        one.pays,
+        one.quote_id,
     )
 
 

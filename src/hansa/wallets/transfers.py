@@ -13,7 +13,7 @@ from uuid import UUID
 from hansa import approval, identity, ledger, payments, webhooks
 from hansa.approval import ApprovalState
 from hansa.identity import AccountId
-from hansa.kernel import Directory, InvalidInput, Money, Problem
+from hansa.kernel import Directory, HansaError, InvalidInput, Money, Problem
 from hansa.ledger import ResultCode
 from hansa.payments import Step, no_step
 from hansa.store import Context, Tx
@@ -60,7 +60,8 @@ def send(ctx: Context, new: NewTransfer, *, step: Step = no_step) -> Transfer:
     """Send money to a person, or hold it for whoever has the link; gives how far it is.
 
     Safe to repeat by ``transfer_id``, also after a kill. Errors, and nothing is kept then: InvalidInput,
-    TransferDiffers, UnknownAccount, AccountBlocked, CannotReceive, InsufficientFunds, and what the approval forbids.
+    TransferDiffers, UnknownAccount, AccountBlocked, CannotReceive, InsufficientFunds, payments' of quotes, and what the
+    approval forbids.
     """
     with ctx.tx() as tx:
         transfer = begin(tx, new, at=ctx.clock.now(), directory=ctx.directory)
@@ -80,7 +81,8 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
     if identity.standing_of(tx, new.sender_id).level == "blocked":
         raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
     receiver = _receiver(tx, new) if new.receiver_id is not None else None
-    _check_funds(tx, new, partition)
+    quote = _quote(tx, new, at=at, partition=partition) if new.quote_id is not None else None
+    _check_funds(tx, new.sender_id, new.amount if quote is None else quote.pays, partition)
     if receiver is None and store.count_links(tx, partition, new.sender_id) >= LINKS_MAX:
         problem = Problem("receiver", f"{LINKS_MAX} of your links wait already", "Take one back first")
         raise InvalidInput("There are too many links.", problems=(problem,))
@@ -92,13 +94,14 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
             subject_id=new.transfer_id,
             account_id=new.sender_id,
             partition=partition,
-            amount=new.amount,
-            payee_key=f"account:{receiver.account_id}" if receiver else "link",
+            amount=new.amount if quote is None else quote.pays,
+            payee_key=payee_key(new),
             payee_name=shown,
             channel=approval.Channel.PERSON,
             session_at=new.session_at,
             about=new.note,
-            details={"link": "whoever has it first"} if receiver is None else {},
+            details=quote.shown if quote else {"link": "whoever has it first"} if receiver is None else {},
+            expires_at=None if quote is None else quote.expires_at,
             next_url=f"/wallet/transfers/{new.transfer_id}",
         ),
         at,
@@ -119,8 +122,12 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
         state=State.PROCESSING if goes_on else State.REQUIRES_APPROVAL,
         reason="",
         created_at=at,
-        expires_at=at + (LINK_LASTS if receiver is None else APPROVAL_LASTS),
+        expires_at=quote.expires_at if quote else at + (LINK_LASTS if receiver is None else APPROVAL_LASTS),
         changed_at=at,
+        quote_id=new.quote_id,
+        pays_minor=quote.pays.minor if quote else None,
+        pays_currency=quote.pays.currency if quote else None,
+        fee_minor=quote.fee.minor if quote else None,
     )
     if store.insert(tx, transfer):
         return transfer
@@ -487,18 +494,48 @@ def _check_receives(tx: Tx, receiver_id: AccountId) -> None:
         raise CannotReceive
 
 
-def _check_funds(tx: Tx, new: NewTransfer, partition: int) -> None:
+def payee_key(new: NewTransfer) -> str:
+    """By which name approval knows who is sent money."""
+    return "link" if new.receiver_id is None else f"account:{new.receiver_id}"
+
+
+def _quote(tx: Tx, new: NewTransfer, *, at: datetime, partition: int) -> payments.Quote:
+    """The quote by which this is sent, used by it from now on. Errors: those of quotes; InvalidInput for a link."""
+    assert new.quote_id is not None, new
+    if new.receiver_id is None:
+        problem = Problem(
+            "quote_id", "a link waits for days, a quote for minutes", "Send it in your own currency"
+        )
+        raise InvalidInput("A link holds your own money.", problems=(problem,))
+    use = payments.Use(
+        quote_id=new.quote_id,
+        subject="transfer",
+        subject_id=new.transfer_id,
+        account_id=new.sender_id,
+        partition=partition,
+        payee_key=payee_key(new),
+        gets=new.amount,
+    )
+    (quote,) = payments.use_quotes(tx, [use], at)
+    if isinstance(quote, HansaError):
+        raise quote
+    return quote
+
+
+def _check_funds(tx: Tx, sender_id: AccountId, amount: Money, partition: int) -> None:
     """Tell at once what the ledger would refuse; the ledger still decides."""
-    held = payments.balance_of(tx, new.sender_id, partition=partition)
-    if new.amount.currency not in {one.currency for one in held}:
+    held = payments.balance_of(tx, sender_id, partition=partition)
+    if amount.currency not in {one.currency for one in held}:
         units = ", ".join(one.currency for one in held) or "no currency"
         problem = Problem(
-            "amount.currency", f"you have no wallet in {new.amount.currency}", f"Choose {units}"
+            "amount.currency",
+            f"you have no wallet in {amount.currency}",
+            f"Choose {units}, or send by a quote with a locked rate (quote_id)",
         )
         raise InvalidInput("There is no such wallet.", problems=(problem,))
-    left = available(tx, new.sender_id, new.amount.currency)
-    if left < new.amount:
-        raise InsufficientFunds(f"Your wallet can pay {left} now, and this is {new.amount}.")
+    left = available(tx, sender_id, amount.currency)
+    if left < amount:
+        raise InsufficientFunds(f"Your wallet can pay {left} now, and this is {amount}.")
 
 
 def available(tx: Tx, account_id: AccountId, currency: str) -> Money:

@@ -14,14 +14,15 @@ from hansa.wallets.model import Arrival, State, Transfer
 INSERT = """
 insert into wallets.transfers (partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id,
     receiver_partition, amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at,
-    changed_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    changed_at, quote_id, pays_minor, pays_currency, fee_minor)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (partition, transfer_id) do nothing
 """
 
 FIND = """
 select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
-    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at
+    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
+    quote_id, pays_minor, pays_currency, fee_minor
 from wallets.transfers where partition = any(%s) and transfer_id = any(%s)
 """
 
@@ -29,7 +30,8 @@ LOCK = FIND + " for no key update"
 
 OF_SENDER = """
 select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
-    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at
+    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
+    quote_id, pays_minor, pays_currency, fee_minor
 from wallets.transfers
 where partition = %s and sender_id = %s and (created_at, transfer_id) < (%s, %s)
 order by created_at desc, transfer_id desc limit %s
@@ -37,7 +39,8 @@ order by created_at desc, transfer_id desc limit %s
 
 OPEN = """
 select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
-    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at
+    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
+    quote_id, pays_minor, pays_currency, fee_minor
 from wallets.transfers
 where partition = any(%s) and state not in ('settled', 'returned', 'failed', 'canceled', 'expired')
     and (state = any(%s) or (state in ('requires_approval', 'held') and expires_at <= %s))
@@ -126,6 +129,10 @@ def insert(tx: Tx, transfer: Transfer) -> bool:
         transfer.created_at,
         transfer.expires_at,
         transfer.changed_at,
+        transfer.quote_id,
+        transfer.pays_minor,
+        transfer.pays_currency,
+        transfer.fee_minor,
     )
     return tx.execute(INSERT, values).rowcount == 1
 
