@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from hansa.apps.web import script_packs
 from hansa.apps.web.pages import STATIC, VERSION
 
 Client = TestClient[Any]
@@ -70,3 +71,21 @@ def test_the_page_itself_is_not_packed(client: Client) -> None:
     answer = client.get("/wallet/", headers={"accept-encoding": "gzip"})
 
     assert "content-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("name", sorted(script_packs.PACKS))
+def test_a_pack_holds_each_script_once_after_what_it_needs(client: Client, name: str) -> None:
+    modules = script_packs.modules_of(script_packs.PACKS[name], STATIC / "js")
+
+    text = client.get(f"/static/{VERSION}/js/packs/{name}").text
+
+    wrapped = re.findall(r"^const \$(\w+) = \(\(\) => \{$", text, re.MULTILINE)
+    assert wrapped == [one.removesuffix(".js").replace("-", "_") for one in modules]
+    assert not re.search(r"^(?:import|export) ", text, re.MULTILINE)
+    assert set(re.findall(r"= \$(\w+);$", text, re.MULTILINE)) <= set(wrapped)
+
+
+def test_comments_of_scripts_are_not_sent_and_licences_are() -> None:
+    text = '/*! MIT */\n// why\nconst a = "// no comment"; // stays\n\n  /** What.\n   * More. */\nb();\n'
+
+    assert script_packs.without_comments(text) == '/*! MIT */\nconst a = "// no comment"; // stays\nb();\n'

@@ -2,8 +2,9 @@
 
 Every page asks for our files under their version, ``/static/1f0c…/js/wallet.js``: a script's own imports are relative,
 so they come under the same version, and a browser that has a version never asks for it again. Under another version, or
-none, the file of today is given and asked after each time. Files are packed by gzip once and kept in memory. Pages are
-not packed: what a stranger has a page say could be measured against its secrets by its length (BREACH, 2013).
+none, the file of today is given and asked after each time. Files are packed by gzip once, scripts without comments, and
+kept in memory. Pages are not packed: what a stranger has a page say could be measured against its secrets by its
+length (BREACH, 2013).
 
 Source: RFC 9110 sections 8.8.3 and 13.1.2, RFC 8246.
 """
@@ -12,7 +13,7 @@ import gzip
 import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from hansa.apps.web.pages import STATIC, VERSION
+from hansa.apps.web.script_packs import PACKS, pack, without_comments
 
 FOREVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
+OF_PACKS = "js/packs/"
 PACKED_FROM = 200
 """Bytes below which packing a file saves nothing."""
 FILES_KEPT = 512
@@ -84,6 +87,8 @@ def _is_version(text: str) -> bool:
 
 
 def _answer(request: Asked, folder: Path, name: str, keep: str) -> Response[bytes]:
+    if folder == STATIC and name.removeprefix(OF_PACKS) in PACKS and name.startswith(OF_PACKS):
+        return _sent(request, _packed(name.removeprefix(OF_PACKS)), keep)
     found = folder / name
     try:
         if not name or not found.resolve().is_relative_to(folder.resolve()) or not found.is_file():
@@ -91,6 +96,10 @@ def _answer(request: Asked, folder: Path, name: str, keep: str) -> Response[byte
         file = _read(found, found.stat().st_mtime_ns)
     except (OSError, ValueError) as error:
         raise NotFoundException from error
+    return _sent(request, file, keep)
+
+
+def _sent(request: Asked, file: _File, keep: str) -> Response[bytes]:
     packs = bool(file.packed) and _takes_gzip(request.headers.get("accept-encoding", ""))
     tag = f'"{file.tag}-gz"' if packs else f'"{file.tag}"'
     headers = {"cache-control": keep, "etag": tag, "vary": "Accept-Encoding"}
@@ -105,7 +114,18 @@ def _answer(request: Asked, folder: Path, name: str, keep: str) -> Response[byte
 def _read(path: Path, _changed_at: int) -> _File:
     """The file; read again when it was changed."""
     plain = path.read_bytes()
-    media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if path.suffix in (".js", ".mjs"):
+        plain = without_comments(plain.decode()).encode()
+    known = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return _file(plain, known or "application/octet-stream")
+
+
+@cache
+def _packed(name: str) -> _File:
+    return _file(pack(PACKS[name], STATIC / "js").encode(), _TYPES[".js"])
+
+
+def _file(plain: bytes, media_type: str) -> _File:
     packed = gzip.compress(plain, 9, mtime=0) if len(plain) >= PACKED_FROM else b""
     if len(packed) > 0.9 * len(plain):
         packed = b""

@@ -47,6 +47,7 @@ from hansa.apps.web.people_pages import notes_for
 from hansa.apps.web.proofs import own_bookings
 from hansa.apps.web.qr_pictures import Picture, picture_of
 from hansa.apps.web.relying_party import by_its_name, find_rp
+from hansa.apps.web.script_packs import PACKS, modules_of
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.store import Tx
@@ -67,25 +68,8 @@ REASON_MAX = 300
 """Characters that a reason for a stated end may have, as ``rides`` takes it."""
 
 
-HOME_SCRIPTS = (
-    "wallet.js",
-    "live.js",
-    "refunds.js",
-    "issuer.js",
-    "phone.js",
-    "phone-proof.js",
-    "phone-words.js",
-    "place.js",
-    "qr.js",
-    "ride-code.js",
-    "base45.js",
-    "cbor.js",
-    "cose.js",
-    "outbox.js",
-    "trusted.js",
-    "words.js",
-)
-"""Scripts of the page with the ride code, and all that they import; it has the browser fetch them at once."""
+HOME_SCRIPTS = tuple(modules_of(PACKS["home.js"], STATIC / "js"))
+"""Scripts of the page with the ride code, and all that they import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +187,7 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
             demo=site.demo,
             notes=notes_for(tx, account, session, site, say),
             words_of_scripts=words_of_scripts(say, *HOME_SCRIPTS),
-            modules=[
-                *(static_address(f"js/{name}") for name in HOME_SCRIPTS),
-                *(["/vendor/qr/index.js"] if site.browser_files else []),
-            ],
+            qr_script="/vendor/qr/index.js" if site.browser_files else "",
         )
     return spoken(answer, say, request)
 

@@ -18,22 +18,8 @@ const SHELL = [
   "disputes.css",
   "hansa.css",
   "icon.svg",
-  "js/base45.js",
-  "js/cbor.js",
-  "js/cose.js",
-  "js/issuer.js",
-  "js/live.js",
   "js/outbox.js",
-  "js/phone.js",
-  "js/phone-proof.js",
-  "js/phone-words.js",
-  "js/place.js",
-  "js/qr.js",
-  "js/refunds.js",
-  "js/ride-code.js",
-  "js/trusted.js",
-  "js/wallet.js",
-  "js/words.js",
+  "js/packs/home.js",
 ].map((name) => OURS + name);
 const ALSO = ["/vendor/qr/index.js", "/wallet/manifest.webmanifest", FORM, "/wallet/home"];
 
