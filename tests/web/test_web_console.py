@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import clearing, settlement, trust
+from hansa import approval, audit, clearing, settlement, trust
 from hansa.kernel import FixedClock
 from hansa.store import Context
 from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
@@ -308,3 +308,28 @@ def test_tables_of_clearing_are_given_out_as_csv(
         assert stranger.get(link).status_code == 401
     unknown = "/console/windows/daily-20200101/positions/a/b/CNY/items.csv"
     assert client.get(unknown).json()["code"] == "clearing.unknown_window"
+
+
+def test_the_issuer_freezes_spending_with_a_reason_and_lets_it_go_on(
+    ctx: Context, client: Client, ridden: LittleLeague
+) -> None:
+    account = ridden.riders["Gao Lan"].account_id
+    desk = f"/console/riders/{account}/spending"
+
+    def frozen() -> approval.Freeze | None:
+        with ctx.tx() as tx:
+            return approval.find_freeze(tx, ctx.directory.partition_of(account), account)
+
+    for poor in ("", " ", "x" * 501):
+        assert client.post(desk, data={"do": "freeze", "reason": poor}).status_code == 422
+    assert frozen() is None
+
+    page = client.post(desk, data={"do": "freeze", "reason": "card reported stolen"}).text
+    assert "card reported stolen" in page and "Let spending go on" in page
+    found = frozen()
+    assert found is not None and found.frozen_by == "issuer"
+    page = client.post(desk, data={"do": "unfreeze", "reason": "it was found"}).text
+    assert frozen() is None and "Freeze as the issuer" in page
+    with ctx.tx() as tx:
+        acts = [(one.action, one.reason) for one in audit.search(tx, subject=f"account:{account}")]
+    assert {("spending.freeze", "card reported stolen"), ("spending.unfreeze", "it was found")} <= set(acts)

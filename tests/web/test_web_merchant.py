@@ -61,9 +61,13 @@ def test_a_shop_is_asked_for_on_a_page_and_opened_on_another(client: Client, tow
     assert refused.status_code == 422 and "Latin letters" in refused.text
     asked = client.post("/merchant/apply", data=wanted, follow_redirects=True)
     assert "has not opened this shop yet" in asked.text
-    waiting = client.get("/merchant/applications").text
+    waiting = client.get("/console/shops").text
     assert "Noodles" in waiting
-    client.post(f"/merchant/applications/{wanted['merchant_id']}", data={"answer": "open", "fee_bp": "50"})
+    desk = f"/console/shops/{wanted['merchant_id']}"
+    unfit = client.post(desk, data={"do": "refuse", "reason": " "}, follow_redirects=False)
+    assert unfit.status_code == 422 and "Noodles" in client.get("/console/shops").text
+    client.post(desk, data={"do": "open", "fee_bp": "50", "reason": "licence seen"})
+    assert "Noodles" not in client.get("/console/shops").text
 
     till = client.get(f"/merchant/{wanted['merchant_id']}").text
     assert "Ask to be paid" in till

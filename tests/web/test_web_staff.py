@@ -120,6 +120,7 @@ def test_each_role_opens_what_the_table_says_and_no_more(house: House) -> None:
         "/console/audit-trail": {"security", "admin"},
         "/console/disputes": {"operator"},
         "/console/members/apply": {"admin"},
+        "/console/shops": {"operator", "admin"},
     }
     people = {role: house.person(role, role) for role in own_staff_policy().roles}
 

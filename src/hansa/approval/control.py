@@ -210,8 +210,7 @@ def freeze(
     InvalidInput for a reason that is too long.
     """
     at = ctx.clock.now()
-    if len(reason) > REASON_MAX or "\0" in reason:
-        raise _unfit("reason", f"it has {len(reason)} characters", f"Give at most {REASON_MAX}")
+    _check_reason(reason)
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
         account = lock_account(tx, partition, account_id)
@@ -227,13 +226,20 @@ def freeze(
 
 
 def unfreeze(
-    ctx: Context, account_id: AccountId, *, by: Literal["owner", "issuer"] = "owner", actor: str = ""
+    ctx: Context,
+    account_id: AccountId,
+    *,
+    by: Literal["owner", "issuer"] = "owner",
+    reason: str = "",
+    actor: str = "",
 ) -> bool:
     """Let spending go on; whether it was frozen. That the owner used a passkey just now, the caller sees.
 
-    Errors: FrozenByIssuer when the owner would lift what the issuer froze.
+    actor, reason: who acts for the issuer, and why, for the audit record. Errors: FrozenByIssuer when the owner would
+    lift what the issuer froze; InvalidInput for a reason that is too long; identity.UnknownAccount.
     """
     at = ctx.clock.now()
+    _check_reason(reason)
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
         account = lock_account(tx, partition, account_id)
@@ -243,9 +249,9 @@ def unfreeze(
             raise FrozenByIssuer
         tx.execute(FREEZE, (None, None, None, partition, account_id))
         grants_store.mark_delegate_frozen(tx, account_id, frozen=False)
-        add_change(tx, partition, account_id, "unfrozen", at=at, by=by)
+        add_change(tx, partition, account_id, "unfrozen", at=at, about=reason.strip(), by=by)
         if by == "issuer":
-            _audit(tx, account, "spending.unfreeze", actor, at)
+            _audit(tx, account, "spending.unfreeze", actor, at, reason=reason.strip())
     return True
 
 
@@ -321,6 +327,12 @@ def set_policy(tx: Tx, issuer_id: str, body: str, *, by: str, at: datetime) -> i
 # -- inside -------------------------------------------------------------------------------------------------
 
 
+def _check_reason(reason: str) -> None:
+    """Errors: InvalidInput."""
+    if len(reason) > REASON_MAX or "\0" in reason:
+        raise _unfit("reason", f"it has {len(reason)} characters", f"Give at most {REASON_MAX}")
+
+
 def _audit(
     tx: Tx, account: hot.AccountRow, action: str, actor: str, at: datetime, *, reason: str = ""
 ) -> None:
@@ -355,7 +367,7 @@ def _count_scope(tx: Tx, account: hot.AccountRow, currency: str, scope: str, at:
             counter = empty(there, there.month) if counter is None else rolled(counter, there, there.month)
             counter = added(counter, minor)
     counter = empty(moment, moment.month) if counter is None else rolled(counter, moment, moment.month)
-    hot.write(tx, [], [], {holder: counter})
+    hot.write_counters(tx, {holder: counter})
 
 
 def _check_limit(currency: str, span: Span, minor: int | None, scope: str) -> None:

@@ -451,7 +451,7 @@ def unfreeze(
     if by == "owner":
         with ctx.tx() as tx:
             desk.fresh(tx, ctx.clock.now())
-    control.unfreeze(ctx, account_id, by=by, actor=caller.caller_id)
+    control.unfreeze(ctx, account_id, by=by, reason=data.reason, actor=caller.caller_id)
     return FreezeView(account_id, None, None)
 
 

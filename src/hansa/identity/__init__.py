@@ -176,6 +176,7 @@ from hansa.identity.persons_model import (
     own_level_policy,
     read_birth,
     read_level_policy,
+    real_name,
 )
 from hansa.identity.phone_model import (
     NAME_MAX,
@@ -214,6 +215,7 @@ from hansa.identity.phones import (
 )
 from hansa.identity.proofing import (
     ask_proofing,
+    find_proven,
     finish_proofings,
     get_proofing,
     list_proofings,
@@ -242,6 +244,7 @@ from hansa.identity.proofing_model import (
 )
 from hansa.identity.proofs import PROOF_MAX, Asked, Proof, read_proof
 from hansa.identity.recovery import (
+    approve_by_document,
     approve_recovery,
     ask_at_desk,
     ask_by_code,
@@ -417,6 +420,7 @@ __all__ = [
     "accounts_of_person",
     "age_on",
     "ages_of",
+    "approve_by_document",
     "approve_recovery",
     "ask_at_desk",
     "ask_by_code",
@@ -453,6 +457,7 @@ __all__ = [
     "find_open_recovery",
     "find_phone",
     "find_phone_of_session",
+    "find_proven",
     "find_recovery",
     "find_session",
     "find_signed_in",
@@ -518,6 +523,7 @@ __all__ = [
     "read_proof",
     "read_registration",
     "read_resident_number",
+    "real_name",
     "recovered_at",
     "refuse_stale",
     "release_document",

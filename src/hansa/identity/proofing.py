@@ -111,6 +111,24 @@ def proven_name(tx: Tx, sealer: Sealer, account_id: AccountId) -> str | None:
     return max(good, key=lambda one: (one.level, one.asked_at)).name if good else None
 
 
+def find_proven(tx: Tx, sealer: Sealer, document: Presented, issuer_id: str) -> AccountId | None:
+    """The account of this issuer that this very document proved, as the document itself; None where there is none.
+
+    It is told nobody: whoever asks with a document has not shown yet that it is theirs.
+    """
+    known = persons_store.find_document(tx, sealer.digests("document", document.key))
+    accounts = find_accounts(tx, persons_store.accounts_of(tx, known[1])) if known is not None else {}
+    levels = persons_store.levels(tx, list(accounts))
+    fit = [
+        one.account_id
+        for one in accounts.values()
+        if one.issuer_id == issuer_id
+        and levels[one.account_id] >= ProofLevel.DOCUMENT
+        and persons_store.closed_at(tx, one.account_id) is None
+    ]
+    return fit[0] if len(fit) == 1 else None
+
+
 def release_document(tx: Tx, account_id: AccountId, *, at: datetime) -> int:
     """End all proofs of this account, at its issuer's desk: its documents may prove another account then. How many.
 

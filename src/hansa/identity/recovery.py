@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from hansa import audit
-from hansa.identity import passkeys, sessions
+from hansa.identity import passkeys, proofing_store, sessions
 from hansa.identity import recovery_store as store
 from hansa.identity.actions import get_account
 from hansa.identity.ceremony import RelyingParty
@@ -22,6 +22,7 @@ from hansa.identity.model import AccountId, UnknownAccount, hash_secret
 from hansa.identity.passkey_model import Passkey
 from hansa.identity.people_policy import PeoplePolicy, own_people_policy
 from hansa.identity.persons import is_closed
+from hansa.identity.persons_model import ProofLevel
 from hansa.identity.phone_model import AccountBlocked
 from hansa.identity.phone_store import lock_account
 from hansa.identity.phones import standing_of
@@ -32,6 +33,7 @@ from hansa.identity.recovery_model import (
     Recovery,
     RecoveryId,
     RecoveryNotReady,
+    RecoveryOpen,
     RecoveryProof,
     UnknownRecovery,
     new_letters,
@@ -177,6 +179,36 @@ def ask_at_desk(
     return recovery
 
 
+def approve_by_document(
+    tx: Tx, recovery_id: UUID, *, at: datetime, policy: PeoplePolicy | None = None
+) -> Recovery | None:
+    """Let whoever asked come back once a provider said that their document is the account's person's.
+
+    The check of the document has the request's id; it is of an account that the same document had proved before. None
+    where there is no such check, it did not match the document itself, or the account may not be come back to.
+    """
+    check = proofing_store.find(tx, recovery_id)
+    if check is None or check.state != "matched" or check.level < ProofLevel.DOCUMENT:
+        return None
+    reason = (
+        "A provider said that the name and the document belong together; the account had been proved by it."
+    )
+    try:
+        with tx.transaction():
+            return approve_recovery(
+                tx,
+                recovery_id,
+                check.account_id,
+                proof="document",
+                by=f"provider:{check.provider}",
+                reason=reason,
+                at=at,
+                policy=policy,
+            )
+    except (UnknownRecovery, UnknownAccount, RecoveryNotReady, RecoveryOpen, AccountBlocked):
+        return None
+
+
 def approve_recovery(
     tx: Tx,
     recovery_id: UUID,
@@ -190,7 +222,8 @@ def approve_recovery(
 ) -> Recovery:
     """A desk or a provider has looked at the person's document: whose account it is, and that they may come back.
 
-    by: who looked. reason: what they saw, 1 to 500 characters, kept in the audit. The wait is a proof's, from now.
+    by: who looked. reason: what they saw, 1 to 500 characters, kept in the audit. The wait begins now: a desk's is
+    short, for it saw the person; a provider saw a document that may be in other hands, so one waits as by a code.
     Errors: UnknownRecovery, UnknownAccount, RecoveryNotReady when it is over or is another account's; RecoveryOpen;
     InvalidInput without a reason; AccountBlocked.
     """
@@ -213,7 +246,7 @@ def approve_recovery(
     if standing_of(tx, account_id).level == "blocked":
         raise AccountBlocked
     _open(tx, account_id, at)
-    ready_at = at + timedelta(seconds=policy.proofed_wait_s)
+    ready_at = at + timedelta(seconds=policy.proofed_wait_s if proof == "desk" else policy.code_wait_s)
     store.approve_recovery(
         tx,
         recovery.recovery_id,

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansa import ledger, trust
 from hansa.apps.devices.broker import registrar_of
+from hansa.apps.personal_means import means_of
 from hansa.apps.web import (
     agreement_pages,
     approval_pages,
@@ -53,9 +54,11 @@ from hansa.apps.web import (
     proofs,
     reconcile_pages,
     recovery_desk,
+    recovery_document,
     report_pages,
     risk_pages,
     security_routes,
+    shop_desk,
     spending_pages,
     staff_pages,
     tariff_pages,
@@ -84,6 +87,7 @@ from hansa.apps.web.site import Site
 from hansa.apps.web.staff_door import secret_to_set
 from hansa.apps.web.static_files import file_routes
 from hansa.apps.witnessing import Witnessing, log_signer
+from hansa.identity import Sealer
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 from hansa.wallets.routes import Outside
@@ -169,6 +173,7 @@ def _application(browser_files: Path | None) -> Litestar:
             "desk": Provide(desk_of, sync_to_thread=True),
             "outside": Provide(_outside, sync_to_thread=True),
             "asked_id": Provide(asked_id, sync_to_thread=False),
+            "sealer": Provide(_sealer, sync_to_thread=True),
         },
         event_emitter_backend=_NoEvents,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -212,6 +217,12 @@ def _outside(scope: Scope) -> Outside:
     return outside_of(_site(scope))
 
 
+def _sealer(scope: Scope) -> Sealer:
+    """What seals personal data here. Errors: store.SecretMissing, store.SecretUnfit."""
+    site = _site(scope)
+    return means_of(site.home, demo=site.demo).sealer
+
+
 class _NoEvents(BaseEventEmitterBackend):
     """Nobody sends events here. Litestar's own emitter belongs to one event loop; the application serves many."""
 
@@ -238,6 +249,8 @@ def _everything() -> Router:
         *me_people_pages.ROUTES,
         *people_pages.ROUTES,
         *recovery_desk.ROUTES,
+        *shop_desk.ROUTES,
+        *recovery_document.ROUTES,
         *money_pages.ROUTES,
         *money_bank_pages.ROUTES,
         *counter_pages.ROUTES,

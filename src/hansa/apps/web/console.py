@@ -6,21 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from litestar import Request, Response, get
-from litestar.params import FromPath, FromQuery, QueryParameter
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath, FromQuery, QueryParameter
+from litestar.response import Redirect
 
-from hansa import atlas, clearing, identity, ledger, payments, rides, settlement, trust
+from hansa import approval, atlas, clearing, identity, ledger, payments, rides, settlement, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
+from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import HansaError, Money
+from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
@@ -47,6 +51,13 @@ _NO_DISPUTE = frozenset(
         ledger.TransferCode.CHARGEBACK,
     }
 )
+
+
+class SpendingForm(msgspec.Struct, frozen=True):
+    """Whether spending is stopped or goes on, and why."""
+
+    do: Literal["freeze", "unfreeze"]
+    reason: Annotated[str, msgspec.Meta(max_length=600)] = ""
 
 
 class UnknownFile(HansaError):
@@ -470,6 +481,32 @@ def show_rider(
     after: Annotated[str, QueryParameter(max_length=100)] = "",
 ) -> Response[str]:
     get_operator(request, site)
+    return _rider_page(site, account_id, after=after)
+
+
+@post("/console/riders/{account_id:uuid}/spending", sync_to_thread=True, include_in_schema=False)
+def decide_spending(
+    request: Asked,
+    site: Here,
+    account_id: FromPath[UUID],
+    data: Annotated[SpendingForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """As the issuer, stop all spending from an account, or let it go on."""
+    by = clerk_of(request, site)
+    try:
+        if not data.reason.strip():
+            problem = Problem("reason", "it is empty", "Say why; the person reads it")
+            raise InvalidInput("Nothing was changed.", problems=(problem,))
+        do = approval.freeze if data.do == "freeze" else approval.unfreeze
+        do(site.ctx, identity.AccountId(account_id), by="issuer", reason=data.reason, actor=by)
+    except InvalidInput as refused:
+        return _rider_page(site, account_id, refused=refused)
+    return Redirect(f"/console/riders/{account_id}#spending-title", status_code=303)
+
+
+def _rider_page(
+    site: Site, account_id: UUID, *, after: str = "", refused: HansaError | None = None
+) -> Response[str]:
     with site.ctx.tx() as tx:
         account = identity.get_account(tx, identity.AccountId(account_id))
         partition = site.ctx.directory.partition_of(account.account_id)
@@ -477,6 +514,7 @@ def show_rider(
         debts = payments.debts_of(tx, account.account_id, partition=partition)
         movements = payments.movements(tx, account.account_id, MOVEMENTS_SHOWN + 1, partition=partition)
         passes = rides.list_passes(tx, account.account_id, partition=partition)
+        freeze = approval.find_freeze(tx, partition, account.account_id)
         places = Places(tx)
         found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=JOURNEYS_SHOWN + 1)
         shown = found[:JOURNEYS_SHOWN]
@@ -485,6 +523,10 @@ def show_rider(
         "console/rider.html",
         here="riders",
         rider=account,
+        freeze=freeze,
+        reason_max=500,
+        refused=refused,
+        status_code=200 if refused is None else refused.status,
         balances=balances,
         debts=debts,
         wallets=[(one.currency, payments.wallet_id(account.account_id, one.currency)) for one in balances],
@@ -921,4 +963,5 @@ ROUTES = [
     show_gates,
     show_riders,
     show_rider,
+    decide_spending,
 ]

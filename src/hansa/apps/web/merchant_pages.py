@@ -14,7 +14,7 @@ from litestar.response import Redirect
 
 from hansa import atlas, identity, merchants, payments
 from hansa.apps.web.amounts import read_minor
-from hansa.apps.web.callers import find_signed_in, get_operator, get_signed_in
+from hansa.apps.web.callers import find_signed_in, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.pay_pages import told_of
@@ -44,14 +44,6 @@ class ApplyForm(msgspec.Struct, frozen=True):
     local_name: Line = ""
     category: Line = ""
     address: Line = ""
-
-
-class DecisionForm(msgspec.Struct, frozen=True):
-    """What the acquirer says of a shop."""
-
-    answer: Literal["open", "refuse"]
-    reason: Line = ""
-    fee_bp: Line = "60"
 
 
 class OrderForm(msgspec.Struct, frozen=True):
@@ -251,35 +243,6 @@ def _apply_page(
         status_code=422 if refused else 200,
     )
     return spoken(answer, say, request)
-
-
-@get("/merchant/applications", sync_to_thread=True, include_in_schema=False)
-def show_applications(request: Asked, site: Here) -> Response[str]:
-    get_operator(request, site)
-    say = words_for(request)
-    with site.ctx.tx() as tx:
-        waiting = merchants.list_merchants(tx, status="applied", limit=100)
-    return spoken(page("merchant/applications.html", say=say, waiting=waiting), say, request)
-
-
-@post("/merchant/applications/{merchant_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def decide(
-    request: Asked,
-    site: Here,
-    merchant_id: FromPath[UUID],
-    data: Annotated[DecisionForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Redirect:
-    caller = get_operator(request, site)
-    merchants.decide(
-        site.ctx,
-        merchant_id,
-        yes=data.answer == "open",
-        by=caller.who,
-        at=site.ctx.clock.now(),
-        reason=data.reason,
-        fee_bp=_number(data.fee_bp, "fee_bp"),
-    )
-    return Redirect("/merchant/applications", status_code=303)
 
 
 # -- the till -----------------------------------------------------------------------------------------------
@@ -923,8 +886,6 @@ ROUTES = [
     show_shops,
     show_apply,
     apply,
-    show_applications,
-    decide,
     show_till,
     show_sales,
     make_order,

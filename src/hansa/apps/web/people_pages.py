@@ -124,7 +124,7 @@ class Note:
 @post("/wallet/passkey/options", sync_to_thread=True, include_in_schema=False, status_code=200)
 def begin_sign_in(request: Asked, site: Here) -> Response[Any]:
     rp = rp_of(request, site)
-    _refuse_often(request, site, "sign-in", SIGN_INS)
+    refuse_often(request, site, "sign-in", SIGN_INS)
     browser = _browser(request)
     with site.ctx.tx() as tx:
         options = identity.begin_assertion(
@@ -140,7 +140,7 @@ def sign_in_by_passkey(
     data: Annotated[AskForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     rp = rp_of(request, site)
-    _refuse_often(request, site, "sign-in", SIGN_INS)
+    refuse_often(request, site, "sign-in", SIGN_INS)
     now, shared = site.ctx.clock.now(), bool(data.shared)
     try:
         with site.ctx.tx() as tx:
@@ -191,7 +191,7 @@ def show_verify(
 def begin_verify(request: Asked, site: Here) -> Response[Any]:
     session, account = get_signed_in(request, site)
     rp = rp_of(request, site)
-    _refuse_often(request, site, "sign-in", SIGN_INS)
+    refuse_often(request, site, "sign-in", SIGN_INS)
     with site.ctx.tx() as tx:
         options = identity.begin_assertion(
             tx,
@@ -212,7 +212,7 @@ def verify(
 ) -> Response[Any]:
     session, account = get_signed_in(request, site)
     rp, now = rp_of(request, site), site.ctx.clock.now()
-    _refuse_often(request, site, "sign-in", SIGN_INS)
+    refuse_often(request, site, "sign-in", SIGN_INS)
     try:
         with site.ctx.tx() as tx:
             asserted = identity.finish_assertion(
@@ -261,7 +261,7 @@ def begin_join(
     data: Annotated[JoinForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     rp, browser = rp_of(request, site), _browser(request)
-    _refuse_often(request, site, "join", JOINS)
+    refuse_often(request, site, "join", JOINS)
     account_id = identity.AccountId(new_id())
     with site.ctx.tx() as tx:
         account, _ = _joining(tx, site, data, account_id, words_for(request))
@@ -340,7 +340,7 @@ def _joining(
         problems.append(
             Problem("name", say("there is no name here"), say("Write your name as on your document"))
         )
-    home = next((one for one in _homes(tx) if one.issuer_id == form.issuer_id), None)
+    home = next((one for one in homes_of(tx) if one.issuer_id == form.issuer_id), None)
     if home is None:
         problems.append(Problem("issuer_id", say("no city is chosen"), say("Choose where you live")))
     if form.language not in NAMES:
@@ -386,7 +386,8 @@ def _state_birth(tx: Tx, site: Site, account: identity.Account, form: JoinForm) 
     return identity.needs_guardian(born, country, now.date())
 
 
-def _homes(tx: Tx) -> list[Home]:
+def homes_of(tx: Tx) -> list[Home]:
+    """Where one may live: the issuers and their cities, by the cities' names."""
     cities = {one.city_id: one for one in atlas.list_cities(tx)}
     found = [
         Home(one.member_id, one.name, cities[one.city_id])
@@ -407,7 +408,7 @@ def _join_page(
     refused: str = "",
 ) -> Response[Any]:
     with site.ctx.tx() as tx:
-        homes = _homes(tx)
+        homes = homes_of(tx)
     answer = page(
         "wallet/join.html",
         say=say,
@@ -488,7 +489,7 @@ def _security_page(
 def begin_passkey(request: Asked, site: Here) -> Response[Any]:
     session, account = get_signed_in(request, site)
     rp, now = rp_of(request, site), site.ctx.clock.now()
-    _refuse_often(request, site, "sign-in", SIGN_INS)
+    refuse_often(request, site, "sign-in", SIGN_INS)
     with site.ctx.tx() as tx:
         _refuse_stale(tx, site, session)
         options = identity.begin_registration(
@@ -598,7 +599,7 @@ def make_codes(request: Asked, site: Here) -> Response[Any]:
     """New recovery codes, shown this once."""
     session, account = get_signed_in(request, site)
     say = words_for(request, account_language=account.language)
-    _refuse_often(request, site, "codes", JOINS)
+    refuse_often(request, site, "codes", JOINS)
     try:
         with site.ctx.tx() as tx:
             _refuse_stale(tx, site, session)
@@ -636,11 +637,16 @@ def cancel_recovery(request: Asked, site: Here) -> Response[Any]:
 
 @get("/wallet/recover", sync_to_thread=True, include_in_schema=False)
 def show_recover(
-    request: Asked, site: Here, anew: Annotated[str, QueryParameter(max_length=1)] = ""
+    request: Asked,
+    site: Here,
+    anew: Annotated[str, QueryParameter(max_length=1)] = "",
+    document: Annotated[str, QueryParameter(max_length=1)] = "",
 ) -> Response[Any]:
     say, now = words_for(request), site.ctx.clock.now()
     with site.ctx.tx() as tx:
         recovery = identity.find_recovery(tx, secret_of(request, RECOVERY))
+        if recovery is not None and recovery.state(now) == "asked":
+            recovery = identity.approve_by_document(tx, recovery.recovery_id, at=now) or recovery
     state = None if recovery is None else recovery.state(now)
     if recovery is None or anew or state in ("finished", "closed"):
         return _recover_page(request, site, say)
@@ -649,6 +655,7 @@ def show_recover(
         say=say,
         recovery=recovery,
         state=state,
+        document=bool(document),
         rp=find_rp(request, site),
         by_name=by_its_name(request),
         device=identity.device_words(_agent(request)) or say("My device"),
@@ -664,7 +671,7 @@ def recover_by_code(
     data: Annotated[CodeForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     say, secret = words_for(request), identity.new_secret()
-    _refuse_often(request, site, "recovery-code", CODES_TRIED)
+    refuse_often(request, site, "recovery-code", CODES_TRIED)
     refuse_too_often(site.ctx, "recovery-code/all", CODES_TRIED_BY_ALL)
     try:
         with site.ctx.tx() as tx:
@@ -677,7 +684,7 @@ def recover_by_code(
             )
     except (identity.CodeRefused, identity.AccountBlocked) as refused:
         return _recover_page(request, site, say, refused=_told(refused, say))
-    return _waiting(request, secret)
+    return waiting(request, secret)
 
 
 @post("/wallet/recover/desk", sync_to_thread=True, include_in_schema=False)
@@ -687,9 +694,9 @@ def recover_at_desk(
     data: Annotated[DeskForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     say, secret = words_for(request), identity.new_secret()
-    _refuse_often(request, site, "recovery-desk", ASKED_AT_DESKS)
+    refuse_often(request, site, "recovery-desk", ASKED_AT_DESKS)
     with site.ctx.tx() as tx:
-        if data.issuer_id not in {one.issuer_id for one in _homes(tx)} or not data.name.strip():
+        if data.issuer_id not in {one.issuer_id for one in homes_of(tx)} or not data.name.strip():
             told = say("Write your name and choose who issued your card.")
             return _recover_page(request, site, say, desk_refused=told, desk=data)
         identity.ask_at_desk(
@@ -700,13 +707,13 @@ def recover_at_desk(
             at=site.ctx.clock.now(),
             device=identity.device_words(_agent(request)),
         )
-    return _waiting(request, secret)
+    return waiting(request, secret)
 
 
 @post("/wallet/recover/options", sync_to_thread=True, include_in_schema=False, status_code=200)
 def begin_recovered(request: Asked, site: Here) -> Response[Any]:
     rp = rp_of(request, site)
-    _refuse_often(request, site, "sign-in", SIGN_INS)
+    refuse_often(request, site, "sign-in", SIGN_INS)
     with site.ctx.tx() as tx:
         secret = secret_of(request, RECOVERY)
         return _json(identity.begin_recovered_passkey(tx, secret, rp=rp, at=site.ctx.clock.now()))
@@ -750,10 +757,13 @@ def recover(
     return with_session(answer, request, secret)
 
 
-def _waiting(request: Asked, secret: str) -> Response[Any]:
+def waiting(request: Asked, secret: str, more: str = "") -> Response[Any]:
+    """On to the page where one waits; this browser alone may go on. more: of its address."""
     policy = identity.own_people_policy()
     lasts = policy.code_wait_s + 2 * policy.recovery_open_s
-    return with_secret(Redirect("/wallet/recover", status_code=303), request, RECOVERY, secret, lasts_s=lasts)
+    return with_secret(
+        Redirect(f"/wallet/recover{more}", status_code=303), request, RECOVERY, secret, lasts_s=lasts
+    )
 
 
 def _recover_page(
@@ -766,7 +776,7 @@ def _recover_page(
     desk: DeskForm | None = None,
 ) -> Response[Any]:
     with site.ctx.tx() as tx:
-        homes = _homes(tx)
+        homes = homes_of(tx)
     policy = identity.own_people_policy()
     answer = page(
         "wallet/recover.html",
@@ -856,7 +866,9 @@ def _happened(event: identity.SecurityEvent, say: Words) -> str:
         "sessions_ended": say("Signed out elsewhere"),
         "codes_made": say("Recovery codes made"),
         "recovery_asked": say("Somebody asked to come back by a recovery code"),
-        "recovery_approved": say("A desk approved that you come back"),
+        "recovery_approved": say("A provider said that your document is yours, so you may come back")
+        if about == "document"
+        else say("A desk approved that you come back"),
         "recovery_canceled": say("Coming back was refused"),
         "recovered": say("Came back without a passkey"),
     }[event.kind]
@@ -927,8 +939,8 @@ def _verify_first() -> Response[Any]:
     return Redirect(f"/wallet/verify?next={SECURITY}", status_code=303)
 
 
-def _refuse_often(request: Asked, site: Site, what: str, rate: Rate) -> None:
-    """Errors: store.TooOften."""
+def refuse_often(request: Asked, site: Site, what: str, rate: Rate) -> None:
+    """Refuse what this address does too often. Errors: store.TooOften."""
     refuse_too_often(site.ctx, f"{what}/{request.client.host if request.client else ''}", rate)
 
 

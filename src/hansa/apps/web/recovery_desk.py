@@ -39,7 +39,7 @@ def show_recoveries(
     approved: Annotated[str, QueryParameter(max_length=1)] = "",
 ) -> Response[str]:
     """Who waits at a desk, the oldest first, each with the accounts that it may be."""
-    return _page(site, _own(request, site), reference=reference, approved=bool(approved))
+    return _page(site, own_members(request, site), reference=reference, approved=bool(approved))
 
 
 @post("/console/recoveries/{recovery_id:uuid}", sync_to_thread=True, include_in_schema=False)
@@ -50,7 +50,7 @@ def approve(
     data: Annotated[ApproveForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Say whose account it is and that the person may come back; they wait, and whoever holds it may say no."""
-    own = _own(request, site)
+    own = own_members(request, site)
     by, now = clerk_of(request, site), site.ctx.clock.now()
     try:
         account_id = identity.AccountId(UUID(data.account_id))
@@ -76,8 +76,8 @@ def approve(
     return Redirect("/console/recoveries?approved=1", status_code=303)
 
 
-def _own(request: Asked, site: Site) -> frozenset[str]:
-    """The issuers whose people this desk looks after: a member's own, or for the league's staff all.
+def own_members(request: Asked, site: Site) -> frozenset[str]:
+    """The members whose people and shops this desk looks after: a member's own, or for the league's staff all.
 
     Errors: trust.NotSignedIn, trust.NotAllowed.
     """
