@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import identity
+from hansa import identity, webhooks
 from hansa.approval import approvals_store as store
 from hansa.approval import pins
 from hansa.approval.approvals_model import (
@@ -108,6 +108,7 @@ def open_approval(
         given_level=None,
     )
     if store.open_approval(tx, approval):
+        _tell(tx, approval, "approval.waiting", [approval.approver_id], at)
         return approval
     known = store.find_approval(tx, approval.approval_id)
     assert known is not None
@@ -480,6 +481,7 @@ def _give(
     if need == ApprovalLevel.SECOND_PERSON and has < need:
         until = at + timedelta(hours=policy.waits.second_person_h)
         approval = replace(approval, phase="second", level=need, expires_at=until)
+        _tell(tx, approval, "approval.second", second_people(tx, approval), at)
     elif need == ApprovalLevel.PASSKEY_DELAY and has < need:
         _take(tx, approval, ApprovalLevel.PASSKEY_DELAY, credential_at, at)
         executes_at = at + timedelta(hours=policy.waits.delay_h)
@@ -490,6 +492,7 @@ def _give(
             executes_at=executes_at,
             given_level=ApprovalLevel.PASSKEY_DELAY,
         )
+        _tell(tx, approval, "approval.cooling", [approval.approver_id], at)
     else:
         _take(tx, approval, has, credential_at, at)
         approval = replace(approval, phase="given", level=need, ended_at=at, given_level=has)
@@ -537,6 +540,32 @@ def _cooled(tx: Tx, approval_id: UUID, at: datetime) -> int:
     else:
         store.put_approval(tx, replace(approval, phase="given", ended_at=at))
     return 1
+
+
+def _tell(tx: Tx, approval: Approval, kind: str, people: Sequence[AccountId], at: datetime) -> None:
+    """Tell these persons; what becomes of the subject takes the notice's place. Mandates have words of their own."""
+    shown = approval.shown
+    if approval.spend is None or shown.amount is None:
+        return
+    facts = {
+        "payee": shown.payee_name,
+        "amount": {"minor": shown.amount.minor, "currency": shown.amount.currency},
+        "until": {"at": (approval.executes_at or approval.expires_at).isoformat()},
+    }
+    webhooks.tell(
+        tx,
+        *(
+            webhooks.ForPerson(
+                account_id=one,
+                kind=kind,
+                at=at,
+                subject=str(approval.subject_id),
+                facts=facts,
+                fact=(approval.approval_id,),
+            )
+            for one in people
+        ),
+    )
 
 
 def _to_sign(approval: Approval, role: Role, person_id: UUID) -> bytes:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from hansa import webhooks
 from hansa.identity import AccountId
 from hansa.kernel import new_id
 from hansa.store import Tx
@@ -58,9 +59,21 @@ def add_change(
     about: str = "",
     by: str = "owner",
 ) -> None:
-    """Keep what was changed."""
+    """Keep what was changed, and tell the account's owner."""
     assert kind in KINDS, kind
-    tx.execute(ADD, (partition, account_id, new_id(), at, kind, about[:200], by))
+    change_id = new_id()
+    tx.execute(ADD, (partition, account_id, change_id, at, kind, about[:200], by))
+    webhooks.tell(
+        tx,
+        webhooks.ForPerson(
+            account_id=account_id,
+            kind=f"spending.{kind}",
+            at=at,
+            subject="",
+            facts={"about": about[:200]},
+            fact=(change_id,),
+        ),
+    )
 
 
 def list_changes(tx: Tx, partition: int, account_id: AccountId, *, limit: int = 20) -> list[SpendingChange]:

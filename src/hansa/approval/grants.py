@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from hansa import identity
+from hansa import identity, webhooks
 from hansa.approval import grants_store as store
 from hansa.approval.approvals import approval_state, open_approval
 from hansa.approval.approvals_model import Approval, ApprovalState, approval_id_of
@@ -135,6 +135,7 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
         lock_account(tx, partition, owner_id)
         if store.add_delegation(tx, delegation):
             add_change(tx, partition, owner_id, "delegation_granted", at=at, about=str(delegation.payment))
+            _tell_delegate(tx, delegation, at)
             return delegation
         known = store.find_delegation(tx, partition, new.delegation_id)
     if known is None or (known.account_id, known.delegate_id, known.payment_minor, known.currency) != (
@@ -142,6 +143,21 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
     ):  # fmt: skip
         raise GrantDiffers
     return known
+
+
+def _tell_delegate(tx: Tx, delegation: Delegation, at: datetime) -> None:
+    amount = {"minor": delegation.payment_minor, "currency": delegation.currency}
+    webhooks.tell(
+        tx,
+        webhooks.ForPerson(
+            account_id=delegation.delegate_id,
+            kind="delegation.received",
+            at=at,
+            subject=f"delegation {delegation.delegation_id}",
+            facts={"person": str(delegation.account_id), "amount": amount},
+            fact=(delegation.delegation_id,),
+        ),
+    )
 
 
 def revoke_delegation(ctx: Context, delegation_id: UUID, by: AccountId, owner_id: AccountId) -> Delegation:

@@ -34,6 +34,7 @@ from hansa.apps.gate_commands import gate_app
 from hansa.apps.hub_commands import hub_app
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.member_commands import members_app
+from hansa.apps.notices import keep_notices
 from hansa.apps.open import opened
 from hansa.apps.personal_means import keep_personal_data
 from hansa.apps.privacy_commands import privacy_app
@@ -171,7 +172,10 @@ def demo(
         bars = Bars(out)
         with ledger_engines(ctx, sign=log_signer(home)), bars.progress:
             summary = DemoRun(ctx, clock, spec, home, bars).run()
-        closing_page(out, summary, home, None if once else origins.wallet or f"http://{host}:{port}")
+        here = None if once else f"http://{host}:{port}"
+        closing_page(
+            out, summary, home, here and (origins.wallet or here), here and (origins.console or here)
+        )
         if as_json:
             print(json.dumps(summary.cents()), flush=True)
         if once and not all(check.holds for check in summary.checks):
@@ -212,6 +216,7 @@ def work(home: Home = DEFAULT_HOME) -> None:
                 keep_record(ctx, home),
                 keep_personal_data(ctx, home, demo=(home / "demo.json").is_file()),
                 keep_people_rails(ctx, home),
+                keep_notices(ctx, home, demo=(home / "demo.json").is_file()),
             ],
         ),
         Witnessing(ctx, home),
@@ -464,6 +469,7 @@ def _serve(ctx: Context, home: Path, host: str, port: int, origins: "Origins") -
         keep_record(ctx, home),
         keep_personal_data(ctx, home, demo=demo),
         keep_people_rails(ctx, home),
+        keep_notices(ctx, home, demo=demo),
     ]
     if demo:
         before.append(_rates_of_the_day(ctx))

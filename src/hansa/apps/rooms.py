@@ -15,6 +15,7 @@ ROOMS_WITH_TABLES = (
     "atlas",
     "ledger",
     "approval",
+    "notifications",
     "payments",
     "orders",
     "clearing",

@@ -3,8 +3,8 @@
 Taps that came in are priced, those that waited for their token are taken in, charges are sent to the ledger, what a
 crash left half-way is finished, payments between members and holds whose time is up are released, what members paid one
 another goes into settlement windows and out of them, members' limits are watched, gates' clocks and chains of taps are
-checked, deadlines of disputes are kept, closed days are proved, the rules of risk judge what gates sent, and acts of
-the audit record are sealed.
+checked, deadlines of disputes are kept, closed days are proved, the rules of risk judge what gates sent, persons are
+told what concerns them, and acts of the audit record are sealed.
 """
 
 import logging
@@ -18,6 +18,7 @@ from hansa import (
     hub,
     ledger,
     merchants,
+    notifications,
     payments,
     reconciliation,
     rides,
@@ -27,6 +28,7 @@ from hansa import (
     wallets,
 )
 from hansa.apps import hub_clearing, payment_clearing
+from hansa.apps.notices import payee_names
 from hansa.apps.web import advancing
 from hansa.kernel import HansaError
 from hansa.store import Context
@@ -69,6 +71,7 @@ def work_once(ctx: Context) -> int:
     done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)
+    done += notifications.hear(ctx, payees=payee_names)
     done += audit.seal(ctx, limit=SOME)
     return done
 

@@ -4,7 +4,7 @@ Recorded by whoever shows the data, in the same transaction: what was not record
 for the same reason again within an hour adds to that row, so a program that polls does not bury who looked by hand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from hansa import webhooks
 from hansa.identity.model import AccountId
 from hansa.store import Tx
 
@@ -33,6 +34,7 @@ where exists (select from identity.accounts a where a.account_id = seen.account_
 order by account_id
 on conflict (account_id, hour, reader, part, why) do update
     set times = held.times + 1, last_at = greatest(held.last_at, excluded.last_at)
+returning account_id, times
 """
 
 LIST = """
@@ -82,7 +84,38 @@ def saw_all(tx: Tx, account_ids: Sequence[AccountId], by: str, what: Part, why: 
     if not others:
         return
     why = " ".join(why.split())[:WHY_MAX] or "no reason was given"
-    tx.execute(SAW, {"accounts": others, "reader": by[:200], "part": what, "why": why, "at": at})
+    values = {"accounts": others, "reader": by[:200], "part": what, "why": why, "at": at}
+    for account_id, times in tx.execute(SAW, values).fetchall():
+        if times == 1:  # of one reader and part, a person has one notice a day
+            _tell(tx, account_id, by[:200], what, at)
+
+
+PARTS: Mapping[Part, str] = {
+    "profile": "your name and account",
+    "proof": "the proof of your name",
+    "contacts": "how you are reached",
+    "wallet": "what your wallet holds and paid",
+    "journeys": "your journeys",
+    "disputes": "your requests for money back",
+    "risk": "a case of risk about your account",
+    "phones": "your phones",
+    "everything": "all that is kept of you",
+}
+"""Parts in English, as the end of a sentence."""
+
+
+def _tell(tx: Tx, account_id: AccountId, reader: str, what: Part, at: datetime) -> None:
+    webhooks.tell(
+        tx,
+        webhooks.ForPerson(
+            account_id=account_id,
+            kind="data.seen",
+            at=at.replace(hour=0, minute=0, second=0, microsecond=0),
+            subject="",
+            facts={"reader": reader, "part": {"word": PARTS[what]}},
+            fact=(reader, what, at.date().isoformat()),
+        ),
+    )
 
 
 def list_accesses(

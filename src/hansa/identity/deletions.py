@@ -12,6 +12,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from hansa import webhooks
 from hansa.identity import contacts_store, guardians_store, persons_store, proofing_store
 from hansa.identity.actions import get_account
 from hansa.identity.model import AccountId
@@ -163,7 +164,16 @@ def ask_deletion(tx: Tx, deletion_id: UUID, account_id: AccountId, at: datetime)
     lock_account(tx, account_id)
     if persons_store.closed_at(tx, account_id) is not None:
         raise AccountClosed
-    tx.execute(ASK, (deletion_id, account_id, at, at + COOLING))
+    if tx.execute(ASK, (deletion_id, account_id, at, at + COOLING)).rowcount:
+        told = webhooks.ForPerson(
+            account_id=account_id,
+            kind="security.deletion_asked",
+            at=at,
+            subject="deletion",
+            facts={"until": {"at": (at + COOLING).isoformat()}},
+            fact=(deletion_id,),
+        )
+        webhooks.tell(tx, told)
     found = find_deletion(tx, account_id)
     assert found is not None
     return found

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from hansa import webhooks
 from hansa.identity import phone_store as store
 from hansa.identity.actions import get_account
 from hansa.identity.model import AccountId, UnknownAccount, hash_secret, new_secret
@@ -144,6 +145,7 @@ def enrol_phone(
     if not store.add_phone(tx, phone_id, account_id, proof.public_key, name, at):
         raise PhoneKeyTaken
     store.put_session_on_phone(tx, sign_in.secret_hash, phone_id)
+    _tell(tx, account_id, "security.phone_added", name, at, phone_id)
     if standing.level == "step_up":
         # The key may be in two phones: whoever proved who they are begins anew, all that was before ends.
         store.end_phones(tx, [one.phone_id for one in ended], "removed", at=at, reason="step_up")
@@ -201,9 +203,19 @@ def end_phone(
     Errors: UnknownPhone.
     """
     assert status != "active", "a phone that ended does not come back"
-    _own(tx, account_id, phone_id, lock=True)
+    known = _own(tx, account_id, phone_id, lock=True)
     store.end_phones(tx, [phone_id], status, at=at, reason=reason)
+    if known.status == "active":
+        _tell(tx, account_id, f"security.phone_{status}", known.name, at, phone_id)
     return _own(tx, account_id, phone_id)
+
+
+def _tell(tx: Tx, account_id: AccountId, kind: str, name: str, at: datetime, phone_id: UUID) -> None:
+    facts = {"about": name}
+    one = webhooks.ForPerson(
+        account_id=account_id, kind=kind, at=at, subject=f"phone {phone_id}", facts=facts, fact=(phone_id,)
+    )
+    webhooks.tell(tx, one)
 
 
 def _own(tx: Tx, account_id: AccountId, phone_id: UUID, *, lock: bool = False) -> Phone:

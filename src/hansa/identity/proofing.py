@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from hansa import webhooks
 from hansa.identity import persons_store, proofing_store
 from hansa.identity.actions import find_accounts, get_account
 from hansa.identity.model import Account, AccountId
@@ -247,6 +248,7 @@ def _record(
     )
     if isinstance(answer, NoMatch):
         proofing_store.answered(tx, proofing_id, "not_matched", at=at, evidence=evidence)
+        _tell(tx, row.account_id, "proof.refused", proofing_id, at)
         return
     document = question.document
     level = min(answer.level, ProofLevel(question.wanted))
@@ -256,13 +258,23 @@ def _record(
     if level < ProofLevel.NAME or not _claim(tx, sealer, account, document, level, policy, at):
         why = "document_taken" if level >= ProofLevel.NAME else "level"
         proofing_store.answered(tx, proofing_id, "refused", at=at, evidence=evidence, ended_for=why)
+        _tell(tx, row.account_id, "proof.refused", proofing_id, at)
         return
     proofing_store.answered(
         tx, proofing_id, "matched", at=at, level=level, evidence=evidence, good_until=good_until
     )
+    _tell(tx, row.account_id, "proof.matched", proofing_id, at)
     proofing_store.end(tx, row.account_id, "replaced", at=at, up_to=level, but=proofing_id)
     if document.born is not None:
         note_birth(tx, sealer, row.account_id, document.born, source="proof", at=at)
+
+
+def _tell(tx: Tx, account_id: AccountId, kind: str, proofing_id: UUID, at: datetime) -> None:
+    subject = f"proofing {proofing_id}"
+    one = webhooks.ForPerson(
+        account_id=account_id, kind=kind, at=at, subject=subject, facts={}, fact=(proofing_id,)
+    )
+    webhooks.tell(tx, one)
 
 
 # -- one document, one person -------------------------------------------------------------------------------

@@ -365,8 +365,9 @@ def _news(payment: Payment, before: Payment) -> list[webhooks.News]:
     """What the payee's acquirer is told of a step."""
     step = payment.step
     assert step is not None
+    people = _for_payer(payment, before)
     if step.action is Action.REFUND:
-        return [_refund_news(payment, step)]
+        return [_refund_news(payment, step, people)]
     stands = before.step is not None and step.state is before.state and not step.amount_minor
     if step.state is PaymentState.PROCESSING or stands:
         return []
@@ -388,11 +389,56 @@ def _news(payment: Payment, before: Payment) -> list[webhooks.News]:
                 "reason": step.reason,
             },
             fact=(payment.payment_id, step.n),
+            people=people,
         )
     ]
 
 
-def _refund_news(payment: Payment, step: Step) -> webhooks.News:
+def _for_payer(payment: Payment, before: Payment) -> list[webhooks.ForPerson]:
+    """What the payer is told of a step."""
+    step, payer = payment.step, payment.payer
+    if step is None or payer is None or payer.account_id is None:
+        return []
+    kind, minor = _told_payer(payment, step, before)
+    if not kind:
+        return []
+    return [
+        webhooks.ForPerson(
+            account_id=payer.account_id,
+            kind=kind,
+            at=step.at,
+            subject=str(payment.payment_id),
+            facts={
+                "payee_id": payment.payee_id,
+                "amount": {"minor": minor, "currency": payment.amount.currency},
+                "payment_id": str(payment.payment_id),
+            },
+            fact=(payment.payment_id, step.n),
+        )
+    ]
+
+
+def _told_payer(payment: Payment, step: Step, before: Payment) -> tuple[str, int]:
+    """The kind of notice that a step is to its payer, and of how much; none for steps that they need not hear of."""
+    asked = payment.amount.minor
+    if step.action is Action.REFUND:
+        return ("", 0) if step.reason else ("payment.refunded", step.amount_minor)
+    if step.action is Action.CAPTURE:
+        if payment.method == "mandate":
+            return "payment.mandate", step.amount_minor
+        by_owner = payment.payer is not None and payment.by in ("", f"person:{payment.payer.account_id}")
+        delegated = payment.by.startswith("person:") and not by_owner
+        return "payment.delegate" if delegated else "payment.paid", step.amount_minor
+    if step.action is Action.AUTHORIZE:
+        return "payment.held", asked
+    if step.action in (Action.VOID, Action.EXPIRE):
+        return ("payment.released", before.held_minor) if before.held_minor else ("", 0)
+    if step.action in (Action.FAIL, Action.DECLINE):
+        return "payment.failed", asked
+    return ("payment.reversed", asked) if step.state is PaymentState.REVERSED else ("", 0)
+
+
+def _refund_news(payment: Payment, step: Step, people: Sequence[webhooks.ForPerson]) -> webhooks.News:
     return webhooks.News(
         type="refund.failed" if step.reason else "refund.settled",
         members=(payment.acquirer_id,),
@@ -408,4 +454,5 @@ def _refund_news(payment: Payment, step: Step) -> webhooks.News:
             "reason": step.reason,
         },
         fact=(payment.payment_id, step.n),
+        people=people,
     )

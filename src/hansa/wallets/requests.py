@@ -357,7 +357,9 @@ def _end(tx: Tx, request: Request, state: RequestState, at: datetime) -> Request
         if not store.end(tx, request.request_id, state, at):
             raise RequestMoved
         if state is RequestState.DECLINED:
-            webhooks.tell(tx, _for_person(request, request.asker_id, request.payer_id, "request.declined", at))
+            webhooks.tell(
+                tx, _for_person(request, request.asker_id, request.payer_id, "request.declined", at)
+            )
     found = store.find_request(tx, request.request_id)
     assert found is not None, "a request that was kept stays"
     return found

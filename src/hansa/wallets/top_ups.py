@@ -334,6 +334,7 @@ def _move(tx: Tx, one: BankTopUp, to: TopUpState, at: datetime, *, reason: str =
                     "reason": one.reason,
                 },
                 fact=(str(one.top_up_id), to.value),
+                people=[_for_owner(one, to, at)],
             ),
         )
     return True
@@ -365,5 +366,28 @@ def stop_automatic(
             subject=f"account {account_id}",
             data={"account_id": str(account_id), "currency": currency, "why": why},
             fact=(str(account_id), currency, at.isoformat()),
+            people=[
+                webhooks.ForPerson(
+                    account_id=account_id,
+                    kind="top_up.stopped",
+                    at=at,
+                    subject="",
+                    facts={"why": why},
+                    fact=(currency, at.isoformat()),
+                )
+            ],
         ),
+    )
+
+
+def _for_owner(one: BankTopUp, to: TopUpState, at: datetime) -> webhooks.ForPerson:
+    """What the wallet's owner is told."""
+    settled = one.is_automatic and to is TopUpState.SETTLED
+    return webhooks.ForPerson(
+        account_id=one.account_id,
+        kind="top_up.automatic" if settled else TOLD[to],
+        at=at,
+        subject=f"top_up {one.top_up_id}",
+        facts={"amount": {"minor": one.amount_minor, "currency": one.currency}, "reason": one.reason},
+        fact=(one.top_up_id, to.value),
     )

@@ -423,6 +423,19 @@ def _move(tx: Tx, one: Withdrawal, to: WithdrawalState, at: datetime, *, reason:
                     "reason": one.reason,
                 },
                 fact=(str(one.withdrawal_id), to.value),
+                people=[
+                    webhooks.ForPerson(
+                        account_id=one.account_id,
+                        kind=TOLD[to],
+                        at=at,
+                        subject=f"withdrawal {one.withdrawal_id}",
+                        facts={
+                            "amount": {"minor": one.amount_minor, "currency": one.currency},
+                            "reason": one.reason,
+                        },
+                        fact=(one.withdrawal_id, to.value),
+                    )
+                ],
             ),
         )
     return True

@@ -6,6 +6,7 @@ it missed. No room's words are here: a fact is a type, a subject and a few names
 """
 
 from hansa.webhooks.actions import (
+    PEOPLE,
     add_endpoint,
     disable_endpoint,
     enable_endpoint,
@@ -21,6 +22,7 @@ from hansa.webhooks.actions import (
     redeliver,
     rotate_secret,
     send_test,
+    tell,
     verify_endpoint,
 )
 from hansa.webhooks.addresses import BadNetworks, Reach, reach_from_environment
@@ -31,6 +33,7 @@ from hansa.webhooks.model import (
     EndpointDiffers,
     Event,
     EventType,
+    ForPerson,
     News,
     NotEnabled,
     NotVerified,
@@ -43,6 +46,7 @@ from hansa.webhooks.sending import Courier, Sender, send_code, turn
 from hansa.webhooks.signing import BadSignature, Secrets, verify
 
 __all__ = [
+    "PEOPLE",
     "TYPES",
     "Attempt",
     "BadNetworks",
@@ -52,6 +56,7 @@ __all__ = [
     "EndpointDiffers",
     "Event",
     "EventType",
+    "ForPerson",
     "News",
     "NotEnabled",
     "NotVerified",
@@ -79,6 +84,7 @@ __all__ = [
     "rotate_secret",
     "send_code",
     "send_test",
+    "tell",
     "turn",
     "verify",
     "verify_endpoint",

@@ -26,6 +26,7 @@ from hansa.webhooks.model import (
     Endpoint,
     EndpointDiffers,
     Event,
+    ForPerson,
     News,
     NotEnabled,
     NotVerified,
@@ -37,6 +38,9 @@ from hansa.webhooks.model import (
 from hansa.webhooks.signing import Secrets
 
 TOPIC = "webhooks"
+PEOPLE = "people"
+"""The topic of the outbox in which persons are told, for the room of notifications to read."""
+
 SOME = 1_000
 """Facts that one turn numbers."""
 
@@ -58,10 +62,17 @@ def record(tx: Tx, *news: News) -> None:
         assert one.data.keys() == TYPES_BY_NAME[one.type].data.keys(), f"{one.type} has other fields"
     if told:
         write_outbox(tx, TOPIC, [Written(new_id(), _as_body(one)) for one in told])
+    tell(tx, *(person for one in news if not one.members for person in one.people))
+
+
+def tell(tx: Tx, *told: ForPerson) -> None:
+    """Tell these persons, if and only if this transaction commits. Telling a fact again is harmless."""
+    if told:
+        write_outbox(tx, PEOPLE, [Written(one.notice_id, _for_person(one)) for one in told])
 
 
 def number(ctx: Context, *, limit: int = SOME) -> int:
-    """Give what was recorded its numbers in members' feeds; gives how many facts were read.
+    """Give what was recorded its numbers in members' feeds, pass on what persons are told; how many facts were read.
 
     One at a time does so for all; another one that tries finds nothing to do. Killed, it is done again.
     """
@@ -74,6 +85,9 @@ def number(ctx: Context, *, limit: int = SOME) -> int:
             return 0
         fresh = [numbered for one in written for numbered in _numbered(one.body)]
         store.add_events(tx, fresh, ctx.clock.now())
+        people = [person for one in written for person in one.body.get("people", ())]
+        if people:
+            write_outbox(tx, PEOPLE, [Written(UUID(one["notice_id"]), one) for one in people])
         store.keep_bookmark(tx, TOPIC, written[-1].bookmark)
         forget_outbox(tx, TOPIC, written[-1].bookmark)
     return len(written)
@@ -318,8 +332,20 @@ def _refuse_unfit(about: str, types: Sequence[str]) -> None:
         raise InvalidInput("These types of events cannot be wanted.", problems=(problem,))
 
 
-def _as_body(news: News) -> dict[str, Any]:
+def _for_person(one: ForPerson) -> dict[str, Any]:
     return {
+        "notice_id": str(one.notice_id),
+        "account_id": str(one.account_id),
+        "kind": one.kind,
+        "at": one.at.isoformat(),
+        "subject": one.subject,
+        "facts": dict(one.facts),
+    }
+
+
+def _as_body(news: News) -> dict[str, Any]:
+    people = {"people": [_for_person(one) for one in news.people]} if news.people else {}
+    return people | {
         "type": news.type,
         "at": news.at.isoformat(),
         "subject": news.subject,

@@ -245,11 +245,33 @@ class SecretIsNew(HansaError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForPerson:
+    """What one person is told of a fact. kind: a kind of notice (hansa.notifications). at: when it happened.
+
+    subject: what it is about; a later notice of the same subject takes an earlier one's place. facts: what its sentence
+    needs, as JSON takes them. fact: what makes it this one and no other, beside its kind and the person.
+    """
+
+    account_id: UUID
+    kind: str
+    at: datetime
+    subject: str
+    facts: Mapping[str, Any]
+    fact: tuple[object, ...]
+
+    @property
+    def notice_id(self) -> UUID:
+        """The id of the notice, the same whoever works it out."""
+        return fact_id(self.at, "notice", self.kind, self.account_id, *self.fact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class News:
     """A fact that members are told. fact: what makes it this one and no other, beside its type.
 
     members: whom it is told; each has an event of its own. subject: what it is about; a member hears of one subject in
-    order. data: the fields that the type states, as JSON takes them.
+    order. data: the fields that the type states, as JSON takes them. people: what persons are told of it; members never
+    see that.
     """
 
     type: str
@@ -258,6 +280,7 @@ class News:
     subject: str
     data: Mapping[str, Any]
     fact: tuple[object, ...]
+    people: Sequence[ForPerson] = ()
 
     def id_for(self, member_id: str) -> UUID:
         """The id of this member's event, the same whoever works it out."""

@@ -37,6 +37,7 @@ ROOMS = (
     "atlas",
     "ledger",
     "approval",
+    "notifications",
     "payments",
     "orders",
     "clearing",
