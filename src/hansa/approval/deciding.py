@@ -1,7 +1,8 @@
 """Deciding on spends, a batch at a time: freeze, mandates, delegations, limits and policy; and giving back.
 
-A batch locks the rows of its accounts in key order, reads all that bears on them in a few statements, decides one by
-one in the order given, in memory, and writes the outcome in one statement.
+A batch locks the rows of its accounts in key order, reads all that bears on its spends in one statement, decides one by
+one in the order given, in memory, and writes the outcome in one statement. In memory, ids are whole numbers, whose hash
+costs a tenth of a UUID's.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from hansa.approval.counting import (
     rolled,
     taken_off,
 )
-from hansa.approval.limits import Limit, Span, scopes_of
+from hansa.approval.limits import SPANS, Limit, Span, scopes_of
 from hansa.approval.model import (
     Allowed,
     ApprovalLevel,
@@ -41,9 +42,9 @@ from hansa.approval.model import (
     UnratedCurrency,
     Verdict,
 )
-from hansa.approval.policy import RECENT_H, Policy, Risk, Row, own_policy, read_policy, required
+from hansa.approval.policy import RECENT_H, Policy, Risk, Rules, own_policy, own_rules, read_policy
 from hansa.approval.standing import Delegation, Mandate, refuse_delegation, refuse_mandate
-from hansa.approval.store import AccountKey, AccountRow, UseRow
+from hansa.approval.store import AccountKey, AccountRow, Bearing, UseRow, Wanted
 from hansa.identity import AccountId, Knowledge, knowledge_of
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Tx
@@ -66,27 +67,79 @@ class Given:
     credential_at: datetime | None = None
 
 
-def decide(tx: Tx, spends: Sequence[Spend], at: datetime) -> list[Verdict]:
+def decide(tx: Tx, spends: Sequence[Spend], at: datetime, asked: "Asked | None" = None) -> list[Verdict]:
     """What is to be said to each of these spends, in the order given, as if they came one by one.
 
     An allowed spend counts against limits if this transaction commits, once, however often it is asked about; for one
     that a person approved since, the answer is Allowed with that approval. spends: any accounts, the same one many
-    times too; at most 8,192. The accounts stay locked until the transaction ends.
-    Errors: InvalidInput for spends that make no sense; nothing is counted then.
+    times too; at most 8,192. The accounts stay locked until the transaction ends. asked: what ``ask`` has under way for
+    all of them, in this transaction. Errors: InvalidInput for spends that make no sense; nothing is counted then.
     """
-    return judge(tx, spends, at, {})
+    return judge(tx, spends, at, {}, asked)
 
 
-def judge(tx: Tx, spends: Sequence[Spend], at: datetime, given: Mapping[UUID, Given]) -> list[Verdict]:
+def judge(
+    tx: Tx,
+    spends: Sequence[Spend],
+    at: datetime,
+    given: Mapping[UUID, Given],
+    asked: "Asked | None" = None,
+) -> list[Verdict]:
     """``decide``, where persons have given something for some of the spends already."""
     if not spends:
         return []
     _check(spends)
-    desk = _read(tx, spends)
-    verdicts = [_judge(desk, spend, at, given.get(spend.spend_id)) for spend in spends]
+    desk = _read(tx, asked or Asked(tx, [_wanted(one) for one in spends]))
+    verdicts = [_judge(desk, spend, at, given.get(spend.spend_id) if given else None) for spend in spends]
     if desk.uses:
-        store.write(tx, desk.uses, desk.new_payees, {one: desk.counters[one] for one in desk.touched})
+        counters = desk.counters
+        rows = [
+            store.CounterRow(key[0], f"{key[1]:032x}", key[2], key[3], counters[key])
+            for key in sorted(desk.touched)
+        ]
+        store.write(tx, desk.uses, desk.new_payees, rows)
     return verdicts
+
+
+class Asked:
+    """What bears on some spends, on its way from the database, so that others can ask beside it in a pipeline.
+
+    Their accounts are locked in key order, and what is read is read under those locks.
+    """
+
+    def __init__(self, tx: Tx, wanted: Sequence[Wanted]) -> None:
+        assert wanted, "there is something to decide on"
+        self.wanted = wanted
+        self._keys = {(one.partition, one.account_id.int): (one.partition, one.account_id) for one in wanted}
+        self._locking = store.ask_to_lock(tx, [self._keys[key] for key in sorted(self._keys)])
+        self._bearing = store.ask_what_bears(tx, wanted)
+        self._accounts: list[AccountRow] | None = None
+
+    @property
+    def accounts(self) -> list[AccountRow]:
+        """The accounts that were locked; none where one of them has no row yet."""
+        if self._accounts is None:
+            self._accounts = store.locked_accounts(self._locking)
+        return self._accounts
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all accounts have a row and are locked."""
+        return len(self.accounts) == len(self._keys)
+
+    @property
+    def issuers(self) -> dict[AccountId, str] | None:
+        """The issuer of each account; None where one of them has no row yet, and may not be there at all."""
+        return {one.account_id: one.issuer_id for one in self.accounts} if self.is_whole else None
+
+    def lock(self, tx: Tx) -> None:
+        """Lock those accounts that identity knows, giving them rows, and read anew."""
+        self._accounts = _locked(tx, set(self._keys.values()))
+        self._bearing = store.ask_what_bears(tx, self.wanted)
+
+    def bearing(self) -> list[Bearing]:
+        """What bears on each spend, in order."""
+        return store.bearing(self._bearing, self.wanted)
 
 
 def give_back(tx: Tx, spend_ids: Collection[UUID], *, at: datetime, partition: int = 0) -> int:
@@ -117,7 +170,7 @@ def give_back(tx: Tx, spend_ids: Collection[UUID], *, at: datetime, partition: i
             if holder in counters:
                 counters[holder] = taken_off(counters[holder], use.minor, moment, period)
                 touched.add(holder)
-    store.write(tx, [], [], {one: counters[one] for one in touched})
+    store.write_counters(tx, {one: counters[one] for one in touched})
     store.give_back(tx, partition, [one.spend_id for one in uses], [one.account_id for one in uses], at)
     return len(uses)
 
@@ -151,7 +204,7 @@ def lock_account(tx: Tx, partition: int, account_id: AccountId) -> AccountRow:
 
 def policy_of(tx: Tx, issuer_id: str) -> Policy:
     """The policy that holds for the accounts of this issuer."""
-    return _policies(tx, {issuer_id})[issuer_id]
+    return _rules(tx, issuer_id, store.policy_revisions(tx, [issuer_id]).get(issuer_id)).policy
 
 
 def limits_left(
@@ -174,43 +227,47 @@ def limits_left(
 # -- one by one ---------------------------------------------------------------------------------------------
 
 
+_Key = tuple[int, int, str, str]
+"""A counter's: partition, holder, currency, scope."""
+
+
 @dataclass(slots=True)
 class _Desk:
     """All that bears on a batch, and what it comes to."""
 
-    accounts: Mapping[AccountId, AccountRow]
-    policies: dict[str, Policy]
-    persons: dict[AccountId, Knowledge]
-    counters: dict[Holder, Counter]
-    known: dict[tuple[UUID, str], datetime]
-    before: dict[UUID, UseRow]
-    limits: dict[UUID, list[Limit]]
-    mandates: dict[UUID, Mandate]
-    delegations: dict[tuple[UUID, UUID], list[Delegation]]
+    accounts: Mapping[int, AccountRow]
+    policies: Mapping[str, Rules]
+    persons: Mapping[int, Knowledge]
+    counters: dict[_Key, Counter]
+    known: dict[tuple[int, str], datetime]
+    before: dict[int, UseRow]
+    limits: Mapping[UUID, list[Limit]]
+    mandates: Mapping[int, Mandate]
+    delegations: Mapping[tuple[UUID, UUID], list[Delegation]]
     moments: dict[str, Moment] = field(default_factory=dict)
-    rows: dict[tuple[str, Channel], list[Row]] = field(default_factory=dict)
     uses: list[UseRow] = field(default_factory=list)
     new_payees: list[tuple[int, UUID, str, datetime, UUID]] = field(default_factory=list)
-    touched: set[Holder] = field(default_factory=set)
+    touched: set[_Key] = field(default_factory=set)
 
 
 def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verdict:
-    account = desk.accounts.get(spend.account_id)
+    number = spend.account_id.int
+    account = desk.accounts.get(number)
     if account is None:
         return Refused(identity.UnknownAccount(f"No account {spend.account_id} is open here."))
-    known = desk.before.get(spend.spend_id)
+    known = desk.before.get(spend.spend_id.int)
     if known is not None:
         return _again(known, spend)
-    person = desk.persons.get(account.account_id, Knowledge())
+    person = desk.persons.get(number, _NOBODY)
     if person.closed:
         return Refused(identity.AccountClosed())
     if person.lacks_guardian:
         return Refused(identity.GuardianNeeded())
     if account.frozen_at is not None:
         return Refused(SpendingFrozen(_who_froze(account)))
-    policy = desk.policies[account.issuer_id]
+    rules = desk.policies[account.issuer_id]
     currency = spend.amount.currency
-    if currency not in policy.units:
+    if currency not in rules.policy.units:
         return Refused(
             UnratedCurrency(f"{account.issuer_id} has not said what a small amount of {currency} is.")
         )
@@ -221,11 +278,12 @@ def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verd
     under, refused = _under(desk, spend, at, moment)
     if refused is not None:
         return Refused(refused)
-    refused = _over_limits(desk, account, policy, person, spend, at, moment)
+    counter = _counter(desk, (spend.partition, number, currency, ""), moment, moment.month)
+    refused = _over_limits(desk, account, rules, person, counter, spend, at, moment)
     if refused is not None:
         return Refused(refused)
 
-    level, reasons = _level(desk, account, policy, person, spend, at, moment, given)
+    level, reasons = _level(desk, account, rules, person, counter, spend, at, moment, given)
     if _owner_is_asked(under, spend) and level < ApprovalLevel.SECOND_PERSON:
         level = ApprovalLevel.SECOND_PERSON
         reasons = (Reason("guarded", level),)
@@ -233,8 +291,11 @@ def _judge(desk: _Desk, spend: Spend, at: datetime, given: Given | None) -> Verd
     if has < level:
         return Needs(level, reasons)
     evidence = given.approval_id if given is not None else spend.mandate_id
-    _take(desk, account, spend, at, moment, has, evidence, under)
+    _take(desk, account, counter, spend, at, moment, has, evidence, under)
     return Allowed(has, evidence)
+
+
+_NOBODY = Knowledge()
 
 
 def _owner_is_asked(under: Mandate | Delegation | None, spend: Spend) -> bool:
@@ -260,15 +321,15 @@ def _under(
 ) -> tuple[Mandate | Delegation | None, HansaError | None]:
     """The mandate or the delegation under which this is spent, and why that does not let it be, if so."""
     if spend.mandate_id is not None or spend.channel is Channel.MANDATE:
-        mandate = desk.mandates.get(spend.mandate_id) if spend.mandate_id is not None else None
+        mandate = desk.mandates.get(spend.mandate_id.int) if spend.mandate_id is not None else None
         period = moment.month if mandate is None else period_of(mandate.period, moment.day)
-        holder = _holder_of(spend, spend.mandate_id or spend.spend_id)
+        holder = _key_of(spend, spend.mandate_id or spend.spend_id)
         return mandate, refuse_mandate(mandate, _counter(desk, holder, moment, period), spend, at)
     if spend.by is not None and spend.by != spend.account_id:
         found = desk.delegations.get((spend.account_id, spend.by), [])
         refused: HansaError | None = None
         for delegation in found or [None]:
-            holder = _holder_of(spend, spend.spend_id if delegation is None else delegation.delegation_id)
+            holder = _key_of(spend, spend.spend_id if delegation is None else delegation.delegation_id)
             counter = _counter(desk, holder, moment, moment.month)
             refused = refuse_delegation(delegation, counter, spend, at, moment.local_hour)
             if refused is None:
@@ -280,24 +341,22 @@ def _under(
 def _over_limits(
     desk: _Desk,
     account: AccountRow,
-    policy: Policy,
+    rules: Rules,
     person: Knowledge,
+    counter: Counter,
     spend: Spend,
     at: datetime,
     moment: Moment,
 ) -> HansaError | None:
     """Which limit this spend is over, the issuer's ceiling or one that the owner set; None where it is within all."""
     minor, currency = spend.amount.minor, spend.amount.currency
-    counter = _counter(desk, _holder_of(spend, spend.account_id), moment, moment.month)
-    recovered = _recovered(policy, person, at)
-    ceilings = policy.ceiling(int(person.level), currency, recovered=recovered)
-    spent: dict[Span, int] = {"payment": 0, "day": counter.day_minor, "month": counter.period_minor}
-    for span, ceiling in zip(spent, ceilings, strict=True):
-        if spent[span] + minor > ceiling:
+    recovered = person.recovered_at is not None and _recovered(rules.policy, person, at)
+    ceilings = rules.ceiling(int(person.level), currency, recovered=recovered)
+    spent = (0, counter.day_minor, counter.period_minor)
+    for span, ceiling, so_far in zip(SPANS, ceilings, spent, strict=True):
+        if so_far + minor > ceiling:
             why = " in the days after a recovery" if recovered else ""
-            return _reached(
-                "what your issuer lets this account spend", span, ceiling, spent[span], currency, why
-            )
+            return _reached("what your issuer lets this account spend", span, ceiling, so_far, currency, why)
     if not account.limited:
         return None
     scopes = ("", *scopes_of(spend.channel.value, spend.category))
@@ -305,7 +364,7 @@ def _over_limits(
         bound = limit.holds(at)
         if bound is None or limit.currency != currency or limit.scope not in scopes:
             continue
-        counter = _counter(desk, _holder_of(spend, spend.account_id, limit.scope), moment, moment.month)
+        counter = _counter(desk, _key_of(spend, spend.account_id, limit.scope), moment, moment.month)
         used = {"payment": 0, "day": counter.day_minor, "month": counter.period_minor}[limit.span]
         if used + minor > bound:
             part = f" by {limit.scope.replace(':', ' ')}" if limit.scope else ""
@@ -316,42 +375,42 @@ def _over_limits(
 def _level(
     desk: _Desk,
     account: AccountRow,
-    policy: Policy,
+    rules: Rules,
     person: Knowledge,
+    counter: Counter,
     spend: Spend,
     at: datetime,
     moment: Moment,
     given: Given | None,
 ) -> tuple[ApprovalLevel, tuple[Reason, ...]]:
     minor, currency = spend.amount.minor, spend.amount.currency
-    counter = _counter(desk, _holder_of(spend, spend.account_id), moment, moment.month)
     count, hour_minor = last_hour(counter, moment.second)
-    since = desk.known.get((spend.account_id, spend.payee_key))
-    payee = 2 if since is None else 1 if at - since < timedelta(hours=RECENT_H) else 0
+    since = desk.known.get((spend.account_id.int, spend.payee_key))
+    payee = 2 if since is None else 1 if at - since < _RECENT else 0
     credential_at = spend.credential_at if given is None else given.credential_at or spend.credential_at
     risk = Risk(
-        channel=spend.channel,
-        band=policy.band_of(minor, currency),
-        payee=payee,
-        proof=int(person.level),
-        count_in_hour=count + 1,
-        hour_band=policy.band_of(hour_minor + minor, currency),
-        day_band=policy.band_of(counter.day_minor + minor, currency),
-        credential_h=hours_since(credential_at, at),
-        session_h=hours_since(spend.session_at, at) if given is None else None,
-        recovered_h=hours_since(person.recovered_at, at),
-        guarded=person.guarded or account.co_approved,
+        spend.channel,
+        rules.band_of(minor, currency),
+        payee,
+        int(person.level),
+        count + 1,
+        rules.band_of(hour_minor + minor, currency),
+        rules.band_of(counter.day_minor + minor, currency),
+        hours_since(credential_at, at),
+        hours_since(spend.session_at, at) if given is None else None,
+        hours_since(person.recovered_at, at),
+        person.guarded or account.co_approved,
     )
-    rows = desk.rows.get((account.issuer_id, spend.channel))
-    if rows is None:
-        rows = [row for row in policy.rows if spend.channel in row.channels]
-        desk.rows[account.issuer_id, spend.channel] = rows
-    return required(rows, risk)
+    return rules.required(risk)
+
+
+_RECENT = timedelta(hours=RECENT_H)
 
 
 def _take(
     desk: _Desk,
     account: AccountRow,
+    counter: Counter,
     spend: Spend,
     at: datetime,
     moment: Moment,
@@ -362,7 +421,10 @@ def _take(
     """Count this spend."""
     under_id = None
     minor, month = spend.amount.minor, moment.month
-    _add(desk, _holder_of(spend, spend.account_id), minor, moment, month)
+    number = spend.account_id.int
+    own = (spend.partition, number, spend.amount.currency, "")
+    desk.counters[own] = added(counter, minor)
+    desk.touched.add(own)
     if account.limited:
         mine = {
             one.scope
@@ -371,30 +433,30 @@ def _take(
         }
         for scope in scopes_of(spend.channel.value, spend.category):
             if scope in mine:
-                _add(desk, _holder_of(spend, spend.account_id, scope), minor, moment, month)
+                _add(desk, _key_of(spend, spend.account_id, scope), minor, moment, month)
     if isinstance(under, Mandate):
         under_id = under.mandate_id
-        _add(desk, _holder_of(spend, under_id), minor, moment, period_of(under.period, moment.day))
+        _add(desk, _key_of(spend, under_id), minor, moment, period_of(under.period, moment.day))
     elif under is not None:
         under_id = under.delegation_id
-        _add(desk, _holder_of(spend, under_id), minor, moment, month)
-    if (spend.account_id, spend.payee_key) not in desk.known:
-        desk.known[spend.account_id, spend.payee_key] = at
+        _add(desk, _key_of(spend, under_id), minor, moment, month)
+    if (number, spend.payee_key) not in desk.known:
+        desk.known[number, spend.payee_key] = at
         desk.new_payees.append((spend.partition, spend.account_id, spend.payee_key, at, spend.spend_id))
     use = UseRow(
         spend.partition, spend.spend_id, spend.account_id, at, minor, spend.amount.currency, spend.payee_key,
         spend.channel.value, spend.category, int(level), evidence, under_id, None,
     )  # fmt: skip
     desk.uses.append(use)
-    desk.before[spend.spend_id] = use
+    desk.before[spend.spend_id.int] = use
 
 
-def _add(desk: _Desk, holder: Holder, minor: int, moment: Moment, period: date) -> None:
+def _add(desk: _Desk, holder: _Key, minor: int, moment: Moment, period: date) -> None:
     desk.counters[holder] = added(_counter(desk, holder, moment, period), minor)
     desk.touched.add(holder)
 
 
-def _counter(desk: _Desk, holder: Holder, moment: Moment, period: date) -> Counter:
+def _counter(desk: _Desk, holder: _Key, moment: Moment, period: date) -> Counter:
     found = desk.counters.get(holder)
     return empty(moment, period) if found is None else rolled(found, moment, period)
 
@@ -421,29 +483,68 @@ def _who_froze(account: AccountRow) -> str:
 # -- reading ------------------------------------------------------------------------------------------------
 
 
-def _read(tx: Tx, spends: Sequence[Spend]) -> _Desk:
-    keys = {(one.partition, one.account_id) for one in spends}
-    rows = _locked(tx, keys)
-    accounts = {row.account_id: row for row in rows}
-    mandated = {(one.partition, one.mandate_id) for one in spends if one.mandate_id is not None}
-    delegated = {(one.partition, one.account_id, one.by) for one in spends if one.by is not None}
-    mandates = store.fetch_mandates(tx, mandated) if mandated else {}
+def _read(tx: Tx, asked: Asked) -> _Desk:
+    wanted = asked.wanted
+    if not asked.is_whole:
+        asked.lock(tx)
+    rows = asked.accounts
+    bearing = asked.bearing()
+    counters: dict[_Key, Counter] = {}
+    known: dict[tuple[int, str], datetime] = {}
+    before: dict[int, UseRow] = {}
+    mandates: dict[int, Mandate] = {}
+    delegated: set[tuple[int, UUID, UUID]] = set()
+    for one, (mandate, known_at, own, under, use) in zip(wanted, bearing, strict=True):
+        number = one.account_id.int
+        if own is not None:
+            counters[one.partition, number, one.currency, ""] = own
+        if known_at is not None:
+            known[number, one.payee_key] = known_at
+        if mandate is not None:
+            mandates[mandate.mandate_id.int] = mandate
+            if under is not None:
+                counters[one.partition, mandate.mandate_id.int, one.currency, ""] = under
+        if use is not None:
+            before[one.spend_id.int] = use
+        if one.by is not None:
+            delegated.add((one.partition, one.account_id, one.by))
     delegations: dict[tuple[UUID, UUID], list[Delegation]] = {}
     for one in store.fetch_delegations(tx, delegated) if delegated else []:
         delegations.setdefault((one.account_id, one.delegate_id), []).append(one)
-    holders = {(row.partition, row.account_id) for row in rows} | mandated
-    holders |= {(one.partition, one.delegation_id) for found in delegations.values() for one in found}
     limited = [(row.partition, row.account_id) for row in rows if row.limited]
+    holders = {(one.partition, one.delegation_id) for found in delegations.values() for one in found}
+    holders.update(limited)
+    if holders:
+        for holder, counter in store.fetch_counters(tx, holders).items():
+            counters[holder.partition, holder.holder_id.int, holder.currency, holder.scope] = counter
     return _Desk(
-        accounts=accounts,
-        policies=_policies(tx, {row.issuer_id for row in rows}),
-        persons=knowledge_of(tx, list(accounts)),
-        counters=store.fetch_counters(tx, holders),
-        known=store.fetch_payees(tx, {(one.partition, one.account_id, one.payee_key) for one in spends}),
-        before=store.fetch_uses(tx, {(one.partition, one.spend_id) for one in spends}),
+        accounts={row.account_id.int: row for row in rows},
+        policies={
+            issuer_id: _rules(tx, issuer_id, revision)
+            for issuer_id, revision in {(row.issuer_id, row.revision) for row in rows}
+        },
+        persons={
+            account_id.int: one
+            for account_id, one in knowledge_of(tx, [row.account_id for row in rows]).items()
+        },
+        counters=counters,
+        known=known,
+        before=before,
         limits=store.fetch_limits(tx, limited) if limited else {},
         mandates=mandates,
         delegations=delegations,
+    )
+
+
+def _wanted(spend: Spend) -> Wanted:
+    return Wanted(
+        spend.partition,
+        spend.spend_id,
+        spend.account_id,
+        spend.payee_key,
+        spend.amount.currency,
+        spend.mandate_id,
+        spend.by,
     )
 
 
@@ -457,16 +558,15 @@ def _locked(tx: Tx, keys: Collection[AccountKey]) -> list[AccountRow]:
     return rows
 
 
-def _policies(tx: Tx, issuer_ids: Collection[str]) -> dict[str, Policy]:
-    found = dict.fromkeys(issuer_ids, own_policy())
-    for issuer_id, revision in store.policy_revisions(tx, issuer_ids).items():
-        found[issuer_id] = _parsed(store.policy_body(tx, issuer_id, revision), issuer_id)
-    return found
+def _rules(tx: Tx, issuer_id: str, revision: int | None) -> Rules:
+    if revision is None:
+        return own_rules()
+    return _parsed(store.policy_body(tx, issuer_id, revision), issuer_id)
 
 
 @lru_cache(maxsize=256)
-def _parsed(body: str, issuer_id: str) -> Policy:
-    return read_policy(body, under=own_policy(), where=f"the policy of {issuer_id}")
+def _parsed(body: str, issuer_id: str) -> Rules:
+    return Rules(read_policy(body, under=own_policy(), where=f"the policy of {issuer_id}"))
 
 
 def _check(spends: Sequence[Spend]) -> None:
@@ -485,8 +585,8 @@ def _check(spends: Sequence[Spend]) -> None:
         raise InvalidInput("These spends cannot be decided on.", problems=tuple(problems[:20]))
 
 
-def _holder_of(spend: Spend, holder_id: UUID, scope: str = "") -> Holder:
-    return Holder(partition=spend.partition, holder_id=holder_id, currency=spend.amount.currency, scope=scope)
+def _key_of(spend: Spend, holder_id: UUID, scope: str = "") -> _Key:
+    return (spend.partition, holder_id.int, spend.amount.currency, scope)
 
 
 def _holder(use: UseRow, holder_id: UUID, scope: str) -> Holder:

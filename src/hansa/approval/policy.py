@@ -4,11 +4,11 @@ The strictest row that applies decides. Every condition of a row holds from some
 payment riskier can only bring further rows into play: the level asked for never falls.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -145,8 +145,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return payment, day, month
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
+class Risk(NamedTuple):
     """All that the table looks at, in its own measures.
 
     band, hour_band, day_band: 0 for small to 4 for huge; of this payment, and of what was paid with it. payee: 0 for
@@ -197,6 +196,47 @@ def required(rows: Iterable[Row], risk: Risk) -> tuple[ApprovalLevel, tuple[Reas
     return level, tuple(Reason(name, level) for name in names)
 
 
+KNOWN_MAX = 20_000
+
+
+class Rules:
+    """A policy with what was worked out of it before: most payments are of few kinds."""
+
+    __slots__ = ("_ceilings", "_ends", "_needed", "_rows", "policy")
+
+    def __init__(self, policy: Policy) -> None:
+        bands = policy.bands
+        parts = (bands.small, bands.everyday, bands.large, bands.great)
+        self.policy = policy
+        self._ends = {currency: tuple(unit * one for one in parts) for currency, unit in policy.units.items()}
+        self._ceilings: dict[tuple[int, str, bool], tuple[int, int, int]] = {}
+        self._rows: dict[Channel, list[Row]] = {
+            channel: [row for row in policy.rows if channel in row.channels] for channel in Channel
+        }
+        self._needed: dict[Risk, tuple[ApprovalLevel, tuple[Reason, ...]]] = {}
+
+    def band_of(self, minor: int, currency: str) -> int:
+        """As ``Policy.band_of``."""
+        return bisect_left(self._ends[currency], minor)
+
+    def ceiling(self, proof: int, currency: str, *, recovered: bool) -> tuple[int, int, int]:
+        """As ``Policy.ceiling``."""
+        asked = (proof, currency, recovered)
+        found = self._ceilings.get(asked)
+        if found is None:
+            found = self._ceilings[asked] = self.policy.ceiling(proof, currency, recovered=recovered)
+        return found
+
+    def required(self, risk: Risk) -> tuple[ApprovalLevel, tuple[Reason, ...]]:
+        """As ``required`` of this policy's rows."""
+        found = self._needed.get(risk)
+        if found is None:
+            if len(self._needed) >= KNOWN_MAX:
+                self._needed.clear()
+            found = self._needed[risk] = required(self._rows[risk.channel], risk)
+        return found
+
+
 def read_policy(toml: str, *, under: Policy | None = None, where: str = "policy.toml") -> Policy:
     """A policy from its text. under: an issuer's own says what differs; each of its tables takes the place of theirs.
 
@@ -219,6 +259,12 @@ def read_policy(toml: str, *, under: Policy | None = None, where: str = "policy.
 def own_policy() -> Policy:
     """The policy that comes with Hansa."""
     return read_policy((files("hansa.approval") / "policy.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def own_rules() -> Rules:
+    """The rules of the policy that comes with Hansa."""
+    return Rules(own_policy())
 
 
 def _under(hours: int | None, bound: int) -> bool:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg import Cursor
+from psycopg.rows import TupleRow, class_row
 
 from hansa.approval.counting import Counter
 from hansa.approval.limits import Limit
@@ -21,7 +22,8 @@ LOCK_ACCOUNTS = """
 with wanted as materialized (
     select * from unnest(%(partitions)s::integer[], %(accounts)s::uuid[]) as w (partition, account_id)
 )
-select a.partition, a.account_id, a.issuer_id, a.zone, a.frozen_at, a.frozen_by, a.limited, a.co_approved
+select a.partition, a.account_id, a.issuer_id, a.zone, a.frozen_at, a.frozen_by, a.limited, a.co_approved,
+    (select max(p.revision) from approval.policies p where p.issuer_id = a.issuer_id)
 from approval.accounts a join wanted using (partition, account_id)
 where (select count(*) from approval.accounts join wanted using (partition, account_id)) = %(count)s
 order by a.partition, a.account_id
@@ -47,6 +49,31 @@ select c.partition, c.holder_id, c.currency, c.scope,
     c.day, c.day_count, c.day_minor, c.period, c.period_minor
 from approval.counters c
 join unnest(%s::integer[], %s::uuid[]) as w (partition, holder_id) using (partition, holder_id)
+"""
+
+# All that bears on each spend, in one row for each: one way to the database and back for a batch.
+BEARS = """
+select m.mandate_id is not null, m.account_id, m.payee_key, m.payee_name, m.member_id, m.reference, m.currency,
+    m.each_minor, m.period, m.period_minor, m.asked_at, m.holds_from, m.ends_at, m.revoked_at, m.revoked_by,
+    p.first_at,
+    a.hour, a.hour_count, a.hour_minor, a.before_count, a.before_minor,
+    a.day, a.day_count, a.day_minor, a.period, a.period_minor,
+    c.hour, c.hour_count, c.hour_minor, c.before_count, c.before_minor,
+    c.day, c.day_count, c.day_minor, c.period, c.period_minor,
+    u.spend_id is not null, u.account_id, u.at, u.minor, u.currency, u.payee_key, u.channel, u.category, u.level,
+    u.evidence, u.under_id, u.given_back_at
+from unnest(%(partitions)s::integer[], %(spends)s::uuid[], %(accounts)s::uuid[], %(payees)s::text[],
+    %(currencies)s::text[], %(mandates)s::uuid[])
+    with ordinality as w (partition, spend_id, account_id, payee_key, currency, mandate_id, place)
+left join approval.mandates m on m.partition = w.partition and m.mandate_id = w.mandate_id
+left join approval.payees p
+    on p.partition = w.partition and p.account_id = w.account_id and p.payee_key = w.payee_key
+left join approval.counters a
+    on a.partition = w.partition and a.holder_id = w.account_id and a.currency = w.currency and a.scope = ''
+left join approval.counters c
+    on c.partition = w.partition and c.holder_id = w.mandate_id and c.currency = w.currency and c.scope = ''
+left join approval.uses u on u.partition = w.partition and u.spend_id = w.spend_id
+order by w.place
 """
 
 USES = """
@@ -142,6 +169,20 @@ class AccountRow(NamedTuple):
     frozen_by: str | None
     limited: bool
     co_approved: bool
+    revision: int | None
+    """Of its issuer's own policy; None where it has none."""
+
+
+class Wanted(NamedTuple):
+    """What is known of a spend before all of it is: enough to read what bears on it. currency: in which it is paid."""
+
+    partition: int
+    spend_id: UUID
+    account_id: AccountId
+    payee_key: str
+    currency: str
+    mandate_id: UUID | None
+    by: AccountId | None
 
 
 class UseRow(NamedTuple):
@@ -162,37 +203,135 @@ class UseRow(NamedTuple):
     given_back_at: datetime | None
 
 
-def _array(values: Iterable[object]) -> str:
-    """An array as PostgreSQL reads it, of ids, whole numbers, days and instants: they hold nothing to be quoted.
+class Bearing(NamedTuple):
+    """What bears on a spend. known_at: since when its payee is known. own, under: use of account and mandate."""
 
-    Written here, it costs a third of what the driver takes, which looks into each value for what is to be quoted.
+    mandate: Mandate | None
+    known_at: datetime | None
+    own: Counter | None
+    under: Counter | None
+    before: UseRow | None
+
+
+class CounterRow(NamedTuple):
+    """A counter as it is to be kept."""
+
+    partition: int
+    holder_id: str
+    currency: str
+    scope: str
+    counter: Counter
+
+
+Rows = Cursor[TupleRow]
+"""An answer that is on its way: in a pipeline, fetching is what waits for it."""
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """An array as PostgreSQL reads it, of whole numbers.
+
+    Written here, arrays cost a third of what the driver takes, which looks into each value for what is to be quoted.
     """
-    return "{" + ",".join([_told(one) for one in values]) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
 
 
-def _told(value: object) -> str:
-    if type(value) is UUID:
-        return value.hex  # which PostgreSQL reads too, and is written in a third of the time
-    return "NULL" if value is None else str(value)
+def _ids(values: Iterable[UUID | None]) -> str:
+    """An array of ids; in hex, which PostgreSQL reads too, and which is written in a third of the time."""
+    return "{" + ",".join(["NULL" if one is None else one.hex for one in values]) + "}"
 
 
-def lock_accounts(tx: Tx, keys: Sequence[AccountKey]) -> list[AccountRow]:
-    """These accounts, locked in key order until the transaction ends; none of them while one is missing.
+def _days(values: Iterable[object]) -> str:
+    """An array of days, or of instants, quoted for their spaces."""
+    return "{" + ",".join([f'"{one}"' for one in values]) + "}"
+
+
+def _texts(values: Sequence[str]) -> str:
+    """An array of texts, each quoted."""
+    if not values:
+        return "{}"
+    joined = "".join(values)
+    if '"' in joined or "\\" in joined:
+        values = [_escaped(one) for one in values]
+    return '{"' + '","'.join(values) + '"}'
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def ask_to_lock(tx: Tx, keys: Sequence[AccountKey]) -> Rows:
+    """Have these accounts locked in key order until the transaction ends; none of them while one is missing.
 
     keys: sorted, each once.
     """
     values = {
-        "partitions": _array(partition for partition, _ in keys),
-        "accounts": _array(account_id for _, account_id in keys),
+        "partitions": _numbers([partition for partition, _ in keys]),
+        "accounts": _ids([account_id for _, account_id in keys]),
         "count": len(keys),
     }
-    return [AccountRow(*row) for row in tx.execute(LOCK_ACCOUNTS, values).fetchall()]
+    return tx.execute(LOCK_ACCOUNTS, values)
+
+
+def locked_accounts(asked: Rows) -> list[AccountRow]:
+    """What ``ask_to_lock`` came to."""
+    return [AccountRow(*row) for row in asked.fetchall()]
+
+
+def lock_accounts(tx: Tx, keys: Sequence[AccountKey]) -> list[AccountRow]:
+    """``ask_to_lock``, waiting for its answer."""
+    return locked_accounts(ask_to_lock(tx, keys))
+
+
+def ask_what_bears(tx: Tx, wanted: Sequence[Wanted]) -> Rows:
+    """Read all that bears on these spends, under locks that were asked for before; ``bearing`` has the answer."""
+    values = {
+        "partitions": _numbers([one.partition for one in wanted]),
+        "spends": _ids([one.spend_id for one in wanted]),
+        "accounts": _ids([one.account_id for one in wanted]),
+        "payees": _texts([one.payee_key for one in wanted]),
+        "currencies": _texts([one.currency for one in wanted]),
+        "mandates": _ids([one.mandate_id for one in wanted]),
+    }
+    return tx.execute(BEARS, values)
+
+
+def bearing(asked: Rows, wanted: Sequence[Wanted]) -> list[Bearing]:
+    """What ``ask_what_bears`` came to, in the order of the spends."""
+    found: list[Bearing] = []
+    for one, row in zip(wanted, asked.fetchall(), strict=True):
+        mandate = use = None
+        if row[0]:
+            assert one.mandate_id is not None, "it was looked for by it"
+            mandate = Mandate(
+                partition=one.partition,
+                mandate_id=one.mandate_id,
+                account_id=row[1],
+                payee_key=row[2],
+                payee_name=row[3],
+                member_id=row[4],
+                reference=row[5],
+                currency=row[6],
+                each_minor=row[7],
+                period=row[8],
+                period_minor=row[9],
+                asked_at=row[10],
+                holds_from=row[11],
+                ends_at=row[12],
+                revoked_at=row[13],
+                revoked_by=row[14],
+            )
+        if row[36]:
+            use = UseRow(one.partition, one.spend_id, *row[37:])
+        own = None if row[16] is None else Counter(*row[16:26])
+        under = None if row[26] is None else Counter(*row[26:36])
+        found.append(Bearing(mandate, row[15], own, under, use))
+    return found
 
 
 def known_accounts(tx: Tx, keys: Sequence[AccountKey]) -> set[AccountKey]:
     """Those of these accounts that have a row."""
     rows = tx.execute(
-        KNOWN_ACCOUNTS, (_array(one for one, _ in keys), _array(one for _, one in keys))
+        KNOWN_ACCOUNTS, (_numbers([one for one, _ in keys]), _ids([one for _, one in keys]))
     ).fetchall()
     return {(partition, account_id) for partition, account_id in rows}
 
@@ -214,22 +353,22 @@ def add_accounts(tx: Tx, rows: Sequence[tuple[int, UUID, str, str]]) -> None:
 def fetch_counters(tx: Tx, holders: Collection[AccountKey]) -> dict[Holder, Counter]:
     """All counters of these holders: accounts, mandates, delegations."""
     rows = tx.execute(
-        COUNTERS, (_array(one for one, _ in holders), _array(one for _, one in holders))
+        COUNTERS, (_numbers([one for one, _ in holders]), _ids([one for _, one in holders]))
     ).fetchall()
     return {Holder(*row[:4]): Counter(*row[4:]) for row in rows}
 
 
 def fetch_uses(tx: Tx, keys: Collection[tuple[int, UUID]]) -> dict[UUID, UseRow]:
     """Those of these spends that were allowed before."""
-    rows = tx.execute(USES, (_array(one for one, _ in keys), _array(one for _, one in keys))).fetchall()
+    rows = tx.execute(USES, (_numbers([one for one, _ in keys]), _ids([one for _, one in keys]))).fetchall()
     return {row[1]: UseRow(*row) for row in rows}
 
 
 def fetch_payees(tx: Tx, keys: Collection[tuple[int, UUID, str]]) -> dict[tuple[UUID, str], datetime]:
     """Since when these accounts know these payees, for those that they do."""
     values = (
-        _array(one for one, _, _ in keys),
-        _array(one for _, one, _ in keys),
+        _numbers([one for one, _, _ in keys]),
+        _ids([one for _, one, _ in keys]),
         [one for _, _, one in keys],
     )
     return {(account_id, key): at for account_id, key, at in tx.execute(PAYEES, values).fetchall()}
@@ -238,14 +377,14 @@ def fetch_payees(tx: Tx, keys: Collection[tuple[int, UUID, str]]) -> dict[tuple[
 def fetch_limits(tx: Tx, keys: Collection[AccountKey]) -> dict[UUID, list[Limit]]:
     """The limits that the owners of these accounts set."""
     found: dict[UUID, list[Limit]] = {}
-    values = (_array(one for one, _ in keys), _array(one for _, one in keys))
+    values = (_numbers([one for one, _ in keys]), _ids([one for _, one in keys]))
     for account_id, *rest in tx.execute(LIMITS, values).fetchall():
         found.setdefault(account_id, []).append(Limit(*rest))
     return found
 
 
 def fetch_mandates(tx: Tx, keys: Collection[tuple[int, UUID]]) -> dict[UUID, Mandate]:
-    values = (_array(one for one, _ in keys), _array(one for _, one in keys))
+    values = (_numbers([one for one, _ in keys]), _ids([one for _, one in keys]))
     with tx.cursor(row_factory=class_row(Mandate)) as cursor:
         return {one.mandate_id: one for one in cursor.execute(MANDATES, values)}
 
@@ -271,46 +410,58 @@ def policy_body(tx: Tx, issuer_id: str, revision: int) -> str:
 def write(
     tx: Tx,
     uses: Sequence[UseRow],
-    payees: Iterable[tuple[int, UUID, str, datetime, UUID]],
-    counters: Mapping[Holder, Counter],
+    payees: Sequence[tuple[int, UUID, str, datetime, UUID]],
+    counters: Sequence[CounterRow],
 ) -> None:
     """Keep new uses and new payees, and counters as they are now, under the accounts' locks."""
-    new = list(payees)
-    kept = list(counters.items())
-    values: dict[str, Any] = {
-        "partitions": _array(one.partition for one in uses),
-        "spends": _array(one.spend_id for one in uses),
-        "accounts": _array(one.account_id for one in uses),
-        "ats": _array(one.at for one in uses),
-        "minors": _array(one.minor for one in uses),
-        "currencies": [one.currency for one in uses],
-        "payees": [one.payee_key for one in uses],
-        "channels": [one.channel for one in uses],
-        "categories": [one.category for one in uses],
-        "levels": _array(one.level for one in uses),
-        "evidence": _array(one.evidence for one in uses),
-        "unders": _array(one.under_id for one in uses),
-        "new_partitions": _array(one[0] for one in new),
-        "new_accounts": _array(one[1] for one in new),
-        "new_payees": [one[2] for one in new],
-        "new_ats": _array(one[3] for one in new),
-        "new_spends": _array(one[4] for one in new),
-        "c_partitions": _array(one.partition for one, _ in kept),
-        "c_holders": _array(one.holder_id for one, _ in kept),
-        "c_currencies": [one.currency for one, _ in kept],
-        "c_scopes": [one.scope for one, _ in kept],
-        "c_hours": _array(one.hour for _, one in kept),
-        "c_hour_counts": _array(one.hour_count for _, one in kept),
-        "c_hour_minors": _array(one.hour_minor for _, one in kept),
-        "c_before_counts": _array(one.before_count for _, one in kept),
-        "c_before_minors": _array(one.before_minor for _, one in kept),
-        "c_days": _array(one.day for _, one in kept),
-        "c_day_counts": _array(one.day_count for _, one in kept),
-        "c_day_minors": _array(one.day_minor for _, one in kept),
-        "c_periods": _array(one.period for _, one in kept),
-        "c_period_minors": _array(one.period_minor for _, one in kept),
+    kept = [one.counter for one in counters]
+    values = {
+        "partitions": _numbers([one.partition for one in uses]),
+        "spends": _ids([one.spend_id for one in uses]),
+        "accounts": _ids([one.account_id for one in uses]),
+        "ats": _days([one.at for one in uses]),
+        "minors": _numbers([one.minor for one in uses]),
+        "currencies": _texts([one.currency for one in uses]),
+        "payees": _texts([one.payee_key for one in uses]),
+        "channels": _texts([one.channel for one in uses]),
+        "categories": _texts([one.category for one in uses]),
+        "levels": _numbers([one.level for one in uses]),
+        "evidence": _ids([one.evidence for one in uses]),
+        "unders": _ids([one.under_id for one in uses]),
+        "new_partitions": _numbers([one[0] for one in payees]),
+        "new_accounts": _ids([one[1] for one in payees]),
+        "new_payees": _texts([one[2] for one in payees]),
+        "new_ats": _days([one[3] for one in payees]),
+        "new_spends": _ids([one[4] for one in payees]),
+        "c_partitions": _numbers([one.partition for one in counters]),
+        "c_holders": "{" + ",".join([one.holder_id for one in counters]) + "}",
+        "c_currencies": _texts([one.currency for one in counters]),
+        "c_scopes": _texts([one.scope for one in counters]),
+        "c_hours": _numbers([one.hour for one in kept]),
+        "c_hour_counts": _numbers([one.hour_count for one in kept]),
+        "c_hour_minors": _numbers([one.hour_minor for one in kept]),
+        "c_before_counts": _numbers([one.before_count for one in kept]),
+        "c_before_minors": _numbers([one.before_minor for one in kept]),
+        "c_days": _days([one.day for one in kept]),
+        "c_day_counts": _numbers([one.day_count for one in kept]),
+        "c_day_minors": _numbers([one.day_minor for one in kept]),
+        "c_periods": _days([one.period for one in kept]),
+        "c_period_minors": _numbers([one.period_minor for one in kept]),
     }
     tx.execute(WRITE, values)
+
+
+def write_counters(tx: Tx, counters: Mapping[Holder, Counter]) -> None:
+    """Keep counters as they are now, under the accounts' locks."""
+    write(
+        tx,
+        [],
+        [],
+        [
+            CounterRow(one.partition, one.holder_id.hex, one.currency, one.scope, counter)
+            for one, counter in counters.items()
+        ],
+    )
 
 
 def give_back(
