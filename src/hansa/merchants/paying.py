@@ -64,8 +64,12 @@ def begin(
     evidence: str = "",
     session_at: datetime | None = None,
     credential_at: datetime | None = None,
+    quote_id: UUID | None = None,
 ) -> Payment:
-    """Make the sale's payment, or find it made. Errors: those by which payments refuses; nothing moved then."""
+    """Make the sale's payment, or find it made, by whichever quote it was.
+
+    Errors: those by which payments refuses; nothing moved then.
+    """
     (answer,) = payments.create(
         ctx,
         [
@@ -81,6 +85,7 @@ def begin(
                 reference=sale.bill_number,
                 description=merchant.shown_name,
                 qr_order_id=sale.order_id,
+                quote_id=quote_id,
                 expires_at=until,
                 next_url=f"/wallet/pay/done/{sale.payment_id}",
                 session_at=session_at,
@@ -88,9 +93,20 @@ def begin(
             )
         ],
     )
+    if isinstance(answer, payments.PaymentDiffers):
+        with ctx.tx() as tx:
+            known = find_payment(ctx, tx, sale.payment_id)
+        if known is not None and _is_but_for_its_quote(known, sale, quote_id):
+            return known
     if isinstance(answer, HansaError):
         raise answer
     return answer
+
+
+def _is_but_for_its_quote(known: Payment, sale: Sale, quote_id: UUID | None) -> bool:
+    """Whether the payment is the sale's, begun by another quote, or by one where now there is none."""
+    payer = None if known.payer is None else known.payer.account_id
+    return (payer, known.amount) == (sale.payer, sale.total) and known.quote_id != quote_id
 
 
 def find_payment(ctx: Context, tx: Tx, payment_id: UUID) -> Payment | None:

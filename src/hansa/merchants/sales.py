@@ -36,12 +36,16 @@ FINISHED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who pays. by: for the record. session_at, credential_at: as approval takes them."""
+    """Who pays. by: for the record. session_at, credential_at: as approval takes them.
+
+    quote_id: by which they pay from a wallet in another currency. To what is under way it changes nothing.
+    """
 
     account_id: AccountId
     by: str
     session_at: datetime | None = None
     credential_at: datetime | None = None
+    quote_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ def pay_by_code(
     payment_id = paying.payment_id_of("code", form_id)
     with ctx.tx() as tx:
         merchant = get_open_merchant(tx, merchant_id)
-        code = payment_codes.read_payment_code(tx, text, at)
+        code = payment_codes.take_payment_code(tx, ctx.directory, text, payment_id, at)
         wanted = _sale(
             merchant,
             payment_id,
@@ -155,8 +159,6 @@ def pay_by_code(
             at=at,
         )
         sale = _kept(tx, wanted)
-        partition = ctx.directory.partition_of(code.account_id)
-        payment_codes.use_payment_codes(tx, [(partition, code, payment_id)], at)
     asker = Asker(account_id=code.account_id, by=made_by, credential_at=None)
     evidence = json.dumps(code.evidence(), sort_keys=True)
     return _begin(ctx, sale, merchant, sale.begun_at + paying.PAY_WITHIN, asker, evidence)
@@ -335,6 +337,7 @@ def _begin(
             evidence=evidence,
             session_at=asker.session_at,
             credential_at=asker.credential_at,
+            quote_id=asker.quote_id,
         )
     except HansaError as refused:
         if refused.status < 500:
