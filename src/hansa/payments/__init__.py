@@ -22,6 +22,7 @@ from hansa.payments.actions import (
     top_up,
 )
 from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, shaped_ids, uuid_texts
+from hansa.payments.by_code import create_by_code
 from hansa.payments.changing import (
     acquirers,
     cancel,
@@ -208,6 +209,7 @@ __all__ = [
     "changing_accounts",
     "charge",
     "create",
+    "create_by_code",
     "debts_of",
     "earned_account",
     "exchange_account",

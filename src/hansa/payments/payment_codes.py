@@ -14,8 +14,9 @@ from psycopg.rows import class_row
 
 from hansa import codes, identity, trust
 from hansa.codes import PAYER_REASONS, PayerCodeRefused
+from hansa.codes.payer import OLDEST
 from hansa.identity import AccountId
-from hansa.kernel import HansaError
+from hansa.kernel import Directory, HansaError
 from hansa.store import Tx
 
 KEPT = timedelta(days=2)
@@ -37,6 +38,10 @@ order by 1, 2, 3
 on conflict do nothing
 """
 
+RECALL = """
+select account_id, phone_id, cti, counter, made_at from payments.used_codes where payment_id = %s and code_text = %s
+"""
+
 LIST_USED = """
 select payment_id, phone_id, made_at, used_at
 from payments.used_codes
@@ -45,7 +50,10 @@ order by used_at desc
 limit %s
 """
 
-FORGET = "delete from payments.used_codes where used_at < %s"
+FORGET = """
+delete from payments.used_codes where ctid = any(array(
+    select ctid from payments.used_codes where used_at < %s order by used_at limit %s))
+"""
 
 
 class PaymentCodeError(HansaError):
@@ -205,6 +213,35 @@ def read_payment_code(tx: Tx, text: str, at: datetime) -> PaymentCode:
     )
 
 
+def take_payment_code(tx: Tx, directory: Directory, text: str, payment_id: UUID, at: datetime) -> PaymentCode:
+    """Whose this code is; it is used up by this payment when ``tx`` commits.
+
+    The same code for the same payment again is harmless, also when it is old by then, or its phone was blocked since.
+    Errors: those of `read_payment_code`, and CodeUsed.
+    """
+    try:
+        code = read_payment_code(tx, text, at)
+    except (CodeExpired, CodeRevoked):
+        known = _recall(tx, text.strip(), payment_id)
+        if known is None:
+            raise
+        return known
+    use_payment_codes(tx, [(directory.partition_of(code.account_id), code, payment_id)], at)
+    return code
+
+
+def _recall(tx: Tx, text: str, payment_id: UUID) -> PaymentCode | None:
+    """The code that this payment used up, if it is this one."""
+    row = tx.execute(RECALL, (payment_id, text)).fetchone()
+    if row is None:
+        return None
+    account_id, phone_id, cti, counter, made_at = row
+    issuer_id = identity.get_account(tx, AccountId(account_id)).issuer_id
+    return PaymentCode(
+        AccountId(account_id), phone_id, issuer_id, bytes(cti), counter, made_at, made_at + OLDEST, text
+    )
+
+
 def use_payment_codes(tx: Tx, uses: Sequence[tuple[int, PaymentCode, UUID]], at: datetime) -> None:
     """Let these codes pay, each once: (partition of the payer, code, payment). The same payment again is harmless.
 
@@ -245,6 +282,6 @@ def list_used_codes(tx: Tx, account_id: AccountId, *, partition: int = 0, limit:
         return cursor.execute(LIST_USED, (partition, account_id, limit)).fetchall()
 
 
-def forget_used_codes(tx: Tx, at: datetime) -> int:
-    """Let go of counters whose tokens have ended; gives how many."""
-    return tx.execute(FORGET, (at - KEPT,)).rowcount
+def forget_used_codes(tx: Tx, at: datetime, *, limit: int = 5_000) -> int:
+    """Let go of counters whose tokens have ended, the oldest first; gives how many."""
+    return tx.execute(FORGET, (at - KEPT, limit)).rowcount

@@ -18,7 +18,8 @@ from hansa import identity, store, trust
 from hansa.approval import Channel, approval_id_of
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
-from hansa.payments import changing, payees, paying
+from hansa.payments import changing, payees, paying, payment_codes
+from hansa.payments.by_code import create_by_code
 from hansa.payments.life import PaymentState, StateForbids
 from hansa.payments.marks import mark_text, read_mark
 from hansa.payments.paying import SUBJECT
@@ -55,6 +56,8 @@ from hansa.store import Context, Tx
 
 PATH = "/v1/payments"
 REPLAYED = "idempotency-replayed"
+CODE_MAX = 5_000
+"""Characters of a payer's code, with room to spare."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
 After = Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")]
@@ -80,7 +83,8 @@ class NewPaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """A payment that is asked for.
 
     payer: whose wallet; without it anybody may come and pay. method: `wallet` waits for the payer's approval, `mandate`
-    takes what the payer allowed before, `connector` takes money from outside. capture: `manual` only holds the money,
+    takes what the payer allowed before, `code` what the payer shows on their phone (payment_code, as it was scanned; it
+    is used up whatever comes of it), `connector` takes money from outside. capture: `manual` only holds the money,
     for seven days. quote_id: by which the payer pays from a wallet in another currency, to be approved before it
     ends. expires_at: until when it can be paid or approved; an hour unless given.
     """
@@ -88,8 +92,9 @@ class NewPaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     payee_id: PayeeId
     amount: PaymentAmount
     payer: UUID | None = None
-    method: Literal["wallet", "mandate", "connector"] = "wallet"
+    method: Literal["wallet", "mandate", "code", "connector"] = "wallet"
     mandate_id: UUID | None = None
+    payment_code: Annotated[str, msgspec.Meta(max_length=CODE_MAX)] = ""
     connector: Annotated[str, msgspec.Meta(max_length=50)] = ""
     capture: Capture = "automatic"
     channel: Literal["online", "qr"] = "online"
@@ -300,6 +305,7 @@ class Holds(msgspec.Struct, frozen=True):
             QuoteExpired,
             QuoteUsed,
             QuoteDiffers,
+            *payment_codes.REFUSALS,
         ),
     },
 )
@@ -319,7 +325,9 @@ def create_payment(
         caller.require("payments:write")
     key = store.check_key(request.headers.get("idempotency-key", ""))
     new = read_new(data, caller, key)
-    payment = answered(paying.create(ctx, [new])[0])
+    by_code = data.method == "code"
+    answer = create_by_code(ctx, new, data.payment_code) if by_code else paying.create(ctx, [new])[0]
+    payment = answered(answer)
     headers = {REPLAYED: "true"} if payment.is_replay else None
     return Response(payment_answer(payment), status_code=200, headers=headers)
 
@@ -665,6 +673,10 @@ def read_new(data: NewPaymentRequest, caller: trust.Caller, key: str) -> NewPaym
     else:
         acquirer = _whose(caller, "payments:write")
         who = caller.member_id or caller.caller_id
+    if (data.method == "code") != bool(data.payment_code):
+        raise _unfit("payment_code", f"it does not go with method {data.method}", "Send both, or neither")
+    if data.method == "code" and payer is not None:
+        raise _unfit("payer", "the code says who pays", "Leave it out")
     return NewPayment(
         payment_id=store.made_from(f"{who} {PATH}", key),
         payee_id=data.payee_id,

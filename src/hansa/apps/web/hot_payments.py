@@ -86,6 +86,8 @@ class HotPayments(ShortWay):
         try:
             caller = await self.keys.caller_of(secret)
             data = _REQUEST.decode(body)
+            if data.method == "code":
+                raise NotOurs
             new = read_new(data, caller, store.check_key(_key_of(scope)))
         except (HansaError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise NotOurs from error
