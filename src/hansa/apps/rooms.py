@@ -24,6 +24,7 @@ ROOMS_WITH_TABLES = (
     "rides",
     "merchants",
     "wallets",
+    "cards",
     "risk",
     "disputes",
     "reports",

@@ -8,6 +8,7 @@ from hansa.identity.model import (
     Account,
     AccountDiffers,
     AccountId,
+    RiderClass,
     UnknownAccount,
 )
 from hansa.store import Tx
@@ -30,6 +31,15 @@ def open_accounts(tx: Tx, accounts: Sequence[Account]) -> int:
                 _refuse_other_bodies(tx, batch)
         opened += new
     return opened
+
+
+def set_rider_class(tx: Tx, account_id: AccountId, rider_class: RiderClass) -> None:
+    """Have the account ride by this class from now on; tokens that it has are replaced when its phones ask next.
+
+    Errors: UnknownAccount, also where it is closed.
+    """
+    if not store.set_rider_class(tx, account_id, rider_class):
+        raise UnknownAccount(f"No account {account_id} is open here.")
 
 
 def set_language(tx: Tx, account_id: AccountId, language: str) -> None:
@@ -79,5 +89,6 @@ def _refuse_other_bodies(tx: Tx, accounts: Sequence[Account]) -> None:
     known = find_accounts(tx, [account.account_id for account in accounts])
     for account in accounts:
         there = known[account.account_id]
-        if replace(account, language=there.language) != there:  # its person may have chosen another language
+        # Its person may have chosen another language since, and cards have given it another class.
+        if replace(account, language=there.language, rider_class=there.rider_class) != there:
             raise AccountDiffers(f"Account {account.account_id} is open already and says something else.")

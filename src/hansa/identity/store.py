@@ -17,6 +17,7 @@ on conflict (account_id) do nothing
 returning account_id
 """
 
+SET_RIDER_CLASS = "update identity.accounts set rider_class = %s where account_id = %s and closed_at is null"
 SET_LANGUAGE = "update identity.accounts set language = %s where account_id = %s and closed_at is null"
 
 FETCH_ACCOUNTS = """
@@ -70,6 +71,10 @@ def open_accounts(tx: Tx, accounts: Sequence[Account]) -> int:
         ),
     )
     return cursor.rowcount
+
+
+def set_rider_class(tx: Tx, account_id: UUID, rider_class: str) -> int:
+    return tx.execute(SET_RIDER_CLASS, (rider_class, account_id)).rowcount
 
 
 def set_language(tx: Tx, account_id: UUID, language: str) -> int:

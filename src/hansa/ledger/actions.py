@@ -299,6 +299,11 @@ def balances_at_block(
     return {account_id: found.get(account_id, Balance()) for account_id in wanted}
 
 
+def last_block_before(tx: Tx, instant: datetime, *, partition: int = 0) -> int:
+    """The number of a partition's last block that was booked before an instant; 0 where there was none."""
+    return store.block_before(tx, partition, in_utc(instant))
+
+
 def statement(
     tx: Tx,
     account_id: AccountId,

@@ -11,6 +11,7 @@ from hansa.payments.actions import (
     charge,
     debts_of,
     finish,
+    list_owed,
     list_rates,
     movements,
     open_cash_accounts,
@@ -74,6 +75,7 @@ from hansa.payments.model import (
     subsidy_account,
     top_up_transfer,
     wallet_id,
+    wallet_transfer_of,
 )
 from hansa.payments.payees import find_payees, get_payee, list_payees, open_payees, set_payee_status
 from hansa.payments.paying import SUBJECT, advance, advance_spend, create, pay, refuse
@@ -107,6 +109,7 @@ from hansa.payments.payment import (
     payee_key,
     receivable_account,
 )
+from hansa.payments.plain_fares import kind_of_posting
 from hansa.payments.quotes import (
     OpenExchange,
     find_quote,
@@ -228,6 +231,8 @@ __all__ = [
     "hear_to",
     "heard_to",
     "holds_of",
+    "kind_of_posting",
+    "list_owed",
     "list_payees",
     "list_payments",
     "list_rates",
@@ -269,4 +274,5 @@ __all__ = [
     "uuid_texts",
     "void",
     "wallet_id",
+    "wallet_transfer_of",
 ]

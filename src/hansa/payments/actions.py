@@ -6,7 +6,7 @@ the outcome. A kill between any two of these loses nothing: the same call again,
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from itertools import groupby
 from uuid import UUID
@@ -218,6 +218,16 @@ def debts_of(tx: Tx, account_id: AccountId, *, partition: int = 0) -> list[Money
     return store.debts_of(tx, partition, account_id)
 
 
+def list_owed(
+    tx: Tx, account_id: AccountId, *, first_at: datetime, end_at: datetime, partition: int = 0
+) -> list[tuple[datetime, UUID, Money]]:
+    """What an account's issuer carried (+), or wrote off again (-), from one instant until before another.
+
+    When it happened, what it was for, how much, in the payee's currency; oldest first.
+    """
+    return store.list_owed(tx, partition, account_id, first_at, end_at)
+
+
 def movements(
     tx: Tx, account_id: AccountId, limit: int = 50, *, before: Mark | None = None, partition: int = 0
 ) -> list[Movement]:
@@ -257,6 +267,7 @@ def _with_balances(lines: Iterable[store.Line], held: dict[str, int]) -> Iterato
             finished=line.finished,
             movement_id=line.movement_id,
             balance=Money(left, line.wallet_currency),
+            transfer_id=line.transfer_id,
         )
 
 

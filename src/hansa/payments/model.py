@@ -164,6 +164,7 @@ class Movement:
     reference: the journey, payment, transfer, withdrawal or top-up; of what refers to nothing, its own transfer.
     owed: what the issuer carried (+) or wrote off (-).
     balance: what the wallet held after it, by the time of the lines; a line not finished has not moved it yet.
+    transfer_id: by which it moved the wallet; None where it has not.
     """
 
     at: datetime
@@ -175,6 +176,7 @@ class Movement:
     finished: bool
     movement_id: UUID
     balance: Money
+    transfer_id: UUID | None = None
 
     @property
     def mark(self) -> Mark:

@@ -24,7 +24,13 @@ PAGE = 100
 
 _CODE = ledger.TransferCode
 _KINDS: Mapping[tuple[int, bool], MovementKind] = {
+    (_CODE.TOP_UP, False): MovementKind.TOP_UP,
+    (_CODE.TOP_UP, True): MovementKind.TOP_UP_RETURNED,
     (_CODE.FARE, True): MovementKind.FARE,
+    (_CODE.FARE, False): MovementKind.CORRECTION,
+    (_CODE.FARE_CORRECTION, True): MovementKind.FARE,
+    (_CODE.FARE_CORRECTION, False): MovementKind.CORRECTION,
+    (_CODE.REFUND, False): MovementKind.CORRECTION,
     (_CODE.PURCHASE, True): MovementKind.PAYMENT,
     (_CODE.PURCHASE_REFUND, False): MovementKind.REFUND,
     (_CODE.SEND, True): MovementKind.SENT,
@@ -37,6 +43,11 @@ _KINDS: Mapping[tuple[int, bool], MovementKind] = {
     (_CODE.EXCHANGE, False): MovementKind.EXCHANGE,
 }
 """By transfer code, and whether the wallet is its debit side."""
+
+
+def kind_of_posting(code: int, *, is_debit: bool) -> MovementKind:
+    """What a posting on a wallet is, by its transfer code and whether the wallet is its debit side."""
+    return _KINDS.get((code, is_debit), MovementKind.OTHER)
 
 
 def list_plain_fares(
@@ -84,7 +95,7 @@ def _of_wallet(
                 found.append(
                     Line(
                         at=moved.event_at,
-                        kind=_KINDS.get((moved.code, entry.is_debit), MovementKind.OTHER),
+                        kind=kind_of_posting(moved.code, is_debit=entry.is_debit),
                         wallet_minor=entry.credit_minor,
                         wallet_currency=currency,
                         price_minor=moved.amount,
@@ -93,6 +104,7 @@ def _of_wallet(
                         reference=moved.reference or moved.transfer_id,
                         finished=True,
                         movement_id=moved.transfer_id,
+                        has_row=False,
                     )
                 )
         if len(entries) < max(PAGE, limit):

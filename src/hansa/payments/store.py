@@ -15,7 +15,16 @@ from psycopg.rows import class_row
 from hansa import ledger
 from hansa.identity import AccountId
 from hansa.kernel import Money
-from hansa.payments.model import Charge, Mark, MovementKind, Plan, TopUp
+from hansa.payments.model import (
+    Charge,
+    Mark,
+    MovementKind,
+    Plan,
+    TopUp,
+    fare_transfer,
+    top_up_transfer,
+    wallet_transfer_of,
+)
 from hansa.store import Tx
 
 DebtKey = tuple[int, AccountId, str, str]
@@ -150,6 +159,12 @@ group by currency
 order by currency
 """
 
+OWED = """
+select charge_at, reference, risk_minor, currency from payments.charges
+where partition = %s and account_id = %s and charge_at >= %s and charge_at < %s and risk_minor <> 0 and state = 'posted'
+order by charge_at, charge_id
+"""
+
 MOVEMENTS = """
 (
     select top_up_at as at, 'top_up' as kind, amount_minor as wallet_minor, currency as wallet_currency,
@@ -215,6 +230,19 @@ class Line(NamedTuple):
     reference: UUID
     finished: bool
     movement_id: UUID
+    has_row: bool = True
+
+    @property
+    def transfer_id(self) -> UUID | None:
+        """The transfer by which it moved the wallet; None where it has not, or the issuer carried it."""
+        if not self.finished or not self.wallet_minor:
+            return None
+        if not self.has_row:
+            return self.movement_id
+        if self.kind is MovementKind.TOP_UP:
+            return top_up_transfer(self.movement_id, self.at)
+        same = self.price_currency == self.wallet_currency
+        return (fare_transfer if same else wallet_transfer_of)(self.movement_id, self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,3 +495,11 @@ def rows_between(
     """
     values = {"partition": partition, "account_id": account_id, "first": first_at, "last": last_at}
     return tx.execute(ROWS_BETWEEN, values).fetchall()
+
+
+def list_owed(
+    tx: Tx, partition: int, account_id: AccountId, first_at: datetime, end_at: datetime
+) -> list[tuple[datetime, UUID, Money]]:
+    """What the issuer carried or wrote off, from one instant until before another, oldest first."""
+    rows = tx.execute(OWED, (partition, account_id, first_at, end_at))
+    return [(at, reference, Money(minor, currency)) for at, reference, minor, currency in rows]

@@ -119,6 +119,17 @@ class Paper:
             self._row(columns, edges, foot, bold=True)
         self._y -= 8
 
+    def squares(self, rows: Sequence[Sequence[bool]], side: float) -> None:
+        """A picture of dark and light squares, such as a QR code, ``side`` points wide, at the left margin."""
+        self._need(side)
+        one = side / max(1, len(rows))
+        self._fill((0.0, 0.0, 0.0))
+        for y, row in enumerate(rows):
+            for x, dark in enumerate(row):
+                if dark:
+                    self._canvas.rect(MARGIN + x * one, self._y - (y + 1) * one, one, one, stroke=0, fill=1)
+        self._y -= side
+
     def finish(self) -> bytes:
         """The document."""
         self._end_page()

@@ -1,6 +1,6 @@
 """All that this room keeps of a person, for the person: read whole, page by page, without the tokens of rails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -8,7 +8,15 @@ from uuid import UUID
 
 from hansa.identity import AccountId
 from hansa.store import Tx
-from hansa.wallets import automatic, bank_accounts, requests, top_ups, transfers, withdrawals
+from hansa.wallets import (
+    automatic,
+    bank_accounts,
+    requests,
+    top_ups,
+    transfers,
+    transfers_store,
+    withdrawals,
+)
 from hansa.wallets.bank_model import Automatic, BankAccount, BankTopUp, Withdrawal
 from hansa.wallets.model import Arrival, Request, Split, Transfer
 
@@ -34,6 +42,17 @@ def received(tx: Tx, account_id: AccountId, partition: int) -> list[Arrival]:
         ),
         lambda one: (one.arrived_at, one.transfer_id),
     )
+
+
+def transfers_among(
+    tx: Tx, account_id: AccountId, transfer_ids: Collection[UUID], *, partition: int = 0
+) -> tuple[dict[UUID, Transfer], dict[UUID, Arrival]]:
+    """Those of these transfers that the person sent, and those that came to them, by id."""
+    if not transfer_ids:
+        return {}, {}
+    sent = transfers_store.find_all(tx, [partition], transfer_ids)
+    own = {one: transfer for one, transfer in sent.items() if transfer.sender_id == account_id}
+    return own, transfers_store.arrivals_among(tx, partition, account_id, transfer_ids)
 
 
 def asked(tx: Tx, account_id: AccountId) -> list[Request]:

@@ -78,6 +78,11 @@ select transfer_id, receiver_id, sender_id, amount_minor, currency, note, create
 from wallets.arrivals where partition = %s and receiver_id = %s and transfer_id = %s
 """
 
+ARRIVALS_AMONG = """
+select transfer_id, receiver_id, sender_id, amount_minor, currency, note, created_at, arrived_at
+from wallets.arrivals where partition = %s and receiver_id = %s and transfer_id = any(%s)
+"""
+
 RECENT = """
 select receiver_id from wallets.transfers
 where partition = %s and sender_id = %s and state = 'settled' and receiver_id is not null
@@ -223,6 +228,15 @@ def find_arrival(tx: Tx, partition: int, receiver_id: UUID, transfer_id: UUID) -
     """What came to a person by this transfer."""
     with tx.cursor(row_factory=class_row(Arrival)) as cursor:
         return cursor.execute(FIND_ARRIVAL, (partition, receiver_id, transfer_id)).fetchone()
+
+
+def arrivals_among(
+    tx: Tx, partition: int, receiver_id: UUID, transfer_ids: Collection[UUID]
+) -> dict[UUID, Arrival]:
+    """Those of these transfers that came to a person."""
+    with tx.cursor(row_factory=class_row(Arrival)) as cursor:
+        rows = cursor.execute(ARRIVALS_AMONG, (partition, receiver_id, list(transfer_ids))).fetchall()
+    return {one.transfer_id: one for one in rows}
 
 
 def recent(tx: Tx, partition: int, sender_id: UUID, limit: int) -> list[UUID]:

@@ -46,6 +46,7 @@ ROOMS = (
     "rides",
     "merchants",
     "wallets",
+    "cards",
     "risk",
     "disputes",
     "reports",
@@ -234,6 +235,7 @@ def _inputs(handler: HTTPRouteHandler) -> set[str]:
         "registrar",
         "desk",
         "outside",
+        "sealer",
         "return",
     }
 

@@ -63,7 +63,6 @@ RIDERS_LOOKED_AT = 6
 JOURNEYS_COUNTED = 30
 JOURNEYS_ON_HOME = 4
 JOURNEYS_ON_PAGE = 25
-MOVEMENTS_ON_PAGE = 50
 REASON_MAX = 300
 """Characters that a reason for a stated end may have, as ``rides`` takes it."""
 
@@ -336,32 +335,6 @@ def _journey_page(
     return spoken(answer, say, request)
 
 
-@get("/wallet/statement", sync_to_thread=True, include_in_schema=False)
-def show_statement(request: Asked, site: Here, after: After = "") -> Response[str]:
-    account = get_account(request, site)
-    partition = site.ctx.directory.partition_of(account.account_id)
-    with site.ctx.tx() as tx:
-        city = Places(tx).network(account.home_city_id).city
-        found = payments.movements(
-            tx, account.account_id, MOVEMENTS_ON_PAGE + 1, before=read_mark(after), partition=partition
-        )
-        debts = payments.debts_of(tx, account.account_id, partition=partition)
-        passes = rides.list_passes(tx, account.account_id, partition=partition)
-    movements = found[:MOVEMENTS_ON_PAGE]
-    return page(
-        "wallet/statement.html",
-        here="statement",
-        account=account,
-        movements=movements,
-        debts=debts,
-        passes={one.pass_id: one.name for one in passes},
-        city=city,
-        top_up_transfer=payments.top_up_transfer,
-        after=after,
-        older=mark_text(movements[-1].mark) if len(found) > MOVEMENTS_ON_PAGE else "",
-    )
-
-
 @post("/wallet/qr", sync_to_thread=True, include_in_schema=False, status_code=200)
 def draw_qr(data: JSONBody[TextToDraw]) -> Picture:
     """The picture of a code, for phones whose QR library is not installed."""
@@ -589,7 +562,6 @@ ROUTES = [
     show_journeys,
     show_journey,
     state_end,
-    show_statement,
     draw_qr,
     give_worker,
     give_manifest,

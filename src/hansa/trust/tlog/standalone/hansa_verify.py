@@ -4,6 +4,7 @@
 One file, Python 3.11 or newer, nothing to install: it can be read in one sitting, and needs no word of ours.
 
     python hansa_verify.py receipt RECEIPT.json --log-key VKEY [--witness VKEY ... --quorum N]
+    python hansa_verify.py statement STATEMENT.zip --log-key VKEY [--witness VKEY ... --quorum N]
     python hansa_verify.py history --tiles FOLDER_OR_URL --old CHECKPOINT --log-key VKEY [--new CHECKPOINT]
 
 Each step is printed as it passes or fails, and then in words what was proven and what was not. Ends with 0 only when
@@ -26,6 +27,7 @@ import struct
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -687,6 +689,78 @@ def check_receipt(text: str | bytes, policy: Policy) -> Iterator[Step]:
     yield _check_witnesses(checkpoint, policy)
 
 
+STATEMENT_FORM = "hansa-statement-1"
+STATEMENT_BYTES_MAX = 64 * 2**20
+"""Of any one file in a statement's bundle, unpacked."""
+
+
+def check_statement(file: str, policy: Policy) -> Iterator[Step]:
+    """The steps from a statement's bundle to signed books: its files, each line's receipt, and the sums.
+
+    Of receipts that pass, the last one's steps are told; the first that does not pass is told, and ends it.
+    """
+    try:
+        with zipfile.ZipFile(file) as bundle:
+            told = json.loads(_unpack(bundle, "statement.json", STATEMENT_BYTES_MAX))
+            if not isinstance(told, dict) or cast("dict[str, Any]", told).get("form") != STATEMENT_FORM:
+                raise Unproven("statement.json is of no form that this file knows")
+            fields = cast("dict[str, Any]", told)
+            for name, digest in sorted(fields["sha256"].items()):
+                if hashlib.sha256(_unpack(bundle, name, STATEMENT_BYTES_MAX)).hexdigest() != digest:
+                    raise Unproven(f"{shown(name)} is not the file that statement.json names")
+            yield Step("The files are those that are named", True, f"{', '.join(sorted(fields['sha256']))}")
+            yield from _check_lines(bundle, fields["wallets"], policy)
+    except Unproven as error:
+        yield Step("The bundle agrees with itself", False, str(error))
+    except (KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        yield Step("The bundle can be read", False, f"it is not a statement's bundle: {shown(str(error))}")
+
+
+def _check_lines(bundle: zipfile.ZipFile, wallets: list[dict[str, Any]], policy: Policy) -> Iterator[Step]:
+    last: list[Step] = []
+    seen: set[UUID] = set()
+    for wallet in wallets:
+        own, currency = UUID(wallet["wallet"]), str(wallet["currency"])
+        held = int(wallet["opening_minor"])
+        place = (-1, -1)
+        for line in wallet["lines"]:
+            text = _unpack(bundle, line["receipt"], RECEIPT_BYTES_MAX)
+            last = list(check_receipt(text, policy))
+            if any(step.ok is False for step in last):
+                yield from last
+                raise Unproven(f"the receipt {shown(line['receipt'])} proves nothing")
+            row = read_receipt(text).transfer
+            minor = row.amount * ((row.credit_account == own) - (row.debit_account == own))
+            held += minor
+            if (str(row.transfer_id), row.currency) != (line["transfer_id"], currency) or row.flags & 10:
+                raise Unproven(f"the receipt {shown(line['receipt'])} is of another transfer than its line")
+            if row.transfer_id in seen or (row.block, row.position) <= place:
+                raise Unproven(
+                    f"the line {shown(line['receipt'])} stands twice, or in another order than booked"
+                )
+            if not minor or (minor, held) != (int(line["minor"]), int(line["balance_minor"])):
+                raise Unproven(f"the line {shown(line['receipt'])} has another amount or balance")
+            seen.add(row.transfer_id)
+            place = (row.block, row.position)
+        if held != int(wallet["closing_minor"]):
+            raise Unproven(f"the lines in {shown(currency)} do not come to the closing balance")
+        count = len(wallet["lines"])
+        yield Step(
+            f"The lines in {shown(currency)} are in the books, and add up",
+            True,
+            f"{count} {'line' if count == 1 else 'lines'}, each with its receipt",
+        )
+    yield from last[2:]
+
+
+def _unpack(bundle: zipfile.ZipFile, name: str, size_max: int) -> bytes:
+    with bundle.open(name) as opened:
+        data = opened.read(size_max + 1)
+    if len(data) > size_max:
+        raise Unproven(f"{shown(name)} is longer than such a file can be")
+    return data
+
+
 def check_history(old_note: str, new_note: str, place: str, policy: Policy) -> Iterator[Step]:
     """The steps that show the books of a new checkpoint to begin with those of an old one."""
     try:
@@ -814,6 +888,8 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         if asked.question == "receipt":
             return _tell_receipt(_read(asked.receipt, RECEIPT_BYTES_MAX), policy)
+        if asked.question == "statement":
+            return _tell_statement(asked.statement, policy)
         old = _read(asked.old, 2**20).decode()
         new = _read(asked.new, 2**20) if asked.new else fetch(asked.tiles, "checkpoint", 2**20)
         if new is None:
@@ -829,13 +905,15 @@ def _arguments() -> argparse.ArgumentParser:
     questions = parser.add_subparsers(dest="question", required=True)
     receipt = questions.add_parser("receipt", help="Does this transfer stand in the books?")
     receipt.add_argument("receipt", help="the receipt, a JSON file")
+    statement = questions.add_parser("statement", help="Do the lines of this statement stand in the books?")
+    statement.add_argument("statement", help="a statement's bundle, a zip file")
     history = questions.add_parser(
         "history", help="Do the present books begin with those of an old checkpoint?"
     )
     history.add_argument("--tiles", required=True, help="the log: a folder, or an address of http or https")
     history.add_argument("--old", required=True, help="a checkpoint kept from earlier, a file")
     history.add_argument("--new", help="the present checkpoint, a file; else the log's own")
-    for question in (receipt, history):
+    for question in (receipt, statement, history):
         question.add_argument("--log-key", required=question is history, help="the verifier key of the log")
         question.add_argument(
             "--witness", action="append", default=[], help="a witness's verifier key; may be repeated"
@@ -881,6 +959,20 @@ def _tell_receipt(text: bytes, policy: Policy) -> int:
         "\nNot shown by this: that the amount was the right one; that no other transfer was left out; that books"
     )
     print("signed later still have this one (ask `history` with the checkpoint of this receipt).")
+    if not policy.quorum:
+        print("Nor that the city shows everyone the same books: no witness was asked for. Give --witness.")
+    return 0
+
+
+def _tell_statement(file: str, policy: Policy) -> int:
+    steps = _tell(check_statement(file, policy))
+    if any(step.ok is False for step in steps):
+        print("NOT PROVEN. See the line that says FAIL.")
+        return 1
+    print(
+        "PROVEN. Every line of this statement stands in the books, and they lead from the opening to the closing"
+    )
+    print("balance. Not shown by this: that no other transfer was left out on either side of a balance.")
     if not policy.quorum:
         print("Nor that the city shows everyone the same books: no witness was asked for. Give --witness.")
     return 0

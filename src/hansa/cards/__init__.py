@@ -1,0 +1,71 @@
+"""Cards: city cards that issuers offer and people hold: who may have one, how it lives, by which class one rides.
+
+Proofs of identity and decisions of an issuer's desk flow in; the class of an account flows out to identity, by which
+future ride tokens are made. A card's number is sealed with its holder's key and found by a keyed digest alone.
+"""
+
+from hansa.cards.actions import (
+    RENEWABLE,
+    apply,
+    decide,
+    end_own,
+    find_by_number,
+    get_card,
+    get_product,
+    history,
+    list_cards,
+    list_products,
+    number_of,
+    offer,
+    open_products,
+    own_cards,
+    renew,
+    set_offered,
+    turn,
+)
+from hansa.cards.model import (
+    FACES,
+    Card,
+    CardDiffers,
+    CardHeld,
+    CardMoved,
+    NotEligible,
+    Product,
+    ProductDiffers,
+    State,
+    UnknownCard,
+    UnknownProduct,
+    read_number,
+)
+
+__all__ = [
+    "FACES",
+    "RENEWABLE",
+    "Card",
+    "CardDiffers",
+    "CardHeld",
+    "CardMoved",
+    "NotEligible",
+    "Product",
+    "ProductDiffers",
+    "State",
+    "UnknownCard",
+    "UnknownProduct",
+    "apply",
+    "decide",
+    "end_own",
+    "find_by_number",
+    "get_card",
+    "get_product",
+    "history",
+    "list_cards",
+    "list_products",
+    "number_of",
+    "offer",
+    "open_products",
+    "own_cards",
+    "read_number",
+    "renew",
+    "set_offered",
+    "turn",
+]

@@ -1,0 +1,372 @@
+"""What can be done with cards: offer, apply, decide, renew, suspend, end; and what time does to them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from hansa import atlas, audit, identity, trust
+from hansa.cards import store
+from hansa.cards.model import (
+    WAYS,
+    Card,
+    CardDiffers,
+    CardMoved,
+    Known,
+    NotEligible,
+    Product,
+    ProductDiffers,
+    State,
+    UnknownCard,
+    UnknownProduct,
+    check_product,
+    class_of,
+    judge,
+    last_day,
+    new_number,
+    read_number,
+    read_reason,
+)
+from hansa.identity import AccountId, Sealer
+from hansa.identity.actions import set_rider_class
+from hansa.identity.persons import data_key, find_data_key
+from hansa.identity.sealing import open_box, seal
+from hansa.kernel import fact_id, service_day
+from hansa.store import Context, Tx
+
+RENEWABLE = timedelta(days=60)
+"""How long before its last day a card may be renewed, and its holder is told."""
+
+STANDARD: tuple[Product, ...] = (
+    Product(product_id="adult", issuer_id="", city_id="", name="City card", rider_class="adult", face="sea"),
+    Product(
+        product_id="child",
+        issuer_id="",
+        city_id="",
+        name="Child card",
+        rider_class="child",
+        face="amber",
+        min_level=identity.ProofLevel.NAME,
+        max_age=15,
+        valid_months=24,
+    ),
+    Product(
+        product_id="student",
+        issuer_id="",
+        city_id="",
+        name="Student card",
+        rider_class="student",
+        face="plum",
+        min_level=identity.ProofLevel.NAME,
+        document="Student card or enrolment letter of this term",
+        valid_months=12,
+    ),
+    Product(
+        product_id="senior",
+        issuer_id="",
+        city_id="",
+        name="Senior card",
+        rider_class="senior",
+        face="teal",
+        min_level=identity.ProofLevel.NAME,
+        min_age=65,
+        valid_months=60,
+    ),
+)
+"""What each issuer offers until it says otherwise: a card for everybody, and one for each concession of fares."""
+
+
+# --- what issuers offer
+
+
+def offer(tx: Tx, product: Product, *, by: str, at: datetime) -> Product:
+    """Offer a card. Again with the same is harmless. Errors: InvalidInput; ProductDiffers; trust.UnknownMember."""
+    check_product(product)
+    trust.get_member(tx, trust.MemberId(product.issuer_id))
+    store.add_product(tx, product, by, at)
+    known = store.find_product(tx, product.product_id)
+    if known is None or replace(known, status="offered") != replace(product, status="offered"):
+        raise ProductDiffers(f"A card product {product.product_id} is known with other content.")
+    return known
+
+
+def set_offered(tx: Tx, issuer_id: str | None, product_id: str, *, offered: bool) -> Product:
+    """Offer a product again, or withdraw it; cards that were given stay good. issuer_id: None is the league.
+
+    Errors: UnknownProduct, also for another issuer's.
+    """
+    product = get_product(tx, product_id)
+    if issuer_id not in (None, product.issuer_id):
+        raise UnknownProduct
+    store.set_status(tx, product_id, "offered" if offered else "withdrawn")
+    return get_product(tx, product_id)
+
+
+def get_product(tx: Tx, product_id: str) -> Product:
+    """The product. Errors: UnknownProduct."""
+    found = store.find_product(tx, product_id)
+    if found is None:
+        raise UnknownProduct(f"There is no card product {product_id[:80]!r}.")
+    return found
+
+
+def list_products(tx: Tx, *, issuer_id: str | None = None, offered: bool = True) -> list[Product]:
+    """Products by city and class, of an issuer or of all. offered: only those that can be had."""
+    return store.list_products(tx, issuer_id=issuer_id, status="offered" if offered else None)
+
+
+def open_products(tx: Tx, issuer_id: str, city_id: str, at: datetime) -> list[Product]:
+    """What an issuer offers; where it never said, what every issuer does, kept from now on."""
+    if not store.list_products(tx, issuer_id=issuer_id, status=None):
+        for one in STANDARD:
+            own = replace(
+                one, product_id=f"{issuer_id}-{one.product_id}"[:64], issuer_id=issuer_id, city_id=city_id
+            )
+            store.add_product(tx, own, "standard", at)
+    return list_products(tx, issuer_id=issuer_id)
+
+
+# --- what a person does
+
+
+def own_cards(ctx: Context, sealer: Sealer, account_id: AccountId) -> list[Card]:
+    """An account's cards. One that has none gets the card of the class it rides by: its class goes on.
+
+    Errors: identity.UnknownAccount, store.SecretMissing.
+    """
+    with ctx.tx() as tx:
+        found = store.of_account(tx, account_id)
+        if found:
+            return found
+        account, at = identity.get_account(tx, account_id), ctx.clock.now()
+        offered = open_products(tx, account.issuer_id, account.home_city_id, at)
+        wanted = next((one for one in offered if one.rider_class == account.rider_class), None)
+        if wanted is None:
+            return []
+        card_id = fact_id(None, "first card", account_id)
+        if store.add_card(tx, card_id, account_id, wanted.product_id, at):
+            _grant(
+                tx, sealer, _get(tx, card_id), Known(identity.ProofLevel.NONE, None), "opened with", "", at
+            )
+        return store.of_account(tx, account_id)
+
+
+def apply(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID, product_id: str) -> Card:
+    """Apply for a card: granted at once where proof suffices, else it waits for the issuer's desk.
+
+    Safe to repeat by ``card_id``. Errors, and nothing is kept then: UnknownProduct, CardHeld, CardDiffers, NotEligible,
+    identity.UnknownAccount.
+    """
+    own_cards(ctx, sealer, account_id)
+    with ctx.tx() as tx:
+        known_card = store.find_card(tx, card_id)
+        if known_card is not None:
+            if (known_card.account_id, known_card.product.product_id) != (account_id, product_id):
+                raise CardDiffers
+            return known_card
+        product = get_product(tx, product_id)
+        if product.status != "offered":
+            raise UnknownProduct(f"{product.name} is not offered any more.")
+        at = ctx.clock.now()
+        known = _known(tx, sealer, account_id)
+        verdict = judge(product, known, _today(tx, product.city_id, at))
+        if verdict == "refuse":
+            raise NotEligible
+        if not store.add_card(tx, card_id, account_id, product_id, at):
+            return _get(tx, card_id)
+        if verdict == "grant":
+            _grant(tx, sealer, _get(tx, card_id), known, "proof", "", at)
+            _follow(tx, account_id, at)
+        return _get(tx, card_id)
+
+
+def renew(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID) -> Card:
+    """Go on with a card that runs out soon, where proof suffices still. Again is harmless.
+
+    Errors: UnknownCard; CardMoved where it is not in force or does not run out soon; NotEligible where the desk must
+    look again: apply once it has run out.
+    """
+    with ctx.tx() as tx:
+        card = _own(tx, account_id, card_id)
+        at = ctx.clock.now()
+        today = _today(tx, card.product.city_id, at)
+        if not card.in_force(today) or card.valid_until is None or card.valid_until - today > RENEWABLE:
+            raise CardMoved("This card is not in force, or does not run out soon.")
+        known = _known(tx, sealer, account_id)
+        until = last_day(card.product, known, today)
+        if judge(card.product, known, today) != "grant" or until <= card.valid_until:
+            raise NotEligible
+        store.move(tx, card_id, "active", at, "proof", "renewed", until=until)
+        return _get(tx, card_id)
+
+
+def end_own(ctx: Context, account_id: AccountId, card_id: UUID, *, reason: str) -> Card:
+    """Give a card back, or say that it was lost; it is good no more. Again is harmless. Errors: UnknownCard."""
+    with ctx.tx() as tx:
+        card = _own(tx, account_id, card_id, lock=True)
+        if card.state not in ("ended", "expired", "refused"):
+            at = ctx.clock.now()
+            store.move(tx, card_id, "ended", at, "holder", read_reason(reason))
+            _follow(tx, account_id, at)
+        return _get(tx, card_id)
+
+
+def number_of(tx: Tx, sealer: Sealer, card: Card) -> str | None:
+    """A card's number, for its holder; None before it has one, or where its holder's data are destroyed."""
+    box = store.number_box(tx, card.card_id)
+    key = find_data_key(tx, sealer, AccountId(card.account_id)) if box else None
+    if box is None or key is None:
+        return None
+    return open_box(key, box, owner=card.account_id, field=_field(card.card_id)).decode()
+
+
+# --- an issuer's desk
+
+
+def list_cards(
+    tx: Tx,
+    issuers: Sequence[str],
+    *,
+    state: State | None = None,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[Card]:
+    """Cards of these issuers, the oldest application first. after: instant and id of the last one seen."""
+    return store.list_cards(tx, issuers, state, after, limit)
+
+
+def get_card(tx: Tx, issuers: Sequence[str], card_id: UUID) -> Card:
+    """A card of one of these issuers. Errors: UnknownCard."""
+    found = store.find_card(tx, card_id)
+    if found is None or found.product.issuer_id not in issuers:
+        raise UnknownCard
+    return found
+
+
+def find_by_number(tx: Tx, sealer: Sealer, issuers: Sequence[str], text: str) -> Card:
+    """The card of a number, as it was read or written. Errors: InvalidInput; UnknownCard, for other issuers' too."""
+    digests = [one.octets for one in sealer.digests("card", read_number(text))]
+    card_id = store.find_number(tx, digests)
+    if card_id is None:
+        raise UnknownCard
+    return get_card(tx, issuers, card_id)
+
+
+def decide(
+    ctx: Context,
+    sealer: Sealer,
+    issuers: Sequence[str],
+    card_id: UUID,
+    to: State,
+    *,
+    by: str,
+    reason: str,
+) -> Card:
+    """Grant or refuse an application, suspend a card, put it in force again, or end it.
+
+    Errors, and nothing changes then: UnknownCard; CardMoved where it cannot go there from where it stands; InvalidInput
+    for a reason that is none.
+    """
+    why = read_reason(reason)
+    with ctx.tx() as tx:
+        get_card(tx, issuers, card_id)
+        card = _get(tx, card_id, lock=True)
+        if to not in WAYS[card.state] or to == "expired":
+            raise CardMoved(f"A card that is {card.state} cannot become {to}.")
+        at = ctx.clock.now()
+        account_id = AccountId(card.account_id)
+        if card.state == "applied" and to == "active":
+            _grant(tx, sealer, card, _known(tx, sealer, account_id), by, why, at)
+        else:
+            store.move(tx, card_id, to, at, by, why)
+        _follow(tx, account_id, at)
+        audit.record(
+            tx,
+            audit.Act(
+                by,
+                f"card.{to}",
+                f"card:{card_id}",
+                why,
+                {"product": card.product.product_id},
+                card.product.issuer_id,
+            ),
+            at,
+        )
+        return _get(tx, card_id)
+
+
+def history(tx: Tx, card: Card) -> list[tuple[State, datetime, str, str]]:
+    """What happened to a card, in order: state, when, by whom, why."""
+    return store.events(tx, card.card_id)
+
+
+# --- by itself
+
+
+def turn(ctx: Context, *, limit: int = 500) -> int:
+    """Cards whose last day is over run out, and their holders ride as the rest of their cards say; how many."""
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        over = 0
+        # A day is over first where the sun rises first: each card is asked by its own city's clock.
+        for card in store.due(tx, at.date() + timedelta(days=1), limit):
+            if card.valid_until is not None and card.valid_until < _today(tx, card.product.city_id, at):
+                store.move(tx, card.card_id, "expired", at, "time", "its last day is over")
+                _follow(tx, AccountId(card.account_id), at)
+                over += 1
+        return over
+
+
+# --- inside
+
+
+def _grant(tx: Tx, sealer: Sealer, card: Card, known: Known, by: str, reason: str, at: datetime) -> None:
+    until = last_day(card.product, known, _today(tx, card.product.city_id, at))
+    key = data_key(tx, sealer, AccountId(card.account_id), at)
+    while True:
+        number = new_number()
+        digest = sealer.digest("card", number)
+        if store.add_number(tx, digest.octets, digest.version, card.card_id):
+            break
+    box = seal(key, number.encode(), owner=card.account_id, field=_field(card.card_id))
+    store.move(tx, card.card_id, "active", at, by, reason, box=box, end=number[-4:], until=until)
+
+
+def _follow(tx: Tx, account_id: AccountId, at: datetime) -> None:
+    """Have the account ride as its cards in force say. Tokens that phones hold are replaced when those ask next."""
+    account = identity.get_account(tx, account_id)
+    today = _today(tx, account.home_city_id, at)
+    wanted = class_of(store.of_account(tx, account_id), account.issuer_id, today)
+    if wanted != account.rider_class:
+        set_rider_class(tx, account_id, wanted)
+
+
+def _known(tx: Tx, sealer: Sealer, account_id: AccountId) -> Known:
+    birth = identity.find_birth(tx, sealer, account_id)
+    proved = birth.born if birth is not None and birth.source == "proof" else None
+    return Known(identity.proof_level(tx, account_id), proved)
+
+
+def _today(tx: Tx, city_id: str, at: datetime) -> date:
+    try:
+        return service_day(at, atlas.get_city(tx, city_id).tz)
+    except atlas.UnknownCity:
+        return at.date()
+
+
+def _get(tx: Tx, card_id: UUID, *, lock: bool = False) -> Card:
+    found = store.find_card(tx, card_id, lock=lock)
+    if found is None:
+        raise UnknownCard
+    return found
+
+
+def _own(tx: Tx, account_id: AccountId, card_id: UUID, *, lock: bool = False) -> Card:
+    found = store.find_card(tx, card_id, lock=lock)
+    if found is None or found.account_id != account_id:
+        raise UnknownCard
+    return found
+
+
+def _field(card_id: UUID) -> str:
+    return f"card/{card_id}"

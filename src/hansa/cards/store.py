@@ -1,0 +1,220 @@
+"""The SQL of cards: products, cards, their numbers and what happened to them."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg.errors
+
+from hansa.cards.model import Card, CardHeld, Product, State
+from hansa.identity import ProofLevel
+from hansa.store import Tx
+
+_PRODUCTS: LiteralString = (
+    "select p.product_id, p.issuer_id, p.city_id, p.name, p.rider_class, p.face, p.min_level, p.min_age, p.max_age,"
+    " p.document, p.valid_months, p.status from cards.products p"
+)
+
+ADD_PRODUCT = """
+insert into cards.products (product_id, issuer_id, city_id, name, rider_class, face, min_level, min_age, max_age,
+    document, valid_months, status, made_by, made_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'offered', %s, %s)
+on conflict (product_id) do nothing
+"""
+FIND_PRODUCT: LiteralString = _PRODUCTS + " where p.product_id = %s"
+LIST_PRODUCTS: LiteralString = (
+    _PRODUCTS + " where (%(issuer)s::text is null or p.issuer_id = %(issuer)s)"
+    " and (%(status)s::text is null or p.status = %(status)s)"
+    " order by p.city_id, array_position(array['adult', 'child', 'student', 'senior'], p.rider_class), p.product_id"
+)
+SET_STATUS = "update cards.products set status = %s where product_id = %s"
+
+_C: LiteralString = (
+    "select c.card_id, c.account_id, c.state, c.number_end, c.valid_until, c.applied_at, c.changed_at, c.reason,"
+    " c.decided_by, p.product_id, p.issuer_id, p.city_id, p.name, p.rider_class, p.face, p.min_level, p.min_age,"
+    " p.max_age, p.document, p.valid_months, p.status from cards.cards c join cards.products p using (product_id) "
+)
+FIND_CARD: LiteralString = _C + "where c.card_id = %s"
+LOCK_CARD: LiteralString = FIND_CARD + " for no key update of c"
+OF_ACCOUNT: LiteralString = _C + "where c.account_id = %s order by c.applied_at, c.card_id"
+LIST_CARDS: LiteralString = (
+    _C + "where p.issuer_id = any(%(issuers)s) and (%(state)s::text is null or c.state = %(state)s)"
+    " and (c.applied_at, c.card_id) > (%(at)s, %(id)s) order by c.applied_at, c.card_id limit %(limit)s"
+)
+DUE: LiteralString = (
+    _C + "where c.state in ('active', 'suspended') and c.valid_until < %s"
+    " order by c.valid_until, c.card_id limit %s for no key update of c skip locked"
+)
+ADD_CARD = """
+insert into cards.cards (card_id, account_id, product_id, state, applied_at, changed_at, reason, decided_by)
+values (%s, %s, %s, 'applied', %s, %s, '', '')
+on conflict (card_id) do nothing
+"""
+MOVE = """
+update cards.cards set state = %(state)s, changed_at = %(at)s, reason = %(reason)s, decided_by = %(by)s,
+    number_box = coalesce(%(box)s, number_box), number_end = coalesce(%(end)s, number_end),
+    valid_until = coalesce(%(until)s, valid_until)
+where card_id = %(card_id)s
+"""
+ADD_EVENT = """
+insert into cards.events (card_id, n, state, at, by_whom, reason)
+select %(card_id)s, coalesce(max(n), 0) + 1, %(state)s, %(at)s, %(by)s, %(reason)s
+from cards.events where card_id = %(card_id)s
+"""
+EVENTS = "select state, at, by_whom, reason from cards.events where card_id = %s order by n"
+ADD_NUMBER = (
+    "insert into cards.numbers (digest, digest_version, card_id) values (%s, %s, %s) on conflict do nothing"
+)
+FIND_NUMBER = "select card_id from cards.numbers where digest = any(%s)"
+NUMBER_BOX = "select number_box from cards.cards where card_id = %s"
+
+
+def add_product(tx: Tx, one: Product, by: str, at: datetime) -> None:
+    """Keep a product; one that is known stays as it is."""
+    tx.execute(
+        ADD_PRODUCT,
+        (
+            one.product_id,
+            one.issuer_id,
+            one.city_id,
+            one.name,
+            one.rider_class,
+            one.face,
+            int(one.min_level),
+            one.min_age,
+            one.max_age,
+            one.document,
+            one.valid_months,
+            by,
+            at,
+        ),
+    )
+
+
+def find_product(tx: Tx, product_id: str) -> Product | None:
+    """The product of this id."""
+    row = tx.execute(FIND_PRODUCT, (product_id,)).fetchone()
+    return None if row is None else _product(row)
+
+
+def list_products(tx: Tx, *, issuer_id: str | None, status: str | None) -> list[Product]:
+    """Products, by city and class."""
+    return [_product(row) for row in tx.execute(LIST_PRODUCTS, {"issuer": issuer_id, "status": status})]
+
+
+def set_status(tx: Tx, product_id: str, status: str) -> None:
+    """Offer a product, or withdraw it."""
+    tx.execute(SET_STATUS, (status, product_id))
+
+
+def find_card(tx: Tx, card_id: UUID, *, lock: bool = False) -> Card | None:
+    """The card of this id."""
+    row = tx.execute(LOCK_CARD if lock else FIND_CARD, (card_id,)).fetchone()
+    return None if row is None else _card(row)
+
+
+def of_account(tx: Tx, account_id: UUID) -> list[Card]:
+    """All cards of an account, the oldest first."""
+    return [_card(row) for row in tx.execute(OF_ACCOUNT, (account_id,))]
+
+
+def list_cards(
+    tx: Tx, issuers: Sequence[str], state: State | None, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Card]:
+    """Cards of these issuers, the oldest application first."""
+    at, card_id = after or ("-infinity", UUID(int=0))
+    values = {"issuers": list(issuers), "state": state, "at": at, "id": card_id, "limit": limit}
+    return [_card(row) for row in tx.execute(LIST_CARDS, values)]
+
+
+def due(tx: Tx, today: date, limit: int) -> list[Card]:
+    """Cards whose last day is over, locked."""
+    return [_card(row) for row in tx.execute(DUE, (today, limit))]
+
+
+def add_card(tx: Tx, card_id: UUID, account_id: UUID, product_id: str, at: datetime) -> bool:
+    """Keep an application; whether it is new. Errors: CardHeld."""
+    try:
+        with tx.transaction():
+            return tx.execute(ADD_CARD, (card_id, account_id, product_id, at, at)).rowcount == 1
+    except psycopg.errors.UniqueViolation as error:
+        raise CardHeld from error
+
+
+def move(
+    tx: Tx,
+    card_id: UUID,
+    state: State,
+    at: datetime,
+    by: str,
+    reason: str,
+    *,
+    box: bytes | None = None,
+    end: str | None = None,
+    until: date | None = None,
+) -> None:
+    """Write down how a card stands now, and that it came to stand so."""
+    values = {
+        "card_id": card_id,
+        "state": state,
+        "at": at,
+        "by": by,
+        "reason": reason,
+        "box": box,
+        "end": end,
+        "until": until,
+    }
+    tx.execute(MOVE, values)
+    tx.execute(ADD_EVENT, values)
+
+
+def events(tx: Tx, card_id: UUID) -> list[tuple[State, datetime, str, str]]:
+    """What happened to a card, in order: state, when, by whom, why."""
+    return tx.execute(EVENTS, (card_id,)).fetchall()
+
+
+def add_number(tx: Tx, digest: bytes, version: int, card_id: UUID) -> bool:
+    """Keep whose a number is; False where it is another card's."""
+    return tx.execute(ADD_NUMBER, (digest, version, card_id)).rowcount == 1
+
+
+def find_number(tx: Tx, digests: Sequence[bytes]) -> UUID | None:
+    """Whose a number is."""
+    row = tx.execute(FIND_NUMBER, (list(digests),)).fetchone()
+    return None if row is None else row[0]
+
+
+def number_box(tx: Tx, card_id: UUID) -> bytes | None:
+    """A card's number as it is kept."""
+    row = tx.execute(NUMBER_BOX, (card_id,)).fetchone()
+    return None if row is None or row[0] is None else bytes(row[0])
+
+
+def _product(row: Sequence[Any]) -> Product:
+    names = ("product_id", "issuer_id", "city_id", "name", "rider_class", "face")
+    values = dict(zip(names, row[:6], strict=True))
+    return Product(
+        **values,
+        min_level=ProofLevel(row[6]),
+        min_age=row[7],
+        max_age=row[8],
+        document=row[9],
+        valid_months=row[10],
+        status=row[11],
+    )
+
+
+def _card(row: Sequence[Any]) -> Card:
+    return Card(
+        card_id=row[0],
+        account_id=row[1],
+        product=_product(row[9:]),
+        state=row[2],
+        number_end=row[3],
+        valid_until=row[4],
+        applied_at=row[5],
+        changed_at=row[6],
+        reason=row[7],
+        decided_by=row[8],
+    )

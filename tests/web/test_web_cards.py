@@ -1,0 +1,74 @@
+"""Pages and interface of city cards: applied for in the wallet, decided at the desk, seen by their holder."""
+
+from typing import Any
+
+from litestar.testing import TestClient
+
+from hansa import identity
+from hansa.kernel import fact_id
+from hansa.store import Context
+from web.little_league import LittleLeague
+from web.test_web_wallet import sign_in
+
+Client = TestClient[Any]
+
+
+def test_a_card_is_applied_for_decided_and_changes_what_one_rides_as(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = next(one for one in league.riders.values() if one.rider_class == "adult")
+    sign_in(client, account)
+    card_id = fact_id(None, "web card")
+
+    cards_page = client.get("/wallet/cards").text
+    product = f"{account.issuer_id}-student"
+    applied = client.post("/wallet/cards", data={"card_id": str(card_id), "product_id": product})
+    again = client.post("/wallet/cards", data={"card_id": str(card_id), "product_id": product})
+    held = client.post("/wallet/cards", data={"card_id": str(fact_id(None, "x")), "product_id": product})
+    gone = client.post("/wallet/cards", data={"card_id": "x", "product_id": "none"})
+    desk = client.get("/console/cards")
+    nothing = client.post(f"/console/cards/{card_id}", data={"reason": "why"})
+    granted = client.post(f"/console/cards/{card_id}", data={"to": "active", "reason": "saw the letter"})
+    card_page = client.get(f"/wallet/cards/{card_id}").text
+
+    assert "City card" in cards_page and product in cards_page
+    assert applied.status_code == again.status_code == 200 and "waits for the issuer" in applied.text
+    assert (held.status_code, gone.status_code) == (409, 409)
+    assert account.name in desk.text and "Student card" in desk.text
+    assert nothing.status_code == 422
+    assert granted.status_code == 200 and "The card is in force" in granted.text
+    assert "in force" in card_page
+    with ctx.tx() as tx:
+        assert identity.get_account(tx, account.account_id).rider_class == "student"
+        seen = identity.list_accesses(tx, account.account_id)
+    assert any(one.why == "deciding on a card" for one in seen)
+
+    unsure = client.post(f"/wallet/cards/{card_id}/end", data={"why": "lost"})
+    ended = client.post(f"/wallet/cards/{card_id}/end", data={"why": "lost", "sure": "yes"})
+
+    assert unsure.status_code == 409 and "ended" in ended.text
+    with ctx.tx() as tx:
+        assert identity.get_account(tx, account.account_id).rider_class == "adult"
+
+
+def test_cards_over_the_interface(ctx: Context, client: Client, league: LittleLeague) -> None:
+    account, stranger = list(league.riders.values())[:2]
+    sign_in(client, account)
+
+    mine = client.get("/v1/me/cards").json()["cards"]
+    products = client.get("/v1/card-products", params={"issuer_id": account.issuer_id}).json()[
+        "card_products"
+    ]
+    senior = f"{account.issuer_id}-senior"
+    sent = {"card_id": str(fact_id(None, "api")), "product_id": senior}
+    applied = client.post("/v1/me/cards", json=sent)
+    renewed = client.post(f"/v1/me/cards/{mine[0]['card_id']}/renew")
+    sign_in(client, stranger)
+    theirs = client.post(f"/v1/me/cards/{mine[0]['card_id']}/end", json={"reason": "lost"})
+
+    assert [one["state"] for one in mine] == ["active"]
+    assert {one["product_id"] for one in products} >= {senior}
+    assert (applied.status_code, applied.json()["state"]) == (200, "applied")
+    assert renewed.status_code == 409 and renewed.json()["code"] == "cards.moved"
+    assert theirs.status_code == 404
+    assert client.get(f"/wallet/cards/{mine[0]['card_id']}").status_code == 404
