@@ -65,6 +65,12 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "alarms that stand: hard, warning",
         "audit pack proves itself",
         "in 10 steps: each is explained",
+        "People paid shops",
+        "transit is zero in every currency",
+        "3 unused ones are worth",
+        "nothing: all of it is settled",
+        "each proved again from its stored bytes",
+        "Their PIN is 482915",
         "Where to look",
     ):
         assert words in told
@@ -90,6 +96,24 @@ def test_its_figures_hang_together(told: str) -> None:
         assert fares == gross + cents.get(f"next day {currency}", 0) > 0
 
 
+def test_people_did_what_the_day_tells(told: str) -> None:
+    cents: dict[str, int] = json.loads(told.splitlines()[-1])
+
+    did = {
+        name.removeprefix("people "): number for name, number in cents.items() if name.startswith("people ")
+    }
+    assert did["payments failed"] == 2  # one had frozen all, one had lowered a limit
+    assert did["payments voided"] == did["withdrawals settled"] == 1
+    assert did["top-ups failed"] == 1
+    assert did["prepaid CNY"] == 3 * 50_00
+    assert did["sent settled"] >= 8
+    assert did["payments settled"] > 5
+    assert did["approvals passkey"] == 2
+    assert did["approvals pin"] > 10
+    for currency in ("CNY", "HKD", "GBP", "CAD"):
+        assert did[f"paid {currency}"] > did[f"back {currency}"] > 0
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -97,6 +121,8 @@ def test_its_figures_hang_together(told: str) -> None:
         (("ledger", "trial-balance"), "wallet"),
         (("clearing", "show", DAY), "beijing"),
         (("clearing", "close", DAY), "is settled"),
+        (("audit", "check"), "Whole: "),
+        (("privacy", "keys"), "accounts"),
         (("key", "create", "london-tfl", "--scope", "taps:write"), "hansa_"),
     ],
 )

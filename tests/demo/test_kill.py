@@ -19,6 +19,7 @@ DEATHS = [
     [("post", 30, "both"), ("post", 90, "process"), ("correct", 10, "both")],
     [("clear", 8, "both"), ("clear", 25, "process"), ("settle", 20, "both"), ("next-post", 5, "process")],
     [("agree", 15, "both"), ("early", 60, "process"), ("pay", 15, "both"), ("report", 200, "process")],
+    [("join", 250, "both"), ("spend", 150, "process"), ("spend", 900, "both"), ("spend", 2_400, "process")],
     [("dispute", 120, "both"), ("dispute", 350, "process"), ("watch", 10, "process"), ("watch", 25, "both")],
 ]
 

@@ -152,7 +152,7 @@ class Summary:
         """Every figure of money in the day, by name: two runs of one spec must agree on all of them."""
         figures: Counter[str] = Counter()
         for p in self.positions:
-            kind = "position" if _is_of_rides(p) else "people position"
+            kind = "position" if is_of_rides(p) else "people position"
             name = f"{kind} {p.issuer_id} {p.operator_id} {p.currency}"
             figures[f"{name} gross"] += p.gross
             figures[f"{name} share"] += p.operator_share
@@ -630,7 +630,7 @@ class DemoRun:
             for fare in self.summary.fares:
                 of_the_day[fare.currency] += fare.charged_minor
             for position in self.summary.positions:
-                if _is_of_rides(position):
+                if is_of_rides(position):
                     of_the_day[position.currency] -= position.gross
             self.summary.next_day = {
                 currency: minor for currency, minor in sorted(of_the_day.items()) if minor
@@ -720,7 +720,7 @@ class DemoRun:
         issuers = {city.issuer_id for city in league.facts.cities}
         for window in clearing.list_windows(tx, limit=10_000):
             for position in clearing.window_positions(tx, window.window_id):
-                if position.issuer_id in issuers and _is_of_rides(position):
+                if position.issuer_id in issuers and is_of_rides(position):
                     taken[position.currency] += position.gross
         ids = {
             clearing.position_account(issuer.issuer_id, operator.operator_id, currency): currency
@@ -807,7 +807,7 @@ def write_whole(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
-def _is_of_rides(position: clearing.Position) -> bool:
+def is_of_rides(position: clearing.Position) -> bool:
     """Whether an issuer owes an operator on it, and not another issuer for what people paid and sent."""
     return position.operator_id in {role.operator_id for role in league_facts().cities}
 

@@ -1,6 +1,7 @@
 """What a person sees of the demonstration in the terminal: bars while it runs, a page when it is over."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -12,10 +13,12 @@ from rich.text import Text
 
 from hansa.apps.demo.agreeing import Agreed
 from hansa.apps.demo.attacks import KINDS
+from hansa.apps.demo.cast import PIN
 from hansa.apps.demo.disputing import Told
 from hansa.apps.demo.paying import Paid
-from hansa.apps.demo.run import Fraud, Summary
+from hansa.apps.demo.run import Fraud, Summary, is_of_rides
 from hansa.apps.demo.spec import league_facts
+from hansa.apps.demo.spent import Spent
 from hansa.apps.demo.tariffs import NewTariff
 from hansa.kernel import Money
 
@@ -62,8 +65,13 @@ class Bars:
         self.progress.update(self.tasks[stage], completed=1, total=1, count=f"{done:,}", rate=rate)
 
 
-def closing_page(console: Console, summary: Summary, home: Path, address: str | None = None) -> None:
-    """The day on one page, and where to look next. address: where the pages are about to be served, if they are."""
+def closing_page(
+    console: Console, summary: Summary, home: Path, address: str | None = None, desk: str | None = None
+) -> None:
+    """The day on one page, and where to look next.
+
+    address: where the pages are about to be served, if they are. desk: where those of the console are, if elsewhere.
+    """
     console.print()
     console.rule(f"[bold]The league's day · {summary.spec.day:%A %d %B %Y}[/bold]", style="cyan")
     console.print()
@@ -92,6 +100,8 @@ def closing_page(console: Console, summary: Summary, home: Path, address: str | 
         console.print(_agreed(summary.agreed), highlight=False)
     if summary.paid is not None:
         console.print(_paid(summary.paid), highlight=False)
+    if summary.spent is not None:
+        console.print(_spent(summary.spent), highlight=False, soft_wrap=True)
     if summary.files:
         lines = [
             f"  {file.path}   {_money(file.control_sum, file.currency)}, {file.transactions} payments"
@@ -107,7 +117,7 @@ def closing_page(console: Console, summary: Summary, home: Path, address: str | 
         )
     console.print()
     console.print("Where to look", style="bold", highlight=False)
-    console.print(_places(summary, home, address), highlight=False)
+    console.print(_places(summary, home, address, desk), highlight=False)
     console.print(
         f"[dim]All data of this demonstration: {home.resolve()}[/dim]", highlight=False, soft_wrap=True
     )
@@ -168,7 +178,7 @@ def _refusals(summary: Summary) -> Table:
 
 
 def _matrix(summary: Summary) -> Table:
-    away = sum(p.items for p in summary.positions if p.debtor_id != p.creditor_id)
+    away = sum(p.items for p in summary.positions if p.debtor_id != p.creditor_id and is_of_rides(p))
     table = _table(
         f"What cities owe each other before netting; {away:,} of the charges are for rides away from home",
         ("riders of", "<"),
@@ -325,23 +335,42 @@ def _paid(paid: Paid) -> str:
     )
 
 
-def _places(summary: Summary, home: Path, address: str | None) -> Table:
+def _spent(spent: Spent) -> str:
+    """People's day in a few lines, and what a newcomer may try of it."""
+    paid, back = _sums(spent.paid), _sums(spent.back)
+    failed = spent.states.get("failed", 0)
+    words = {"pin": "PIN"}
+    ways = " and ".join(f"{number} by {words.get(how, how)}" for how, number in spent.approvals.items())
+    lines = [
+        f"· People paid shops {paid} by {sum(spent.states.values()):,} payments; {failed} were refused, "
+        f"{spent.states.get('settled', 0):,} are settled between card houses, {back} came back",
+        f"· {sum(spent.sent.values())} times people sent each other money, {sum(spent.top_ups.values())} times they "
+        f"topped up, {sum(spent.withdrawals.values())} took money out; approved {ways}. Their PIN is {PIN}",
+        f"· Vouchers for {spent.prepaid} are sold and unused; one for you, at /wallet/vouchers: {spent.vouchers[0]}",
+    ]
+    if spent.key:
+        lines.append(f"· A key for /developers/, of a shop's card house, for tests: {spent.key}")
+    return "\n".join(lines) + "\n"
+
+
+def _places(summary: Summary, home: Path, address: str | None, desk: str | None) -> Table:
     """What a newcomer may open now: pages, files, a command to try."""
     program = sys.argv[0] if Path(sys.argv[0]).name == "hansa" else "hansa"
     pages, table = address or "", Table.grid(padding=(0, 2))
+    desk = desk or pages
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     if address is None:
         table.add_row("  open the pages", f"{program} serve --home {home}, then http://localhost:8017 and:")
     table.add_row("  a rider's wallet, a gate", f"{pages}/wallet/   {pages}/gate/")
-    table.add_row("  the league on a map", f"{pages}/console/")
-    table.add_row("  a net, down to its taps", f"{pages}/console/days")
-    table.add_row(
-        "  what waits for a person", f"{pages}/console/disputes   …/agreements   …/tariffs   …/risk"
-    )
-    table.add_row(
-        "  members' liquidity, reports", f"{pages}/console/liquidity   …/reports   …/reconciliation"
-    )
+    if summary.spent is not None:
+        table.add_row("  pay, send, visit", f"{pages}/wallet/pay   …/wallet/money   …/wallet/tickets")
+        table.add_row("  a shop, its keeper signed in", f"{pages}/merchant/")
+        table.add_row("  build on it", f"{pages}/developers/")
+    table.add_row("  the league on a map", f"{desk}/console/")
+    table.add_row("  a net, down to its taps", f"{desk}/console/days")
+    table.add_row("  what waits for a person", f"{desk}/console/disputes   …/agreements   …/tariffs   …/risk")
+    table.add_row("  members' liquidity, reports", f"{desk}/console/liquidity   …/reports   …/reconciliation")
     if summary.handed is not None:
         for one in summary.handed.statements[:1]:
             table.add_row("  statements: PDF, CSV, Parquet", f"{one}/")
@@ -372,6 +401,10 @@ def _disputes(told: Told) -> str:
         )
     lines.append(f"· {told.waiting} disputes wait for somebody: /console/disputes\n")
     return "\n".join(lines)
+
+
+def _sums(of: Mapping[str, int]) -> str:
+    return ", ".join(_money(minor, currency) for currency, minor in of.items()) or "nothing"
 
 
 def _money(minor: int, currency: str) -> str:
