@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from hansa import approval, atlas, disputes, identity, ledger, merchants, payments, rides, wallets
+from hansa import approval, atlas, cards, disputes, identity, ledger, merchants, payments, rides, wallets
 from hansa.identity import Account, AccountId, Sealer
 from hansa.kernel import Money, Problem
 from hansa.store import Context, Tx
@@ -296,6 +296,13 @@ def _journeys(of: Of) -> list[Any]:
     return found
 
 
+def _cards(of: Of) -> list[Any]:
+    return [
+        {"number": cards.number_of(of.tx, of.sealer, one), "card": one, "history": cards.history(of.tx, one)}
+        for one in cards.list_own(of.tx, of.id)
+    ]
+
+
 def _movements(of: Of) -> list[Any]:
     found: list[Any] = []
     before: payments.Mark | None = None
@@ -370,6 +377,7 @@ PARTS: list[Part] = [
     Part("phones", "Your phones", lambda of: identity.list_phones(of.tx, of.id)),
     Part("standings", "How your account stood", lambda of: identity.list_standings(of.tx, of.id)),
     Part("passes", "Your passes", lambda of: rides.list_passes(of.tx, of.id, partition=of.partition)),
+    Part("cards", "Your city cards", _cards),
     Part("journeys", "Your journeys", _journeys),
     Part("movements", "What your wallet gained and paid", _movements),
     Part("payments", "What you paid", _payments),

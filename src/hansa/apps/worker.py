@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 from hansa import (
     audit,
+    cards,
     clearing,
     disputes,
     hub,
@@ -57,6 +58,7 @@ def work_once(ctx: Context) -> int:
     done += payments.turn(ctx, limit=SOME)
     done += wallets.finish(ctx, limit=SOME)
     done += merchants.finish(ctx)
+    done += cards.turn(ctx, limit=SOME)
     done += advancing.turn(ctx, limit=SOME)
     done += hub.turn(ctx, limit=SOME)
     done += ledger.expire_pending(ctx, limit=SOME)

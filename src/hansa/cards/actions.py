@@ -151,6 +151,11 @@ def own_cards(ctx: Context, sealer: Sealer, account_id: AccountId) -> list[Card]
         return store.of_account(tx, account_id)
 
 
+def list_own(tx: Tx, account_id: AccountId) -> list[Card]:
+    """An account's cards as they are kept, the oldest first."""
+    return store.of_account(tx, account_id)
+
+
 def apply(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID, product_id: str) -> Card:
     """Apply for a card: granted at once where proof suffices, else it waits for the issuer's desk.
 
