@@ -70,6 +70,7 @@ def work_once(ctx: Context) -> int:
     done += hub_clearing.hear(ctx)
     done += payment_clearing.hear(ctx)
     done += _connections.turn(ctx)
+    done += payments.forget_quotes(ctx)
     done += _prover.turn(ctx)
     done += _watcher.turn(ctx, limit=SOME).heard
     done += _watcher.forget(ctx, limit=SOME)

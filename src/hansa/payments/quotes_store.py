@@ -68,9 +68,9 @@ FORGET = """
 delete from payments.quotes q
 where (q.partition, q.quote_id) in (
     select o.partition, o.quote_id from payments.quotes o
-    where o.expires_at < %s and not exists (
+    where o.expires_at < %(before)s and o.expires_at > %(before)s - interval '7 days' and not exists (
         select from payments.quote_uses u where u.partition = o.partition and u.quote_id = o.quote_id)
-    limit %s)
+    limit %(limit)s)
 """
 
 
@@ -143,8 +143,8 @@ def list_terms(tx: Tx, issuer_id: str) -> list[tuple[str, str, Terms, datetime, 
 
 
 def forget(tx: Tx, before: datetime, limit: int) -> int:
-    """Forget quotes that ended before an instant and were not used; gives how many."""
-    return tx.execute(FORGET, (before, limit)).rowcount
+    """Forget quotes that ended in the week before an instant and were not used; gives how many."""
+    return tx.execute(FORGET, {"before": before, "limit": limit}).rowcount
 
 
 def quote_of(row: Sequence[Any], used_for: UUID | None = None) -> Quote:
