@@ -51,6 +51,7 @@ from hansa.apps.web import (
     network_pages,
     paper_pages,
     pass_pages,
+    offer_pages,
     pay_pages,
     people_pages,
     proofs,
@@ -70,6 +71,7 @@ from hansa.apps.web import (
     wallet_phones,
     webhook_pages,
 )
+from hansa.apps.web.api_acts import keep_act
 from hansa.apps.web.approval_desk import desk_of
 from hansa.apps.web.browser_files import PACKAGES, find_browser_files
 from hansa.apps.web.callers import find_caller, refuse_cross_site
@@ -261,6 +263,7 @@ def _everything() -> Router:
         *counter_pages.ROUTES,
         *pass_pages.ROUTES,
         *pay_pages.ROUTES,
+        *offer_pages.ROUTES,
         *quote_pages.ROUTES,
         *ticket_pages.ROUTES,
         *merchant_pages.ROUTES,
@@ -300,6 +303,8 @@ async def _before_request(request: Request[Any, Any, Any]) -> Response[Any] | No
     elsewhere = _to_its_own_name(request)
     if elsewhere is None and is_console(request.scope["path"]):
         return await guard(request, _site(request.scope))
+    if elsewhere is None:
+        await keep_act(request, _site(request.scope))
     return elsewhere
 
 

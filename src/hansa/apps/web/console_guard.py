@@ -55,12 +55,13 @@ ACT = "hansa_act"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A deed that is being tried. chain: of the audit record."""
+    """A deed that is being tried. chain: of the audit record. is_page: a page that is done leads on to another."""
 
     act_id: UUID
     by: str
     chain: str
     site: Site
+    is_page: bool = True
 
 
 async def guard(request: Asked, site: Site) -> Response[Any] | None:
@@ -93,9 +94,11 @@ async def keep_outcome(scope: Scope, status: int) -> None:
 
     def keep() -> None:
         ctx = tried.site.ctx
-        told = {"status": status, "done": 300 <= status < 400}
+        done = 300 <= status < 400 if tried.is_page else 200 <= status < 300
+        told = {"status": status, "done": done}
+        action = "console.outcome" if tried.is_page else "api.outcome"
         with ctx.tx() as tx:
-            act = Act(tried.by, "console.outcome", f"act:{tried.act_id}", "", told, tried.chain)
+            act = Act(tried.by, action, f"act:{tried.act_id}", "", told, tried.chain)
             audit.record(tx, act, ctx.clock.now())
 
     try:
