@@ -1,9 +1,17 @@
 """The worker does what waits, and goes on after the database was away."""
 
+import inspect
+from collections import Counter
 from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
 from threading import Event
 
-from hansa import ledger
+import pytest
+
+from hansa import apps, ledger
+from hansa.apps import worker
+from hansa.apps.rooms import ROOMS_WITH_TABLES
 from hansa.apps.worker import Worker, finish_what_was_left, work_once
 from hansa.kernel import FixedClock, fact_id
 from hansa.store import Context
@@ -70,6 +78,79 @@ def test_a_worker_begins_and_stops(committed_ctx: Context) -> None:
     seen = len(turns)
 
     assert len(turns) == seen >= 3
+
+
+def test_a_job_that_fails_stops_no_other(committed_ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
+    turns: Counter[str] = Counter()
+    enough = Event()
+
+    def broken(_: Context) -> int:
+        turns["broken"] += 1
+        raise ZeroDivisionError
+
+    def refused(_: Context) -> int:
+        turns["refused"] += 1
+        raise ledger.UnknownAccount("nobody")
+
+    def sound(_: Context) -> int:
+        turns["sound"] += 1
+        if turns["sound"] == 20:
+            enough.set()
+        return 0
+
+    jobs = (("broken", broken), ("refused", refused), ("sound", sound))
+
+    def stumble() -> None:
+        broken(committed_ctx)
+
+    with Worker(committed_ctx, pause_s=0.001, before=[stumble], jobs=jobs):
+        assert enough.wait(timeout=30)
+
+    assert turns["refused"] < turns["sound"]  # what fails is left alone for a while
+    assert turns["broken"] < 2 * turns["sound"]
+    assert "nobody" in caplog.text
+    assert "failed at broken" in caplog.text
+
+
+def test_one_turn_does_all_that_can_be_done_and_then_tells_what_failed(
+    committed_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    def broken(_: Context) -> int:
+        raise ZeroDivisionError
+
+    def sound(_: Context) -> int:
+        did.append("job")
+        return 1
+
+    monkeypatch.setattr(worker, "JOBS", (("broken", broken), ("sound", sound)))
+    monkeypatch.setattr(worker, "SWEEPS", (("sweep", sound),))
+
+    with pytest.raises(ZeroDivisionError):
+        work_once(committed_ctx)
+
+    assert did == ["job", "job"]
+
+
+def test_each_room_that_has_a_turn_has_a_job() -> None:
+    """Whatever a room says must happen by itself is done by the worker, or by what a process keeps beside it."""
+    code = inspect.getsource(worker) + "".join(
+        (Path(apps.__file__).parent / name).read_text("utf-8")
+        for name in ("personal_means.py", "notices.py", "bank/people_rails.py", "audit_commands.py")
+    )
+    wanted = {
+        f"{room}.{name}"
+        for room in ROOMS_WITH_TABLES
+        for name in ("turn", "finish", "forget", "forget_quotes", "seal", "rewrap", "expire_pending")
+        if callable(getattr(import_module(f"hansa.{room}"), name, None))
+    }
+
+    assert {one for one in wanted if one not in code} <= {
+        "approval.turn",  # by advancing.turn, which also goes on with what was approved
+        "webhooks.turn",  # by the courier
+        "webhooks.forget",
+    }
 
 
 def test_a_worker_outlives_a_fault(committed_ctx: Context) -> None:
