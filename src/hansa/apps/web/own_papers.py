@@ -103,12 +103,8 @@ def statement_pdf(tx: Tx, directory: Directory, statement: OwnStatement, say: Wo
     _owed(paper, tx, statement, say)
     paper.space(6)
     paper.heading(say("Proof"), 12)
-    paper.text(
-        say(
-            "Every line stands in a log that can only grow, which the city signs. Download the bundle with the"
-            " receipts and check it without us. The table that belongs to this paper has this SHA-256:"
-        )
-    )
+    paper.text(say("Every line stands in a log that can only grow, which the city signs."))
+    paper.text(say("The file with proof shows it without us. The table of this paper has this SHA-256:"))
     paper.text(digest, 8.5)
     paper.space(4)
     paper.squares(_qr(f"{FORM}:{statement.name}:{digest}"), 92)
