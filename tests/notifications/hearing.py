@@ -1,7 +1,8 @@
 """What tests of notices share: hearing what was recorded inside a transaction that never commits."""
 
 from hansa import identity, notifications
-from hansa.apps.notices import payee_names, said, words_in
+from hansa.apps.notices import payee_names
+from hansa.apps.web.notice_words import said, words_in
 from hansa.notifications import Notice
 from hansa.notifications.actions import take
 from hansa.store import Context

@@ -6,16 +6,16 @@ catalogues of pages. Here they meet: for the pages that show notices, and for th
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
 from hansa import atlas, identity, notifications, payments
 from hansa.apps.messages import Message, Messenger, NotSent
 from hansa.apps.personal_means import means_of
-from hansa.apps.web.languages import LANGUAGES, Words, catalogue
-from hansa.kernel import HansaError, choose_language
-from hansa.notifications import Due, Notice, Outcome, Said
+from hansa.apps.web.languages import Words
+from hansa.apps.web.notice_words import said, words_in
+from hansa.kernel import HansaError
+from hansa.notifications import Due, Outcome, Said
 from hansa.store import Context, Tx
 
 logger = logging.getLogger("hansa.notices")
@@ -32,21 +32,6 @@ FOOT = "You can say how you are told in your wallet, under Notices. Nobody from 
 def payee_names(tx: Tx, payee_ids: Collection[str]) -> Mapping[str, str]:
     """The names of payees by their ids."""
     return {name: one.name for name, one in payments.find_payees(tx, sorted(payee_ids)).items()}
-
-
-def words_in(language: str) -> Words:
-    """The words of a language, for what is sent and not shown; English where it is not served."""
-    chosen = choose_language([language], LANGUAGES)
-    return Words(chosen, catalogue(chosen))
-
-
-def said(notice: Notice, say: Words, zone: str) -> Said | None:
-    """A notice in this language, times of day in this zone; None where nobody knows its kind any more."""
-
-    def moment(at: datetime) -> str:
-        return say.moment(at, zone)
-
-    return notifications.say_notice(notice, say, moment)
 
 
 def keep_notices(ctx: Context, home: Path, *, demo: bool, every_s: float = EVERY_S) -> Callable[[], None]:
