@@ -17,7 +17,7 @@ from hansa.ledger import TransferFlag
 from hansa.payments import MovementKind
 from hansa.store import Context, Tx
 
-PAGE = 500
+PAGE = 4_000
 """Lines read at once."""
 
 

@@ -40,6 +40,7 @@ class UnknownCard(HansaError):
 
     code: ClassVar[str] = "cards.unknown_card"
     status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "Check the id. Cards are read by their holder, their issuer and the league."
 
 
 class UnknownProduct(HansaError):

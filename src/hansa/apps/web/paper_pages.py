@@ -35,7 +35,7 @@ from hansa.apps.web.own_papers import (
     table_digest,
     write_bundle,
 )
-from hansa.apps.web.own_words import About, Told, tell
+from hansa.apps.web.own_words import KIND_WORDS, About, Told, tell
 from hansa.apps.web.pages import page
 from hansa.apps.web.proofs import own_wallets
 from hansa.apps.web.site import Here, Site
@@ -152,6 +152,7 @@ def show_month(request: Asked, site: Here, month: FromPath[str]) -> Response[str
         sections=sections,
         owed=owed,
         held=held,
+        kind_words=KIND_WORDS,
         log_key=str(site.signer.verifier_key(statement.partition)),
     )
 
