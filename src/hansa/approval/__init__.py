@@ -66,6 +66,7 @@ from hansa.approval.control import (
     view_spending,
 )
 from hansa.approval.deciding import Given, decide, give_back, judge, policy_of
+from hansa.approval.forgetting import forget_uses
 from hansa.approval.grants import (
     GrantDiffers,
     NewDelegation,
@@ -182,6 +183,7 @@ __all__ = [
     "find_freeze",
     "find_mandates",
     "find_pin",
+    "forget_uses",
     "freeze",
     "get_approval",
     "get_mandate",

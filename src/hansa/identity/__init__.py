@@ -82,6 +82,7 @@ from hansa.identity.documents import (
     read_resident_number,
     resident_check,
 )
+from hansa.identity.forgetting import forget_ended
 from hansa.identity.guardians import (
     accept_guardian,
     end_at_majority,
@@ -465,6 +466,7 @@ __all__ = [
     "finish_proofings",
     "finish_recovery",
     "finish_registration",
+    "forget_ended",
     "get_account",
     "get_proofing",
     "give_nonce",
