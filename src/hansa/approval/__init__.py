@@ -65,7 +65,7 @@ from hansa.approval.control import (
     unfreeze,
     view_spending,
 )
-from hansa.approval.deciding import Given, decide, give_back, judge, policy_of
+from hansa.approval.deciding import Asked, Given, decide, give_back, judge, policy_of
 from hansa.approval.forgetting import forget_uses
 from hansa.approval.grants import (
     GrantDiffers,
@@ -108,6 +108,7 @@ from hansa.approval.model import (
 from hansa.approval.pins import PEPPER, NoPin, PinLocked, PinStanding, PinWrong, check_pin, find_pin, set_pin
 from hansa.approval.policy import REASONS, Policy, Risk, Row, own_policy, read_policy, required
 from hansa.approval.standing import NOT_FOR_CHILDREN, Delegation, Mandate
+from hansa.approval.store import Wanted
 
 __all__ = [
     "KINDS",
@@ -121,6 +122,7 @@ __all__ = [
     "ApprovalExpired",
     "ApprovalLevel",
     "ApprovalState",
+    "Asked",
     "BadPolicy",
     "Channel",
     "CheckedProof",
@@ -169,6 +171,7 @@ __all__ = [
     "UnknownMandate",
     "UnratedCurrency",
     "Verdict",
+    "Wanted",
     "advance_mandate",
     "agreed_by",
     "approval_id_of",

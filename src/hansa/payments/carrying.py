@@ -6,6 +6,7 @@ a step's number can be taken once.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -59,15 +60,22 @@ def carry(
         (payment, _outcome(payment, intent, code))
         for (payment, intent), code in zip(doing, codes, strict=True)
     ]
-    with ctx.tx() as tx:
-        if batch_id is not None:
-            life_store.end_batch(tx, batch_id)
-            found = keep(tx, steps)
-        else:
+    if batch_id is not None:
+        found = _keep_batch(ctx, batch_id, steps)
+    else:
+        with ctx.tx() as tx:
             found = keep(tx, steps, intents={payment.payment_id: intent for payment, intent in doing})
     watch("recorded")
     _undo_strays(ctx, steps, found)
     return found
+
+
+def _keep_batch(ctx: Context, batch_id: UUID, steps: Sequence[tuple[Payment, Step]]) -> dict[UUID, Payment]:
+    """Keep the first steps of a batch, and that it is no longer under way."""
+    is_plain = all(step.action is Action.CAPTURE for _, step in steps)
+    with ctx.tx() as tx, tx.pipeline() if is_plain else nullcontext():
+        life_store.end_batch(tx, batch_id)
+        return keep(tx, steps)
 
 
 def _undo_strays(ctx: Context, steps: Sequence[tuple[Payment, Step]], found: Mapping[UUID, Payment]) -> None:

@@ -6,7 +6,8 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
-from psycopg.rows import class_row
+from psycopg import Cursor
+from psycopg.rows import TupleRow, class_row
 
 from hansa.approval import Channel
 from hansa.identity import AccountId
@@ -18,7 +19,10 @@ from hansa.payments.quotes_store import COLUMNS as QUOTE
 from hansa.payments.quotes_store import WIDTH as QUOTE_WIDTH
 from hansa.payments.quotes_store import quote_of
 from hansa.store import Bookmark, Tx
-from hansa.store.copying import uuid_array_text
+from hansa.store.copying import array_text, text_array_text, uuid_array_text
+
+Rows = Cursor[TupleRow]
+"""An answer that is on its way: in a pipeline, fetching is what waits for it."""
 
 Key = tuple[int, UUID]
 """A payment's partition and id."""
@@ -33,7 +37,8 @@ on conflict (payee_id) do nothing
 """
 
 PAYEES = """
-select payee_id, member_id, name, currency, category, status from payments.payees where payee_id = any(%s)
+select payee_id, member_id, name, currency, category, status from payments.payees
+where payee_id = any(%s::text[])
 """
 
 PAYEES_OF = """
@@ -44,17 +49,19 @@ order by payee_id limit %(limit)s
 
 SET_PAYEE_STATUS = "update payments.payees set status = %s where payee_id = %s and status <> 'closed'"
 
-# Rows travel as one JSON text: to write an array for each column costs several times as much.
+# Columns travel as arrays in text, which PostgreSQL reads in a third of the time that JSON takes.
 INSERT = """
 with kept as (
     insert into payments.payments (partition, payment_id, payee_id, acquirer_id, amount_minor, currency, method,
         channel, capture, payer, issuer_id, payer_partition, mandate_id, connector, evidence, reference, description,
         qr_order_id, quote_id, asked_by, created_at, expires_at, digest)
-    select * from jsonb_to_recordset(%(rows)s::text::jsonb) as r (partition smallint, payment_id uuid, payee_id text,
-        acquirer_id text, amount_minor bigint, currency char(3), method text, channel text, capture text, payer uuid,
-        issuer_id text, payer_partition smallint, mandate_id uuid, connector text, evidence text, reference text,
-        description text, qr_order_id uuid, quote_id uuid, asked_by text, created_at timestamptz,
-        expires_at timestamptz, digest bytea)
+    select * from unnest(%(partitions)s::smallint[], %(ids)s::uuid[], %(payees)s::text[], %(acquirers)s::text[],
+        %(minors)s::bigint[], %(currencies)s::text[], %(methods)s::text[], %(channels)s::text[], %(captures)s::text[],
+        %(payers)s::uuid[], %(issuers)s::text[], %(payer_partitions)s::smallint[], %(mandates)s::uuid[],
+        %(connectors)s::text[], %(evidence)s::text[], %(references)s::text[], %(descriptions)s::text[],
+        %(orders)s::uuid[], %(quotes)s::uuid[], %(bys)s::text[], %(created)s::timestamptz[],
+        %(expires)s::timestamptz[], %(digests)s::bytea[])
+        as r (partition, payment_id)
     order by partition, payment_id
     on conflict do nothing
     returning payment_id
@@ -117,6 +124,14 @@ FIND_FIRST = (
     + _FIRST
     + " where p.partition = any(%s::text::smallint[]) and p.payment_id = any(%s::text::uuid[])"
 )
+
+KNOWN = """
+select w.payment_id
+from unnest(%s::text::smallint[], %s::text::uuid[]) as w (partition, payment_id)
+join lateral (
+    select from payments.payments p where p.partition = w.partition and p.payment_id = w.payment_id limit 1
+) p on true
+"""
 
 LOCK = "select 1 from payments.payments where partition = %s and payment_id = %s for no key update"
 
@@ -182,9 +197,11 @@ from payments.steps where partition = %s and payment_id = %s order by n
 # A step, the end of its intent, and whether somebody has to see to the payment again: one statement.
 KEEP = """
 with asked as (
-    select * from jsonb_to_recordset(%(steps)s::text::jsonb) as r (partition smallint, payment_id uuid, n smallint,
-        action text, state text, at timestamptz, done_by text, amount_minor bigint, held_minor bigint,
-        captured_minor bigint, refunded_minor bigint, holds smallint, subject_id uuid, reason text, words text)
+    select * from unnest(%(partitions)s::smallint[], %(ids)s::uuid[], %(ns)s::smallint[], %(actions)s::text[],
+        %(states)s::text[], %(ats)s::timestamptz[], %(bys)s::text[], %(amounts)s::bigint[], %(held)s::bigint[],
+        %(captured)s::bigint[], %(refunded)s::bigint[], %(holds)s::smallint[], %(subjects)s::uuid[],
+        %(reasons)s::text[], %(words)s::text[]) as r (partition, payment_id, n, action, state, at, done_by,
+        amount_minor, held_minor, captured_minor, refunded_minor, holds, subject_id, reason, words)
 ), kept as (
     insert into payments.steps (partition, payment_id, n, action, state, at, done_by, amount_minor, held_minor,
         captured_minor, refunded_minor, holds, subject_id, reason, words)
@@ -330,10 +347,14 @@ def add_payees(tx: Tx, payees: Sequence[Payee], at: datetime) -> None:
     tx.execute(ADD_PAYEES, (at, _json(rows)))
 
 
+def ask_for_payees(tx: Tx, payee_ids: Collection[str]) -> Cursor[Payee]:
+    """Those of these payees that there are; fetching waits for them."""
+    return tx.cursor(row_factory=class_row(Payee)).execute(PAYEES, (text_array_text(list(payee_ids)),))
+
+
 def find_payees(tx: Tx, payee_ids: Collection[str]) -> dict[str, Payee]:
     """Those of these payees that there are."""
-    with tx.cursor(row_factory=class_row(Payee)) as cursor:
-        return {one.payee_id: one for one in cursor.execute(PAYEES, (list(payee_ids),))}
+    return {one.payee_id: one for one in ask_for_payees(tx, payee_ids).fetchall()}
 
 
 def list_payees(tx: Tx, member_id: str | None, after: str, limit: int) -> list[Payee]:
@@ -350,41 +371,42 @@ def set_payee_status(tx: Tx, payee_id: str, status: str) -> None:
 # --- payments
 
 
-def insert(tx: Tx, payments: Sequence[Payment]) -> set[UUID]:
-    """Keep these payments; gives those that are new."""
-    if not payments:
-        return set()
-    rows: list[dict[str, object]] = []
-    for one in payments:
-        payer = one.payer
-        rows.append(
-            {
-                "partition": one.partition,
-                "payment_id": one.payment_id,
-                "payee_id": one.payee_id,
-                "acquirer_id": one.acquirer_id,
-                "amount_minor": one.amount.minor,
-                "currency": one.amount.currency,
-                "method": one.method,
-                "channel": one.channel,
-                "capture": one.capture,
-                "payer": None if payer is None else payer.account_id,
-                "issuer_id": None if payer is None else payer.issuer_id,
-                "payer_partition": one.partition if payer is None else payer.partition,
-                "mandate_id": None if payer is None else payer.mandate_id,
-                "connector": "" if payer is None else payer.connector,
-                "evidence": one.evidence,
-                "reference": one.reference,
-                "description": one.description,
-                "qr_order_id": one.qr_order_id,
-                "quote_id": one.quote_id,
-                "asked_by": one.by,
-                "created_at": one.created_at,
-                "expires_at": one.expires_at,
-                "digest": "\\x" + one.digest.hex(),
-            }
-        )
-    return {row[0] for row in tx.execute(INSERT, {"rows": _json(rows)}).fetchall()}
+def ask_to_insert(tx: Tx, payments: Sequence[Payment]) -> Rows:
+    """Keep these payments; ``inserted`` says which of them are new."""
+    payers = [one.payer for one in payments]
+    values = {
+        "partitions": array_text([one.partition for one in payments]),
+        "ids": uuid_array_text(b"".join([one.payment_id.bytes for one in payments])),
+        "payees": text_array_text([one.payee_id for one in payments]),
+        "acquirers": text_array_text([one.acquirer_id for one in payments]),
+        "minors": array_text([one.amount.minor for one in payments]),
+        "currencies": text_array_text([one.amount.currency for one in payments]),
+        "methods": text_array_text([one.method for one in payments]),
+        "channels": text_array_text([one.channel for one in payments]),
+        "captures": text_array_text([one.capture for one in payments]),
+        "payers": _ids([None if one is None else one.account_id for one in payers]),
+        "issuers": text_array_text([None if one is None else one.issuer_id for one in payers]),
+        "payer_partitions": array_text(
+            [one.partition if one.payer is None else one.payer.partition for one in payments]
+        ),
+        "mandates": _ids([None if one is None else one.mandate_id for one in payers]),
+        "connectors": text_array_text(["" if one is None else one.connector for one in payers]),
+        "evidence": text_array_text([one.evidence for one in payments]),
+        "references": text_array_text([one.reference for one in payments]),
+        "descriptions": text_array_text([one.description for one in payments]),
+        "orders": _ids([one.qr_order_id for one in payments]),
+        "quotes": _ids([one.quote_id for one in payments]),
+        "bys": text_array_text([one.by for one in payments]),
+        "created": text_array_text([str(one.created_at) for one in payments]),
+        "expires": text_array_text([str(one.expires_at) for one in payments]),
+        "digests": text_array_text(["\\x" + one.digest.hex() for one in payments]),
+    }
+    return tx.execute(INSERT, values)
+
+
+def inserted(asked: Rows) -> set[UUID]:
+    """The payments that ``ask_to_insert`` found new."""
+    return {row[0] for row in asked.fetchall()}
 
 
 def begin_batch(tx: Tx, batch_id: UUID, keys: Sequence[Key], at: datetime) -> None:
@@ -401,6 +423,11 @@ def list_batches(tx: Tx, begun_before: datetime, limit: int) -> list[tuple[UUID,
     """Batches that began so long ago, the oldest first."""
     rows = tx.execute(BATCHES, (begun_before, limit)).fetchall()
     return [(batch_id, list(zip(partitions, ids, strict=True))) for batch_id, partitions, ids in rows]
+
+
+def ask_which_are_known(tx: Tx, keys: Sequence[Key]) -> Rows:
+    """The ids of those of these payments that there are."""
+    return tx.execute(KNOWN, _keys(keys))
 
 
 def find(tx: Tx, keys: Collection[Key], *, first: bool = False) -> dict[UUID, Payment]:
@@ -470,27 +497,25 @@ def keep_steps(tx: Tx, steps: Sequence[tuple[Payment, Step]]) -> set[UUID]:
     """Keep these steps, one of each payment; gives the payments whose step is new."""
     if not steps:
         return set()
-    rows = [
-        {
-            "partition": payment.partition,
-            "payment_id": payment.payment_id,
-            "n": step.n,
-            "action": step.action,
-            "state": step.state,
-            "at": step.at,
-            "done_by": step.by,
-            "amount_minor": step.amount_minor,
-            "held_minor": step.held_minor,
-            "captured_minor": step.captured_minor,
-            "refunded_minor": step.refunded_minor,
-            "holds": step.holds,
-            "subject_id": step.subject_id,
-            "reason": step.reason,
-            "words": step.words,
-        }
-        for payment, step in steps
-    ]
-    return {row[0] for row in tx.execute(KEEP, {"steps": _json(rows)}).fetchall()}
+    new = [step for _, step in steps]
+    values = {
+        "partitions": array_text([one.partition for one, _ in steps]),
+        "ids": uuid_array_text(b"".join([one.payment_id.bytes for one, _ in steps])),
+        "ns": array_text([one.n for one in new]),
+        "actions": text_array_text([one.action for one in new]),
+        "states": text_array_text([one.state for one in new]),
+        "ats": text_array_text([str(one.at) for one in new]),
+        "bys": text_array_text([one.by for one in new]),
+        "amounts": array_text([one.amount_minor for one in new]),
+        "held": array_text([one.held_minor for one in new]),
+        "captured": array_text([one.captured_minor for one in new]),
+        "refunded": array_text([one.refunded_minor for one in new]),
+        "holds": array_text([one.holds for one in new]),
+        "subjects": _ids([one.subject_id for one in new]),
+        "reasons": text_array_text([one.reason for one in new]),
+        "words": text_array_text([one.words for one in new]),
+    }
+    return {row[0] for row in tx.execute(KEEP, values).fetchall()}
 
 
 def wait(tx: Tx, payments: Sequence[tuple[Payment, datetime]]) -> None:
@@ -625,6 +650,10 @@ def list_refunds(tx: Tx, values: Mapping[str, Any]) -> list[Refund]:
 
 def _json(rows: Sequence[Mapping[str, object]]) -> str:
     return msgspec.json.encode(rows).decode()
+
+
+def _ids(ids: Sequence[UUID | None]) -> str:
+    return "{" + ",".join(["NULL" if one is None else one.hex for one in ids]) + "}"
 
 
 def _keys(keys: Sequence[Key]) -> tuple[str, str]:

@@ -81,22 +81,18 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
     digests = {one.payment_id: one.digest for one in firsts.values()}
     partition_of = ctx.directory.partition_of
     partitions = {payment_id: partition_of(payment_id) for payment_id in firsts}
-    keys = [(partition, payment_id) for payment_id, partition in partitions.items()]
     batch_id = new_id()
     with ctx.tx() as tx:
-        known = life_store.find(tx, keys, first=True)
+        desk = _Desk(ctx, tx, now, partitions)
+        known = desk.read(list(firsts.values()))
         fresh = list(firsts.values())
         if known:
             fresh = [one for one in fresh if one.payment_id not in known]
-        desk = _Desk(ctx, tx, now, partitions)
-        desk.take(fresh, digests)
-        found = desk.kept
-        to_do = [(one, _first_intent(one)) for one in desk.allowed]
         late = [one for one in known.values() if one.step is None and one.created_at + LEASE <= now]
         late = [one for one in late if one.digest == digests[one.payment_id]]
-        to_do += [(one, _first_intent(one)) for one in late]
-        if to_do:
-            life_store.begin_batch(tx, batch_id, [(one.partition, one.payment_id) for one, _ in to_do], now)
+        desk.take(fresh, digests, batch_id, late)
+        found = desk.kept
+        to_do = [(one, _first_intent(one)) for one in (*desk.allowed, *late)]
     watch("received")
     found |= carry(ctx, to_do, watch, batch_id=batch_id)
     told: set[UUID] = set()
@@ -265,67 +261,126 @@ class _Desk:
         self._partition_of = ctx.directory.partition_of
         self._partitions = partitions
         self._tx, self._now = tx, now
+        self._asked: approval.Asked | None = None
+        self._payees: Mapping[str, Payee] = {}
+        self._issuers: Mapping[AccountId, str] = {}
+        self._may: Container[str] = ()
         self.kept: dict[UUID, Payment] = {}
         self.allowed: list[Payment] = []
         self.refused: dict[UUID, HansaError] = {}
 
-    def take(self, new: Sequence[NewPayment], digests: Mapping[UUID, bytes]) -> None:
-        """Keep what can be kept, with what policy says of it."""
-        fit = [one for one in new if self._fits(one, check_new(one, self._now))]
-        if not fit:
-            return
-        payees = life_store.find_payees(self._tx, {one.payee_id for one in fit})
-        payers = {one.payer for one in fit if one.payer is not None}
-        accounts = identity.find_accounts(self._tx, list(payers)) if payers else {}
-        lives = trust.member_lives(self._tx, self._now)
-        may = {one for one, life in lives.items() if life.may("transfer", self._now)}
-        fit = [one for one in fit if self._fits(one, _misfit(one, payees.get(one.payee_id), accounts, may))]
+    def read(self, new: Sequence[NewPayment]) -> dict[UUID, Payment]:
+        """Read all that bears on these, in one way to the database and back; gives those that are known already.
+
+        They stand as they did after their first step. Payers' accounts are locked from now on.
+        """
+        tx = self._tx
+        readable = [one for one in new if "\0" not in one.payee_id]
+        keys = [(self._partitions[one.payment_id], one.payment_id) for one in new]
+        with tx.pipeline():
+            # What is paid by a quote is in a currency that is not known yet.
+            if not any(one.quote_id is not None for one in new):
+                wanted = [self._wanted(one, one.payer) for one in readable if one.payer is not None]
+                self._asked = approval.Asked(tx, wanted) if wanted else None
+            asked_known = life_store.ask_which_are_known(tx, keys)
+            asked_payees = life_store.ask_for_payees(tx, {one.payee_id for one in readable})
+            lives = trust.member_lives(tx, self._now)
+            self._may = {one for one, life in lives.items() if life.may("transfer", self._now)}
+            self._payees = {one.payee_id: one for one in asked_payees.fetchall()}
+            known = {row[0] for row in asked_known.fetchall()}
+            issuers = None if self._asked is None else self._asked.issuers
+            if issuers is None:
+                payers = {one.payer for one in new if one.payer is not None}
+                accounts = identity.find_accounts(tx, list(payers)) if payers else {}
+                issuers = {account_id: one.issuer_id for account_id, one in accounts.items()}
+            self._issuers = issuers
+        return life_store.find(tx, [key for key in keys if key[1] in known], first=True)
+
+    def take(
+        self,
+        new: Sequence[NewPayment],
+        digests: Mapping[UUID, bytes],
+        batch_id: UUID,
+        late: Sequence[Payment],
+    ) -> None:
+        """Keep what can be kept, with what policy says of it, and what is under way from now on, ``late`` ones too."""
+        tx = self._tx
+        fit = [one for one in new if self._fits(one, self._misfit(one))]
         quotes = self._quotes(fit)
         fit = [one for one in fit if one.payment_id not in self.refused]
-        payments = [self._payment(one, payees, accounts, digests, quotes.get(one.payment_id)) for one in fit]
-        spends = [
-            _spend(payment, payees[one.payee_id], one.session_at, one.credential_at, one.spender)
-            for one, payment in zip(fit, payments, strict=True)
-            if one.payer is not None
-        ]
-        verdicts = dict(
-            zip(
-                (one.payment_id for one in self._with_payer(fit)),
-                approval.decide(self._tx, spends, self._now),
-                strict=True,
-            )
-        )
+        payments = [self._payment(one, digests, quotes.get(one.payment_id)) for one in fit]
         outside = {
             (one.acquirer_id, one.payer.connector, one.amount.currency, one.payer.partition)
             for one in payments
             if one.payer is not None and one.payer.connector
         }
         if outside:
-            ledger.open_accounts(self._tx, [_transit(*one) for one in sorted(outside)], at=self._now)
-        new_ids = life_store.insert(self._tx, payments)
-        steps: list[tuple[Payment, Step]] = []
-        for one in payments:
-            if one.payment_id not in new_ids:
-                self.refused[one.payment_id] = PaymentInFlight()
-                continue
-            step = self._first_step(one, verdicts.get(one.payment_id))
-            if step is None:
-                self.allowed.append(one)
-            else:
-                steps.append((one, step))
-        self.kept |= keep(self._tx, steps)
+            ledger.open_accounts(tx, [_transit(*one) for one in sorted(outside)], at=self._now)
+        paying = [(one, payment) for one, payment in zip(fit, payments, strict=True) if one.payer is not None]
+        spends = [
+            _spend(payment, self._payees[one.payee_id], one.session_at, one.credential_at, one.spender)
+            for one, payment in paying
+        ]
+        with tx.pipeline():
+            said = approval.decide(tx, spends, self._now, self._asked)
+            verdicts = {payment.payment_id: one for (_, payment), one in zip(paying, said, strict=True)}
+            inserting = life_store.ask_to_insert(tx, payments)
+            steps: list[tuple[Payment, Step]] = []
+            for one in payments:
+                step = self._first_step(one, verdicts.get(one.payment_id))
+                if step is None:
+                    self.allowed.append(one)
+                else:
+                    steps.append((one, step))
+            under_way = [*self.allowed, *late]
+            if under_way:
+                life_store.begin_batch(
+                    tx, batch_id, [(one.partition, one.payment_id) for one in under_way], self._now
+                )
+            new_ids = life_store.inserted(inserting)
+        if len(new_ids) < len(payments):  # another took them in at the same time, and goes on with them
+            for one in payments:
+                if one.payment_id not in new_ids:
+                    self.refused[one.payment_id] = PaymentInFlight()
+            self.allowed = [one for one in self.allowed if one.payment_id in new_ids]
+            steps = [both for both in steps if both[0].payment_id in new_ids]
+        if steps:
+            self.kept |= keep(tx, steps)
+            self._ask_payers(steps, paying, spends, verdicts)
+
+    def _ask_payers(
+        self,
+        steps: Sequence[tuple[Payment, Step]],
+        paying: Sequence[tuple[NewPayment, Payment]],
+        spends: Sequence[approval.Spend],
+        verdicts: Mapping[UUID, approval.Verdict],
+    ) -> None:
+        """Ask the payers of those that need it to approve them."""
         asked = {
-            spend.spend_id: (spend, one.next_url)
-            for spend, one in zip(spends, self._with_payer(fit), strict=True)
+            payment.payment_id: (spend, one.next_url)
+            for spend, (one, payment) in zip(spends, paying, strict=True)
         }
         for one, _ in steps:
             verdict = verdicts.get(one.payment_id)
-            if isinstance(verdict, approval.Needs) and one.payment_id in new_ids:
-                spend, next_url = asked[one.spend_id]
+            if isinstance(verdict, approval.Needs):
+                spend, next_url = asked[one.payment_id]
                 _open_approval(self._tx, one, spend, verdict, next_url)
 
-    def _with_payer(self, new: Sequence[NewPayment]) -> list[NewPayment]:
-        return [one for one in new if one.payer is not None]
+    def _wanted(self, one: NewPayment, payer: AccountId) -> approval.Wanted:
+        return approval.Wanted(
+            self._partition_of(payer),
+            one.payment_id,
+            payer,
+            payee_key(one.payee_id),
+            one.amount.currency,
+            one.mandate_id,
+            one.spender,
+        )
+
+    def _misfit(self, one: NewPayment) -> HansaError | None:
+        """Why this cannot be kept, or None."""
+        error = check_new(one, self._now)
+        return error or _misfit(one, self._payees.get(one.payee_id), self._issuers, self._may)
 
     def _fits(self, one: NewPayment, error: HansaError | None) -> bool:
         if error is not None:
@@ -359,8 +414,6 @@ class _Desk:
     def _payment(
         self,
         one: NewPayment,
-        payees: Mapping[str, Payee],
-        accounts: Mapping[AccountId, identity.Account],
         digests: Mapping[UUID, bytes],
         quote: Quote | None,
     ) -> Payment:
@@ -370,7 +423,7 @@ class _Desk:
             payer = Payer(
                 attempt=1,
                 account_id=one.payer,
-                issuer_id="" if one.payer is None else accounts[one.payer].issuer_id,
+                issuer_id="" if one.payer is None else self._issuers[one.payer],
                 partition=partition if one.payer is None else self._partition_of(one.payer),
                 method=one.method,
                 connector=one.connector,
@@ -383,7 +436,7 @@ class _Desk:
             payment_id=one.payment_id,
             partition=partition,
             payee_id=one.payee_id,
-            acquirer_id=payees[one.payee_id].member_id,
+            acquirer_id=self._payees[one.payee_id].member_id,
             amount=one.amount,
             method=one.method,
             channel=one.channel,
@@ -433,16 +486,16 @@ def _transit(acquirer_id: str, connector: str, currency: str, partition: int) ->
 def _misfit(
     one: NewPayment,
     payee: Payee | None,
-    accounts: Mapping[AccountId, identity.Account],
+    issuers: Mapping[AccountId, str],
     may: Container[str],
 ) -> HansaError | None:
     if payee is None or payee.status != "open" or one.acquirer_id not in (None, payee.member_id):
         return UnknownPayeeId(f"There is no payee {one.payee_id[:64]!r} that takes payments now.")
     if payee.currency != one.amount.currency:
         return WrongPayeeCurrency(f"Payee {payee.payee_id} takes {payee.currency}.")
-    if one.payer is not None and one.payer not in accounts:
+    if one.payer is not None and one.payer not in issuers:
         return identity.UnknownAccount(f"No account {one.payer} is open here.")
-    members = (payee.member_id,) if one.payer is None else (payee.member_id, accounts[one.payer].issuer_id)
+    members = (payee.member_id,) if one.payer is None else (payee.member_id, issuers[one.payer])
     shut = next((member for member in members if member not in may), None)
     if shut is not None:
         return trust.MemberMayNot(f"{shut} may not pay or be paid now. Nothing was kept.")

@@ -87,6 +87,17 @@ def uuid_array_text(joined: bytes) -> str:
     return "{" + ",".join([digits[at : at + 32] for at in range(0, len(digits), 32)]) + "}"
 
 
+def text_array_text(values: Sequence[str | None]) -> str:
+    """An array of texts as PostgreSQL reads it from text; each is quoted, so none is taken for anything else."""
+    return "{" + ",".join(["NULL" if one is None else _quoted(one) for one in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    if '"' in text or "\\" in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
 def us_of(instant: datetime) -> int:
     """Microseconds since 1970."""
     return (instant - _EPOCH) // _US
