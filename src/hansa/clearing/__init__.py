@@ -98,7 +98,6 @@ from hansa.clearing.model import (
     day_reference,
     day_window,
     due_account,
-    earned_account,
     window_label,
     window_reference,
 )
@@ -140,7 +139,7 @@ from hansa.clearing.swaps import (
 from hansa.clearing.swaps import accept as accept_quote
 from hansa.clearing.swaps import finish as finish_swaps
 from hansa.clearing.swaps import quote as quote_swap
-from hansa.payments import position_account
+from hansa.payments import earned_account, position_account
 
 __all__ = [
     "ANYONE",

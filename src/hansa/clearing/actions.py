@@ -41,7 +41,6 @@ from hansa.clearing.model import (
     day_window,
     due_account,
     dues,
-    earned_account,
     line_of,
     obligations,
     transfers_of_window,
@@ -54,7 +53,7 @@ from hansa.clearing.netting import (
 )
 from hansa.clearing.schedule import DAILY, Model, daily_model, window_id_of
 from hansa.kernel import InvalidInput, Money, Problem, fact_id
-from hansa.payments import position_account
+from hansa.payments import earned_account, position_account
 from hansa.store import Context, Event, Tx, write_outbox
 from hansa.trust import MemberId
 

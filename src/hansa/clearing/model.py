@@ -355,11 +355,6 @@ def due_account(member_id: str, currency: str, partition: int = 0) -> ledger.Acc
     return ledger.AccountId(fact_id(None, "due", member_id, currency, partition))
 
 
-def earned_account(member_id: str, currency: str, partition: int = 0) -> ledger.AccountId:
-    """A member's settled revenue and fees."""
-    return ledger.AccountId(fact_id(None, "earned", member_id, currency, partition))
-
-
 def day_window(day: date) -> str:
     """The id of the window that a business day of the league is."""
     return window_id_of(DAILY, day, 1, several=False)
