@@ -75,11 +75,17 @@ class SaleView:
 
 @get("/wallet/pay", sync_to_thread=True, include_in_schema=False, opt={"wasm": True})
 def show_scan(
-    request: Asked, site: Here, text: Annotated[str, QueryParameter(max_length=TEXT_MAX)] = ""
+    request: Asked,
+    site: Here,
+    text: Annotated[str, QueryParameter(max_length=TEXT_MAX)] = "",
+    payment: Annotated[UUID | None, QueryParameter()] = None,
 ) -> Response[Any]:
+    """Ways to pay. payment: what a shop asked for online, by the address that it was given for its customer."""
     found = find_signed_in(request, site)
     if found is None:
         return Redirect("/wallet/")
+    if payment is not None:
+        return Redirect(f"/wallet/pay/offer/{payment}", status_code=303)
     say = words_for(request, account_language=found[1].language)
     if text:
         return _read(request, site, found[1], say, text)
