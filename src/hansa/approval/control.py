@@ -113,11 +113,11 @@ def set_limit(
         account = lock_account(tx, partition, account_id)
         policy = policy_of(tx, account.issuer_id)
         known = hot.fetch_limits(tx, [(partition, account_id)]).get(account_id, [])
-        if len(known) >= LIMITS_MAX:
-            raise _unfit("scope", f"there are {len(known)} limits", "Take one away first")
         found = next(
             (one for one in known if (one.currency, one.scope, one.span) == (currency, scope, span)), None
         )
+        if found is None and len(known) >= LIMITS_MAX:
+            raise _unfit("scope", f"there are {len(known)} limits", "Set one of those that there are")
         if found is not None and found.waits(at) and found.next_minor == minor:
             return found
         raise_at = _raise_at(tx, account_id, policy, at)

@@ -25,6 +25,7 @@ from hansa.payments.payment import (
     MoreThanHeld,
     Payer,
     Payment,
+    PaymentDiffers,
     PaymentInFlight,
     Refund,
     Step,
@@ -122,7 +123,8 @@ def refund(
     """Give back what was captured, or a part, to where it came from; gives the refund as it then stands.
 
     refund_id: the same for the same refund. minor: all that is left unless given. One whose connector gives no clear
-    answer stays pending and is ended later. Errors: UnknownPayment, MoreThanCaptured, StateForbids, InvalidInput.
+    answer stays pending and is ended later. Errors: UnknownPayment, MoreThanCaptured, StateForbids, InvalidInput;
+    PaymentDiffers where the id is another refund's.
     """
     _check_refund(minor, reference, reason)
     payment = settled(ctx, payment_id, connectors=connectors, watch=watch)
@@ -131,6 +133,8 @@ def refund(
         payment = locked(tx, key)
         known = life_store.find_refund(tx, [payment.partition], refund_id)
         if known is not None:
+            if known.payment_id != payment_id or minor not in (None, known.amount.minor):
+                raise PaymentDiffers(f"Refund {refund_id} is known with other content.")
             return known
         after(payment.state, Action.REFUND)
         left = payment.captured_minor - payment.refunded_minor

@@ -495,8 +495,8 @@ def _check_receives(tx: Tx, receiver_id: AccountId) -> None:
 
 
 def payee_key(new: NewTransfer) -> str:
-    """By which name approval knows who is sent money."""
-    return "link" if new.receiver_id is None else f"account:{new.receiver_id}"
+    """By which name approval knows who is sent money. Nobody knows who takes a link: it is a new payee each time."""
+    return f"link:{new.transfer_id}" if new.receiver_id is None else f"account:{new.receiver_id}"
 
 
 def _quote(tx: Tx, new: NewTransfer, *, at: datetime, partition: int) -> payments.Quote:

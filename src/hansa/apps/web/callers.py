@@ -116,9 +116,11 @@ def demo_operator(request: Asked, site: Site) -> trust.Caller | None:
 def refuse_cross_site(request: Asked) -> None:
     """Refuse a form that another site's page sends in a visitor's name. Errors: CrossSite.
 
-    Browsers say where a request comes from; programs with a key say nothing and carry no cookie.
+    Browsers say where a request comes from; programs with a key say nothing and carry no cookie. What carries both
+    is looked at: pages go by the cookie alone.
     """
-    if request.method in SAFE_METHODS or "authorization" in request.headers:
+    headers = request.headers
+    if request.method in SAFE_METHODS or ("authorization" in headers and "cookie" not in headers):
         return
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise CrossSite()

@@ -38,6 +38,9 @@ SECURITY_HEADERS: dict[str, str] = {
 """Sent with every answer: only our own files run here, nobody frames a page, nothing is guessed."""
 
 
+_SAYS_WHO = (b"cookie", b"authorization")
+
+
 def headers_of(*, tls: bool) -> dict[str, str]:
     """What every answer has, of whatever kind."""
     return SECURITY_HEADERS | ({"strict-transport-security": HSTS} if tls else {})
@@ -63,5 +66,9 @@ def add_headers(headers: Any, scope: Scope, *, tls: bool) -> None:
         handler = scope.get("route_handler")
         for name, value in headers_of_page(getattr(handler, "opt", {})).items():
             headers.setdefault(name, value)
+    if any(name in _SAYS_WHO for name, _ in scope["headers"]):
+        headers.setdefault(
+            "cache-control", "no-store"
+        )  # where the route says nothing else, it may be one person's
     for name, value in headers_of(tls=tls).items():
         headers.setdefault(name, value)
