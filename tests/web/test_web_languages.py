@@ -2,6 +2,8 @@
 
 import ast
 import re
+import tomllib
+from collections import Counter
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -120,6 +122,14 @@ def test_every_sentence_of_a_page_is_in_every_language(language: str) -> None:
     for english, text in catalogue.items():
         assert places(text) <= places(english), english
         assert text.strip() == text and text, english
+
+
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
+def test_a_sentence_has_one_translation_in_one_file(language: str) -> None:
+    files = (WEB / "words" / language).glob("*.toml")
+    told = Counter(english for file in files for english in tomllib.loads(file.read_text(encoding="utf-8")))
+
+    assert [english for english, times in told.items() if times > 1] == []
 
 
 def test_no_page_of_the_wallet_or_for_everyone_holds_words_that_cannot_be_said_in_another_language() -> None:
