@@ -127,3 +127,22 @@ def test_another_riders_refund_is_not_there(ctx: Context, client: Client, league
         client.post(f"{own}/answer", data={"action_id": str(UUID(int=6)), "action": "withdraw"}),
     ):
         assert answer.status_code == 404
+
+
+def test_a_journey_is_split_from_its_own_page_and_nobody_elses(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    journey = ridden(ctx, client, league)
+    source = f"journey:{journey.journey_id}"
+    assert f"/wallet/split?source={source}" in client.get(f"/wallet/journeys/{journey.journey_id}").text
+
+    def asked(source: str) -> str:
+        found = re.search(r'name="source" value="([^"]*)"', client.get(f"/wallet/split?source={source}").text)
+        assert found is not None
+        return found[1]
+
+    assert asked(source) == source
+    other = league.riders["Qian Qing"].account_id
+    client.post("/wallet/sign-in", data={"account_id": str(other)}, follow_redirects=False)
+    for strange in (source, "journey:x", "payment:0198c0de-0000-7000-8000-000000000009", "nothing"):
+        assert asked(strange) == ""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,18 +13,18 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
-from hansa import identity, ledger, payments, wallets
+from hansa import identity, ledger, merchants, payments, rides, wallets
 from hansa.apps.personal_data import country_of
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_signed_in
-from hansa.apps.web.journey_views import Places
+from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.qr_pictures import picture_of
 from hansa.apps.web.site import Here, Site
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
 from hansa.wallets import approving, finding, legs, requests, transfers
 from hansa.wallets.model import NOTE_MAX, REMINDERS_MAX
@@ -613,9 +614,13 @@ def _request_page(request: Asked, who: Seen, request_id: UUID, *, refused: str =
 
 
 class SplitForm(msgspec.Struct, frozen=True):
-    """A bill among people. to_1 to to_8: whom; share_1 to share_8: how much each bears, where they do not all alike."""
+    """A bill among people. to_1 to to_8: whom; share_1 to share_8: how much each bears, where they do not all alike.
+
+    source: the journey or payment that is split, where it is one.
+    """
 
     split_id: Annotated[str, msgspec.Meta(max_length=36)] = ""
+    source: Annotated[str, msgspec.Meta(max_length=60)] = ""
     title: Line = ""
     amount: Line = ""
     currency: Annotated[str, msgspec.Meta(max_length=3)] = ""
@@ -647,9 +652,52 @@ class SplitForm(msgspec.Struct, frozen=True):
 
 
 @get("/wallet/split", sync_to_thread=True, include_in_schema=False)
-def show_split_form(request: Asked, site: Here) -> Response[str]:
-    """The form of a bill, and the bills that were split."""
-    return _split_page(request, seen(request, site), SplitForm(str(new_id()), with_me="yes"))
+def show_split_form(
+    request: Asked, site: Here, source: Annotated[str, QueryParameter(max_length=60)] = ""
+) -> Response[str]:
+    """The form of a bill, and the bills that were split. source: ``journey:<id>`` or ``payment:<id>`` to split."""
+    who = seen(request, site)
+    return _split_page(request, who, _form_of(who, source))
+
+
+def _form_of(who: Seen, source: str) -> SplitForm:
+    """The form as it begins: filled in where this person paid what is to be split, else empty."""
+    empty = SplitForm(str(new_id()), with_me="yes")
+    kind, _, text = source.partition(":")
+    try:
+        source_id = UUID(text)
+    except ValueError:
+        return empty
+    try:
+        with who.site.ctx.tx() as tx:
+            if kind == "journey":
+                detail = rides.journey(tx, rides.JourneyId(source_id))
+                if detail.journey.account_id != who.me or not detail.charges:
+                    return empty
+                total = Money(
+                    sum(one.amount.minor for one in detail.charges), detail.charges[0].amount.currency
+                )
+                title = view_journey(Places(tx), detail.journey, who.say).title
+            elif kind == "payment":
+                sale = merchants.get_sale(tx, source_id)
+                if sale.payer != who.me or sale.state != "paid":
+                    return empty
+                total = Money(sale.total.minor - sale.refunded_minor, sale.currency)
+                title = merchants.get_merchant(tx, sale.merchant_id).shown_name
+            else:
+                return empty
+    except (rides.UnknownJourney, merchants.UnknownSale):
+        return empty
+    if total.minor <= 0:
+        return empty
+    return SplitForm(
+        split_id=empty.split_id,
+        title=title[:NOTE_MAX],
+        amount=f"{Decimal(total.minor).scaleb(-CURRENCY_EXPONENTS[total.currency]):f}",
+        currency=total.currency,
+        with_me="yes",
+        source=source,
+    )
 
 
 @post("/wallet/split", sync_to_thread=True, include_in_schema=False)
@@ -660,6 +708,7 @@ def split(request: Asked, site: Here, data: Annotated[SplitForm, Form]) -> Respo
         currency = data.currency or who.currency
         total = Money(read_minor(data.amount, currency, where="amount"), currency)
         way = wallets.SplitWay(data.way)
+        kind, _, of = data.source.partition(":")
         made = requests.split(
             site.ctx,
             wallets.NewSplit(
@@ -669,6 +718,8 @@ def split(request: Asked, site: Here, data: Annotated[SplitForm, Form]) -> Respo
                 total=total,
                 way=way,
                 among=tuple(_among(who, data, way, currency)),
+                source_kind=kind or "bill",
+                source_id=_uuid(of, "source") if of else None,
             ),
         )
     except HansaError as refused:
