@@ -1,13 +1,14 @@
 """Attacks that went through once: each is refused now, and changes nothing."""
 
-from itertools import product
+from datetime import timedelta
+from itertools import product as each_with_each
 from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.testing import TestClient
 
-from hansa import approval, payments, wallets
+from hansa import approval, merchants, payments, wallets
 from hansa.approval.control import LIMITS_MAX
 from hansa.kernel import Money, fact_id, new_id
 from hansa.store import Context
@@ -24,7 +25,7 @@ def test_an_owner_with_as_many_limits_as_may_be_still_lowers_one_at_once(ctx: Co
     units = ("EUR", "GBP", "HKD", "JPY", "CAD", "USD", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "SGD",
              "THB", "TRY")  # fmt: skip
     spans: tuple[approval.Span, ...] = ("payment", "day", "month")
-    pairs = list(product(units, spans))[: LIMITS_MAX - 1]
+    pairs = list(each_with_each(units, spans))[: LIMITS_MAX - 1]
     for unit, span in pairs:
         approval.set_limit(ctx, ANN, currency=unit, span=span, minor=100_00)
     approval.set_limit(ctx, ANN, currency="CNY", span="day", minor=100_00)
@@ -65,6 +66,38 @@ def test_whoever_takes_a_link_is_never_a_payee_who_is_known(ctx: Context, tmp_pa
     )
 
     assert payee_key(link) != payee_key(again)
+
+
+def test_tickets_that_the_shop_gave_all_money_back_for_open_no_gate(ctx: Context, tmp_path: Path) -> None:
+    town = shops.build(ctx, tmp_path)
+    product, me = shops.pagoda(town), town.buyer.account_id
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        slot = merchants.list_slots(tx, product.product_id, first=now, last=now + timedelta(days=1))[0]
+    order = merchants.order_tickets(
+        ctx, new_id(), slot.slot_id, account_id=me, wanted={"adult": 2}, made_by="person:test"
+    )
+    sale = merchants.pay_order(ctx, order.order_id, town.asker()).sale
+
+    def states() -> list[str]:
+        with ctx.tx() as tx:
+            return [one.state for one in merchants.tickets_of_order(tx, order.order_id)]
+
+    refund_id = new_id()
+    for part, minor, after in (
+        (new_id(), 3_00, "valid"),
+        (refund_id, 5_00, "refunded"),
+        (refund_id, 5_00, "refunded"),
+    ):
+        merchants.refund_sale(
+            ctx, part, sale.payment_id, amount=Money(minor, "CNY"), reason="Closed for storm", by="person:x"
+        )
+        assert states() == [after, after]
+
+    assert town.balance(me) == shops.BIG
+    with ctx.tx() as tx:
+        left = merchants.list_slots(tx, product.product_id, first=now, last=now + timedelta(days=1))[0].left
+        assert left == slot.left
 
 
 @pytest.mark.parametrize("said", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}])

@@ -105,6 +105,7 @@ from hansa.merchants.tickets import (
     place_of,
     product_bytes,
     record_entries,
+    refund_sale,
     return_ticket,
     tickets_of_order,
 )
@@ -201,6 +202,7 @@ __all__ = [
     "read_invite",
     "record_entries",
     "refund",
+    "refund_sale",
     "require_owner",
     "return_ticket",
     "role_of",

@@ -681,7 +681,7 @@ def refund_sale(
         sale = sales.get_sale(tx, payment_id)
         if sale.merchant_id != merchant_id:
             raise shops.UnknownSale
-    back = sales.refund(
+    back = tickets.refund_sale(
         ctx,
         asked_id,
         payment_id,

@@ -535,7 +535,7 @@ def refund(
     sale = _own_sale(site, desk, payment_id)
     try:
         minor = read_minor(data.amount, sale.currency, where="amount")
-        merchants.refund(
+        merchants.refund_sale(
             site.ctx,
             data.refund_id,
             payment_id,
