@@ -166,10 +166,11 @@ def create_quote(
 
     With a sign-in: from your own wallet. With a key: of an issuer, for one of its own accounts. A quote is good once.
     """
+    if caller.account_id is None:
+        caller.require("payments:write")
     if data.payee_id and data.receiver_id is not None:
         raise _unfit("receiver_id", "a payee is named already", "Name one receiver")
     if data.account_id is None and caller.account_id is None:
-        caller.require("payments:write")
         raise _unfit("account_id", "it is missing", "Say whose wallet pays")
     account_id = AccountId(data.account_id or UUID(caller.account_id))
     with ctx.tx() as tx:
