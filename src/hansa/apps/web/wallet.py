@@ -13,7 +13,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from litestar.response import Redirect
 
-from hansa import atlas, clearing, identity, payments, rides, trust
+from hansa import atlas, clearing, identity, merchants, payments, rides, trust
 from hansa.apps.web.callers import (
     find_account,
     find_signed_in,
@@ -57,6 +57,7 @@ After = Annotated[str, QueryParameter(max_length=100)]
 
 RIDERS_SHOWN = 24
 RIDERS_OF_A_CITY = 4
+SHOPKEEPERS = 2
 ITEMS_LOOKED_AT = 8
 """Rides of each pair of cities among which the sign-in page looks for riders worth choosing."""
 RIDERS_LOOKED_AT = 6
@@ -394,7 +395,17 @@ def _choices(tx: Tx, say: Words) -> list[RiderChoice]:
         if account.home_city_id not in covered and account.name not in names:
             names.add(account.name)
             chosen.append(RiderChoice(account, ""))
-    return chosen[:RIDERS_SHOWN]
+    return [*_shopkeepers(tx, names, say), *chosen][:RIDERS_SHOWN]
+
+
+def _shopkeepers(tx: Tx, names: set[str], say: Words) -> list[RiderChoice]:
+    """Who keeps a shop, so that a visitor is paid as well as pays: one a city, the oldest shops first."""
+    kept: dict[str, RiderChoice] = {}
+    for shop in reversed(merchants.list_merchants(tx, status="open")):
+        account = identity.find_account(tx, identity.AccountId(shop.applied_by))
+        if account is not None and account.name not in names:
+            kept[shop.city_id] = RiderChoice(account, say("keeps {shop}", shop=shop.name))
+    return list(kept.values())[:SHOPKEEPERS]
 
 
 def _riders_of_the_day(
