@@ -332,11 +332,7 @@ class _Desk:
                     self.allowed.append(one)
                 else:
                     steps.append((one, step))
-            under_way = [*self.allowed, *late]
-            if under_way:
-                life_store.begin_batch(
-                    tx, batch_id, [(one.partition, one.payment_id) for one in under_way], self._now
-                )
+            self._begin(batch_id, late)
             new_ids = life_store.inserted(inserting)
         if len(new_ids) < len(payments):  # another took them in at the same time, and goes on with them
             for one in payments:
@@ -344,9 +340,17 @@ class _Desk:
                     self.refused[one.payment_id] = PaymentInFlight()
             self.allowed = [one for one in self.allowed if one.payment_id in new_ids]
             steps = [both for both in steps if both[0].payment_id in new_ids]
+            life_store.end_batch(tx, batch_id)
+            self._begin(batch_id, late)
         if steps:
             self.kept |= keep(tx, steps)
             self._ask_payers(steps, paying, spends, verdicts)
+
+    def _begin(self, batch_id: UUID, late: Sequence[Payment]) -> None:
+        """Keep which payments are under way from now on."""
+        keys = [(one.partition, one.payment_id) for one in (*self.allowed, *late)]
+        if keys:
+            life_store.begin_batch(self._tx, batch_id, keys, self._now)
 
     def _ask_payers(
         self,
