@@ -54,7 +54,7 @@ OTHERS = (
     "/v1/window-fees/", "/v1/flow/", "/v1/rates/", "/v1/ledger/", "/v1/stops/", "/v1/sandbox/", "/v1/events/",
     "/v1/journeys/",    "/v1/passes/", "/v1/ride-code/", "/v1/held", "/v1/prices",
     "/wallet/statements/", "/wallet/me/consents/", "/wallet/claim/", "/merchant/join/", "/merchant/applications/",
-    "/v1/me/consents/", "/v1/me/automatic-top-ups/", "/wallet/passes/", "/wallet/journeys/",
+    "/v1/me/consents/", "/v1/me/automatic-top-ups/", "/wallet/passes/", "/wallet/journeys/", "/wallet/notices/",
 )  # fmt: skip
 """Addresses of the league's own business, which their rooms' tests ask; and whose names are no things of a person."""
 SCHEMAS = ("payments", "wallets", "merchants", "approval", "identity", "ledger", "trust", "cards", "webhooks")
