@@ -244,7 +244,7 @@ def slots_of(ctx: Context, day: date) -> list[tuple[datetime, datetime, int]]:
 
 def _open(ctx: Context, league: League, cast: Cast, shop: ShopFacts) -> None:
     owner, issuer = cast.of(shop.city_id, 0), league.facts.role(shop.city_id).issuer_id
-    at = ctx.clock.now()
+    at = ctx.clock.now() + timedelta(minutes=shop_facts().index(shop))
     with ctx.tx() as tx:
         known = merchants.list_own(tx, account_of(owner))
         if not any(one.merchant_id == shop.merchant_id for one in known):
