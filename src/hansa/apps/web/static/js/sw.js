@@ -35,6 +35,7 @@ self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(request.url);
   const ours = ["/wallet/", "/static/", "/vendor/"].some((start) => pathname.startsWith(start));
   if (request.method !== "GET" || origin !== location.origin || !ours) return;
+  if (request.headers.get("accept") === "text/event-stream") return; // it never ends, so it cannot be kept
   event.respondWith(VERSIONED.test(pathname) ? phoneFirst(request, pathname) : networkFirst(request));
 });
 
