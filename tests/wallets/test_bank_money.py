@@ -204,6 +204,27 @@ def test_a_kill_at_any_step_doubles_nothing(ctx: Context, steps: int) -> None:
     assert town.held == START + 10_00
 
 
+def test_what_a_bank_pays_late_finds_its_refusal_in_the_books_first(ctx: Context) -> None:
+    """The process is killed between the bank's refusal and the books; meanwhile the bank pays nevertheless."""
+    town = Town(ctx)
+    bank = town.add(0, ending(PeopleMishap.LATE))
+    steps = 0
+    while True:
+        steps += 1
+        with suppress(Killed):
+            town.withdraw(bank, 5_00, steps, step=killed_after(steps))
+        if town.out_state(steps) is WithdrawalState.RELEASING:
+            break
+        assert steps < 9, "no step leaves a withdrawal between the refusal and the books"
+
+    town.clock.at += timedelta(days=3)
+    town.work()
+    town.work()
+
+    assert town.out_state(steps) is WithdrawalState.SETTLED
+    town.check()
+
+
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10_000),

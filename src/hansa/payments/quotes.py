@@ -105,9 +105,7 @@ def set_terms(
         "fee_minor": terms.fee_minor,
         "lasts_s": int(terms.lasts.total_seconds()),
     }
-    audit.record(
-        tx, audit.Act(by, "terms.set", f"quote_terms:{issuer_id}:{currency}", details=details), at
-    )
+    audit.record(tx, audit.Act(by, "terms.set", f"quote_terms:{issuer_id}:{currency}", details=details), at)
 
 
 def list_terms(tx: Tx, issuer_id: str) -> list[tuple[str, str, Terms, datetime, str]]:

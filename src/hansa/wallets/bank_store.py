@@ -125,6 +125,8 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (rail_id, entry_id) do nothing
 """
 
+IS_HEARD = "select 1 from wallets.entries where rail_id = %s and entry_id = %s"
+
 MARK_STRAY = "update wallets.entries set outcome = 'stray' where rail_id = %s and entry_id = %s"
 
 STRAYS = """
@@ -408,6 +410,11 @@ def lock_seen(tx: Tx, rail_id: str) -> int | None:
 def set_seen(tx: Tx, rail_id: str, seen: int) -> None:
     """Remember how far a rail was read."""
     tx.execute(SET_SEEN, (seen, rail_id))
+
+
+def is_heard(tx: Tx, rail_id: str, entry_id: str) -> bool:
+    """Whether an entry came before."""
+    return tx.execute(IS_HEARD, (rail_id, entry_id)).fetchone() is not None
 
 
 def add_entry(tx: Tx, rail_id: str, entry: Entry, outcome: str) -> bool:
