@@ -11,7 +11,19 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from hansa import approval, atlas, cards, disputes, identity, ledger, merchants, payments, rides, wallets
+from hansa import (
+    approval,
+    atlas,
+    cards,
+    disputes,
+    identity,
+    ledger,
+    merchants,
+    notifications,
+    payments,
+    rides,
+    wallets,
+)
 from hansa.identity import Account, AccountId, Sealer
 from hansa.kernel import Money, Problem
 from hansa.store import Context, Tx
@@ -212,6 +224,7 @@ def _carry_out(ctx: Context, account_id: AccountId, at: datetime) -> bool:
                 rides.end_phone(tx, account_id, phone.phone_id, "removed", at=at)
         for bank in wallets.bank_accounts.list_of(tx, account_id):
             wallets.bank_accounts.end(tx, account_id, bank.bank_account_id, at)
+        notifications.forget_person(tx, account_id, partition=ctx.directory.partition_of(account_id))
         kept = timedelta(days=identity.own_level_policy().kept_days(account.issuer_id))
         return identity.close_account(tx, account_id, at=at, erase_at=at + kept)
 
@@ -403,6 +416,11 @@ PARTS: list[Part] = [
         "automatic_top_ups", "What tops up by itself", lambda of: own_data.rules(of.tx, of.id, of.partition)
     ),
     Part("withdrawals", "What you paid out", lambda of: own_data.paid_out(of.tx, of.id, of.partition)),
+    Part(
+        "notices",
+        "Notices",
+        lambda of: notifications.list_notices(of.tx, of.id, partition=of.partition, limit=EVENTS_MAX),
+    ),
     Part("deletion", "Your wish to go", _deletion),
 ]
 """All that is kept of a person, in the order it is given out."""
