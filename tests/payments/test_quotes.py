@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -70,7 +71,7 @@ def asked(
 
 def pays_by(quote: Quote, *, n: object = 0, minor: int = 9_90, **more: object) -> payments.NewPayment:
     """A payment to the maple shop by this quote, once its payer approves it."""
-    told = {
+    told: dict[str, Any] = {
         "payee_id": CANADIAN,
         "amount": Money(minor, "CAD"),
         "method": "wallet",

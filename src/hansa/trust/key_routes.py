@@ -25,7 +25,7 @@ class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyView(msgspec.Struct, frozen=True):
-    """A key. key_id names it and tells nothing of its secret. person: who acts with it. ended_at: null while it lives."""
+    """A key. key_id names it and tells nothing of its secret. person: who acts with it. ended_at: null while alive."""
 
     key_id: str
     scopes: list[str]
