@@ -69,7 +69,7 @@ def asked(
     )
 
 
-def pays_by(quote: Quote, *, n: object = 0, minor: int = 9_90, **more: object) -> payments.NewPayment:
+def pays_by(quote: Quote, *, n: object = 0, minor: int = 9_90, **more: Any) -> payments.NewPayment:
     """A payment to the maple shop by this quote, once its payer approves it."""
     told: dict[str, Any] = {
         "payee_id": CANADIAN,

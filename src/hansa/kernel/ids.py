@@ -72,7 +72,7 @@ def _told_instant(at: datetime) -> tuple[int, bytes]:
 
 @lru_cache(maxsize=64)
 def _told_in_utc(at: datetime) -> tuple[int, bytes]:
-    """A batch of facts happens at one instant. In UTC alone: in other zones two instants can be equal, an hour apart."""
+    """A batch of facts has one instant. In UTC alone: elsewhere two that are equal can lie an hour apart."""
     seconds = at.timestamp()
     return int(seconds * 1000), repr(seconds).encode()
 

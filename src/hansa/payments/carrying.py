@@ -131,20 +131,9 @@ def step_of(payment: Payment, action: Action, *, at: datetime, by: str, **more: 
     """The payment's next step, its sums as they were unless told. Errors: StateForbids."""
     last = payment.step
     base = Step(n=0, action=action, state=payment.state, at=at, by=by) if last is None else last
-    state = (
-        PaymentState.CREATED
-        if action is Action.CREATE
-        else after(payment.state if last is not None else _FIRST.get(action, payment.state), action)
-    )
+    state = after(None if last is None else payment.state, action)
     told = {"amount_minor": 0, "subject_id": None, "reason": "", "words": "", **more}
     return replace(base, n=base.n + 1, action=action, state=state, at=at, by=by, **told)
-
-
-_FIRST: Mapping[Action, PaymentState] = {
-    Action.ASK: PaymentState.CREATED,
-    Action.BEGIN: PaymentState.CREATED,
-}
-"""From where a payment's first step goes on; processing for all others."""
 
 
 # --- what the ledger says
@@ -245,7 +234,7 @@ def _paid_at_once(payment: Payment, intent: Intent) -> Step:
     )
 
 
-_PAID = after(PaymentState.PROCESSING, Action.CAPTURE)
+_PAID = after(None, Action.CAPTURE)
 
 
 def _booked(payment: Payment, intent: Intent) -> Step:

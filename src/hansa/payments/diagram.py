@@ -8,7 +8,7 @@ writes docs/payment-life.svg and the table in docs/payments.md anew; a test hold
 from collections.abc import Mapping
 from pathlib import Path
 
-from hansa.payments.life import ACTIONS, ENDED, STATES, TABLE, Action, PaymentState
+from hansa.payments.life import ACTIONS, BEGINNINGS, ENDED, STATES, TABLE, Action, PaymentState
 
 DOCS = Path(__file__).parents[3] / "docs"
 PICTURE, PAGE = DOCS / "payment-life.svg", DOCS / "payments.md"
@@ -89,6 +89,8 @@ def picture() -> str:
 def table() -> str:
     """The table in Markdown: each state, what it means, and what may be done."""
     rows = ["| state | what it means | what may be done, and what it then is |", "|---|---|---|"]
+    ways = "; ".join(f"{action} → `{then}`" for action, then in BEGINNINGS.items())
+    rows.append(f"| new | Its first step. | {ways} |")
     for state, actions in TABLE.items():
         ways = "; ".join(f"{action} → `{then}`" for action, then in actions.items()) or "nothing: it is over"
         rows.append(f"| `{state}` | {STATES[state]} | {ways} |")

@@ -140,6 +140,16 @@ TABLE: Mapping[PaymentState, Mapping[Action, PaymentState]] = {
 }
 """The one table: what may be done in a state, and what the payment then is. All else is refused."""
 
+BEGINNINGS: Mapping[Action, PaymentState] = {
+    _A.CREATE: _S.CREATED,
+    _A.ASK: TABLE[_S.CREATED][_A.ASK],
+    _A.BEGIN: TABLE[_S.CREATED][_A.BEGIN],
+    _A.AUTHORIZE: TABLE[_S.PROCESSING][_A.AUTHORIZE],
+    _A.CAPTURE: TABLE[_S.PROCESSING][_A.CAPTURE],
+    _A.FAIL: TABLE[_S.PROCESSING][_A.FAIL],
+}
+"""What the first step of a payment may be, and what the payment then is: it has passed the states before in one."""
+
 ENDED = frozenset((_S.SETTLED, _S.FAILED, _S.CANCELED, _S.EXPIRED, _S.VOIDED, _S.REVERSED))
 """States in which nothing is waited for. A payment that is captured waits for its settlement alone."""
 
@@ -164,10 +174,10 @@ class StateForbids(HansaError):
     )
 
 
-def after(state: PaymentState, action: Action) -> PaymentState:
-    """The state after an action. Errors: StateForbids, which says what may be done instead."""
-    found = TABLE[state].get(action)
+def after(state: PaymentState | None, action: Action) -> PaymentState:
+    """The state after an action. state: None before the first step. Errors: StateForbids, with what may be done instead."""
+    found = BEGINNINGS.get(action) if state is None else TABLE[state].get(action)
     if found is None:
         remedy = _REMEDIES.get(action, "Read the payment again.")
-        raise StateForbids(f"This payment is {state}: {ACTIONS[action]} is not for it now. {remedy}")
+        raise StateForbids(f"This payment is {state or 'new'}: {ACTIONS[action]} is not for it now. {remedy}")
     return found
