@@ -9,7 +9,7 @@ from approval.approving import join
 from hansa import approval, identity, payments, trust
 from hansa.kernel import HansaError, InvalidInput, Money, fact_id, new_id
 from hansa.payments import Heard, SimulatedConnector
-from hansa.payments.life import TABLE, Action, PaymentState, StateForbids, after
+from hansa.payments.life import BEGINNINGS, TABLE, Action, PaymentState, StateForbids, after
 from hansa.store import Context
 from payments.shopping import (
     ANN,
@@ -44,6 +44,15 @@ def test_every_action_in_every_state_is_what_the_table_says_or_refused(
     else:
         with pytest.raises(StateForbids):
             after(state, action)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_action_as_a_first_step(action: Action) -> None:
+    if action in BEGINNINGS:
+        assert after(None, action) is BEGINNINGS[action]
+    else:
+        with pytest.raises(StateForbids):
+            after(None, action)
 
 
 # --- paid at once
