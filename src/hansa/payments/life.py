@@ -175,7 +175,7 @@ class StateForbids(HansaError):
 
 
 def after(state: PaymentState | None, action: Action) -> PaymentState:
-    """The state after an action. state: None before the first step. Errors: StateForbids, with what may be done instead."""
+    """The state after an action. state: None before the first. Errors: StateForbids, with what may be done instead."""
     found = BEGINNINGS.get(action) if state is None else TABLE[state].get(action)
     if found is None:
         remedy = _REMEDIES.get(action, "Read the payment again.")
