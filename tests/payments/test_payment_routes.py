@@ -15,7 +15,7 @@ from litestar.exceptions import ValidationException
 from litestar.testing import TestClient
 
 from hansa import identity, ledger, payments, trust
-from hansa.kernel import HansaError, Money, fact_id
+from hansa.kernel import HansaError, Money, fact_id, new_id
 from hansa.payments.routes import ROUTES, TOP_UP_MAX
 from hansa.store import Context
 
@@ -54,6 +54,7 @@ def ask(ctx: Context) -> Iterator[Ask]:
                 dependencies={
                     "ctx": Provide(lambda: ctx, sync_to_thread=False),
                     "caller": Provide(lambda: caller, sync_to_thread=False),
+                    "asked_id": Provide(new_id, sync_to_thread=False),
                 },
                 exception_handlers={HansaError: problem, ValidationException: unfit},
             )

@@ -139,7 +139,7 @@ def test_who_a_member_is_is_set_by_the_league(cleared: Context, client: Client) 
     wrong = client.put("/v1/reports/parties/beijing", json=body | {"country": "cn"})
 
     assert told.json() == {"member_id": "beijing", "tax_number": "", **body}
-    assert (wrong.status_code, wrong.json()["problems"][0]["where"]) == (422, "country")
+    assert (wrong.status_code, wrong.json()["violations"][0]["param"]) == (422, "country")
 
 
 def test_an_audit_pack_comes_over_http(cleared: Context, client: Client, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_payment_is_made_once_for_a_key_and_answered_alike(
         ({"payer": "0198c000-0000-7000-8000-000000000000"}, 404, "identity.unknown_account"),
         ({"amount": {"minor": 1, "currency": "CAD"}}, 422, "payments.wrong_payee_currency"),
         ({"amount": {"minor": 0, "currency": "CNY"}}, 400, "web.malformed"),
-        ({"method": "code"}, 400, "web.malformed"),
+        ({"method": "code"}, 422, "hansa.invalid_input"),
         ({"mandate_id": None}, 422, "hansa.invalid_input"),
         ({"quote_id": "0198c000-0000-7000-8000-000000000000"}, 422, "hansa.invalid_input"),
     ],
