@@ -35,10 +35,10 @@ PICTURES = os.environ.get("HANSA_PICTURES", "")
 
 NO_PAGE = re.compile(
     r"/(static|vendor|v1|openapi\.json|\.well-known|favicon\.ico|healthz)"
-    r"|\.(csv|json|pdf|svg|js|py|webmanifest)$|/(live|state|balance|report|bundle|sales|paid|stream)$"
-    r"|^/wallet/home/|^/console/(files/\{name|reports/(statements|audit))|^/docs$|^/console/tariffs/files/"
+    r"|\.(csv|json|pdf|svg|js|py|webmanifest)$|/(live|state|balance|report|bundle|sales|paid|stream|list)$"
+    r"|^/console/me$|^/wallet/home/|^/console/(files/\{name|reports/(statements|audit))|^/docs$|^/console/tariffs/files/"
 )
-"""Files and parts of pages."""
+"""Files and parts of pages; and the page of a person of the console's staff, whom this league does not have."""
 
 ORDER = fact_id(None, "axe order")
 NEEDS = {
@@ -196,6 +196,7 @@ class Walk:
             (PHONE, "dark", CONTRAST),
             (DESK, "dark", RULES),
         ):
+            self.page.set_viewport_size(size)  # pyright: ignore[reportArgumentType]
             height = self.page.evaluate(
                 "document.documentElement.scrollHeight"
             )  # so that the tabs hide nothing

@@ -30,6 +30,7 @@ def test_a_fare_is_asked_for_without_scripts_by_keyboard_and_read_in_chinese(
     page.get_by_role("link", name="The whole tariff").first.click()
     expect(page.locator("mark").first).to_be_visible()
     page.go_back()
+    page.locator("details.tongues summary").click()
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("heading", name="湘湖 → 滨康路")).to_be_visible()
     assert page.locator("html").get_attribute("lang") == "zh"

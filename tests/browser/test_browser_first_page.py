@@ -81,7 +81,7 @@ def test_essentials_work_without_scripts(served: Served, chromium: Browser) -> N
     expect(page.get_by_text("No phone is connected.")).to_be_visible()
     page.goto(f"{served.url}/wallet/statement")
     expect(page.get_by_text("+¥100.00")).to_be_visible()
-    page.goto(f"{served.url}/fares?city=hangzhou")
+    page.goto(f"{served.url}/fares?operator_id=hangzhou-metro")
     expect(page.get_by_role("button", name="Tell the fare")).to_be_visible()
     page.goto(f"{served.url}/wallet/home")
     page.get_by_role("button", name="Sign out").click()

@@ -49,7 +49,7 @@ def check(page: Page, name: str) -> None:
     """
     for size, scheme in LOOKS:
         page.set_viewport_size(size)  # pyright: ignore[reportArgumentType]
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         if PICTURES:
             page.screenshot(path=f"{PICTURES}/{name}-{size['width']}-{scheme}.png", full_page=True)
         if page.evaluate("typeof axe") == "undefined":
