@@ -110,7 +110,7 @@ def routes_of(prefix: str) -> list[str]:
 
 def pattern_of(route: str) -> re.Pattern[str]:
     """What an address of this route looks like."""
-    kinds = {"uuid": "[0-9a-f-]{36}", "date": r"\\d{4}-\\d\\d-\\d\\d", "int": r"\\d+"}
+    kinds = {"uuid": "[0-9a-f-]{36}", "date": r"\d{4}-\d\d-\d\d", "int": r"\d+"}
 
     def part(found: re.Match[str]) -> str:
         return kinds.get(found[1], "[^/?]+")
