@@ -68,7 +68,7 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "People paid shops",
         "transit is zero in every currency",
         "3 unused ones are worth",
-        "nothing: all of it is settled",
+        "What acquirers and issuers await of clearing is what is not settled yet",
         "each proved again from its stored bytes",
         "Their PIN is 482915",
         "Where to look",
