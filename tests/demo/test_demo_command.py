@@ -50,6 +50,7 @@ def told(home: Path) -> str:
 
 
 def test_the_closing_page_tells_the_day(told: str) -> None:
+    unwrapped = " ".join(told.split())
     for words in (
         "Fares by city",
         "refused",
@@ -68,12 +69,12 @@ def test_the_closing_page_tells_the_day(told: str) -> None:
         "People paid shops",
         "transit is zero in every currency",
         "3 unused ones are worth",
-        "What acquirers and issuers await of clearing is what is not settled yet",
+        "nothing: all of it is settled",
         "each proved again from its stored bytes",
         "Their PIN is 482915",
         "Where to look",
     ):
-        assert words in told
+        assert words in unwrapped
     assert "✗" not in told
     assert told.count("✓") >= 5 + 15
 
