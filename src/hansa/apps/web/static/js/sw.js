@@ -20,6 +20,7 @@ const SHELL = [
   "icon.svg",
   "js/outbox.js",
   "js/packs/home.js",
+  "js/refunds.js",
 ].map((name) => OURS + name);
 const ALSO = ["/vendor/qr/index.js", "/wallet/manifest.webmanifest", FORM, "/wallet/home"];
 
