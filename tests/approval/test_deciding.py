@@ -190,7 +190,7 @@ def test_many_at_once_never_pass_a_limit_and_never_stand_in_each_others_way(comm
         for turn in range(5):
             first = worker * 100 + turn * 10
             batch = [
-                spend(first + place, 900_00, account=(ANNA, BO)[(worker + place) % 2], channel=Channel.CODE)
+                spend(first + place, 90_00, account=(ANNA, BO)[(worker + place) % 2], channel=Channel.CODE)
                 for place in range(4)
             ]
             with committed_ctx.tx() as tx:
@@ -205,10 +205,10 @@ def test_many_at_once_never_pass_a_limit_and_never_stand_in_each_others_way(comm
     for thread in threads:
         thread.join()
 
-    # 5,000.00 a day at most for a person nobody knows: five payments of 900.00 for each of the two.
-    assert len(found) == 8 * 5 * 4 and sum(isinstance(one, Allowed) for one in found) == 10
+    # 1,000.00 a year at most for a person nobody knows: eleven payments of 90.00 for each of the two.
+    assert len(found) == 8 * 5 * 4 and sum(isinstance(one, Allowed) for one in found) == 22
     with committed_ctx.tx() as tx:
-        assert used(tx, ANNA) == used(tx, BO) == (5, 4_500_00, 4_500_00)
+        assert used(tx, ANNA) == used(tx, BO) == (11, 990_00, 990_00)
 
 
 def test_fifty_at_once_with_one_id_count_once(committed_ctx: Context) -> None:

@@ -129,6 +129,11 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"amount": {"minor": 5_000, "currency": "XYZ"}}, 422, "payments.wrong_currency"),
     ({"amount": {"minor": 5_000, "currency": "yuan"}}, 422, "does not fit"),
     ({"account_id": str(fact_id(None, "nobody"))}, 404, "identity.unknown_account"),
+    (
+        {"top_up_id": str(fact_id(AT, "top-up", 2)), "amount": {"minor": 95_001, "currency": "CNY"}},
+        409,
+        "approval.balance_cap_reached",
+    ),
     ({"amount": {"minor": 0, "currency": "CNY"}}, 422, "does not fit"),
     ({"amount": {"minor": -1, "currency": "CNY"}}, 422, "does not fit"),
     ({"amount": {"minor": TOP_UP_MAX + 1, "currency": "CNY"}}, 422, "does not fit"),

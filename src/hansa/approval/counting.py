@@ -1,4 +1,4 @@
-"""Running use: what was spent in this hour and the one before, this day, and this longer period. Pure."""
+"""Running use: what was spent in this hour and the one before, this day, this longer period, this year. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What was spent, in minor units and payments. period: the first day of the month, or of a mandate's period."""
+    """What was spent, in minor units and payments. period: the first day of the month, or of a mandate's period.
+
+    year_minor: what counts against a level's cap, in the calendar year in which the period begins.
+    """
 
     hour: int
     hour_count: int
@@ -34,6 +37,7 @@ class Counter:
     day_minor: int
     period: date
     period_minor: int
+    year_minor: int
 
 
 def moment_of(at: datetime, zone: str) -> Moment:
@@ -45,7 +49,7 @@ def moment_of(at: datetime, zone: str) -> Moment:
 
 def empty(moment: Moment, period: date) -> Counter:
     """Nothing spent yet."""
-    return Counter(moment.hour, 0, 0, 0, 0, moment.day, 0, 0, period, 0)
+    return Counter(moment.hour, 0, 0, 0, 0, moment.day, 0, 0, period, 0, 0)
 
 
 def rolled(counter: Counter, moment: Moment, period: date) -> Counter:
@@ -66,12 +70,13 @@ def rolled(counter: Counter, moment: Moment, period: date) -> Counter:
     if moment.day > now.day:
         now = replace(now, day=moment.day, day_count=0, day_minor=0)
     if period > now.period:
-        now = replace(now, period=period, period_minor=0)
+        year_minor = now.year_minor if period.year == now.period.year else 0
+        now = replace(now, period=period, period_minor=0, year_minor=year_minor)
     return now
 
 
-def added(counter: Counter, minor: int) -> Counter:
-    """The counter with one payment more; the counter has been rolled to its moment."""
+def added(counter: Counter, minor: int, *, in_year: bool = True) -> Counter:
+    """The counter with one payment more; the counter has been rolled to its moment. in_year: it counts there too."""
     return Counter(
         counter.hour,
         counter.hour_count + 1,
@@ -83,11 +88,15 @@ def added(counter: Counter, minor: int) -> Counter:
         counter.day_minor + minor,
         counter.period,
         counter.period_minor + minor,
+        counter.year_minor + minor if in_year else counter.year_minor,
     )
 
 
-def taken_off(counter: Counter, minor: int, moment: Moment, period: date) -> Counter:
-    """The counter without a payment of that moment: taken off each hour, day and period that it still counts in."""
+def taken_off(counter: Counter, minor: int, moment: Moment, period: date, *, in_year: bool = True) -> Counter:
+    """The counter without a payment of that moment: taken off each hour, day, period and year that it still counts in.
+
+    in_year: whether it counted there.
+    """
     now = counter
     if moment.hour == now.hour:
         now = replace(now, hour_count=max(0, now.hour_count - 1), hour_minor=max(0, now.hour_minor - minor))
@@ -99,6 +108,8 @@ def taken_off(counter: Counter, minor: int, moment: Moment, period: date) -> Cou
         now = replace(now, day_count=max(0, now.day_count - 1), day_minor=max(0, now.day_minor - minor))
     if period == now.period:
         now = replace(now, period_minor=max(0, now.period_minor - minor))
+    if in_year and period.year == now.period.year:
+        now = replace(now, year_minor=max(0, now.year_minor - minor))
     return now
 
 

@@ -41,11 +41,12 @@ from hansa.approval.model import (
     SpendingFrozen,
     UnratedCurrency,
     Verdict,
+    YearCapReached,
 )
 from hansa.approval.policy import RECENT_H, Policy, Risk, Rules, own_policy, own_rules, read_policy
 from hansa.approval.standing import Delegation, Mandate, refuse_delegation, refuse_mandate
 from hansa.approval.store import AccountKey, AccountRow, Bearing, UseRow, Wanted
-from hansa.identity import AccountId, Knowledge, knowledge_of
+from hansa.identity import AccountId, Knowledge, ProofLevel, knowledge_of, year_cap
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Tx
 
@@ -166,9 +167,10 @@ def give_back(tx: Tx, spend_ids: Collection[UUID], *, at: datetime, partition: i
             mandate = mandates.get(use.under_id)
             period = moment.month if mandate is None else period_of(mandate.period, moment.day)
             holders.append((_holder(use, use.under_id, ""), period))
+        in_year = counts_in_year(use.channel)
         for holder, period in holders:
             if holder in counters:
-                counters[holder] = taken_off(counters[holder], use.minor, moment, period)
+                counters[holder] = taken_off(counters[holder], use.minor, moment, period, in_year=in_year)
                 touched.add(holder)
     store.write_counters(tx, {one: counters[one] for one in touched})
     store.give_back(tx, partition, [one.spend_id for one in uses], [one.account_id for one in uses], at)
@@ -196,10 +198,16 @@ def lock_account(tx: Tx, partition: int, account_id: AccountId) -> AccountRow:
 
     Errors: identity.UnknownAccount.
     """
-    rows = _locked(tx, {(partition, account_id)})
-    if not rows:
-        raise identity.UnknownAccount(f"No account {account_id} is open here.")
-    return rows[0]
+    return lock_accounts(tx, {(partition, account_id)})[account_id]
+
+
+def lock_accounts(tx: Tx, keys: Collection[tuple[int, AccountId]]) -> dict[AccountId, AccountRow]:
+    """The same for several, locked in key order. Errors: identity.UnknownAccount."""
+    found = {row.account_id: row for row in _locked(tx, keys)}
+    missing = [account_id for _, account_id in keys if account_id not in found]
+    if missing:
+        raise identity.UnknownAccount(f"No account {missing[0]} is open here.")
+    return found
 
 
 def policy_of(tx: Tx, issuer_id: str) -> Policy:
@@ -357,6 +365,9 @@ def _over_limits(
         if so_far + minor > ceiling:
             why = " in the days after a recovery" if recovered else ""
             return _reached("what your issuer lets this account spend", span, ceiling, so_far, currency, why)
+    cap = year_cap(account.issuer_id, int(person.level), currency)
+    if cap is not None and counter.year_minor + minor > cap and counts_in_year(spend.channel):
+        return _year_reached(person.level, cap, counter.year_minor, currency)
     if not account.limited:
         return None
     scopes = ("", *scopes_of(spend.channel.value, spend.category))
@@ -423,7 +434,7 @@ def _take(
     minor, month = spend.amount.minor, moment.month
     number = spend.account_id.int
     own = (spend.partition, number, spend.amount.currency, "")
-    desk.counters[own] = added(counter, minor)
+    desk.counters[own] = added(counter, minor, in_year=counts_in_year(spend.channel))
     desk.touched.add(own)
     if account.limited:
         mine = {
@@ -472,6 +483,23 @@ def _reached(what: str, span: Span, bound: int, spent: int, currency: str, more:
     return LimitReached(
         f"{left} is left of {what} {words}{more}: {Money(bound, currency)}.",
         problems=(Problem("amount", f"more than {left}", "Pay less, or look at the account's limits"),),
+    )
+
+
+def counts_in_year(channel: str) -> bool:
+    """Whether a spend counts against the year of a level: not what its owner takes to their own bank account."""
+    return channel != Channel.BANK
+
+
+def _year_reached(level: ProofLevel, cap: int, spent: int, currency: str) -> YearCapReached:
+    left = Money(max(0, cap - spent), currency)
+    remedy = "Pay less, or wait for the new year"
+    if level < ProofLevel.DOCUMENT:
+        remedy = "Prove your name at /wallet/me/name, or pay less"
+    return YearCapReached(
+        f"{left} is left of what an account of level {level.name.lower()} may pay in a calendar year:"
+        f" {Money(cap, currency)}.",
+        problems=(Problem("amount", f"more than {left}", remedy),),
     )
 
 

@@ -142,6 +142,17 @@ class LimitReached(HansaError):
     next_action: ClassVar[str] = "see_limits"
 
 
+class YearCapReached(LimitReached):
+    """This is more than is left of what the account may pay in a calendar year, by how well its holder is known."""
+
+    code: ClassVar[str] = "approval.year_cap_reached"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = (
+        "Prove your name, or your document, for a higher level; or pay less, or wait for the new year."
+    )
+    next_action: ClassVar[str] = "prove_name"
+
+
 class UnratedCurrency(HansaError):
     """The account's issuer has not said how much of this currency is a small amount, so nothing is paid in it."""
 

@@ -47,7 +47,7 @@ on conflict (partition, account_id) do nothing
 COUNTERS = """
 select c.partition, c.holder_id, c.currency, c.scope,
     c.hour, c.hour_count, c.hour_minor, c.before_count, c.before_minor,
-    c.day, c.day_count, c.day_minor, c.period, c.period_minor
+    c.day, c.day_count, c.day_minor, c.period, c.period_minor, c.year_minor
 from approval.counters c
 join unnest(%s::integer[], %s::uuid[]) as w (partition, holder_id) using (partition, holder_id)
 """
@@ -59,9 +59,9 @@ select m.mandate_id is not null, m.account_id, m.payee_key, m.payee_name, m.memb
     m.each_minor, m.period, m.period_minor, m.asked_at, m.holds_from, m.ends_at, m.revoked_at, m.revoked_by,
     p.first_at,
     a.hour, a.hour_count, a.hour_minor, a.before_count, a.before_minor,
-    a.day, a.day_count, a.day_minor, a.period, a.period_minor,
+    a.day, a.day_count, a.day_minor, a.period, a.period_minor, a.year_minor,
     c.hour, c.hour_count, c.hour_minor, c.before_count, c.before_minor,
-    c.day, c.day_count, c.day_minor, c.period, c.period_minor,
+    c.day, c.day_count, c.day_minor, c.period, c.period_minor, c.year_minor,
     u.spend_id is not null, u.account_id, u.at, u.minor, u.currency, u.payee_key, u.channel, u.category, u.level,
     u.evidence, u.under_id, u.given_back_at
 from unnest(%(partitions)s::integer[], %(spends)s::uuid[], %(accounts)s::uuid[], %(payees)s::text[],
@@ -146,16 +146,16 @@ with used as (
     on conflict (partition, account_id, payee_key) do nothing
 )
 insert into approval.counters (partition, holder_id, currency, scope, hour, hour_count, hour_minor, before_count,
-    before_minor, day, day_count, day_minor, period, period_minor)
+    before_minor, day, day_count, day_minor, period, period_minor, year_minor)
 select * from unnest(%(c_partitions)s::integer[], %(c_holders)s::uuid[], %(c_currencies)s::text[], %(c_scopes)s::text[],
     %(c_hours)s::integer[], %(c_hour_counts)s::integer[], %(c_hour_minors)s::bigint[], %(c_before_counts)s::integer[],
     %(c_before_minors)s::bigint[], %(c_days)s::date[], %(c_day_counts)s::integer[], %(c_day_minors)s::bigint[],
-    %(c_periods)s::date[], %(c_period_minors)s::bigint[])
+    %(c_periods)s::date[], %(c_period_minors)s::bigint[], %(c_year_minors)s::bigint[])
 on conflict (partition, holder_id, currency, scope) do update set
     hour = excluded.hour, hour_count = excluded.hour_count, hour_minor = excluded.hour_minor,
     before_count = excluded.before_count, before_minor = excluded.before_minor,
     day = excluded.day, day_count = excluded.day_count, day_minor = excluded.day_minor,
-    period = excluded.period, period_minor = excluded.period_minor
+    period = excluded.period, period_minor = excluded.period_minor, year_minor = excluded.year_minor
 """
 
 GIVE_BACK = """
@@ -313,10 +313,10 @@ def bearing(asked: Rows, wanted: Sequence[Wanted]) -> list[Bearing]:
                 revoked_at=row[13],
                 revoked_by=row[14],
             )
-        if row[36]:
-            use = UseRow(one.partition, one.spend_id, *row[37:])
-        own = None if row[16] is None else Counter(*row[16:26])
-        under = None if row[26] is None else Counter(*row[26:36])
+        if row[38]:
+            use = UseRow(one.partition, one.spend_id, *row[39:])
+        own = None if row[16] is None else Counter(*row[16:27])
+        under = None if row[27] is None else Counter(*row[27:38])
         found.append(Bearing(mandate, row[15], own, under, use))
     return found
 
@@ -440,6 +440,7 @@ def write(
         "c_day_minors": array_text([one.day_minor for one in kept]),
         "c_periods": _days([one.period for one in kept]),
         "c_period_minors": array_text([one.period_minor for one in kept]),
+        "c_year_minors": array_text([one.year_minor for one in kept]),
     }
     tx.execute(WRITE, values)
 

@@ -170,6 +170,7 @@ from hansa.identity.persons_model import (
     ProofLevel,
     age_on,
     ages_of,
+    balance_cap,
     is_minor,
     masked_name,
     masked_number,
@@ -178,6 +179,7 @@ from hansa.identity.persons_model import (
     read_birth,
     read_level_policy,
     real_name,
+    year_cap,
 )
 from hansa.identity.phone_model import (
     NAME_MAX,
@@ -428,6 +430,7 @@ __all__ = [
     "ask_contact",
     "ask_deletion",
     "ask_proofing",
+    "balance_cap",
     "begin_assertion",
     "begin_recovered_passkey",
     "begin_registration",
@@ -553,4 +556,5 @@ __all__ = [
     "wards_to_look_at",
     "who_may",
     "written_number",
+    "year_cap",
 ]

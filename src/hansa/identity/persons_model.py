@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Annotated, ClassVar, Literal, NewType
 from uuid import UUID
@@ -121,6 +121,20 @@ class LevelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def own_level_policy() -> LevelPolicy:
     """The policy that comes with Hansa."""
     return read_level_policy(_text("levels.toml"))
+
+
+@lru_cache(maxsize=4_096)
+def year_cap(issuer_id: str, level: int, currency: str) -> int | None:
+    """What an account of this level may pay in a calendar year, in minor units; None: no cap. level: a ProofLevel's."""
+    cap = own_level_policy().caps(issuer_id, ProofLevel(level), currency).year
+    return None if cap is None else cap.minor
+
+
+@lru_cache(maxsize=4_096)
+def balance_cap(issuer_id: str, level: int, currency: str) -> int | None:
+    """What an account of this level may hold, in minor units; None: no cap. level: a ProofLevel's."""
+    cap = own_level_policy().caps(issuer_id, ProofLevel(level), currency).balance
+    return None if cap is None else cap.minor
 
 
 def read_level_policy(toml: str) -> LevelPolicy:

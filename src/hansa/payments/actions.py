@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import groupby
 from uuid import UUID
 
-from hansa import identity, ledger
+from hansa import approval, identity, ledger
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
 from hansa.payments import store
@@ -115,11 +115,15 @@ def list_rates(tx: Tx, day: date) -> list[tuple[str, str, Fraction]]:
     return [(base, quote, rate) for (_, base, quote), rate in sorted(store.fetch_rates(tx, [day]).items())]
 
 
-def top_up(ctx: Context, top_ups: Sequence[TopUp], *, step: Step = no_step) -> list[Money]:
+def top_up(
+    ctx: Context, top_ups: Sequence[TopUp], *, capped: bool = False, step: Step = no_step
+) -> list[Money]:
     """Put money that riders brought to their issuer into their wallets; gives the amounts, in order.
 
-    Safe to repeat by ``top_up_id``. Errors: TopUpDiffers, before anything is posted; WalletClosed, and those that were
-    for closed wallets are not kept, while the others are posted.
+    capped: refuse what would lift a wallet over the cap of its holder's level, unless it has its place already
+    (``approval.admit``); whoever takes what people bring says so. Safe to repeat by ``top_up_id``.
+    Errors: TopUpDiffers, approval.BalanceCapReached, before anything is kept; WalletClosed, and those that were for
+    closed wallets are not kept, while the others are posted.
     """
     partition_of = ctx.directory.partition_of
     placed = [(partition_of(top_up.account_id), top_up) for top_up in top_ups]
@@ -137,6 +141,8 @@ def top_up(ctx: Context, top_ups: Sequence[TopUp], *, step: Step = no_step) -> l
         for _, item in placed:
             if kept[item.top_up_id].body() != item:
                 raise TopUpDiffers(f"Top-up {item.top_up_id} is known with other content.")
+        if capped:
+            _check_caps(tx, [row for row in kept.values() if row.state == "intended"], ctx.clock.now())
     step("intended")
     closed = _finish_top_ups(ctx, [row for row in kept.values() if row.state == "intended"], step)
     if closed:
@@ -389,6 +395,23 @@ def _post_on_risk(ctx: Context, rows: Sequence[store.ChargeRow]) -> list[Posted]
     return carried
 
 
+def _check_caps(tx: Tx, rows: Sequence[store.TopUpRow], at: datetime) -> None:
+    """Errors: approval.BalanceCapReached."""
+    incoming = [
+        approval.Incoming(
+            incoming_id=row.top_up_id,
+            account_id=AccountId(row.account_id),
+            wallet=wallet_id(AccountId(row.account_id), row.currency),
+            amount=Money(row.amount_minor, row.currency),
+            partition=row.partition,
+        )
+        for row in rows
+    ]
+    for refused in approval.admit(tx, incoming, at):
+        if refused is not None:
+            raise refused
+
+
 def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) -> list[store.TopUpRow]:
     """Post what is written down; gives those whose wallets are closed, which are forgotten."""
     refused: list[store.TopUpRow] = []
@@ -408,6 +431,7 @@ def _finish_top_ups(ctx: Context, rows: Sequence[store.TopUpRow], step: Step) ->
             with ctx.tx() as tx:
                 store.finish_top_ups(tx, [row for row in batch if row not in closed])
                 store.forget_top_ups(tx, closed)
+                approval.end_incoming(tx, [row.top_up_id for row in batch], partition=batch[0].partition)
             step("recorded")
             refused += closed
     return refused

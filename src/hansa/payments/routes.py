@@ -10,7 +10,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from hansa import identity, trust
+from hansa import approval, identity, trust
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, in_utc
 from hansa.payments import actions, payment_routes, quotes_routes
@@ -180,7 +180,14 @@ def list_movements(
     tags=["Payments"],
     opt={
         "needs": "payments:write",
-        "refuses": (identity.UnknownAccount, WrongCurrency, TopUpDiffers, WalletClosed, InvalidInput),
+        "refuses": (
+            identity.UnknownAccount,
+            WrongCurrency,
+            TopUpDiffers,
+            WalletClosed,
+            InvalidInput,
+            approval.BalanceCapReached,
+        ),
     },
 )
 def top_up(
@@ -203,7 +210,8 @@ def top_up(
             f"This account has no wallet in {data.amount.currency}, but in {', '.join(units)}."
         )
     amount = Money(data.amount.minor, data.amount.currency)
-    actions.top_up(ctx, [TopUp(data.top_up_id, account.account_id, account.issuer_id, amount, at)])
+    one = TopUp(data.top_up_id, account.account_id, account.issuer_id, amount, at)
+    actions.top_up(ctx, [one], capped=True)
     return TopUpView(data.top_up_id, account.account_id, account.issuer_id, amount, at)
 
 

@@ -126,6 +126,7 @@ def top_up(request: Asked, site: Here, data: Annotated[TopUpForm, Form]) -> Redi
                 at=asked_at,
             )
         ],
+        capped=True,
     )
     return Redirect("/wallet/statement", status_code=303)
 
