@@ -527,6 +527,8 @@ ALL_BLOCKS: LiteralString = (
 
 GET_BLOCK: LiteralString = "select " + _BLOCK + " from ledger.blocks where partition = %s and number = %s"
 
+FIRSTS_OF_BLOCKS = "select number, first from ledger.blocks where partition = %s and number = any(%s)"
+
 # The blocks that hold the log entries from one index to another.
 BLOCKS_HOLDING: LiteralString = (
     "select "
@@ -1377,6 +1379,11 @@ def list_blocks_holding(tx: Tx, partition: int, *, begin: int, end: int) -> list
     """The blocks that hold the log entries from ``begin`` until before ``end``."""
     cursor = tx.cursor(row_factory=class_row(Block))
     return cursor.execute(BLOCKS_HOLDING, {"partition": partition, "begin": begin, "end": end}).fetchall()
+
+
+def firsts_of_blocks(tx: Tx, partition: int, numbers: Sequence[int]) -> dict[int, int]:
+    """Where in the log each of these blocks begins; those that are not there are left out."""
+    return dict(tx.execute(FIRSTS_OF_BLOCKS, (partition, list(numbers))).fetchall())
 
 
 def list_nodes(tx: Tx, partition: int, level: int, *, begin: int, end: int) -> list[tuple[int, bytes]]:

@@ -168,10 +168,10 @@ def write_bundle(
         for section in statement.sections:
             lines: list[dict[str, object]] = []
             for some in read_lines(tx, statement, section):
-                for line in some:
+                receipts = log.receipts([line.place for line in some], signer)
+                for line, receipt in zip(some, receipts, strict=True):
                     number += 1
                     name = f"receipts/{number:06d}.json"
-                    receipt = log.receipt(log.index_of(line.place), signer)
                     bundle.writestr(zipfile.ZipInfo(name, made), str(receipt), zipfile.ZIP_DEFLATED)
                     lines.append(
                         {

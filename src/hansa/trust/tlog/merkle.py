@@ -207,41 +207,44 @@ def verify_consistency(
 
 
 class TileReader:
-    """Reads a tree of ``size`` entries from its tiles, and keeps those it has read. Make one for each proof.
+    """Reads a tree of ``size`` entries from its tiles. Make one for a proof, or for many whose entries come in order.
 
+    Of each tile it keeps every node above the hashes, so many proofs from one tile cost little more than one; it keeps
+    the ``TILES_KEPT`` tiles that it read last, so a long row of proofs takes no more memory than a short one.
     tile: gives the hashes of a tile, one after the other, by level, index and width (256 when it is full).
     Errors: BadTile when a tile has not 32 bytes for each of its hashes.
     """
 
+    TILES_KEPT = 512
+
     def __init__(self, tile: Callable[[int, int, int], bytes], size: int) -> None:
         self._tile = tile
         self._size = size
-        self._read: dict[tuple[int, int], bytes] = {}
+        self._kept: dict[tuple[int, int], list[list[bytes]]] = {}
 
     def __call__(self, height: int, index: int, /) -> bytes:
         if (index + 1) << height > self._size:
             raise OutsideTree(f"The log of {self._size} entries has no subtree {index} of height {height}.")
         level, above = divmod(height, TILE_HEIGHT)
         number, first = divmod(index << above, TILE_WIDTH)
-        data = self._whole(level, number)
-        at = first * HASH_BYTES
-        nodes = [data[at + i : at + i + HASH_BYTES] for i in range(0, HASH_BYTES << above, HASH_BYTES)]
-        while len(nodes) > 1:
-            pairs = iter(nodes)
-            nodes = [node_hash(left, right) for left, right in zip(pairs, pairs, strict=True)]
-        return nodes[0]
+        rows = self._kept.get((level, number)) or self._read(level, number)
+        return rows[above][first >> above]
 
-    def _whole(self, level: int, number: int) -> bytes:
-        data = self._read.get((level, number))
-        if data is None:
-            width = tile_width(level, number, self._size)
-            data = self._tile(level, number, width)
-            if len(data) != width * HASH_BYTES:
-                raise BadTile(
-                    f"Tile {number} of level {level} has {len(data)} bytes, not {width * HASH_BYTES}."
-                )
-            self._read[level, number] = data
-        return data
+    def _read(self, level: int, number: int) -> list[list[bytes]]:
+        """A tile's hashes and, row by row, the nodes over them."""
+        width = tile_width(level, number, self._size)
+        data = self._tile(level, number, width)
+        if len(data) != width * HASH_BYTES:
+            raise BadTile(f"Tile {number} of level {level} has {len(data)} bytes, not {width * HASH_BYTES}.")
+        row = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+        rows = [row]
+        while len(row) > 1 and len(rows) < TILE_HEIGHT:
+            row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=False)]
+            rows.append(row)
+        if len(self._kept) >= self.TILES_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[level, number] = rows
+        return rows
 
 
 def _fold(peaks: Sequence[bytes]) -> bytes:

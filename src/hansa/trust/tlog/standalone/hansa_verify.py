@@ -18,6 +18,7 @@ tlog-proof, tlog-checkpoint, tlog-cosignature, tlog-tiles, signed-note; RFC 9162
 import argparse
 import base64
 import binascii
+import functools
 import hashlib
 import http.client
 import io
@@ -362,6 +363,7 @@ def parse_proof(text: str) -> Proof:
     return Proof(_number(lines[0][6:]), path, parse_checkpoint(note))
 
 
+@functools.lru_cache(maxsize=64)
 def verify_signature(checkpoint: Checkpoint, key: Key) -> datetime | None:
     """Go on only if this key signed the checkpoint; gives the time of a witness's signature.
 
