@@ -83,6 +83,7 @@ from hansa.approval.grants import (
     revoke_mandate,
     use_delegation,
 )
+from hansa.approval.incoming import BalanceCapReached, Incoming, admit, end_incoming
 from hansa.approval.limits import SPANS, Limit, Span
 from hansa.approval.model import (
     Allowed,
@@ -92,7 +93,6 @@ from hansa.approval.model import (
     DelegationExceeded,
     LimitReached,
     MandateEnded,
-from hansa.approval.incoming import BalanceCapReached, Incoming, admit, end_incoming
     MandateExceeded,
     Needs,
     NotDelegated,
@@ -105,6 +105,7 @@ from hansa.approval.incoming import BalanceCapReached, Incoming, admit, end_inco
     UnknownMandate,
     UnratedCurrency,
     Verdict,
+    YearCapReached,
 )
 from hansa.approval.pins import PEPPER, NoPin, PinLocked, PinStanding, PinWrong, check_pin, find_pin, set_pin
 from hansa.approval.policy import REASONS, Policy, Risk, Row, own_policy, read_policy, required
@@ -114,7 +115,6 @@ from hansa.approval.store import Wanted
 __all__ = [
     "KINDS",
     "NOT_FOR_CHILDREN",
-    YearCapReached,
     "PEPPER",
     "REASONS",
     "SPANS",
@@ -126,6 +126,7 @@ __all__ = [
     "ApprovalState",
     "Asked",
     "BadPolicy",
+    "BalanceCapReached",
     "Channel",
     "CheckedProof",
     "Delegation",
@@ -135,7 +136,7 @@ __all__ = [
     "FrozenByIssuer",
     "Given",
     "GrantDiffers",
-    "BalanceCapReached",
+    "Incoming",
     "LevelTooLow",
     "Limit",
     "LimitReached",
@@ -147,7 +148,6 @@ __all__ = [
     "NewMandate",
     "NoPin",
     "NotCanonical",
-    "Incoming",
     "NotDelegated",
     "NotYours",
     "Outcome",
@@ -176,6 +176,8 @@ __all__ = [
     "UnratedCurrency",
     "Verdict",
     "Wanted",
+    "YearCapReached",
+    "admit",
     "advance_mandate",
     "agreed_by",
     "approval_id_of",
@@ -187,8 +189,7 @@ __all__ = [
     "check_next",
     "check_pin",
     "decide",
-    "YearCapReached",
-    "admit",
+    "end_incoming",
     "find_freeze",
     "find_mandates",
     "find_pin",
@@ -201,7 +202,6 @@ __all__ = [
     "give_by_pin",
     "give_by_second_person",
     "give_by_session",
-    "end_incoming",
     "grant_delegation",
     "judge",
     "list_changes",
