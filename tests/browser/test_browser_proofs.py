@@ -40,6 +40,7 @@ def open_receipt(page: Page, served: Served) -> None:
     sign_in(page, served.url, "Gao Lan")
     page.goto(f"{served.url}/wallet/statement")
     page.get_by_role("link", name="Top-up", exact=True).click()
+    page.get_by_role("link", name="Is this in the books?").click()
     expect(page.get_by_role("heading", name="Is this in the books?")).to_be_visible()
 
 
@@ -117,6 +118,7 @@ def test_without_javascript_the_server_says_what_it_checked(witnessed: Served, d
     page.goto(f"{witnessed.url}/wallet/statement")
 
     page.get_by_role("link", name="Top-up", exact=True).click()
+    page.get_by_role("link", name="Is this in the books?").click()
 
     expect(page.locator("[data-said-by-server] li[data-state=passed]")).to_have_count(4)
     expect(page.get_by_text("The server checked")).to_be_visible()

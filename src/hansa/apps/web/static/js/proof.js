@@ -20,16 +20,12 @@ async function check(part, file) {
   const text = await file.text();
   const found = document.createElement("div");
   found.className = "proof";
-  const script = document.createElement("script");
-  script.type = "application/json";
-  script.textContent = text;
-  found.append(script);
   const { key, witnesses } = policyFor(text, part);
   found.dataset.logKey = key;
   found.dataset.witnesses = witnesses.join(" ");
   found.dataset.quorum = String(witnesses.length);
   part.querySelector("[data-found]").replaceChildren(found);
-  await mount(found);
+  await mount(found, text);
 }
 
 /** Our key for the log that the receipt names, and those of our witnesses whose name stands under its checkpoint. */

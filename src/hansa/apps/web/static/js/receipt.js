@@ -74,10 +74,11 @@ export async function verifyReceipt(receipt, policy = {}) {
 }
 
 /**
- * Check the receipt of this element and list the steps in it. The receipt is a script of type application/json within,
- * or is fetched from data-receipt-url. data-log-key, data-witnesses (separated by spaces) and data-quorum are the policy.
+ * Check a receipt and list the steps in this element. The receipt is the text that is given, a script of type
+ * application/json within the element, or is fetched from data-receipt-url. data-log-key, data-witnesses (separated by
+ * spaces) and data-quorum are the policy.
  */
-export async function mount(element) {
+export async function mount(element, text = undefined) {
   const list = document.createElement("ol");
   const words = document.createElement("p");
   words.setAttribute("role", "status");
@@ -86,7 +87,7 @@ export async function mount(element) {
   words.textContent = "Checking on this device …";
   try {
     const { logKey, witnesses, quorum } = element.dataset;
-    const result = await verifyReceipt(await given(element), {
+    const result = await verifyReceipt(await given(element, text), {
       logKey,
       witnesses: (witnesses ?? "").split(/\s+/).filter(Boolean),
       quorum: quorum ? Number(quorum) : undefined,
@@ -104,7 +105,8 @@ export async function mount(element) {
   }
 }
 
-async function given(element) {
+async function given(element, text) {
+  if (text !== undefined) return JSON.parse(text);
   const script = element.querySelector('script[type="application/json"]');
   if (script) return JSON.parse(script.textContent);
   const answer = await fetch(element.dataset.receiptUrl, { headers: { accept: "application/json" } });
