@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from hansa.kernel import InvalidInput, Problem
+from hansa.kernel import InvalidInput, Problem, cell_text
 
 Severity = Literal["ERROR", "WARNING", "INFO"]
 SEVERITIES: tuple[Severity, ...] = ("ERROR", "WARNING", "INFO")
@@ -225,8 +225,7 @@ class Report:
 
 def _cell(value: str | int | None) -> str | int:
     """A cell that no table program takes for a formula: a feed's words are anybody's."""
-    text = "" if value is None else value
-    return f"'{text}" if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return cell_text(value) if isinstance(value, str) else "" if value is None else value
 
 
 def printable(value: str) -> str:

@@ -18,6 +18,7 @@ from hansa.kernel.money import (
     split_minor,
 )
 from hansa.kernel.partitions import BUCKETS, Directory, bucket_of
+from hansa.kernel.texts import cell_text, fault_of_text
 
 __all__ = [
     "BIC",
@@ -35,9 +36,11 @@ __all__ = [
     "UnknownCurrency",
     "accepted_languages",
     "bucket_of",
+    "cell_text",
     "choose_language",
     "fact_id",
     "fact_ids",
+    "fault_of_text",
     "hex_id",
     "in_utc",
     "is_iban",

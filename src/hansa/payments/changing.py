@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput, Money, Problem, fact_id
+from hansa.kernel import InvalidInput, Money, Problem, fact_id, fault_of_text
 from hansa.payments import life_store
 from hansa.payments.carrying import Doing, carry, keep, step_of
 from hansa.payments.connectors import Connectors
@@ -378,8 +378,9 @@ def _check_refund(minor: int | None, reference: str, reason: str) -> None:
     if minor is not None and minor < 1:
         raise _unfit("amount.minor", f"it is {minor}", "Refund at least 1")
     for name, text, most in (("reference", reference, REFERENCE_MAX), ("reason", reason, WORDS_MAX)):
-        if len(text) > most or "\0" in text:
-            raise _unfit(name, "it is too long or holds a NUL", f"Send at most {most} characters")
+        what = f"it has {len(text)} characters" if len(text) > most else fault_of_text(text)
+        if what:
+            raise _unfit(name, what, f"Send at most {most} characters, on one line")
 
 
 def _unfit(where: str, what: str, remedy: str) -> InvalidInput:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hansa import ledger, trust
-from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Problem
+from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Problem, fault_of_text
 from hansa.payments import life_store
 from hansa.payments.payment import (
     Payee,
@@ -68,8 +68,9 @@ def _body(payee: Payee) -> tuple[str, ...]:
 
 def _check(payee: Payee) -> None:
     problem = None
-    if not payee.name.strip() or len(payee.name) > NAME_MAX or "\0" in payee.name:
-        problem = Problem("name", "it is empty, too long or holds a NUL", f"Send 1 to {NAME_MAX} characters")
+    fault = fault_of_text(payee.name, is_name=True)
+    if not payee.name.strip() or len(payee.name) > NAME_MAX or fault:
+        problem = Problem("name", fault or "it is empty or too long", f"Send 1 to {NAME_MAX} characters")
     elif payee.currency not in CURRENCY_EXPONENTS:
         problem = Problem("currency", f"{payee.currency!r} is no active one", "Use a code of ISO 4217")
     elif payee.category and not (

@@ -16,7 +16,7 @@ from uuid import UUID
 from hansa import ledger
 from hansa.approval import Channel
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, fact_ids
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, fact_ids, fault_of_text
 from hansa.payments.life import Action, PaymentState
 from hansa.payments.model import exchange_account, position_account, wallet_id
 from hansa.payments.quotes_model import Quote, Share, earned_account
@@ -476,7 +476,7 @@ def check_new(one: NewPayment, now: datetime) -> HansaError | None:
     elif one.method == "connector" and one.capture == "manual":
         problem = Problem("capture", "a connector takes money at once", "Send automatic")
     elif (place := _unfit_text(one)) is not None:
-        problem = Problem(place, "it is too long or holds a NUL", "Shorten it")
+        problem = Problem(place, "it is too long or holds what cannot be seen", "Shorten it, on one line")
     if problem is None:
         return None
     return InvalidInput(f"{problem.where}: {problem.what}.", problems=(problem,))
@@ -487,7 +487,7 @@ def _unfit_text(one: NewPayment) -> str | None:
         ("reference", one.reference, REFERENCE_MAX),
         ("description", one.description, DESCRIPTION_MAX),
     )
-    return next((name for name, text, most in texts if len(text) > most or "\0" in text), None)
+    return next((name for name, text, most in texts if len(text) > most or fault_of_text(text)), None)
 
 
 # --- the ledger

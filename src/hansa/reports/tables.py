@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from hansa.kernel import Money
+from hansa.kernel import Money, cell_text
 from hansa.reports.model import CurrencyStatement, Section, Statement
 
 Row = tuple[str | int, ...]
@@ -71,11 +71,11 @@ def statement_rows(statement: Statement) -> list[Row]:
 
 
 def to_csv(columns: Sequence[tuple[str, type]], rows: Iterable[Row]) -> bytes:
-    """Rows as CSV. A cell that a spreadsheet would take for a formula is written as it is, in quotes."""
+    """Rows as CSV (RFC 4180). A text that a spreadsheet would take for a formula is led by an apostrophe."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([name for name, _ in columns])
-    writer.writerows(rows)
+    writer.writerows([cell_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue().encode()
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from hansa.kernel import Money
+from hansa.kernel import Money, cell_text
 from hansa.rides.comparing import Comparison, TypicalRider
 
 HEAD = ("what", "name", "journeys", "riders", "before", "after", "change", "currency")
@@ -75,6 +75,4 @@ def _trip(one: TypicalRider) -> str:
 
 
 def _plain(cell: object) -> object:
-    if isinstance(cell, str) and cell[:1] in ("=", "@", "+", "\t") and cell:
-        return f"'{cell}"
-    return cell
+    return cell_text(cell) if isinstance(cell, str) else cell

@@ -172,7 +172,7 @@ def answer_problem(
         violations=violations,
     )
     if status >= 500:
-        logger.error("%s %s: %s %s", request.method, request.url.path, told.instance, code)
+        logger.error("%s %s: %s %s", request.method, _in_a_line(request), told.instance, code)
     if wants_page(request):
         shown = page("error.html", status_code=status, say=say, problem=told, signed_out=status == 401)
         return spoken(shown, say, request)
@@ -244,8 +244,14 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
         title="Something broke on our side.",
         detail="Something broke on our side. It is in our log under the id of this answer.",
     )
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, _in_a_line(request), exc_info=error)
     return answer
+
+
+def _in_a_line(request: Request[Any, Any, Any]) -> str:
+    """The path as a line of our log has it: whoever sends a line end writes no second line there."""
+    path = request.url.path
+    return path if path.isascii() and path.isprintable() else ascii(path)[1:-1]
 
 
 def on_unreadable(
