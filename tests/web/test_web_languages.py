@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import identity
-from hansa.apps.web import languages
+from hansa import codes, disputes, identity
+from hansa.apps.web import gate_screen, languages
 from hansa.apps.web.journey_views import ACTIONS, PERIODS, PRODUCTS, TAGS
 from hansa.apps.web.languages import LANGUAGES
 from hansa.apps.web.pages import CLASS_NAMES
@@ -33,15 +33,13 @@ OTHERS = (
     "console",
     "developers",
     "errors",
-    "gate",
     "docs.html",
-    "dispute_statistics.html",
     "proof_parts.html",
     "wallet/receipt.html",
     "wallet/statement.html",
 )
-"""Templates of clerks, developers and gates, which are in English."""
-NAMES = {"Hansa", "API", "CSV", "PDF", "JSON", "tariff.toml", ".json", "narrow"}
+"""Templates of clerks and developers, which are in English."""
+NAMES = {"Hansa", "API", "CSV", "PDF", "JSON", "tariff.toml", ".json", "narrow", "narrow spread"}
 """What is the same in every language."""
 Client = TestClient[Any]
 
@@ -50,6 +48,9 @@ def sentences() -> set[str]:
     """What pages say, as it stands in templates, views and scripts; of a count its plural."""
     found: set[str] = {*ACTIONS.values(), *PERIODS.values(), *PRODUCTS.values(), *TAGS.values()}
     found |= {*RIDER_CLASSES, *CLASS_NAMES.values(), *DONE.values()}
+    rules = disputes.own_rules()
+    found |= {one.en for one in (*rules.refunds.reasons, *rules.items.reasons)}
+    found |= {*codes.REASONS.values(), *gate_screen.OPEN_WORDS.values(), *gate_screen.DIRECTIONS.values()}
     for file in WEB.glob("static/js/*.js"):
         found |= set(languages.IN_SCRIPTS.findall(file.read_text(encoding="utf-8")))
     for file in (*WEB.glob("*.py"), *TEMPLATES.glob("**/*.html")):

@@ -10,6 +10,7 @@ from litestar import Request, Response, get
 from litestar.params import QueryParameter
 
 from hansa import disputes, trust
+from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import InvalidInput, Problem
@@ -46,8 +47,9 @@ HIDDEN = (
 
 
 @get("/disputes/statistics", sync_to_thread=True, include_in_schema=False)
-def show_statistics(site: Here, quarter: Named = "") -> Response[str]:
+def show_statistics(request: Asked, site: Here, quarter: Named = "") -> Response[str]:
     """The figures of a quarter, for people."""
+    say = words_for(request)
     told = _published(site, quarter)
     with site.ctx.tx() as tx:
         names = {one.member_id: one.name for one in trust.list_members(tx)}
@@ -55,24 +57,29 @@ def show_statistics(site: Here, quarter: Named = "") -> Response[str]:
     listed = [now]
     while len(listed) < QUARTERS_LISTED:
         listed.append(listed[-1].before())
-    return page(
+    answer = page(
         "dispute_statistics.html",
+        say=say,
         told=told,
         groups=[
             (
                 "refund",
-                "Riders who asked for money back",
+                say("Riders who asked for money back"),
                 [one for one in told.lines if one.kind == "refund"],
             ),
-            ("item", "Members who disputed an item", [one for one in told.lines if one.kind == "item"]),
+            (
+                "item",
+                say("Members who disputed an item"),
+                [one for one in told.lines if one.kind == "item"],
+            ),
         ],
         names=names,
-        reasons={one.code: one.en for one in _reasons()} | {"others": "Other reasons together"},
+        reasons={one.code: say(one.en) for one in _reasons()} | {"others": say("Other reasons together")},
         quarters=listed if told.quarter in listed else [*listed, told.quarter],
         columns=COLUMNS,
-        hidden=HIDDEN,
         hidden_below=disputes.HIDDEN_BELOW,
     )
+    return spoken(answer, say, request)
 
 
 @get("/disputes/statistics.json", sync_to_thread=True, include_in_schema=False)

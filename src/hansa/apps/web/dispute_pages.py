@@ -225,7 +225,7 @@ def _refund_page(
 def _reasons(say: Words) -> list[tuple[str, str]]:
     """Reasons to choose from, in the rider's language."""
     return [
-        (one.code, one.zh if say.language == "zh" else one.en)
+        (one.code, say(one.en))
         for one in disputes.own_rules().refunds.reasons
         if one.does != "state_end"  # the journey's own page has a form for it
     ]

@@ -13,7 +13,8 @@ from litestar.params import Body, FromPath, JSONBody, QueryParameter
 
 from hansa import atlas, codes, trust
 from hansa.apps.web.callers import find_account
-from hansa.apps.web.journey_views import Places
+from hansa.apps.web.journey_views import Places, city_name
+from hansa.apps.web.languages import Words, spoken, words_for, words_of_scripts
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError
@@ -75,15 +76,18 @@ def choose_gate(
     Without a city it is the home of whoever is signed in, else the first.
     """
     account = find_account(request, site)
+    say = words_for(request, account_language=account.language if account else "")
     with site.ctx.tx() as tx:
         cities = atlas.list_cities(tx)
         wanted_city = city or (account.home_city_id if account else "")
         chosen = next((one for one in cities if one.city_id == wanted_city), cities[0] if cities else None)
         gates = _gates_of(tx, chosen.city_id) if chosen else []
     wanted = q.casefold().split()
-    found = [one for one in gates if all(word in f"{one.place} {one.detail}".casefold() for word in wanted)]
-    return page(
+    found = [one for one in gates if all(word in _words_of(one, say) for word in wanted)]
+    answer = page(
         "gate/choose.html",
+        say=say,
+        city_name=city_name,
         cities=cities,
         chosen=chosen,
         q=q,
@@ -92,48 +96,57 @@ def choose_gate(
         names=sorted({one.place for one in gates}),
         more=max(0, len(found) - GATES_SHOWN),
     )
+    return spoken(answer, say, request)
+
+
+def _words_of(gate: GateView, say: Words) -> str:
+    """What a search for this gate may say."""
+    return f"{gate.place} {gate.detail} {say(gate.detail)}".casefold()
 
 
 @get("/gate/{gate_id:str}", sync_to_thread=True, include_in_schema=False)
-def show_screen(site: Here, gate_id: FromPath[str]) -> Response[str]:
-    return _screen(site, gate_id, None)
+def show_screen(request: Asked, site: Here, gate_id: FromPath[str]) -> Response[str]:
+    return _screen(request, site, gate_id, None)
 
 
 @post("/gate/{gate_id:str}/show", sync_to_thread=True, include_in_schema=False, status_code=200)
 def show_reading(
+    request: Asked,
     site: Here,
     gate_id: FromPath[str],
     data: Annotated[TextRead, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[str]:
     """The form's way, without JavaScript: the same screen with the gate's answer on it."""
-    answer = _read(site, gate_id, data.text)
-    screen = _screen(site, gate_id, answer)
+    answer = _read(site, gate_id, data.text, words_for(request))
+    screen = _screen(request, site, gate_id, answer)
     screen.background = BackgroundTask(_hand_in, site, gate_id)
     return screen
 
 
 @post("/gate/{gate_id:str}/read", sync_to_thread=True, include_in_schema=False, status_code=200)
-def read_code(site: Here, gate_id: FromPath[str], data: JSONBody[TextRead]) -> Response[GateAnswer]:
+def read_code(
+    request: Asked, site: Here, gate_id: FromPath[str], data: JSONBody[TextRead]
+) -> Response[GateAnswer]:
     """Show a text to the gate's scanner: what it decided, in words for its screen."""
-    answer = _read(site, gate_id, data.text)
+    answer = _read(site, gate_id, data.text, words_for(request))
     return Response(answer, background=BackgroundTask(_hand_in, site, gate_id))
 
 
-def _read(site: Site, gate_id: str, text: str) -> GateAnswer:
+def _read(site: Site, gate_id: str, text: str, say: Words) -> GateAnswer:
     reading = site.gates.read(site.ctx, gate_id, text)
     decision = reading.decision
     if decision.tap is not None:
         with site.ctx.tx() as tx:
             view = _view(Places(tx), trust.get_gate(tx, gate_id))
         companion = decision.tap.companion
-        words = f"{view.place}, companion {companion}" if companion else view.place
-        title = OPEN_WORDS[decision.tap.action]
+        words = say("{place}, companion {n}", place=view.place, n=companion) if companion else view.place
+        title = say(OPEN_WORDS[decision.tap.action])
         return GateAnswer(True, decision.reason, title, words, reading.gate_time, companion)
     companion = 0 if decision.shown is None else decision.shown.companion
-    words = codes.REASONS[decision.reason]
+    words = say(codes.REASONS[decision.reason])
     if companion:
-        words += f" It is the code of companion {companion}."
-    return GateAnswer(False, decision.reason, "Please wait", words, reading.gate_time, companion)
+        words += " " + say("It is the code of companion {n}.", n=companion)
+    return GateAnswer(False, decision.reason, say("Please wait"), words, reading.gate_time, companion)
 
 
 def _hand_in(site: Site, gate_id: str) -> None:
@@ -145,14 +158,23 @@ def _hand_in(site: Site, gate_id: str) -> None:
         logger.warning("Gate %s could not hand in its taps: %s", gate_id, error)
 
 
-def _screen(site: Site, gate_id: str, answer: GateAnswer | None) -> Response[str]:
+def _screen(request: Asked, site: Site, gate_id: str, answer: GateAnswer | None) -> Response[str]:
+    say = words_for(request)
     with site.ctx.tx() as tx:
         record = trust.get_gate(tx, gate_id)
         view = _view(Places(tx), record)
         root = site.keys.league_root().public_key().public_bytes_raw().hex() if _has_lists(tx) else ""
-    return page(
-        "gate/screen.html", gate=view, record=record, root=root, answer=answer, now=site.ctx.clock.now()
+    shown = page(
+        "gate/screen.html",
+        say=say,
+        gate=view,
+        record=record,
+        root=root,
+        answer=answer,
+        now=site.ctx.clock.now(),
+        words_of_scripts=words_of_scripts(say, "gate.js"),
     )
+    return spoken(shown, say, request)
 
 
 def _has_lists(tx: Tx) -> bool:

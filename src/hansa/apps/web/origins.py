@@ -21,7 +21,7 @@ CONSOLE = "/console"
 EVERYWHERE = ("/static/", "/vendor/", "/healthz", "/favicon.ico", "/.well-known/", "/security/")
 """Beginnings of addresses that are the same under each name."""
 
-FOR_PROGRAMS = ("/v1/", "/openapi", "/verify/", "/disputes/statistics", "/errors")
+FOR_PROGRAMS = ("/v1/", "/openapi", "/verify/", "/disputes/statistics", "/errors", "/developers")
 """Beginnings of addresses that programs ask, by whatever name they know us. The console's name does not answer them."""
 
 

@@ -1,6 +1,7 @@
 // The gate's screen: reads codes from the camera or from the field, and shows what the gate says to each.
 
 import { startChecking } from "./gate-check.js";
+import { inWords, pageLanguage } from "./words.js";
 
 const screen = document.querySelector("[data-gate]");
 const part = (name) => screen.querySelector(`[data-${name}]`);
@@ -36,9 +37,10 @@ async function read(text) {
     tellIfOdd(said.reason, await found);
   } catch {
     const reason = (await found) ?? "";
-    const words = "This page cannot reach its gate, so nothing opens. Is Hansa running?";
-    const code = { "": "", ok: " The code itself is good." }[reason] ?? " The code itself is refused, too.";
-    show({ accepted: false, title: "No answer", words: words + code, reason: reason === "ok" ? "" : reason });
+    const words = inWords("This page cannot reach its gate, so nothing opens. Is Hansa running?");
+    const good = reason === "ok" ? inWords("The code itself is good.") : inWords("The code itself is refused, too.");
+    const told = reason === "" ? words : `${words} ${good}`;
+    show({ accepted: false, title: inWords("No answer"), words: told, reason: reason === "ok" ? "" : reason });
   }
 }
 
@@ -46,7 +48,7 @@ async function read(text) {
 function tellIfOdd(said, found) {
   const same = said === found || (MEMORY.includes(said) && MEMORY.includes(found));
   part("reason").dataset.found = found ?? "";
-  if (found !== null && !same) part("reason").textContent = `${said}, but this page finds: ${found}`;
+  if (found !== null && !same) part("reason").textContent = inWords("{said}, but this page finds: {found}", { said, found });
 }
 
 function show(said) {
@@ -82,23 +84,24 @@ part("camera-start").addEventListener("click", async () => {
   const video = part("video");
   const says = part("camera-says");
   if (!navigator.mediaDevices?.getUserMedia) {
-    says.textContent = "Browsers give the camera only to pages served over HTTPS or from this machine.";
+    says.textContent = inWords("Browsers give the camera only to pages served over HTTPS or from this machine.");
     return;
   }
   const Detector = await detector();
   if (!Detector) {
-    says.textContent = "The camera reader is not installed: run “make setup” once. Pasting works meanwhile.";
+    says.textContent = inWords("The camera reader is not installed: run “make setup” once. Pasting works meanwhile.");
     return;
   }
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
   } catch (error) {
-    says.textContent = `The browser did not give the camera (${error.name}). Allow it in the address bar, or paste.`;
+    const facts = { why: error.name };
+    says.textContent = inWords("The browser did not give the camera ({why}). Allow it in the address bar, or paste.", facts);
     return;
   }
   await video.play();
   screen.dataset.scanning = "yes";
-  says.textContent = "Hold the code before the camera.";
+  says.textContent = inWords("Hold the code before the camera.");
   scan(video, new Detector({ formats: ["qr_code"] }));
 });
 
@@ -129,8 +132,9 @@ async function scan(video, reader) {
 
 setInterval(() => {
   const now = new Date(Date.now() + clockAhead);
-  part("time").textContent = new Intl.DateTimeFormat("en-GB", {
+  part("time").textContent = new Intl.DateTimeFormat(pageLanguage(), {
     timeStyle: "medium",
+    hourCycle: "h23",
     timeZone: screen.dataset.zone,
   }).format(now);
 }, 1000);
