@@ -29,6 +29,7 @@ from hansa.apps.own_statement import read_statement
 from hansa.apps.rooms import migrate_all
 from hansa.apps.web.notice_words import words_in
 from hansa.apps.web.own_papers import statement_csv, statement_pdf, write_bundle
+from hansa.apps.web.seals import StatementSealer
 from hansa.apps.witnessing import log_signer
 from hansa.kernel import Money, fact_id, new_id
 from hansa.ledger import TransferCode
@@ -127,7 +128,8 @@ def measured(ctx: Context, home: Path, account: identity.Account, lines: int) ->
                 write_bundle(out, tx, ctx.directory, statement, signer, say)
 
         table = took(lambda: [len(piece) for piece in statement_csv(tx, ctx.directory, statement, say)])
-        paper = took(lambda: statement_pdf(tx, ctx.directory, statement, say, digest="0" * 64))
+        sealer = StatementSealer(tx, statement, signer)
+        paper = took(lambda: statement_pdf(tx, ctx.directory, statement, say, sealer))
         whole = took(bundle)
     key = str(signer.verifier_key(statement.partition))
     words = [sys.executable, "-I", hansa_verify.__file__, "statement", str(file), "--log-key", key]

@@ -1,10 +1,13 @@
 """Statements and receipts of a wallet: exact, of every kind, and proved without us."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import re
 import zipfile
+import zlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,16 @@ from uuid import UUID
 
 import pytest
 from litestar.testing import TestClient
+from typer.testing import CliRunner
 
 from hansa import identity, ledger, payments
+from hansa.apps.command import app
 from hansa.apps.own_statement import OwnStatement, read_holds, read_lines, read_statement
 from hansa.apps.witnessing import log_signer
 from hansa.kernel import fact_id
 from hansa.ledger import TransferCode, TransferFlag
 from hansa.store import Context
+from hansa.trust import KeyFolder
 from hansa.trust.tlog.standalone import hansa_verify
 from web.little_league import LittleLeague
 from web.test_web_wallet import sign_in
@@ -190,6 +196,53 @@ def test_the_bundle_proves_itself_and_shows_what_was_changed(
     receipt = told["wallets"][0]["lines"][0]["receipt"]
     assert spoilt(receipt, parts[receipt].replace(b'"amount": "3', b'"amount": "4'))
     assert spoilt("statement.json", b"[]") and spoilt("statement.json", b"{}")
+    assert spoilt("seal.txt", parts["seal.txt"].replace(b"2026-12", b"2026-11"))
+    # A table that says something else than the receipts is found out, even by who could make its digests anew.
+    rows = parts["statement.csv"].replace(b"3.00,CNY", b"30.0,CNY")
+    wrong = json.loads(parts["statement.json"])
+    wrong["sha256"]["statement.csv"] = hashlib.sha256(rows).hexdigest()
+    table = csv.DictReader(io.StringIO(rows.decode()))
+    with pytest.raises(hansa_verify.Unproven, match="table"), zipfile.ZipFile(file) as bundle:
+        list(hansa_verify._check_lines(bundle, wrong["wallets"], table, policy))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_paper_and_a_table_alone_are_held_against_the_citys_seal(
+    ctx: Context, client: Client, moved: identity.Account, home: Path, tmp_path: Path
+) -> None:
+    sign_in(client, moved)
+    month = f"/wallet/statements/{statement_of(ctx, moved).name}"
+    key = str(log_signer(home).verifier_key(0))
+    got = {form: client.get(f"{month}/{form}?language=fr").content for form in ("pdf", "csv", "seal")}
+
+    def checked(form: str, content: bytes, *, log_key: str = key, seal: bytes = got["seal"]) -> int:
+        file = tmp_path / f"s.{form}"
+        file.write_bytes(content)
+        (tmp_path / "seal.txt").write_bytes(seal)
+        words = ["statement", str(file), "--log-key", log_key]
+        return hansa_verify.main(
+            [*words, "--seal", str(tmp_path / "seal.txt")] if form == "csv" and seal else words
+        )
+
+    other = str(ledger.signer_for(KeyFolder(tmp_path / "other"), "hansa.example").verifier_key(0))
+    assert [checked(form, got[form]) for form in ("pdf", "csv")] == [0, 0]
+    assert [checked(form, got[form], log_key=other) for form in ("pdf", "csv")] == [1, 1]
+    assert checked("csv", got["csv"].replace(b"3.00", b"4.00")) == 1
+    assert checked("csv", got["csv"], seal=b"") == 1
+    assert checked("csv", got["csv"], seal=got["seal"].replace(b"CNY 10000", b"CNY 99999")) == 1
+    assert checked("pdf", got["pdf"].replace(b"/Author (Hansa)", b"/Author (Mansa)")) == 1
+    assert checked("pdf", got["pdf"].partition(hansa_verify.SEAL_MARK)[0]) == 1
+
+    short = got["pdf"].rpartition(hansa_verify.SEAL_MARK)[2].decode().strip()
+    read = client.get("/verify/statement", params={"seal": short})
+    forged = hansa_verify.unpack_seal(short).replace("CNY 10000", "CNY 99999")
+    bad = base64.urlsafe_b64encode(zlib.compress(forged.encode())).decode()
+    assert read.status_code == 200 and str(moved.account_id) in read.text and "¥100.00 at first" in read.text
+    assert moved.name not in read.text
+    assert [client.get("/verify/statement", params={"seal": one}).status_code for one in (bad, "x", "")] == [
+        422, 422, 200,
+    ]  # fmt: skip
+    told = CliRunner().invoke(app, ["verify", str(tmp_path / "s.pdf"), "--log", key])
+    assert told.exit_code == 1, "its last content had no seal"
 
 
 def test_a_month_or_a_receipt_that_is_not_ones_own_is_not_there(

@@ -32,7 +32,7 @@ from hansa.apps.engines import ledger_engines
 from hansa.apps.fspiop.command import fspiop_app
 from hansa.apps.gate_commands import gate_app
 from hansa.apps.hub_commands import hub_app
-from hansa.apps.log_commands import checkpoint, receipt, tiles
+from hansa.apps.log_commands import checkpoint, receipt, tiles, verify
 from hansa.apps.member_commands import members_app
 from hansa.apps.notices import keep_notices
 from hansa.apps.open import opened
@@ -102,6 +102,7 @@ for name, part in (
 ):
     app.add_typer(part, name=name)
 app.command()(reconcile)
+app.command()(verify)
 app.command()(sandbox)
 
 Home = Annotated[

@@ -1,4 +1,4 @@
-"""``hansa ledger receipt``, ``checkpoint`` and ``tiles``: the books as a log that others can check."""
+"""``hansa ledger receipt``, ``checkpoint``, ``tiles``, ``hansa verify``: the books as a log that others can check."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from rich.console import Console
 from hansa import ledger
 from hansa.apps.open import opened
 from hansa.apps.witnessing import log_signer
+from hansa.trust.tlog.standalone import hansa_verify
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -73,3 +74,21 @@ def tiles(
     with opened(home, join=True) as ctx, ctx.tx() as tx:
         written = ledger.export_tiles(tx, partition, folder, log_signer(home))
     out.print(f"{folder}: {written.origin} at {written.size:,} entries.", soft_wrap=True)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A receipt (JSON), or a statement: zip, pdf or csv.")],
+    log_key: Annotated[
+        str, typer.Option("--log", help="Verifier key of the log to believe (hansa ledger checkpoint --key).")
+    ],
+    seal: Annotated[Path | None, typer.Option("--seal", help="The seal of a table (csv).")] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", help="A witness's verifier key; may be repeated.")
+    ] = None,
+) -> None:
+    """Check a receipt or a statement without network or database: the same as hansa_verify.py, which needs no Hansa."""
+    question = "receipt" if file.suffix == ".json" else "statement"
+    words = [question, str(file), "--log-key", log_key]
+    words += [part for key in witness or () for part in ("--witness", key)]
+    words += ["--seal", str(seal)] if seal else []
+    raise SystemExit(hansa_verify.main(words))

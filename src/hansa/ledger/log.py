@@ -84,6 +84,16 @@ class Signer:
         """The key that others verify this partition's checkpoints with."""
         return VerifierKey.of(self._keys.log(), log_origin(self.name, partition))
 
+    def seal(self, what: str, lines: Sequence[str]) -> Note:
+        """A note of the city's that is no checkpoint, such as a seal under a statement: ``what`` names its kind.
+
+        Its first line is ``city/what``, which is no log's name, so none can be taken for a checkpoint.
+        """
+        assert re.fullmatch(r"[a-z]{3,30}", what) and what != "ledger", "a kind of note is one word"
+        name = f"{self.name}/{what}"
+        text = "\n".join([name, *lines, ""])
+        return Note(text, (tlog.sign(text, name=name, key=self._keys.log()),))
+
     def note(self, partition: int, size: int, root: bytes, signature: bytes | None = None) -> Note:
         """The signed checkpoint. signature: as it was given before; one that is not ours by now is made anew."""
         key = self.verifier_key(partition)
@@ -170,6 +180,15 @@ class LogReader:
             return tlog.EMPTY_ROOT
         block = self._block_ending(size)
         return block.root if block else Tree.read(size, self.reader(size)).root()
+
+    def state_after(self, block: int) -> tuple[int, bytes]:
+        """The log's size and root after a block; before the first one it is empty. Errors: NoLog."""
+        if block == 0:
+            return 0, tlog.EMPTY_ROOT
+        found = store.find_block(self._tx, self.partition, block)
+        if found is None:
+            raise NoLog(f"The log has no block {block}.")
+        return found.first + found.transfers, found.root
 
     # --- checkpoints
 

@@ -3,10 +3,11 @@
 The bundle is a zip: the statement as PDF and CSV, its figures in ``statement.json`` with the SHA-256 of both, and for
 each line the receipt of its transfer, under a checkpoint that the city signed. ``hansa_verify.py statement`` checks all
 of it without network: that the files are those that are named, that each line is what its receipt says and stands in
-the log, and that opening balance and lines come to the closing balance. The PDF shows the CSV's SHA-256, in letters and
-as a QR code, so that paper and bundle are known to belong together.
+the log, and that opening balance and lines come to the closing balance. Each file has a seal beside (``seals``): the
+PDF in its last line, and in a QR code that leads to a page which reads it.
 """
 
+import base64
 import csv
 import hashlib
 import io
@@ -25,12 +26,12 @@ from hansa.apps.own_statement import OwnLine, OwnStatement, Section, read_holds,
 from hansa.apps.web.languages import Words
 from hansa.apps.web.own_words import KIND_WORDS, About, Told, tell
 from hansa.apps.web.pages import as_rfc3339, in_zone
+from hansa.apps.web.seals import FORM, StatementSealer
 from hansa.kernel import Directory, Money
 from hansa.ledger import LogReader, Signer
 from hansa.reports.paper import Column, Paper
 from hansa.store import Tx
 
-FORM = "hansa-statement-1"
 COLUMNS = (
     "booked_at", "happened_at", "kind", "what", "with", "amount", "currency", "balance", "transfer_id", "reference",
 )  # fmt: skip
@@ -39,6 +40,7 @@ README = """This is a statement of a wallet, with the proof that its lines stand
 statement.pdf   to read and print
 statement.csv   the same lines as a table (RFC 4180, UTF-8)
 statement.json  the figures, and the SHA-256 of both
+seal.txt        what the city has signed of it: month, account, balances, SHA-256
 receipts/       for each line, the receipt of its transfer
 
 Take hansa_verify.py and the log's key from the city's own pages, not from here, and check without network:
@@ -77,13 +79,15 @@ def statement_csv(tx: Tx, directory: Directory, statement: OwnStatement, say: Wo
         yield _csv([_balance_row(statement.ends_at, "closing_balance", section.closing)])
 
 
-def statement_pdf(tx: Tx, directory: Directory, statement: OwnStatement, say: Words, *, digest: str) -> bytes:
-    """The statement on paper. digest: the SHA-256 of its CSV, hexadecimal."""
+def statement_pdf(
+    tx: Tx, directory: Directory, statement: OwnStatement, say: Words, sealer: StatementSealer
+) -> bytes:
+    """The statement on paper, with its seal in its last line."""
     number = f"{statement.name} {str(statement.account.account_id)[-12:]}"
     paper = Paper(
         title=f"{say('Statement')} {statement.name}",
         running_head=say("Hansa wallet"),
-        foot=f"{number}   SHA-256 {digest[:16]}",
+        foot=f"{number}   SHA-256 {sealer.table[:16]}",
         page_words=say("Page"),
     )
     issuer = trust.get_member(tx, trust.MemberId(statement.account.issuer_id)).name
@@ -101,14 +105,38 @@ def statement_pdf(tx: Tx, directory: Directory, statement: OwnStatement, say: Wo
     for section in statement.sections:
         _section(paper, tx, directory, statement, section, say)
     _owed(paper, tx, statement, say)
+    _proof(paper, sealer, say)
+    return sealer.closed(paper.finish())
+
+
+def _proof(paper: Paper, sealer: StatementSealer, say: Words) -> None:
+    """What a reader needs to check the paper: the state of the log, the table's digest, where to ask, and how alone."""
     paper.space(6)
     paper.heading(say("Proof"), 12)
-    paper.text(say("Every line stands in a log that can only grow, which the city signs."))
-    paper.text(say("The file with proof shows it without us. The table of this paper has this SHA-256:"))
-    paper.text(digest, 8.5)
+    paper.text(
+        say(
+            "Every line stands in a log that can only grow, which the city signs. The file with proof shows it."
+        )
+    )
+    seal = sealer.seal
+    paper.facts(
+        [
+            (say("Log"), seal.log),
+            (say("Entries"), f"{seal.size}"),
+            (say("Root"), base64.b64encode(seal.root).decode()),
+            (say("Table’s SHA-256"), sealer.table),
+            (say("With proof (ZIP)"), sealer.proof_address),
+        ],
+        columns=1,
+    )
+    paper.text(say("Log’s key"), 8.5)
+    paper.text(sealer.log_key, 8.5)
+    paper.text(
+        say("Without us: {command}", command="python hansa_verify.py statement FILE.pdf --log-key KEY"), 8.5
+    )
+    paper.text(say("The code leads to a page that reads the city’s seal: compare it with this paper."))
     paper.space(4)
-    paper.squares(_qr(f"{FORM}:{statement.name}:{digest}"), 92)
-    return paper.finish()
+    paper.squares(_qr(sealer.address), 150)
 
 
 def receipt_pdf(
@@ -150,18 +178,27 @@ def receipt_pdf(
 
 
 def write_bundle(
-    file: BinaryIO, tx: Tx, directory: Directory, statement: OwnStatement, signer: Signer, say: Words
+    file: BinaryIO,
+    tx: Tx,
+    directory: Directory,
+    statement: OwnStatement,
+    signer: Signer,
+    say: Words,
+    *,
+    origin: str = "",
 ) -> None:
     """Write the bundle into a file. Receipts are written one after the other, so a long month takes no more memory."""
-    table = hashlib.sha256()
     made = statement.ends_at.replace(tzinfo=None).timetuple()[:6]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
+        sealer = StatementSealer(tx, statement, signer, origin)
         with bundle.open(zipfile.ZipInfo("statement.csv", made), "w") as out:
             for piece in statement_csv(tx, directory, statement, say):
-                table.update(piece)
+                sealer.take(piece)
                 out.write(piece)
-        paper = statement_pdf(tx, directory, statement, say, digest=table.hexdigest())
+        paper = statement_pdf(tx, directory, statement, say, sealer)
         bundle.writestr(zipfile.ZipInfo("statement.pdf", made), paper)
+        digests = {"statement.csv": sealer.table, "statement.pdf": hashlib.sha256(paper).hexdigest()}
+        bundle.writestr(zipfile.ZipInfo("seal.txt", made), str(sealer.sealed(digests)))
         log = LogReader(tx, statement.partition)
         sections: list[dict[str, object]] = []
         number = 0
@@ -197,24 +234,13 @@ def write_bundle(
             "begins_at": as_rfc3339(statement.begins_at),
             "ends_at": as_rfc3339(statement.ends_at),
             "complete": statement.is_over,
-            "sha256": {
-                "statement.csv": table.hexdigest(),
-                "statement.pdf": hashlib.sha256(paper).hexdigest(),
-            },
+            "sha256": digests,
             "wallets": sections,
         }
         bundle.writestr(
             zipfile.ZipInfo("statement.json", made), json.dumps(told, indent=1), zipfile.ZIP_DEFLATED
         )
         bundle.writestr(zipfile.ZipInfo("README.txt", made), README)
-
-
-def table_digest(tx: Tx, directory: Directory, statement: OwnStatement, say: Words) -> str:
-    """The SHA-256 of the statement's CSV, hexadecimal."""
-    found = hashlib.sha256()
-    for piece in statement_csv(tx, directory, statement, say):
-        found.update(piece)
-    return found.hexdigest()
 
 
 def say_month(statement: OwnStatement, say: Words) -> str:

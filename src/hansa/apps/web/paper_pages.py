@@ -32,19 +32,21 @@ from hansa.apps.web.own_papers import (
     statement_csv,
     statement_pdf,
     statement_rows,
-    table_digest,
     write_bundle,
 )
 from hansa.apps.web.own_words import KIND_WORDS, About, Told, tell
 from hansa.apps.web.pages import page
 from hansa.apps.web.proofs import own_wallets
+from hansa.apps.web.seals import READS_SEALS, StatementSealer
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import Money
 from hansa.payments import Movement
 from hansa.store import Rate, Tx, refuse_too_often
+from hansa.trust.tlog.standalone import hansa_verify
 
 Asked = Request[Any, Any, Any]
 After = Annotated[str, QueryParameter(max_length=100)]
+SealAsked = Annotated[str, QueryParameter(max_length=6_000)]
 
 MOVEMENTS_ON_PAGE = 50
 LINES_ON_PAGE = 2_000
@@ -54,7 +56,13 @@ PIECE = 256 * 1024
 BUNDLES = Rate(20, timedelta(hours=1))
 """How often one person may have a bundle made: each line's receipt costs some milliseconds."""
 
-TYPES = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "zip": "application/zip"}
+TYPES = {
+    "pdf": "application/pdf",
+    "csv": "text/csv; charset=utf-8",
+    "zip": "application/zip",
+    "seal": "text/plain; charset=utf-8",
+}
+ENDINGS = {"seal": "csv.seal.txt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +167,18 @@ def show_month(request: Asked, site: Here, month: FromPath[str]) -> Response[str
 
 @get("/wallet/statements/{month:str}/{form:str}", sync_to_thread=True, include_in_schema=False)
 def give_month(request: Asked, site: Here, month: FromPath[str], form: FromPath[str]) -> Stream:
-    """A month as a file. form: pdf, csv, or zip, which proves itself."""
+    """A month as a file. form: pdf, csv, zip, which proves itself, or seal, what the city signed of the table."""
     account = get_account(request, site)
     say = words_for(request, account_language=account.language)
     if form not in TYPES:
-        raise NoSuchMonth("Statements are given as pdf, csv or zip.")
+        raise NoSuchMonth("Statements are given as pdf, csv or zip, and their tables have a seal.")
     if form == "zip":
         refuse_too_often(site.ctx, f"statements.bundle/{account.account_id}", BUNDLES)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it, when the last piece is sent
     with site.ctx.tx() as tx:
         statement = _statement(site, tx, account, month)
-        write_month(file, tx, site, statement, form, say)
-    name = f"hansa-{statement.name}.{form}"
+        write_month(file, tx, site, statement, form, say, origin=origin_of(request, site))
+    name = f"hansa-{statement.name}.{ENDINGS.get(form, form)}"
     return Stream(
         _pieces(file),
         media_type=TYPES[form],
@@ -225,17 +233,28 @@ def give_paper(request: Asked, site: Here, transfer_id: FromPath[UUID]) -> Respo
 # --- inside
 
 
-def write_month(file: BinaryIO, tx: Tx, site: Site, statement: OwnStatement, form: str, say: Words) -> None:
-    """Write a month's file. form: pdf, csv or zip."""
+def write_month(
+    file: BinaryIO, tx: Tx, site: Site, statement: OwnStatement, form: str, say: Words, *, origin: str = ""
+) -> None:
+    """Write a month's file. form: pdf, csv, zip or seal. origin: where browsers find the wallet."""
     directory = site.ctx.directory
-    if form == "csv":
-        for piece in statement_csv(tx, directory, statement, say):
+    if form == "zip":
+        write_bundle(file, tx, directory, statement, site.signer, say, origin=origin)
+        return
+    sealer = StatementSealer(tx, statement, site.signer, origin)
+    for piece in statement_csv(tx, directory, statement, say):
+        sealer.take(piece)
+        if form == "csv":
             file.write(piece)
-    elif form == "pdf":
-        digest = table_digest(tx, directory, statement, say)
-        file.write(statement_pdf(tx, directory, statement, say, digest=digest))
-    else:
-        write_bundle(file, tx, directory, statement, site.signer, say)
+    if form == "pdf":
+        file.write(statement_pdf(tx, directory, statement, say, sealer))
+    elif form == "seal":
+        file.write(str(sealer.sealed({"statement.csv": sealer.table})).encode())
+
+
+def origin_of(request: Asked, site: Site) -> str:
+    """Where this reader's browser finds the wallet."""
+    return site.origins.wallet or f"{request.base_url.scheme}://{request.base_url.netloc}"
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
@@ -337,4 +356,62 @@ def _shown(
     return spoken(answer, say, request)
 
 
-ROUTES = [show_statement, show_months, show_month, give_month, show_paper, give_paper]
+@get(READS_SEALS, sync_to_thread=True, include_in_schema=False)
+def read_seal(request: Asked, site: Here, seal: SealAsked = "") -> Response[str]:
+    """What a paper's code says: which statement the city has sealed, and whether the books still begin as they did.
+
+    It names nobody: whoever holds the paper compares month, account and balances with it. Without a seal it asks for
+    one.
+    """
+    say = words_for(request)
+    told, steps = (None, []) if not seal else _sealed(site, seal.strip())
+    answer = page(
+        "verify_statement.html",
+        here="verify",
+        say=say,
+        asked=seal,
+        told=told,
+        steps=steps,
+        proven=bool(steps) and all(step.ok is not False for step in steps),
+        opening={one.currency: Money(one.opening_minor, one.currency) for one in told.wallets}
+        if told
+        else {},
+        closing={one.currency: Money(one.closing_minor, one.currency) for one in told.wallets}
+        if told
+        else {},
+        status_code=200 if not seal or told else 422,
+    )
+    return spoken(answer, say, request)
+
+
+def _sealed(site: Site, text: str) -> tuple[hansa_verify.Seal | None, list[hansa_verify.Step]]:
+    """A seal that is ours, and what was checked of it."""
+    name = "The city has sealed this statement"
+    try:
+        seal = hansa_verify.read_seal(hansa_verify.unpack_seal(text))
+    except hansa_verify.Unproven as error:
+        return None, [hansa_verify.Step(name, False, str(error))]
+    with site.ctx.tx() as tx:
+        partition = next(
+            (
+                one.partition
+                for one in ledger.list_heads(tx)
+                if ledger.log_origin(site.signer.name, one.partition) == seal.log
+            ),
+            None,
+        )
+        if partition is None:
+            return None, [
+                hansa_verify.Step(name, False, f"{hansa_verify.shown(seal.log)} is not a log of ours")
+            ]
+        key = hansa_verify.parse_key(str(site.signer.verifier_key(partition)))
+        steps = list(hansa_verify.check_seal(hansa_verify.unpack_seal(text), hansa_verify.Policy(key, (), 0)))
+        if steps[0].ok is False:
+            return None, steps
+        log = ledger.LogReader(tx, partition)
+        same = seal.size <= log.size and log.root(seal.size) == seal.root
+    words = "the first {n} entries are the same ones" if same else "the books do not begin as they did then"
+    return seal, [*steps, hansa_verify.Step("Nothing was rewritten since", same, words)]
+
+
+ROUTES = [show_statement, show_months, show_month, give_month, show_paper, give_paper, read_seal]

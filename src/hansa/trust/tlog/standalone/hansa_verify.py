@@ -5,6 +5,8 @@ One file, Python 3.11 or newer, nothing to install: it can be read in one sittin
 
     python hansa_verify.py receipt RECEIPT.json --log-key VKEY [--witness VKEY ... --quorum N]
     python hansa_verify.py statement STATEMENT.zip --log-key VKEY [--witness VKEY ... --quorum N]
+    python hansa_verify.py statement STATEMENT.pdf --log-key VKEY
+    python hansa_verify.py statement STATEMENT.csv --seal SEAL.txt --log-key VKEY
     python hansa_verify.py history --tiles FOLDER_OR_URL --old CHECKPOINT --log-key VKEY [--new CHECKPOINT]
 
 Each step is printed as it passes or fails, and then in words what was proven and what was not. Ends with 0 only when
@@ -18,6 +20,7 @@ tlog-proof, tlog-checkpoint, tlog-cosignature, tlog-tiles, signed-note; RFC 9162
 import argparse
 import base64
 import binascii
+import csv
 import functools
 import hashlib
 import http.client
@@ -29,6 +32,7 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -332,6 +336,12 @@ def parse_key(text: str) -> Key:
 
 def parse_checkpoint(note: str) -> Checkpoint:
     """A signed checkpoint; nothing of it is verified yet. Errors: Unproven."""
+    body, lines = _parse_note(note)
+    return Checkpoint(body[0], _number(body[1]), _root(body[2]), "".join(f"{one}\n" for one in body), lines)
+
+
+def _parse_note(note: str) -> tuple[list[str], tuple[Line, ...]]:
+    """The lines of a note's text, three at least, and its signatures. Errors: Unproven."""
     text, empty_line, tail = note.rpartition("\n\n")
     if not empty_line or not tail.endswith("\n") or _CONTROL.search(note):
         raise Unproven("this is no signed note")
@@ -341,10 +351,14 @@ def parse_checkpoint(note: str) -> Checkpoint:
     rows = tail[:-1].split("\n")
     if len(rows) > _SIGNATURES_MAX:
         raise Unproven(f"there are more than {_SIGNATURES_MAX} signatures")
-    root = _base64(body[2])
+    return body, tuple(map(_line, rows))
+
+
+def _root(text: str) -> bytes:
+    root = _base64(text)
     if len(root) != 32:
         raise Unproven("a root has 32 bytes")
-    return Checkpoint(body[0], _number(body[1]), root, f"{text}\n", tuple(map(_line, rows)))
+    return root
 
 
 def parse_proof(text: str) -> Proof:
@@ -691,16 +705,143 @@ def check_receipt(text: str | bytes, policy: Policy) -> Iterator[Step]:
     yield _check_witnesses(checkpoint, policy)
 
 
+# Statements --------------------------------------------------------------------------------------------------------
+
 STATEMENT_FORM = "hansa-statement-1"
 STATEMENT_BYTES_MAX = 64 * 2**20
-"""Of any one file in a statement's bundle, unpacked."""
+"""Of any one file of a statement, unpacked."""
+
+SEAL_MARK = b"%hansa-seal "
+"""Begins the line after a paper's last one: zlib and base64 of the seal over all bytes before it."""
+
+SEAL_BYTES_MAX = 2**16
+_SEALED_WALLET = re.compile(r"wallet ([A-Z]{3}) (-?[0-9]{1,24}) (-?[0-9]{1,24}) ([0-9]{1,9})", re.ASCII)
+_SEALED_FILE = re.compile(r"sha256 ([0-9a-f]{64}) (statement\.[a-z]{3,4})", re.ASCII)
 
 
-def check_statement(file: str, policy: Policy) -> Iterator[Step]:
-    """The steps from a statement's bundle to signed books: its files, each line's receipt, and the sums.
+class SealedWallet(NamedTuple):
+    """A wallet as a seal has it: what it held before and after, in minor units, and how many lines lie between."""
 
-    Of receipts that pass, the last one's steps are told; the first that does not pass is told, and ends it.
+    currency: str
+    opening_minor: int
+    closing_minor: int
+    lines: int
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What a city has signed of a statement. size, root: of its log, where the statement's last block ends.
+
+    files: SHA-256 by name, hexadecimal. note: what was signed, and by whom.
     """
+
+    month: str
+    account: str
+    log: str
+    size: int
+    root: bytes
+    wallets: tuple[SealedWallet, ...]
+    files: dict[str, str]
+    note: Checkpoint
+
+
+def read_seal(text: str) -> Seal:
+    """A statement's seal; nothing of it is verified yet. Errors: Unproven."""
+    if len(text) > SEAL_BYTES_MAX:
+        raise Unproven("this is no seal of a statement: it is too long")
+    body, lines = _parse_note(text)
+    wallets = [found for line in body if (found := _SEALED_WALLET.fullmatch(line))]
+    files = [found for line in body if (found := _SEALED_FILE.fullmatch(line))]
+    head = body[: len(body) - len(wallets) - len(files)]
+    log = head[-1].split(" ") if head else []
+    if len(head) != 5 or head[1] != STATEMENT_FORM or len(log) != 4 or log[0] != "log" or not files:
+        raise Unproven("this is no seal of a statement")
+    size, root = _number(log[2]), _root(log[3])
+    return Seal(
+        month=head[2],
+        account=head[3],
+        log=log[1],
+        size=size,
+        root=root,
+        wallets=tuple(SealedWallet(one[1], int(one[2]), int(one[3]), int(one[4])) for one in wallets),
+        files={one[2]: one[1] for one in files},
+        note=Checkpoint(head[0], size, root, "".join(f"{one}\n" for one in body), lines),
+    )
+
+
+def seal_key(log: Key) -> Key:
+    """The key under which the city of a log seals statements: the same one, by the name ``city/statements``."""
+    name = f"{log.name.rpartition('/ledger/')[0]}/statements"
+    material = bytes([log.kind]) + log.public
+    return Key(name, hashlib.sha256(name.encode() + b"\n" + material).digest()[:4], log.kind, log.public)
+
+
+def unpack_seal(text: str) -> str:
+    """The seal of its short form, zlib and base64, as papers and QR codes carry it. Errors: Unproven."""
+    try:
+        packed = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+        unpacked = zlib.decompressobj().decompress(packed, SEAL_BYTES_MAX)
+        return unpacked.decode("utf-8")
+    except (ValueError, zlib.error) as error:
+        raise Unproven("this is no seal of a statement") from error
+
+
+def check_seal(text: str, policy: Policy) -> Iterator[Step]:
+    """The step that shows a seal to be the city's, and the log that it speaks of to be the one that is believed."""
+    name = "The city has sealed this statement"
+    try:
+        seal = read_seal(text)
+        if policy.log is None:
+            raise Unproven("no --log-key was given, so nobody answers for it")
+        if seal.log != policy.log.name:
+            raise Unproven(f"it speaks of the log {shown(seal.log)}, the key is of {shown(policy.log.name)}")
+        verify_signature(seal.note, seal_key(policy.log))
+    except Unproven as error:
+        yield Step(name, False, str(error))
+        return
+    told = "; ".join(
+        f"{one.currency} {one.opening_minor} to {one.closing_minor} minor units by {one.lines} lines"
+        for one in seal.wallets
+    )
+    yield Step(
+        name,
+        True,
+        f"{shown(seal.month)}, account {shown(seal.account)}, {told or 'no wallet'}; the log had {seal.size} entries",
+    )
+
+
+def check_statement(file: str, policy: Policy, seal: str | None = None) -> Iterator[Step]:
+    """The steps from a statement's file to signed books.
+
+    A bundle (zip): its files, its seal, each line's receipt, the table and the sums. A paper (pdf): its own seal. A
+    table (csv): the seal that is given with it. Of receipts that pass, the last one's steps are told; the first that
+    does not pass is told, and ends it.
+    """
+    with open(file, "rb") as opened:
+        first = opened.read(4)
+    if first[:2] == b"PK":
+        yield from _check_bundle(file, policy)
+        return
+    try:
+        data = _read(file, STATEMENT_BYTES_MAX)
+        name = "statement.csv"
+        if first == b"%PDF":
+            name = "statement.pdf"
+            data, mark, tail = data.rpartition(SEAL_MARK)
+            if not mark:
+                raise Unproven("this paper has no seal at its end")
+            seal = unpack_seal(tail.decode("ascii", "replace").strip())
+        elif seal is None:
+            raise Unproven("a table has its seal in a file of its own: name it with --seal")
+        yield from check_seal(seal, policy)
+        if read_seal(seal).files.get(name) != hashlib.sha256(data).hexdigest():
+            raise Unproven("it was changed since, or the seal is of another statement")
+        yield Step("It is the file that was sealed", True, "no byte of it was changed since")
+    except Unproven as error:
+        yield Step("It is the file that was sealed", False, str(error))
+
+
+def _check_bundle(file: str, policy: Policy) -> Iterator[Step]:
     try:
         with zipfile.ZipFile(file) as bundle:
             told = json.loads(_unpack(bundle, "statement.json", STATEMENT_BYTES_MAX))
@@ -711,20 +852,89 @@ def check_statement(file: str, policy: Policy) -> Iterator[Step]:
                 if hashlib.sha256(_unpack(bundle, name, STATEMENT_BYTES_MAX)).hexdigest() != digest:
                     raise Unproven(f"{shown(name)} is not the file that statement.json names")
             yield Step("The files are those that are named", True, f"{', '.join(sorted(fields['sha256']))}")
-            yield from _check_lines(bundle, fields["wallets"], policy)
+            text = _unpack(bundle, "seal.txt", SEAL_BYTES_MAX).decode("utf-8")
+            yield from check_seal(text, policy)
+            _compare_with_seal(read_seal(text), fields)
+            table = _unpack(bundle, "statement.csv", STATEMENT_BYTES_MAX).decode("utf-8")
+            rows = csv.DictReader(io.StringIO(table, newline=""))
+            yield from _check_lines(bundle, fields["wallets"], rows, policy)
     except Unproven as error:
         yield Step("The bundle agrees with itself", False, str(error))
-    except (KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, csv.Error, zipfile.BadZipFile) as error:
         yield Step("The bundle can be read", False, f"it is not a statement's bundle: {shown(str(error))}")
 
 
-def _check_lines(bundle: zipfile.ZipFile, wallets: list[dict[str, Any]], policy: Policy) -> Iterator[Step]:
+def _compare_with_seal(seal: Seal, fields: dict[str, Any]) -> None:
+    """Go on only if the figures of a bundle are those that were sealed. Errors: Unproven."""
+    wallets = tuple(
+        SealedWallet(one["currency"], int(one["opening_minor"]), int(one["closing_minor"]), len(one["lines"]))
+        for one in fields["wallets"]
+    )
+    if (seal.month, seal.account, seal.files, seal.wallets) != (
+        fields["month"],
+        fields["account_id"],
+        fields["sha256"],
+        wallets,
+    ):
+        raise Unproven("the seal is of another statement, or its figures were changed")
+
+
+class _Table:
+    """The rows of a bundle's table, held against what the receipts say, one after the other."""
+
+    def __init__(self, rows: Iterator[dict[str, str]]) -> None:
+        self._rows = rows
+        self._decimals: int | None = None
+
+    def balance(self, kind: str, currency: str, minor: int) -> None:
+        """The next row is this balance. Errors: Unproven."""
+        row = next(self._rows, {})
+        self._decimals = None if kind == "opening_balance" else self._decimals
+        if (row.get("kind"), row.get("currency"), self._minor(row.get("balance", ""))) != (
+            kind,
+            currency,
+            minor,
+        ):
+            raise Unproven(f"the table has another {kind.replace('_', ' ')} in {shown(currency)}")
+
+    def line(self, row: Row, currency: str, minor: int, held: int) -> None:
+        """The next row is this transfer. Errors: Unproven."""
+        told = next(self._rows, {})
+        figures = (self._minor(told.get("amount", "")), self._minor(told.get("balance", "")))
+        instants = tuple(f"{_instant(at)[:-4]}Z" for at in (row.booked_at, row.event_at))
+        reference = "" if row.reference is None else str(row.reference)
+        said = tuple(
+            told.get(name) for name in ("booked_at", "happened_at", "currency", "transfer_id", "reference")
+        )
+        if figures != (minor, held) or said != (*instants, currency, str(row.transfer_id), reference):
+            raise Unproven(f"the table says something else of the transfer {row.transfer_id}")
+
+    def end(self) -> None:
+        """There is no further row. Errors: Unproven."""
+        if next(self._rows, None) is not None:
+            raise Unproven("the table has more rows than there are receipts")
+
+    def _minor(self, text: str) -> int | None:
+        """A decimal in minor units; all of a wallet have as many decimals."""
+        whole, _, decimals = text.partition(".")
+        if self._decimals is None:
+            self._decimals = len(decimals)
+        if len(decimals) != self._decimals or not re.fullmatch(r"-?[0-9]{1,24}", whole + decimals, re.ASCII):
+            return None
+        return int(whole + decimals)
+
+
+def _check_lines(
+    bundle: zipfile.ZipFile, wallets: list[dict[str, Any]], rows: Iterator[dict[str, str]], policy: Policy
+) -> Iterator[Step]:
+    table = _Table(rows)
     last: list[Step] = []
     seen: set[UUID] = set()
     for wallet in wallets:
         own, currency = UUID(wallet["wallet"]), str(wallet["currency"])
         held = int(wallet["opening_minor"])
         place = (-1, -1)
+        table.balance("opening_balance", currency, held)
         for line in wallet["lines"]:
             text = _unpack(bundle, line["receipt"], RECEIPT_BYTES_MAX)
             last = list(check_receipt(text, policy))
@@ -742,16 +952,19 @@ def _check_lines(bundle: zipfile.ZipFile, wallets: list[dict[str, Any]], policy:
                 )
             if not minor or (minor, held) != (int(line["minor"]), int(line["balance_minor"])):
                 raise Unproven(f"the line {shown(line['receipt'])} has another amount or balance")
+            table.line(row, currency, minor, held)
             seen.add(row.transfer_id)
             place = (row.block, row.position)
         if held != int(wallet["closing_minor"]):
             raise Unproven(f"the lines in {shown(currency)} do not come to the closing balance")
+        table.balance("closing_balance", currency, held)
         count = len(wallet["lines"])
         yield Step(
             f"The lines in {shown(currency)} are in the books, and add up",
             True,
-            f"{count} {'line' if count == 1 else 'lines'}, each with its receipt",
+            f"{count} {'line' if count == 1 else 'lines'}, each with its receipt, and the table says the same",
         )
+    table.end()
     yield from last[2:]
 
 
@@ -891,7 +1104,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if asked.question == "receipt":
             return _tell_receipt(_read(asked.receipt, RECEIPT_BYTES_MAX), policy)
         if asked.question == "statement":
-            return _tell_statement(asked.statement, policy)
+            seal = _read(asked.seal, SEAL_BYTES_MAX).decode() if asked.seal else None
+            return _tell_statement(asked.statement, policy, seal)
         old = _read(asked.old, 2**20).decode()
         new = _read(asked.new, 2**20) if asked.new else fetch(asked.tiles, "checkpoint", 2**20)
         if new is None:
@@ -908,7 +1122,8 @@ def _arguments() -> argparse.ArgumentParser:
     receipt = questions.add_parser("receipt", help="Does this transfer stand in the books?")
     receipt.add_argument("receipt", help="the receipt, a JSON file")
     statement = questions.add_parser("statement", help="Do the lines of this statement stand in the books?")
-    statement.add_argument("statement", help="a statement's bundle, a zip file")
+    statement.add_argument("statement", help="a statement: its bundle (zip), paper (pdf) or table (csv)")
+    statement.add_argument("--seal", help="the seal of a table, a file")
     history = questions.add_parser(
         "history", help="Do the present books begin with those of an old checkpoint?"
     )
@@ -966,11 +1181,17 @@ def _tell_receipt(text: bytes, policy: Policy) -> int:
     return 0
 
 
-def _tell_statement(file: str, policy: Policy) -> int:
-    steps = _tell(check_statement(file, policy))
+def _tell_statement(file: str, policy: Policy, seal: str | None) -> int:
+    steps = _tell(check_statement(file, policy, seal))
     if any(step.ok is False for step in steps):
         print("NOT PROVEN. See the line that says FAIL.")
         return 1
+    if not any(step.name.startswith("The lines in") for step in steps):
+        print(
+            "PROVEN. This is the statement as the city has sealed it, and it cannot deny that. Not shown by this"
+        )
+        print("file: that each line stands in the books. The bundle with proof (zip) has their receipts.")
+        return 0
     print(
         "PROVEN. Every line of this statement stands in the books, and they lead from the opening to the closing"
     )
