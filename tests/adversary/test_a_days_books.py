@@ -21,6 +21,8 @@ from hansa.ledger import AccountCode
 from hansa.payments import PaymentState
 from hansa.store import Context
 from hansa.wallets import bank_accounts, hearing, requests, top_ups, transfers, vouchers, withdrawals
+from identity.levels import prove_names
+from identity.sealed import Keys
 from payments.shopping import POLICY
 from scratch import NOON
 from wallets.people import ISSUERS, Killed, killed_after, open_people, spread, sum_of
@@ -204,10 +206,12 @@ def day(ctx: Context) -> Day:
         ],
     )
     bank = PeopleBank(clock=clock)
+    sealer = Keys().sealer()
+    prove_names(ctx, sealer, people[:8])
     accounts: dict[UUID, UUID] = {}
     for number, one in enumerate(people[:8]):
         added = bank_accounts.add(
-            ctx, bank, one.account_id, f"62220{number}4242", "CNY", holder=one.name, may_pull=True
+            ctx, bank, sealer, one.account_id, f"62220{number}4242", "CNY", may_pull=True
         )
         accounts[one.account_id] = added.bank_account_id
     codes: list[str] = []

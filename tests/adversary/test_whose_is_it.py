@@ -19,12 +19,14 @@ from litestar.testing import TestClient
 
 from hansa import approval, identity, merchants, payments, trust, wallets
 from hansa.apps.bank.people_rails import rails_at
+from hansa.apps.personal_means import means_of
 from hansa.apps.web.app import _application  # pyright: ignore[reportPrivateUsage]
 from hansa.apps.web.interface import every_scope
 from hansa.kernel import FixedClock, Money, new_id
 from hansa.store import Context
 from hansa.wallets import bank_accounts, legs, requests, top_ups, transfers, vouchers, withdrawals
 from identity.authenticating import Authenticator
+from identity.levels import prove_names
 from merchants import shops
 from merchants.shops import SHOP, Town
 from payments.test_payment_codes_used import PayingPhone
@@ -107,7 +109,9 @@ def build(ctx: Context, town: Town, home: Path) -> dict[str, str]:
     assert isinstance(ctx.clock, FixedClock)
     me, other, now = town.owner.account_id, town.buyer.account_id, ctx.clock.now()
     rail = next(iter(rails_at(home, demo=True).values()))
-    bank = bank_accounts.add(ctx, rail, me, "6222001234567890", "CNY", holder=town.owner.name, may_pull=True)
+    sealer = means_of(home, demo=True).sealer
+    prove_names(ctx, sealer, [town.owner])
+    bank = bank_accounts.add(ctx, rail, sealer, me, "6222001234567890", "CNY", may_pull=True)
     ctx.clock.at += timedelta(days=1)
     now = ctx.clock.now()
     yuan = Money(1_00, "CNY")

@@ -39,6 +39,8 @@ from hansa.wallets.bank_model import (
 )
 from hansa.wallets.model import InsufficientFunds
 from hansa.wallets.rails import BadBankNumber, RailAway
+from identity.levels import prove_names
+from identity.sealed import Keys
 from scratch import NOON
 from wallets.people import START, Killed, free, held, killed_after, open_people, spread, sum_of
 
@@ -59,6 +61,8 @@ class Town:
         self.ctx = spread(replace(ctx, clock=self.clock))
         self.people = open_people(self.ctx, people)
         self.bank = bank or PeopleBank(clock=self.clock)
+        self.sealer = Keys().sealer()
+        self.proved: set[int] = set()
         self.bank.clock = self.clock
 
     def rail_of(self, rail_id: str) -> PeopleBank | None:
@@ -67,19 +71,25 @@ class Town:
     def add(
         self, of: int, ending: str = "4242", *, may_pull: bool = True, cooled: bool = True
     ) -> BankAccount:
-        one = self.people[of]
+        self.prove(of)
         added = bank_accounts.add(
             self.ctx,
             self.bank,
-            one.account_id,
+            self.sealer,
+            self.people[of].account_id,
             f"62220{of}{ending}",
             "CNY",
-            holder=one.name,
             may_pull=may_pull,
         )
         if cooled:
             self.clock.at += timedelta(days=1)
         return added
+
+    def prove(self, of: int) -> None:
+        """Have somebody's name proved, once."""
+        if of not in self.proved:
+            prove_names(self.ctx, self.sealer, [self.people[of]])
+            self.proved.add(of)
 
     def later(self, by: timedelta = timedelta(minutes=2)) -> None:
         """Time passes, and the worker looks at what is open."""
@@ -290,7 +300,7 @@ def test_a_bank_account_is_the_persons_own_and_cools(ctx: Context) -> None:
         town.add(0, ending(PeopleMishap.OTHER_NAME))
     for number, error in (("GB82WEST12345698765431", BadBankNumber), ("12", BadBankNumber)):
         with pytest.raises(error):
-            bank_accounts.add(town.ctx, town.bank, one.account_id, number, "CNY", holder=one.name)
+            bank_accounts.add(town.ctx, town.bank, town.sealer, one.account_id, number, "CNY")
     assert town.add(0) == first
     assert town.add(1).account_id == town.people[1].account_id
     with pytest.raises(UnknownBankAccount):
@@ -309,7 +319,8 @@ def test_a_bank_account_is_the_persons_own_and_cools(ctx: Context) -> None:
     with pytest.raises(NoMandate):
         town.top_up(first)
     with town.ctx.tx() as tx:
-        bank_accounts.end(tx, one.account_id, first.bank_account_id, town.clock.at)
+        home = town.ctx.directory.partition_of(one.account_id)
+        bank_accounts.end(tx, one.account_id, first.bank_account_id, town.clock.at, partition=home)
     with pytest.raises(UnknownBankAccount):
         town.top_up(first)
     assert [tried for tried in range(6) if refused(lambda: town.add(0, cooled=False))]
@@ -335,8 +346,9 @@ def test_a_bank_over_http_is_the_same_bank(ctx: Context) -> None:
         rail = HttpRail("simbank", door.url, "secret", timeout_s=20)
         stranger = HttpRail("simbank", door.url, "guess", timeout_s=20)
         one = town.people[0]
+        town.prove(0)
         silent = bank_accounts.add(
-            town.ctx, rail, one.account_id, f"622200{ending(PeopleMishap.SILENT)}", "CNY", holder=one.name
+            town.ctx, rail, town.sealer, one.account_id, f"622200{ending(PeopleMishap.SILENT)}", "CNY"
         )
         town.clock.at += timedelta(days=1)
         with pytest.raises(BadBankNumber):

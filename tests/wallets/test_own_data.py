@@ -10,6 +10,8 @@ from hansa.store import Context
 from hansa.wallets import bank_accounts, own_data, requests, top_ups, transfers
 from hansa.wallets.bank_model import NewTopUp, Way
 from hansa.wallets.model import NewRequest, NewTransfer
+from identity.levels import prove_names
+from identity.sealed import Keys
 from scratch import NOON
 from wallets.people import open_people, spread
 
@@ -35,7 +37,9 @@ def test_a_person_is_given_all_of_it_in_pages(ctx: Context, monkeypatch: pytest.
         NewRequest(request_id=fact_id(NOON, "ask"), asker_id=me, payer_id=other, amount=Money(5, "CNY")),
     )
     rail = PeopleBank(clock=clock)
-    bank = bank_accounts.add(ctx, rail, me, "622200014242", "CNY", holder=people[0].name)
+    sealer = Keys().sealer()
+    prove_names(ctx, sealer, people[:1])
+    bank = bank_accounts.add(ctx, rail, sealer, me, "622200014242", "CNY")
     top_ups.begin(
         ctx,
         rail,

@@ -15,6 +15,8 @@ from hansa.store import Context
 from hansa.wallets import bank_accounts, transfers, withdrawals
 from hansa.wallets.bank_model import NewWithdrawal, WithdrawalState
 from hansa.wallets.model import NewTransfer, State, TransferMoved
+from identity.levels import prove_names
+from identity.sealed import Keys
 from scratch import NOON
 from wallets.people import START, check_books, free, held, open_people, person, spread
 
@@ -110,7 +112,9 @@ def test_a_withdrawal_waits_for_its_approval(ctx: Context) -> None:
     people = open_people(ctx)
     assert isinstance(ctx.clock, FixedClock)
     rail = PeopleBank(clock=ctx.clock)
-    added = bank_accounts.add(ctx, rail, people[0].account_id, "622200014242", "CNY", holder=people[0].name)
+    sealer = Keys().sealer()
+    prove_names(ctx, sealer, people[:1])
+    added = bank_accounts.add(ctx, rail, sealer, people[0].account_id, "622200014242", "CNY")
     ctx.clock.at += timedelta(days=1)
     wanted = NewWithdrawal(
         withdrawal_id=fact_id(NOON, "out"),

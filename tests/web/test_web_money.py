@@ -17,6 +17,7 @@ from hansa.store import Context
 from hansa.wallets import approving, vouchers
 from scratch import NOON
 from web.little_league import LittleLeague
+from web.test_web_me import prove
 
 Client = TestClient[Any]
 
@@ -193,6 +194,9 @@ def test_a_wallet_is_topped_up_from_a_bank_and_a_day_later_pays_back_to_it(
     sign_in(client, league, "Gao Lan")
     page = client.get("/wallet/top-up").text
     assert "RF" in page and "You have no bank account" in page
+    unproved = client.post("/wallet/banks", data={"number": "6222 0001 4242", "back": "top-up"})
+    assert unproved.status_code == 422 and 'href="/wallet/me/name"' in unproved.text
+    prove(client)
     bad = client.post("/wallet/banks", data={"number": "DE00 1234 5678", "back": "top-up"})
     assert bad.status_code == 422 and "mistyped" in bad.text
     page = client.post(

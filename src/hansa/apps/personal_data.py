@@ -222,8 +222,7 @@ def _carry_out(ctx: Context, account_id: AccountId, at: datetime) -> bool:
         for phone in identity.list_phones(tx, account_id):
             if phone.status == "active":
                 rides.end_phone(tx, account_id, phone.phone_id, "removed", at=at)
-        for bank in wallets.bank_accounts.list_of(tx, account_id):
-            wallets.bank_accounts.end(tx, account_id, bank.bank_account_id, at)
+        wallets.bank_accounts.end_all(tx, account_id, at)
         notifications.forget_person(tx, account_id, partition=ctx.directory.partition_of(account_id))
         kept = timedelta(days=identity.own_level_policy().kept_days(account.issuer_id))
         return identity.close_account(tx, account_id, at=at, erase_at=at + kept)

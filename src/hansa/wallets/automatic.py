@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import identity, ledger, payments
+from hansa import approval, identity, ledger, payments
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id
 from hansa.store import Context, Tx
@@ -32,7 +32,8 @@ def turn_on(
 ) -> Automatic:
     """Where the wallet can pay less than ``below``, add ``add``, within caps for 24 hours and for 30 days.
 
-    Again changes it, and starts one that stopped itself. Errors: InvalidInput, UnknownBankAccount, NoMandate.
+    Again changes it, and starts one that stopped itself. Errors: InvalidInput, also where the wallet may not hold so
+    much; those of ``bank_accounts.get_own``, NoMandate.
     """
     units = {one.currency for one in (below, add, day_max, month_max)}
     if len(units) != 1:
@@ -59,11 +60,17 @@ def turn_on(
         changed_at=now,
     )
     with ctx.tx() as tx:
-        bank = bank_accounts.get(tx, account_id, bank_account_id)
+        bank = bank_accounts.get_own(tx, account_id, bank_account_id)
         if not bank.may_pull:
             raise NoMandate
         if bank.currency != add.currency:
             raise _unfit("currency", f"the bank account is in {bank.currency}", "Choose that currency")
+        cap = _cap(tx, account_id, add.currency)
+        if cap is not None and below.minor + add.minor > cap:
+            most = Money(cap, add.currency)
+            raise _unfit(
+                "add", f"the wallet may hold {most}", "Add less, or prove your name at /wallet/me/name"
+            )
         store.set_automatic(tx, one)
         found = store.find_automatic(tx, one.partition, account_id, one.currency)
         assert found is not None, "it was just kept"
@@ -136,10 +143,22 @@ def _begin(tx: Tx, ctx: Context, rule: Automatic, now: datetime) -> BankTopUp | 
                 directory=ctx.directory,
                 is_automatic=True,
             )
+    except approval.BalanceCapReached as refused:
+        cap = _cap(tx, AccountId(rule.account_id), rule.currency)
+        if cap is None or rule.below_minor + rule.add_minor <= cap:
+            return None  # something else is on its way just now
+        why = refused.code
     except HansaError as refused:  # the mandate or the bank account went, or the account is blocked
-        issuer = identity.get_account(tx, AccountId(rule.account_id)).issuer_id
-        top_ups.stop_automatic(tx, rule.partition, rule.account_id, rule.currency, refused.code, issuer, now)
-        return None
+        why = refused.code
+    issuer = identity.get_account(tx, AccountId(rule.account_id)).issuer_id
+    top_ups.stop_automatic(tx, rule.partition, rule.account_id, rule.currency, why, issuer, now)
+    return None
+
+
+def _cap(tx: Tx, account_id: AccountId, currency: str) -> int | None:
+    """What this person's wallet may hold, in minor units; None: no cap."""
+    issuer_id = identity.get_account(tx, account_id).issuer_id
+    return identity.balance_cap(issuer_id, int(identity.proof_level(tx, account_id)), currency)
 
 
 def _is_open(tx: Tx, wallet: ledger.AccountId) -> bool:

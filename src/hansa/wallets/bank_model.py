@@ -14,6 +14,9 @@ from hansa.kernel import HansaError, Money, fact_id
 COOLING = timedelta(hours=24)
 """So long a new bank account is paid nothing: time to notice that somebody else added it."""
 
+ASIDE_LOOKS = 7 * 24
+"""How often, an hour apart, it is seen whether a wallet has room by now for money that waits aside: for a week."""
+
 RETRIES_S = (5, 30, 120, 600, 1_800, 3_600, 7_200)
 """Seconds until a bank that said nothing is asked again; the last one for as long as it takes."""
 
@@ -31,6 +34,7 @@ class TopUpState(StrEnum):
     SENT = "sent"
     UNKNOWN = "unknown"
     SETTLING = "settling"
+    ASIDE = "aside"
     SETTLED = "settled"
     FAILED = "failed"
     RETURNING = "returning"
@@ -43,14 +47,16 @@ TOP_UP_WAYS: Mapping[TopUpState, frozenset[TopUpState]] = {
     ),
     TopUpState.SENT: frozenset((TopUpState.SETTLING, TopUpState.FAILED)),
     TopUpState.UNKNOWN: frozenset((TopUpState.SENT, TopUpState.SETTLING, TopUpState.FAILED)),
-    TopUpState.SETTLING: frozenset((TopUpState.SETTLED, TopUpState.FAILED)),
+    TopUpState.SETTLING: frozenset((TopUpState.SETTLED, TopUpState.ASIDE, TopUpState.FAILED)),
+    TopUpState.ASIDE: frozenset((TopUpState.SETTLING, TopUpState.FAILED)),
     TopUpState.SETTLED: frozenset((TopUpState.RETURNING,)),
     TopUpState.FAILED: frozenset((TopUpState.SETTLING,)),
     TopUpState.RETURNING: frozenset((TopUpState.RETURNED,)),
     TopUpState.RETURNED: frozenset(),
 }
 """Every way from a state to the next. A failed one may settle late: the bank moved the money after all. One that is
-settling fails only where the wallet is closed: its issuer has the money, and gives it back.
+settling fails only where the wallet is closed, and one that waits aside where no room came in a week, or the bank took
+it back: in the first two its issuer has the money, and gives it back.
 """
 
 
@@ -115,6 +121,26 @@ class NotYourBankAccount(HansaError):
 
     code: ClassVar[str] = "wallets.not_your_bank_account"
     status: ClassVar[int] = 409
+
+
+class NameNotProved(HansaError):
+    """Money goes to and comes from bank accounts in your own name only, so your name has to be proved first."""
+
+    code: ClassVar[str] = "wallets.name_not_proved"
+    status: ClassVar[int] = 403
+    remedy: ClassVar[str] = "Prove your name at /wallet/me/name, then do this again."
+    next_action: ClassVar[str] = "prove_name"
+
+
+class BankAccountInUse(HansaError):
+    """A withdrawal to this bank account is under way. Nothing was changed."""
+
+    code: ClassVar[str] = "wallets.bank_account_in_use"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = (
+        "Call the withdrawal off where it still waits for your approval; else take the bank account out once it has"
+        " ended."
+    )
 
 
 class BankAccountCooling(HansaError):
@@ -198,7 +224,8 @@ class VoucherMoved(HansaError):
 class BankAccount:
     """A person's own bank account. token: as the rail names it; shown: what a person recognises it by.
 
-    usable_at: from when it may be paid. may_pull: whether its owner gave a mandate to collect.
+    usable_at: from when it may be paid. may_pull: whether its owner gave a mandate to collect. person_id: whose name
+    the bank knew it by; None for one that was added before names were proved.
     """
 
     bank_account_id: UUID
@@ -212,6 +239,7 @@ class BankAccount:
     added_at: datetime
     usable_at: datetime
     ended_at: datetime | None
+    person_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,17 +22,24 @@ from hansa.wallets.rails import Entry
 
 ADD_BANK_ACCOUNT = """
 insert into wallets.bank_accounts (bank_account_id, account_id, rail_id, token, currency, shown, may_pull, mandate_id,
-    added_at, usable_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    added_at, usable_at, person_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict do nothing
 """
 
+RENEW_BANK_ACCOUNT = """
+update wallets.bank_accounts set person_id = %s, may_pull = %s, mandate_id = %s, usable_at = %s
+where bank_account_id = %s and ended_at is null
+"""
+
 _BANK_ACCOUNT = """
-select bank_account_id, account_id, rail_id, token, currency, shown, may_pull, mandate_id, added_at, usable_at, ended_at
+select bank_account_id, account_id, rail_id, token, currency, shown, may_pull, mandate_id, added_at, usable_at,
+    ended_at, person_id
 from wallets.bank_accounts
 """
 
 FIND_BANK_ACCOUNT = _BANK_ACCOUNT + "where bank_account_id = %s and account_id = %s"
+LOCK_BANK_ACCOUNT = FIND_BANK_ACCOUNT + " for no key update"
 BANK_ACCOUNT_OF_TOKEN = (
     _BANK_ACCOUNT + "where account_id = %s and rail_id = %s and token = %s and ended_at is null"
 )
@@ -41,6 +48,19 @@ LIST_BANK_ACCOUNTS = (
 )
 END_BANK_ACCOUNT = """
 update wallets.bank_accounts set ended_at = %s where bank_account_id = %s and account_id = %s and ended_at is null
+"""
+END_BANK_ACCOUNTS = """
+with ended as (
+    update wallets.bank_accounts set ended_at = %(at)s where account_id = %(account_id)s and ended_at is null
+)
+update wallets.automatic set state = 'stopped', why = 'bank_account_ended', changed_at = %(at)s
+where account_id = %(account_id)s and state = 'on'
+"""
+WITHDRAWALS_TO = """
+select withdrawal_id from wallets.withdrawals
+where partition = %s and account_id = %s and bank_account_id = %s
+    and state not in ('settled', 'failed', 'returning', 'returned', 'collecting', 'canceled', 'expired')
+order by created_at limit 1
 """
 SET_MANDATE = """
 update wallets.bank_accounts set may_pull = %s, mandate_id = %s
@@ -207,14 +227,27 @@ def add_bank_account(tx: Tx, one: BankAccount) -> bool:
         one.mandate_id,
         one.added_at,
         one.usable_at,
+        one.person_id,
     )
     return tx.execute(ADD_BANK_ACCOUNT, values).rowcount == 1
 
 
-def find_bank_account(tx: Tx, account_id: UUID, bank_account_id: UUID) -> BankAccount | None:
-    """A person's bank account, ended or not."""
+def renew_bank_account(tx: Tx, one: BankAccount) -> None:
+    """Write down whose a bank account is, from when it may be paid, and whether it may be pulled, anew."""
+    tx.execute(
+        RENEW_BANK_ACCOUNT, (one.person_id, one.may_pull, one.mandate_id, one.usable_at, one.bank_account_id)
+    )
+
+
+def find_bank_account(
+    tx: Tx, account_id: UUID, bank_account_id: UUID, *, lock: bool = False
+) -> BankAccount | None:
+    """A person's bank account, ended or not. lock: nobody else ends it, or withdraws to it, until this transaction
+    does.
+    """
+    query = LOCK_BANK_ACCOUNT if lock else FIND_BANK_ACCOUNT
     with tx.cursor(row_factory=class_row(BankAccount)) as cursor:
-        return cursor.execute(FIND_BANK_ACCOUNT, (bank_account_id, account_id)).fetchone()
+        return cursor.execute(query, (bank_account_id, account_id)).fetchone()
 
 
 def bank_account_of_token(tx: Tx, account_id: UUID, rail_id: str, token: str) -> BankAccount | None:
@@ -234,6 +267,17 @@ def end_bank_account(tx: Tx, account_id: UUID, bank_account_id: UUID, at: dateti
     ended = tx.execute(END_BANK_ACCOUNT, (at, bank_account_id, account_id)).rowcount == 1
     tx.execute(STOP_FOR_BANK_ACCOUNT, (at, account_id, bank_account_id))
     return ended
+
+
+def end_bank_accounts(tx: Tx, account_id: UUID, at: datetime) -> None:
+    """Take all bank accounts of a person out; what tops up by itself stops."""
+    tx.execute(END_BANK_ACCOUNTS, {"at": at, "account_id": account_id})
+
+
+def find_withdrawal_to(tx: Tx, partition: int, account_id: UUID, bank_account_id: UUID) -> UUID | None:
+    """A withdrawal to this bank account that is under way, the oldest."""
+    row = tx.execute(WITHDRAWALS_TO, (partition, account_id, bank_account_id)).fetchone()
+    return None if row is None else UUID(str(row[0]))
 
 
 def set_mandate(tx: Tx, account_id: UUID, bank_account_id: UUID, *, may_pull: bool, mandate_id: str) -> None:

@@ -683,9 +683,11 @@ class NewTopUpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OwnTopUpView(msgspec.Struct, frozen=True):
-    """A top-up of your wallet. state: `processing`, `sent`, `unknown`, `settling`, `settled`, `failed`, `returned`.
+    """A top-up of your wallet. state: `processing`, `sent`, `unknown`, `settling`, `aside`, `settled`, `failed`,
+    `returned`.
 
-    unknown: the bank gave no answer and is asked again; nothing is lost, and nothing is collected twice.
+    unknown: the bank gave no answer and is asked again; nothing is lost, and nothing is collected twice. aside: the
+    wallet may not hold so much, so it waits, for a week, until it may.
     """
 
     top_up_id: UUID
@@ -759,7 +761,13 @@ class Redeem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
-OF_BANK = (bank.UnknownBankAccount, InvalidInput, identity.AccountBlocked)
+OF_BANK = (
+    bank.UnknownBankAccount,
+    bank.NotYourBankAccount,
+    bank.NameNotProved,
+    InvalidInput,
+    identity.AccountBlocked,
+)
 
 
 @get("/v1/bank-accounts", sync_to_thread=True, tags=["Wallets"], opt={"who": ("session",)})
@@ -780,6 +788,7 @@ def list_bank_accounts(ctx: NamedDependency[Context], caller: NamedDependency[tr
         "refuses": (
             BadBankNumber,
             bank.NotYourBankAccount,
+            bank.NameNotProved,
             RailAway,
             NoRail,
             TooOften,
@@ -791,6 +800,7 @@ def add_bank_account(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     outside: NamedDependency[Outside],
+    sealer: NamedDependency[identity.Sealer],
     data: JSONBody[NewBankAccount],
 ) -> BankAccountView:
     """Add a bank account in your own name. It can be paid a day later."""
@@ -798,7 +808,7 @@ def add_bank_account(
     with ctx.tx() as tx:
         holder = identity.get_account(tx, me).name
     added = bank_accounts.add(
-        ctx, outside.rail(), me, data.number, data.currency, holder=holder, may_pull=data.may_pull
+        ctx, outside.rail(), sealer, me, data.number, data.currency, may_pull=data.may_pull
     )
     return _bank_account(added)
 
@@ -808,7 +818,7 @@ def add_bank_account(
     sync_to_thread=True,
     status_code=200,
     tags=["Wallets"],
-    opt={"who": ("session",)},
+    opt={"who": ("session",), "refuses": (bank.BankAccountInUse,)},
 )
 def end_bank_account(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], bank_account_id: FromPath[UUID]
@@ -828,7 +838,7 @@ def end_bank_account(
     opt={
         "who": ("session",),
         "idempotent": True,
-        "refuses": (*OF_BANK, bank.NoMandate, bank.TopUpDiffers, NoRail),
+        "refuses": (*OF_BANK, bank.NoMandate, bank.TopUpDiffers, NoRail, approval.BalanceCapReached),
     },
 )
 def begin_top_up(
@@ -1055,7 +1065,7 @@ class Serials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opt={
         "who": ("session",),
         "idempotent": True,
-        "refuses": (bank.VoucherRefused, TooOften, identity.UnknownAccount),
+        "refuses": (bank.VoucherRefused, TooOften, identity.UnknownAccount, approval.BalanceCapReached),
     },
 )
 def redeem_voucher(

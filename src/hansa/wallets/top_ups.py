@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import identity, ledger, payments, webhooks
+from hansa import approval, identity, ledger, payments, webhooks
 from hansa.identity import AccountId
 from hansa.kernel import Directory, InvalidInput, Problem, fact_id
 from hansa.payments import Step, no_step
@@ -18,6 +18,7 @@ from hansa.store import Context, Tx
 from hansa.wallets import bank_accounts
 from hansa.wallets import bank_store as store
 from hansa.wallets.bank_model import (
+    ASIDE_LOOKS,
     BankTopUp,
     NewTopUp,
     NoMandate,
@@ -53,10 +54,17 @@ ASK_AFTER = timedelta(hours=1)
 """A bank that took an order is asked after it so long later, if it said nothing by itself."""
 
 
+NO_ROOM = "balance_cap"
+"""Why money waits aside: the wallet may not hold so much, by how well its holder is known."""
+
+ASIDE_AFTER = timedelta(hours=1)
+
+
 def begin(ctx: Context, rail: BankRail, new: NewTopUp, *, step: Step = no_step) -> BankTopUp:
     """Top up from a bank account; gives how far it is. Safe to repeat by ``top_up_id``, also after a kill.
 
-    Errors, and nothing is kept then: InvalidInput, TopUpDiffers, UnknownBankAccount, NoMandate, AccountBlocked.
+    Errors, and nothing is kept then: InvalidInput, TopUpDiffers, those of ``bank_accounts.get_own``, NoMandate,
+    AccountBlocked, approval.BalanceCapReached.
     """
     with ctx.tx() as tx:
         kept = keep(tx, new, at=ctx.clock.now(), directory=ctx.directory)
@@ -85,7 +93,7 @@ def keep(
     account = identity.get_account(tx, new.account_id)
     if identity.standing_of(tx, new.account_id).level == "blocked":
         raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
-    bank = bank_accounts.get(tx, new.account_id, new.bank_account_id)
+    bank = bank_accounts.get_own(tx, new.account_id, new.bank_account_id)
     if new.way is Way.DEBIT and not bank.may_pull:
         raise NoMandate
     if bank.currency != new.amount.currency:
@@ -113,18 +121,25 @@ def keep(
         changed_at=at,
         next_at=at,
     )
-    store.insert_top_up(tx, one)
+    refused = _admit(tx, one, at) if store.insert_top_up(tx, one) else None
+    if refused is not None:
+        raise refused
     return one
 
 
 def credit(ctx: Context, one: BankTopUp, *, step: Step = no_step) -> BankTopUp:
     """Take in money that is there already, from a counter, a voucher or an arrival. Safe to repeat by its id.
 
-    one: in the state ``settling``. Errors: TopUpDiffers.
+    one: in the state ``settling``. Errors, and nothing is kept then: TopUpDiffers; approval.BalanceCapReached at a
+    counter, where the clerk gives the money back. A voucher had its place before it was used up.
     """
     assert one.state is TopUpState.SETTLING, "it is there already"
     with ctx.tx() as tx:
-        if not store.insert_top_up(tx, one):
+        if store.insert_top_up(tx, one):
+            refused = _admit(tx, one, one.created_at) if one.way is Way.COUNTER else None
+            if refused is not None:
+                raise refused
+        else:
             known = store.find_top_up(tx, [one.partition], one.top_up_id)
             assert known is not None, "what is in the way is there"
             if (known.account_id, known.amount, known.way) != (one.account_id, one.amount, one.way):
@@ -180,6 +195,8 @@ def hear(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
     if entry.kind == "return":
         if one.state is TopUpState.SETTLED:
             return _move(tx, one, TopUpState.RETURNING, at, reason=entry.reason)
+        if one.state is TopUpState.ASIDE:  # the wallet never had it
+            return _move(tx, one, TopUpState.FAILED, at, reason=entry.reason)
         return False
     if entry.settled and one.state in (
         TopUpState.PROCESSING,
@@ -195,7 +212,7 @@ def hear(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
 
 def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directory) -> bool:
     """Take in a credit transfer; False where its reference leads to nobody, to an account that was deleted, or to a
-    wallet in another currency.
+    wallet in another currency. What the wallet may not hold waits aside.
     """
     reference = bank_accounts.read_reference(entry.reference)
     found = store.account_of_reference(tx, reference) if reference else None
@@ -224,6 +241,8 @@ def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directo
         changed_at=at,
         next_at=at,
     )
+    if _admit(tx, one, at) is not None:
+        one = replace(one, state=TopUpState.ASIDE, reason=NO_ROOM, next_at=at + ASIDE_AFTER)
     store.insert_top_up(tx, one)
     return True
 
@@ -238,11 +257,17 @@ def _step(ctx: Context, rail: BankRail | None, one: BankTopUp, step: Step) -> bo
             one.top_up_id, AccountId(one.account_id), one.issuer_id, one.amount, one.created_at
         )
         try:
-            payments.top_up(ctx, [top_up])
+            payments.top_up(ctx, [top_up], capped=True)
         except payments.WalletClosed:
             return _record(ctx, one, TopUpState.FAILED, step, reason="wallet_closed")
+        except (
+            approval.BalanceCapReached
+        ):  # only what had no place: its bank said no, and moved the money after all
+            return _put_aside(ctx, one, step)
         step("credited")
         return _record(ctx, one, TopUpState.SETTLED, step)
+    if one.state is TopUpState.ASIDE:
+        return _look_for_room(ctx, one, step)
     if one.state is TopUpState.RETURNING:
         _take_back(ctx, one)
         step("taken back")
@@ -255,6 +280,48 @@ def _step(ctx: Context, rail: BankRail | None, one: BankTopUp, step: Step) -> bo
     answer = order_safely(rail, order) if one.state is TopUpState.PROCESSING else ask_safely(rail, order)
     step("asked")
     return _answered(ctx, one, answer, step)
+
+
+def _admit(tx: Tx, one: BankTopUp, at: datetime) -> approval.BalanceCapReached | None:
+    """Give a top-up its place under the cap of the wallet; why not, where there is none."""
+    account_id = AccountId(one.account_id)
+    incoming = approval.Incoming(
+        incoming_id=one.top_up_id,
+        account_id=account_id,
+        wallet=payments.wallet_id(account_id, one.currency),
+        amount=one.amount,
+        partition=one.partition,
+    )
+    return approval.admit(tx, [incoming], at)[0]
+
+
+def _put_aside(ctx: Context, one: BankTopUp, step: Step) -> bool:
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        store.move_top_up(tx, one, TopUpState.ASIDE, now, reason=NO_ROOM, next_at=now + ASIDE_AFTER)
+    step("aside")
+    return True
+
+
+def _look_for_room(ctx: Context, one: BankTopUp, step: Step) -> bool:
+    """Let what waits aside in where there is room by now; after a week its issuer gives it back."""
+    now = ctx.clock.now()
+    if one.next_at > now:
+        return False
+    with ctx.tx() as tx:
+        # Moved first, which locks it: of several who look, one alone gives it its place.
+        if not store.move_top_up(tx, replace(one, reason=""), TopUpState.SETTLING, now):
+            return True
+        if _admit(tx, one, now) is not None:
+            again = replace(one, state=TopUpState.SETTLING)
+            if one.tries >= ASIDE_LOOKS:
+                _move(tx, again, TopUpState.FAILED, now)
+            else:
+                next_at = now + ASIDE_AFTER
+                store.move_top_up(tx, again, TopUpState.ASIDE, now, tries=one.tries + 1, next_at=next_at)
+                return False
+    step("looked for room")
+    return True
 
 
 def _answered(ctx: Context, one: BankTopUp, answer: Answer, step: Step) -> bool:
@@ -315,6 +382,8 @@ def _move(tx: Tx, one: BankTopUp, to: TopUpState, at: datetime, *, reason: str =
     if not store.move_top_up(tx, one, to, at, reason=reason):
         return False
     one = replace(one, reason=reason or one.reason)
+    if to is TopUpState.FAILED:
+        approval.end_incoming(tx, [one.top_up_id], partition=one.partition)
     if one.is_automatic and to in TOLD:
         _count(tx, one, to, at)
     if to in TOLD:

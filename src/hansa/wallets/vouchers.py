@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import clearing, identity, ledger, payments
+from hansa import approval, clearing, identity, ledger, payments
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, UnknownCurrency, fact_id
 from hansa.ledger import AccountCode, TransferCode, TransferId
@@ -133,7 +133,8 @@ def top_up_at_counter(
 ) -> BankTopUp:
     """A clerk took money for a person's wallet; what is given back is the receipt. Safe to repeat by ``top_up_id``.
 
-    by, at_counter: who took it and where, for the receipt. Errors: InvalidInput, UnknownAccount, TopUpDiffers.
+    by, at_counter: who took it and where, for the receipt. Errors: InvalidInput, UnknownAccount, TopUpDiffers,
+    approval.BalanceCapReached.
     """
     if not 0 < amount.minor <= AMOUNT_MAX:
         raise _unfit("amount", f"is {amount}", "Give an amount above zero")
@@ -151,7 +152,8 @@ def top_up_at_counter(
 def redeem(ctx: Context, account_id: AccountId, code: str, *, step: Step = no_step) -> BankTopUp:
     """Put a voucher's money into a wallet, once. Who had it may send the code again, and gets the same answer.
 
-    Errors: VoucherRefused, whatever is wrong with the code; store.TooOften, before it is looked at.
+    Errors: VoucherRefused, whatever is wrong with the code; store.TooOften, before it is looked at;
+    approval.BalanceCapReached, and the voucher can be used when there is room for it.
     """
     refuse_too_often(ctx, f"wallets.voucher/{account_id}", GUESSING)
     plain = read_code(code[:100], VOUCHER_LETTERS)
@@ -168,6 +170,8 @@ def redeem(ctx: Context, account_id: AccountId, code: str, *, step: Step = no_st
             raise VoucherRefused("Another issuer sold this voucher: it tops up that issuer's wallets only.")
         if not mine and not store.redeem(tx, found.voucher_id, account_id, now):
             raise VoucherRefused
+        if not mine:
+            _admit(tx, found, account_id, ctx.directory.partition_of(account_id), now)
         (found,) = store.find_vouchers(tx, [found.voucher_id])
     step("redeeming")
     _finish_redemption(ctx, found, step)
@@ -201,6 +205,20 @@ def finish(ctx: Context, limit: int = 500) -> int:
 
 
 # --- inside
+
+
+def _admit(tx: Tx, voucher: Voucher, account_id: AccountId, partition: int, at: datetime) -> None:
+    """Give a voucher's money its place under the cap of the wallet. Errors: approval.BalanceCapReached."""
+    incoming = approval.Incoming(
+        incoming_id=voucher.voucher_id,
+        account_id=account_id,
+        wallet=payments.wallet_id(account_id, voucher.currency),
+        amount=Money(voucher.value_minor, voucher.currency),
+        partition=partition,
+    )
+    for refused in approval.admit(tx, [incoming], at):
+        if refused is not None:
+            raise refused
 
 
 def _finish_activations(ctx: Context, vouchers: Sequence[Voucher], step: Step) -> None:

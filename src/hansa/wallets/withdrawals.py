@@ -57,8 +57,8 @@ def begin(
 ) -> Withdrawal:
     """Withdraw to a bank account; gives how far it is. Safe to repeat by ``withdrawal_id``, also after a kill.
 
-    Errors, and nothing is kept then: InvalidInput, WithdrawalDiffers, UnknownBankAccount, BankAccountCooling,
-    AccountBlocked, InsufficientFunds, and what the approval forbids.
+    Errors, and nothing is kept then: InvalidInput, WithdrawalDiffers, those of ``bank_accounts.get_own``,
+    BankAccountCooling, AccountBlocked, InsufficientFunds, and what the approval forbids.
     """
     with ctx.tx() as tx:
         kept = _keep(tx, ctx, new, session_at)
@@ -155,7 +155,7 @@ def _keep(tx: Tx, ctx: Context, new: NewWithdrawal, session_at: datetime | None)
     account = identity.get_account(tx, new.account_id)
     if identity.standing_of(tx, new.account_id).level == "blocked":
         raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
-    bank = bank_accounts.get(tx, new.account_id, new.bank_account_id)
+    bank = bank_accounts.get_own(tx, new.account_id, new.bank_account_id)
     if bank.currency != new.amount.currency:
         problem = Problem(
             "amount.currency", f"the bank account is in {bank.currency}", "Choose that currency"

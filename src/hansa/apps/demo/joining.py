@@ -183,7 +183,7 @@ def _bank_account(ctx: Context, rider: Rider, currency: str, tools: Tools) -> wa
     with ctx.tx() as tx:
         known = wallets.bank_accounts.list_of(tx, account_id)
     return next(iter(known), None) or wallets.bank_accounts.add(
-        ctx, tools.bank, account_id, bank_number(rider), currency, holder=rider.name, may_pull=True
+        ctx, tools.bank, tools.means.sealer, account_id, bank_number(rider), currency, may_pull=True
     )
 
 

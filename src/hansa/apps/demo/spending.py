@@ -169,10 +169,10 @@ class _Day:
         empty = wallets.bank_accounts.add(
             self.ctx,
             self.tools.bank,
+            self.tools.means.sealer,
             account_of(poor),
             f"{bank_number(poor)[:-4]}0001",
             "CNY",
-            holder=poor.name,
             may_pull=True,
         )
         done += self._collect(poor, money((5, 1), "CNY"), Way.DEBIT, "empty account", empty)

@@ -40,6 +40,9 @@ REFUSALS: dict[type[HansaError], str] = {
     identity.GuardianNeeded: "Until a guardian has accepted you, nothing is paid from your wallet.",
     approval.SpendingFrozen: "Your spending is frozen, so nothing is paid.",
     approval.LimitReached: "This is more than your limits leave.",
+    approval.YearCapReached: "This is more than you may still pay this year. You may pay more once your name, or your"
+    " document, is proved.",
+    approval.BalanceCapReached: "Your wallet may hold more once your name, or your document, is proved.",
     approval.DelegationExceeded: "This is more than the owner lets you spend.",
     approval.NotDelegated: "The owner does not let you spend from this wallet now.",
     approval.ApprovalEnded: "This was answered already.",

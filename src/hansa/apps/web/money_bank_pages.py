@@ -9,8 +9,9 @@ from litestar import Response, get, post
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
-from hansa import payments, trust, wallets
+from hansa import approval, identity, payments, trust, wallets
 from hansa.apps.web.amounts import read_minor
+from hansa.apps.web.me_view import means
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.money_pages import Asked, Form, Line, Seen, balances_of, seen, told
 from hansa.apps.web.site import Here
@@ -33,6 +34,17 @@ TOP_UPS_ELSEWHERE = (5_00, 10_00, 20_00, 50_00)
 
 Id = Annotated[str, msgspec.Meta(max_length=36)]
 Unit = Annotated[str, msgspec.Meta(max_length=3)]
+
+
+REFUSALS: dict[type[HansaError], str] = {
+    wallets.NameNotProved: "Prove your name first: money goes to and comes from bank accounts in your own name only.",
+    wallets.NotYourBankAccount: "Your bank knows this account under another name than the one you proved.",
+    wallets.BankAccountInUse: "A withdrawal to this bank account is under way. Take the account out once it has ended.",
+}
+"""Why it was not taken, in words that a person reads."""
+
+BY_PROOF = (wallets.NameNotProved, approval.BalanceCapReached, approval.YearCapReached)
+"""What a proof of the name mends."""
 
 
 class WrongCurrency(HansaError):
@@ -103,7 +115,7 @@ def show_top_up(request: Asked, site: Here) -> Response[str]:
 
 
 @post("/wallet/top-up", sync_to_thread=True, include_in_schema=False)
-def top_up(request: Asked, site: Here, data: Annotated[TopUpForm, Form]) -> Redirect:
+def top_up(request: Asked, site: Here, data: Annotated[TopUpForm, Form]) -> Response[Any]:
     """From the demo bank, which always says yes."""
     who = seen(request, site)
     if not site.demo:
@@ -115,19 +127,17 @@ def top_up(request: Asked, site: Here, data: Annotated[TopUpForm, Form]) -> Redi
     asked_at = data.asked_at.astimezone(UTC)
     if abs(site.ctx.clock.now() - asked_at) > FORM_LASTS:
         raise _unfit("asked_at", "the form is too old", "Open the form again")
-    payments.top_up(
-        site.ctx,
-        [
-            payments.TopUp(
-                top_up_id=data.top_up_id,
-                account_id=who.me,
-                issuer_id=trust.MemberId(who.account.issuer_id),
-                amount=Money(data.amount, who.currency),
-                at=asked_at,
-            )
-        ],
-        capped=True,
+    one = payments.TopUp(
+        top_up_id=data.top_up_id,
+        account_id=who.me,
+        issuer_id=trust.MemberId(who.account.issuer_id),
+        amount=Money(data.amount, who.currency),
+        at=asked_at,
     )
+    try:
+        payments.top_up(site.ctx, [one], capped=True)
+    except approval.BalanceCapReached as refused:
+        return _refused(request, who, refused, "demo")
     return Redirect("/wallet/statement", status_code=303)
 
 
@@ -182,8 +192,8 @@ def redeem_voucher(request: Asked, site: Here, data: Annotated[VoucherForm, Form
     who = seen(request, site)
     try:
         done = vouchers.redeem(site.ctx, who.me, data.code)
-    except (wallets.VoucherRefused, TooOften) as refused:
-        return _voucher_page(request, who, data, refused=told(refused, who.say), status=refused.status)
+    except (wallets.VoucherRefused, approval.BalanceCapReached, TooOften) as refused:
+        return _voucher_page(request, who, data, refused=_told(refused, who), status=refused.status)
     return Redirect(f"/wallet/top-up/{done.top_up_id}", status_code=303)
 
 
@@ -218,10 +228,12 @@ def set_automatic(request: Asked, site: Here, data: Annotated[AutomaticForm, For
 def _refused(request: Asked, who: Seen, refused: HansaError, part: str) -> Response[str]:
     if refused.status >= 500:
         raise refused
-    return _top_up_page(request, who, refused=told(refused, who.say), part=part)
+    return _top_up_page(request, who, refused=refused, part=part)
 
 
-def _top_up_page(request: Asked, who: Seen, *, refused: str = "", part: str = "") -> Response[str]:
+def _top_up_page(
+    request: Asked, who: Seen, *, refused: HansaError | None = None, part: str = ""
+) -> Response[str]:
     site = who.site
     has_rail = bool(outside_of(site).rails)
     reference = bank_accounts.reference_of(site.ctx, who.me, who.currency) if has_rail else ""
@@ -229,6 +241,7 @@ def _top_up_page(request: Asked, who: Seen, *, refused: str = "", part: str = ""
         banks = [one for one in bank_accounts.list_of(tx, who.me) if one.currency == who.currency]
         rules = automatic.list_of(tx, who.me, partition=who.partition)
         latest = top_ups.list_of(tx, who.me, partition=who.partition, limit=LISTED)
+        level = identity.proof_level(tx, who.me)
     return who.show(
         request,
         "wallet/top_up.html",
@@ -245,7 +258,9 @@ def _top_up_page(request: Asked, who: Seen, *, refused: str = "", part: str = ""
         why={one.currency: _bank_words(one.why, who) for one in rules},
         latest=latest,
         state_words=_top_up_words(who),
-        refused=refused,
+        refused=_told(refused, who),
+        by_proof=isinstance(refused, BY_PROOF) and level < identity.ProofLevel.DOCUMENT,
+        named=level >= identity.ProofLevel.NAME,
         part=part,
         status_code=422 if refused else 200,
     )
@@ -263,27 +278,31 @@ def add_bank(request: Asked, site: Here, data: Annotated[BankForm, Form]) -> Res
         bank_accounts.add(
             site.ctx,
             outside_of(site).rail(),
+            means(site).sealer,
             who.me,
             data.number,
             who.currency,
-            holder=who.account.name,
             may_pull=bool(data.may_pull),
         )
     except HansaError as refused:
         if refused.status >= 500 and not isinstance(refused, wallets.RailAway):
             raise
         if back == "top-up":
-            return _top_up_page(request, who, refused=told(refused, who.say), part="bank")
-        return _withdraw_page(request, who, WithdrawForm(str(new_id())), refused=told(refused, who.say))
+            return _top_up_page(request, who, refused=refused, part="bank")
+        return _withdraw_page(request, who, WithdrawForm(str(new_id())), refused=refused)
     return Redirect(f"/wallet/{back}", status_code=303)
 
 
 @post("/wallet/banks/{bank_account_id:uuid}/end", sync_to_thread=True, include_in_schema=False)
-def end_bank(request: Asked, site: Here, bank_account_id: FromPath[UUID]) -> Redirect:
+def end_bank(request: Asked, site: Here, bank_account_id: FromPath[UUID]) -> Response[Any]:
     """Take a bank account out."""
     who = seen(request, site)
-    with site.ctx.tx() as tx:
-        bank_accounts.end(tx, who.me, bank_account_id, site.ctx.clock.now())
+    try:
+        with site.ctx.tx() as tx:
+            now = site.ctx.clock.now()
+            bank_accounts.end(tx, who.me, bank_account_id, now, partition=who.partition)
+    except wallets.BankAccountInUse as refused:
+        return _withdraw_page(request, who, WithdrawForm(str(new_id())), refused=refused)
     return Redirect("/wallet/withdraw", status_code=303)
 
 
@@ -312,7 +331,7 @@ def check_withdrawal(request: Asked, site: Here, data: Annotated[WithdrawForm, F
         if free.currency != amount.currency or free < amount:
             raise wallets.InsufficientFunds
     except HansaError as refused:
-        return _withdraw_page(request, who, data, refused=told(refused, who.say))
+        return _withdraw_page(request, who, data, refused=refused)
     return who.show(
         request,
         "wallet/withdraw_check.html",
@@ -343,7 +362,7 @@ def withdraw(request: Asked, site: Here, data: Annotated[WithdrawForm, Form]) ->
     except HansaError as refused:
         if refused.status >= 500:
             raise
-        return _withdraw_page(request, who, data, refused=told(refused, who.say))
+        return _withdraw_page(request, who, data, refused=refused)
     if begun.state is wallets.WithdrawalState.REQUIRES_APPROVAL:
         return Redirect(approving.page_of("withdrawal", begun.withdrawal_id), status_code=303)
     return Redirect(f"/wallet/withdraw/{begun.withdrawal_id}", status_code=303)
@@ -376,12 +395,15 @@ def cancel_withdrawal(request: Asked, site: Here, withdrawal_id: FromPath[UUID])
     return Redirect(f"/wallet/withdraw/{withdrawal_id}", status_code=303)
 
 
-def _withdraw_page(request: Asked, who: Seen, form: WithdrawForm, *, refused: str = "") -> Response[str]:
+def _withdraw_page(
+    request: Asked, who: Seen, form: WithdrawForm, *, refused: HansaError | None = None
+) -> Response[str]:
     now = who.site.ctx.clock.now()
     with who.site.ctx.tx() as tx:
         banks = [one for one in bank_accounts.list_of(tx, who.me) if one.currency == who.currency]
         balances = balances_of(tx, who)
         latest = withdrawals.list_of(tx, who.me, partition=who.partition, limit=LISTED)
+        level = identity.proof_level(tx, who.me)
     return who.show(
         request,
         "wallet/withdraw.html",
@@ -392,7 +414,8 @@ def _withdraw_page(request: Asked, who: Seen, form: WithdrawForm, *, refused: st
         free=balances[0][0],
         latest=latest,
         state_words=_withdrawal_words(who),
-        refused=refused,
+        refused=_told(refused, who),
+        named=level >= identity.ProofLevel.NAME,
         status_code=422 if refused else 200,
     )
 
@@ -407,6 +430,7 @@ def _top_up_words(who: Seen) -> dict[wallets.TopUpState, str]:
         state.SENT: say("your bank is booking it"),
         state.UNKNOWN: say("your bank gave no answer yet; it is asked again"),
         state.SETTLING: say("on its way to your wallet"),
+        state.ASIDE: say("set aside: your wallet may not hold so much yet"),
         state.SETTLED: say("in your wallet"),
         state.FAILED: say("your bank said no"),
         state.RETURNING: say("your bank took it back"),
@@ -450,8 +474,22 @@ def _bank_words(reason: str, who: Seen) -> str:
         "not_approved_in_time": say("It was not approved in time."),
         "paid_late": say("Your bank had said no, and paid it nevertheless."),
         "bank_account_ended": say("You took its bank account out."),
+        "balance_cap": say("Your wallet may hold more once your name, or your document, is proved."),
+        "approval.balance_cap_reached": say(
+            "Your wallet may hold more once your name, or your document, is proved."
+        ),
+        "wallets.name_not_proved": say("Your name is not proved, or no longer."),
+        "wallets.not_your_bank_account": say("The bank account was added under another name. Add it again."),
     }
     return words.get(reason, "")
+
+
+def _told(refused: HansaError | None, who: Seen) -> str:
+    """A refusal in words; nothing where there is none."""
+    if refused is None:
+        return ""
+    words = REFUSALS.get(type(refused))
+    return told(refused, who.say) if words is None else who.say(words)
 
 
 def _amount(text: str, currency: str, where: str = "amount") -> Money:
