@@ -69,6 +69,15 @@ REASON_MAX = 300
 
 
 HOME_SCRIPTS = tuple(modules_of(PACKS["home.js"], STATIC / "js"))
+NEEDED_AT_ONCE = ", ".join(
+    f"<{static_address(name)}>; rel={rel}"
+    for name, rel in (
+        ("hansa.css", "preload; as=style"),
+        ("js/packs/home.js", "modulepreload"),
+        ("disputes.css", "preload; as=style"),
+    )
+)
+"""What the page of the ride code needs: a browser asks for it while the page is still on its way (RFC 8288)."""
 """Scripts of the page with the ride code, and all that they import."""
 
 
@@ -189,6 +198,7 @@ def show_home(request: Asked, site: Here) -> Response[Any]:
             words_of_scripts=words_of_scripts(say, *HOME_SCRIPTS),
             qr_script="/vendor/qr/index.js" if site.browser_files else "",
         )
+    answer.headers["link"] = NEEDED_AT_ONCE
     return spoken(answer, say, request)
 
 

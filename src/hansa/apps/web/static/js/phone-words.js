@@ -69,7 +69,7 @@ export function goodUntilWords(until, now) {
   const at = new Date(until);
   const language = pageLanguage();
   const day = until - now < 6 * 24 * 60 * MINUTE ? { weekday: "long" } : { weekday: "short", day: "numeric", month: "short" };
-  const time = at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const time = [at.getHours(), at.getMinutes()].map((one) => String(one).padStart(2, "0")).join(":");
   if (at.toDateString() === new Date(now).toDateString()) return inWords("Good until today {time}", { time });
   return inWords("Good until {day} {time}", { day: at.toLocaleDateString(language, day), time });
 }

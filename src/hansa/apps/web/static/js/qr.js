@@ -5,9 +5,15 @@ const QUIET_ZONE = 4; // modules of white around it, ISO/IEC 18004 section 5.3.8
 
 let encoder;
 
+/** Have the library ready before there is anything to draw. */
+export function readyQr() {
+  encoder ??= import(MODULES).then((module) => module.encodeQR);
+  encoder.catch(() => undefined); // told when something is to be drawn
+}
+
 /** Draw the text into this svg element. Gives "browser" or "server": who drew it. Throws when neither can. */
 export async function drawQr(svg, text) {
-  encoder ??= import(MODULES).then((module) => module.encodeQR);
+  readyQr();
   const encodeQR = await encoder.catch(() => null);
   const drawing = encodeQR ? drawHere(encodeQR, text) : await drawThere(text);
   svg.setAttribute("viewBox", `0 0 ${drawing.size} ${drawing.size}`);

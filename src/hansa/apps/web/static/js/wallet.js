@@ -4,7 +4,7 @@ import { askForTokens, connect, readClock, readStanding, Refused, Unreached } fr
 import { openPhone } from "./phone.js";
 import { clockWords, goodUntilWords, phoneName, STATE_OF_CODE, STATES } from "./phone-words.js";
 import { Place } from "./place.js";
-import { drawQr } from "./qr.js";
+import { drawQr, readyQr } from "./qr.js";
 import { makeCode } from "./ride-code.js";
 import { workerAddress } from "./trusted.js";
 import { inWords } from "./words.js";
@@ -37,18 +37,30 @@ async function start() {
     say("insecure");
     return;
   }
-  await keepPagesOfOneAccount();
-  navigator.serviceWorker?.register(workerAddress(area.dataset.worker), { scope: "/wallet/" }).catch(() => undefined);
+  readyQr();
   phone = await openPhone(account);
   if (phone.kept.standing === "step_up") refusal = "step_up";
   if (phone.kept.placeOn) turnPlaceOn();
   listen();
-  for (;;) {
+  for (let first = true; ; first = false) {
+    if (first && phone.tokenNow()) await renew(); // a code in hand is shown before anything else is asked or done
+    if (first) keepPagesOnThisPhone().catch((error) => console.error(error));
     if (checkIsDue()) checking = check().finally(() => (checking = null));
     if (!phone.tokenNow()) await checking; // a code in hand is not kept waiting for the network
-    if (!document.hidden || area.dataset.state === "making") await renew();
+    if (!(first && shown()) && (!document.hidden || area.dataset.state === "making")) await renew();
     await pause(phone.tokenNow() ? RENEW_EVERY : RETRY_AFTER);
   }
+}
+
+/** Have the service worker keep the pages: it needs the processor and the network, which the first code has first. */
+async function keepPagesOnThisPhone() {
+  await keepPagesOfOneAccount();
+  navigator.serviceWorker?.register(workerAddress(area.dataset.worker), { scope: "/wallet/" }).catch(() => undefined);
+}
+
+/** Whether a code is drawn. */
+function shown() {
+  return show("code").value !== "";
 }
 
 /** Whether the issuer is to be asked: from time to time, and sooner where something lacks that it has not refused. */
@@ -141,8 +153,19 @@ async function renew() {
   show("frame").hidden = show("extra").hidden = false;
   show("code").value = text;
   show("code").setAttribute("data-code", text);
+  tell(state);
+  await painted();
   say(state);
   countDown();
+}
+
+/** Once the browser has shown what was changed and has time, or a while later: a page in the background shows nothing. */
+function painted() {
+  return new Promise((resolve) => {
+    const later = globalThis.requestIdleCallback ?? setTimeout;
+    requestAnimationFrame(() => later(resolve));
+    setTimeout(resolve, 300);
+  });
 }
 
 function stateNow(token) {
@@ -161,6 +184,17 @@ function hideCode() {
 
 /** Say how this phone is: what is, what to do, and until when its codes are good. */
 function say(state, words = "") {
+  tell(state, words);
+  if (!phone) return;
+  show("good").textContent = goodUntilWords(phone.goodUntil(), phone.now());
+  show("good-until").hidden = !show("good").textContent;
+  show("clock").textContent = clockWords(phone.kept.clockAhead);
+  show("clock").hidden = !show("clock").textContent;
+  show("place-words").textContent = PLACE_WORDS[place.state];
+}
+
+/** What is, and what to do. */
+function tell(state, words = "") {
   const { words: usual, kind, act } = STATES[state];
   area.dataset.state = state;
   const told = words || refusedWords || (state === "ended" && phone?.kept.ended) || usual;
@@ -171,12 +205,6 @@ function say(state, words = "") {
   show("sign-in").textContent = act === "connect" ? inWords("Sign in and connect this phone") : inWords("Sign in again");
   show("sign-in").dataset.act = act;
   show("phones").hidden = act !== "phones";
-  if (!phone) return;
-  show("good").textContent = goodUntilWords(phone.goodUntil(), phone.now());
-  show("good-until").hidden = !show("good").textContent;
-  show("clock").textContent = clockWords(phone.kept.clockAhead);
-  show("clock").hidden = !show("clock").textContent;
-  show("place-words").textContent = PLACE_WORDS[place.state];
 }
 
 const PLACE_WORDS = {
@@ -190,9 +218,8 @@ const PLACE_WORDS = {
 function countDown() {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const ring = show("ring");
-  const length = ring.getTotalLength();
   ring.getAnimations().forEach((animation) => animation.cancel());
-  ring.animate([{ strokeDasharray: `${length} ${length}` }, { strokeDasharray: `0 ${length}` }], {
+  ring.animate([{ strokeDasharray: "100 100" }, { strokeDasharray: "0 100" }], {
     duration: RENEW_EVERY,
     easing: still ? "steps(5)" : "linear",
     fill: "forwards",
