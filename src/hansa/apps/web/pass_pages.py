@@ -104,11 +104,13 @@ def show_passes(
 def show_sale(
     request: Asked,
     site: Here,
-    operator_id: Text,
-    name: Text,
+    operator_id: Text = "",
+    name: Text = "",
     from_day: Annotated[str, QueryParameter(max_length=20)] = "",
 ) -> Response[Any]:
     account = get_account(request, site)
+    if not operator_id or not name:
+        return Redirect("/wallet/passes")
     say = words_for(request, account_language=account.language)
     try:
         day = date.fromisoformat(from_day) if from_day else None

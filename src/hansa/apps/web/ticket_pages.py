@@ -20,6 +20,7 @@ from hansa.apps.web.pay_pages import told_of
 from hansa.apps.web.site import Here, Site
 from hansa.codes import RIDER_CLASSES, RiderClass
 from hansa.kernel import HansaError, new_id, service_day, service_day_bounds
+from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
 Short = Annotated[str, QueryParameter(max_length=100)]
@@ -70,8 +71,8 @@ def show_tickets(request: Asked, site: Here, city: Short = "") -> Response[Any]:
         return Redirect("/wallet/")
     account = found[1]
     say = words_for(request, account_language=account.language)
-    chosen = city or account.home_city_id
     with site.ctx.tx() as tx:
+        chosen = city or _city_with_offers(tx, account.home_city_id)
         held = merchants.list_tickets(tx, account.account_id)
         shops = {one.merchant_id: merchants.get_merchant(tx, one.merchant_id) for one in held}
         cities = atlas.list_cities(tx)
@@ -92,6 +93,12 @@ def show_tickets(request: Asked, site: Here, city: Short = "") -> Response[Any]:
         now=site.ctx.clock.now(),
     )
     return spoken(answer, say, request)
+
+
+def _city_with_offers(tx: Tx, home: str) -> str:
+    """Home, or where nothing can be entered there the first city in which something can."""
+    cities = [home, *(one.city_id for one in atlas.list_cities(tx) if one.city_id != home)]
+    return next((one for one in cities if merchants.list_products(tx, city_id=one)), home)
 
 
 @get("/wallet/tickets/buy/{product_id:uuid}", sync_to_thread=True, include_in_schema=False)
