@@ -122,7 +122,7 @@ def _proof(paper: Paper, sealer: StatementSealer, say: Words) -> None:
     paper.facts(
         [
             (say("Log"), seal.log),
-            (say("Entries"), f"{seal.size}"),
+            (say("Entries of the log"), f"{seal.size}"),
             (say("Root"), base64.b64encode(seal.root).decode()),
             (say("Table’s SHA-256"), sealer.table),
             (say("With proof (ZIP)"), sealer.proof_address),
