@@ -254,12 +254,11 @@ def test_a_claim_without_a_payment_goes_to_the_next_after_a_while(town: Town) ->
             sales._sale(  # pyright: ignore[reportPrivateUsage]
                 shop,
                 claimed.payment_id,
-                town.buyer.account_id,
+                town.asker(),
                 amount_minor=5_00,
                 tip_minor=0,
                 channel="order",
                 order_id=order.order_id,
-                made_by="x",
                 at=NOON,
             ),
         )

@@ -12,11 +12,12 @@ from hansa.kernel import new_id
 from hansa.store import Tx
 
 ADD = """
-insert into approval.changes (partition, account_id, change_id, at, kind, about, by) values (%s, %s, %s, %s, %s, %s, %s)
+insert into approval.changes (partition, account_id, change_id, at, kind, about, by, other_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 LIST = """
-select change_id, at, kind, about, by from approval.changes
+select change_id, at, kind, about, by, other_id from approval.changes
 where partition = %s and account_id = %s order by at desc, change_id desc limit %s
 """
 
@@ -40,13 +41,17 @@ KINDS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SpendingChange:
-    """One change. kind: a name of KINDS. about: what it is about, in words. by: owner, issuer, payee, delegate."""
+    """One change. kind: a name of KINDS. about: what it is about, in words. by: owner, issuer, payee, delegate.
+
+    other_id: the other person whom it is about: a delegate, a second person.
+    """
 
     change_id: UUID
     at: datetime
     kind: str
     about: str
     by: str
+    other_id: UUID | None = None
 
 
 def add_change(
@@ -58,11 +63,12 @@ def add_change(
     at: datetime,
     about: str = "",
     by: str = "owner",
+    other_id: AccountId | None = None,
 ) -> None:
     """Keep what was changed, and tell the account's owner."""
     assert kind in KINDS, kind
     change_id = new_id()
-    tx.execute(ADD, (partition, account_id, change_id, at, kind, about[:200], by))
+    tx.execute(ADD, (partition, account_id, change_id, at, kind, about[:200], by, other_id))
     webhooks.tell(
         tx,
         webhooks.ForPerson(
@@ -70,7 +76,7 @@ def add_change(
             kind=f"spending.{kind}",
             at=at,
             subject="",
-            facts={"about": about[:200]},
+            facts={"about": about[:200]} | ({} if other_id is None else {"person": str(other_id)}),
             fact=(change_id,),
         ),
     )

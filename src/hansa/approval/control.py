@@ -280,7 +280,7 @@ def name_co_approver(ctx: Context, account_id: AccountId, approver_id: AccountId
         if approver_id not in known and len(known) >= CO_APPROVERS_MAX:
             raise _unfit("account_id", f"you have named {len(known)}", "Remove one first")
         if approvals_store.add_co_approver(tx, partition, account_id, approver_id, at):
-            add_change(tx, partition, account_id, "co_approver_named", at=at)
+            add_change(tx, partition, account_id, "co_approver_named", at=at, other_id=approver_id)
 
 
 def remove_co_approver(ctx: Context, account_id: AccountId, approver_id: AccountId) -> bool:
@@ -293,7 +293,7 @@ def remove_co_approver(ctx: Context, account_id: AccountId, approver_id: Account
         lock_account(tx, partition, account_id)
         gone = approvals_store.remove_co_approver(tx, partition, account_id, approver_id)
         if gone:
-            add_change(tx, partition, account_id, "co_approver_removed", at=at)
+            add_change(tx, partition, account_id, "co_approver_removed", at=at, other_id=approver_id)
     return gone
 
 

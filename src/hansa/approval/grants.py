@@ -134,7 +134,8 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
             raise _unfit("ends_at", "it ends before it begins to hold", "Let it end later")
         lock_account(tx, partition, owner_id)
         if store.add_delegation(tx, delegation):
-            add_change(tx, partition, owner_id, "delegation_granted", at=at, about=str(delegation.payment))
+            about, other_id = str(delegation.payment), delegation.delegate_id
+            add_change(tx, partition, owner_id, "delegation_granted", at=at, about=about, other_id=other_id)
             _tell_delegate(tx, delegation, at)
             return delegation
         known = store.find_delegation(tx, partition, new.delegation_id)
@@ -174,7 +175,16 @@ def revoke_delegation(ctx: Context, delegation_id: UUID, by: AccountId, owner_id
             raise UnknownDelegation
         if store.revoke_delegation(tx, partition, delegation_id, by, at):
             who = "owner" if by == owner_id else "delegate"
-            add_change(tx, partition, owner_id, "delegation_revoked", at=at, about=str(known.payment), by=who)
+            add_change(
+                tx,
+                partition,
+                owner_id,
+                "delegation_revoked",
+                at=at,
+                about=str(known.payment),
+                by=who,
+                other_id=known.delegate_id,
+            )
         found = store.find_delegation(tx, partition, delegation_id)
     assert found is not None
     return found

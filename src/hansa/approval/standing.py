@@ -161,6 +161,8 @@ def refuse_delegation(
         return NotDelegated("Whoever asks has frozen their own spending.")
     if spend.channel is Channel.BANK:
         return DelegationExceeded("A delegate takes no money out to a bank account.")
+    if spend.payee_key == f"account:{spend.by}" or spend.payee_key.startswith("link:"):
+        return DelegationExceeded("A delegate sends to other people, not to themselves and not by a link.")
     if spend.amount.currency != delegation.currency:
         return DelegationExceeded(f"The owner lets this person spend {delegation.currency}.")
     if delegation.payees and spend.payee_key not in delegation.payees:

@@ -53,6 +53,14 @@ from hansa.merchants.model import (
     UnknownSale,
     tip_minor_of,
 )
+from hansa.merchants.offers import (
+    ORIGINS_MAX,
+    RETURN_MAX,
+    check_origin,
+    list_return_origins,
+    return_address,
+    set_return_origins,
+)
 from hansa.merchants.qr_orders import (
     cancel_order,
     code_of_order,
@@ -113,6 +121,8 @@ from hansa.merchants.tickets import (
 __all__ = [
     "CATEGORIES",
     "ORDER_LASTS",
+    "ORIGINS_MAX",
+    "RETURN_MAX",
     "Asker",
     "Bought",
     "DayLine",
@@ -162,6 +172,7 @@ __all__ = [
     "apply",
     "cancel_order",
     "cancel_sale",
+    "check_origin",
     "close_till",
     "code_of_order",
     "code_of_shop",
@@ -187,6 +198,7 @@ __all__ = [
     "list_people",
     "list_products",
     "list_refunds",
+    "list_return_origins",
     "list_sales",
     "list_slots",
     "list_tickets",
@@ -204,8 +216,10 @@ __all__ = [
     "refund",
     "refund_sale",
     "require_owner",
+    "return_address",
     "return_ticket",
     "role_of",
+    "set_return_origins",
     "shop_day",
     "sync_sale",
     "tickets_of_order",

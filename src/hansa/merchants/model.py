@@ -266,7 +266,10 @@ class QrOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """What was bought from a shop. amount_minor: without the tip. fee_bp: as it was when it was paid."""
+    """What was bought from a shop. amount_minor: without the tip. fee_bp: as it was when it was paid.
+
+    payer: whose wallet. spender: who paid from it, where the payer lets them spend; None where the payer did.
+    """
 
     payment_id: UUID
     merchant_id: MerchantId
@@ -284,6 +287,12 @@ class Sale:
     paid_at: datetime | None
     refunded_minor: int
     fee_bp: int
+    spender: UUID | None = None
+
+    @property
+    def buyer(self) -> UUID:
+        """Who bought: the payer, or whom the payer lets spend."""
+        return self.spender or self.payer
 
     @property
     def total(self) -> Money:

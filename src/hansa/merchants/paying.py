@@ -90,6 +90,7 @@ def begin(
                 next_url=f"/wallet/pay/done/{sale.payment_id}",
                 session_at=session_at,
                 credential_at=credential_at,
+                spender=None if sale.spender is None else AccountId(sale.spender),
             )
         ],
     )

@@ -127,10 +127,13 @@ def lock_order(tx: Tx, order_id: UUID) -> QrOrder:
     return order
 
 
-def claim_order(ctx: Context, tx: Tx, order_id: UUID, payer: UUID, at: datetime) -> tuple[QrOrder, Merchant]:
+def claim_order(
+    ctx: Context, tx: Tx, order_id: UUID, payer: UUID, at: datetime, *, spender: UUID | None = None
+) -> tuple[QrOrder, Merchant]:
     """Let one payer pay the order; its ``payment_id`` is the payment to make, the same for the same claim.
 
-    A claim whose payment came to nothing, or was never made, goes to whoever comes next.
+    spender: who pays from the payer's wallet, where it is not the payer; the claim is theirs then. A claim whose
+    payment came to nothing, or was never made, goes to whoever comes next.
     Errors: UnknownOrder, MerchantNotOpen, OrderPaid, OrderBeingPaid, OrderOver.
     """
     order = lock_order(tx, order_id)
@@ -140,12 +143,13 @@ def claim_order(ctx: Context, tx: Tx, order_id: UUID, payer: UUID, at: datetime)
         standing = paying.standing_of(ctx, tx, order.payment_id)
         sale = store.find_sale(tx, order.payment_id)
         assert sale is not None, "a claim is written with its sale"
+        same = (sale.payer, sale.spender) == (payer, spender)
         if standing == "paid":
             raise OrderPaid
-        if standing == "none" and (sale.payer == payer or at < order.claimed_at + CLAIM_LASTS):
+        if standing == "none" and (same or at < order.claimed_at + CLAIM_LASTS):
             standing = "alive"
         if standing == "alive":
-            if sale.payer != payer:
+            if not same:
                 raise OrderBeingPaid
             return order, merchant
         store.set_sale(tx, replace(sale, state="failed"))

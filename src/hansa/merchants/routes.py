@@ -364,7 +364,7 @@ def apply_for_merchant(
         merchant = actions.apply(
             tx,
             asked_id,
-            account_id=_person(caller),
+            account_id=person_of(caller),
             member_id=data.member_id,
             name=data.name,
             local_name=data.local_name,
@@ -391,7 +391,7 @@ def list_merchants(
     """Your shops: those you act for when signed in, those you are the acquirer of by your key."""
     with ctx.tx() as tx:
         if caller.account_id is not None:
-            own = actions.list_own(tx, _person(caller))
+            own = actions.list_own(tx, person_of(caller))
             return MerchantList([_merchant(one) for one in own if status in (None, one.status)])
         caller.require("merchants:read")
         mark = None if before is None else (in_utc(before, where="before"), UUID(int=0))
@@ -419,7 +419,7 @@ def read_merchant(
 ) -> MerchantView:
     """One of your shops."""
     with ctx.tx() as tx:
-        return _merchant(_shop(tx, caller, merchant_id, "merchants:read"))
+        return _merchant(shop_of(tx, caller, merchant_id, "merchants:read"))
 
 
 @post(
@@ -442,7 +442,7 @@ def decide_merchant(
     """Open a shop that applied to you, or refuse it with a reason."""
     caller.require("merchants:write")
     with ctx.tx() as tx:
-        _shop(tx, caller, merchant_id, "merchants:write")
+        shop_of(tx, caller, merchant_id, "merchants:write")
     merchant = actions.decide(
         ctx,
         merchant_id,
@@ -484,7 +484,7 @@ def make_qr_order(
 ) -> QrOrderView:
     """Ask to be paid: draw `code` as a QR code. However many scan it, it is paid once."""
     with ctx.tx() as tx:
-        _shop(tx, caller, data.merchant_id, "merchants:write")
+        shop_of(tx, caller, data.merchant_id, "merchants:write")
         order = qr_orders.make_order(
             tx,
             asked_id,
@@ -499,7 +499,7 @@ def make_qr_order(
             till=data.till,
             lasts=timedelta(seconds=data.expires_in_s),
         )
-        return _order(tx, order, ctx)
+        return order_view(tx, order, ctx)
 
 
 @get(
@@ -519,11 +519,11 @@ def read_qr_order(
     _require(caller, "merchants:read")
     with ctx.tx() as tx:
         order = qr_orders.get_order(tx, order_id)
-        _shop(tx, caller, order.merchant_id, "merchants:read")
+        shop_of(tx, caller, order.merchant_id, "merchants:read")
     if order.payment_id is not None and order.state == "claimed":
         sales.sync_sale(ctx, order.payment_id)
     with ctx.tx() as tx:
-        return _order(tx, qr_orders.get_order(tx, order_id), ctx)
+        return order_view(tx, qr_orders.get_order(tx, order_id), ctx)
 
 
 @post(
@@ -544,8 +544,8 @@ def cancel_qr_order(
     """Take a QR order back before anybody pays it."""
     _require(caller, "merchants:write")
     with ctx.tx() as tx:
-        _shop(tx, caller, qr_orders.get_order(tx, order_id).merchant_id, "merchants:write")
-        return _order(tx, qr_orders.cancel_order(tx, order_id, ctx.clock.now()), ctx)
+        shop_of(tx, caller, qr_orders.get_order(tx, order_id).merchant_id, "merchants:write")
+        return order_view(tx, qr_orders.cancel_order(tx, order_id, ctx.clock.now()), ctx)
 
 
 # -- payers' codes, sales -----------------------------------------------------------------------------------
@@ -571,7 +571,7 @@ def look_at_payment_code(
 @get("/v1/payment-codes", sync_to_thread=True, tags=["Merchants"], opt={"who": ("session",)})
 def list_payment_codes(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> UsedCodeList:
     """Your codes that paid lately."""
-    account_id = _person(caller)
+    account_id = person_of(caller)
     with ctx.tx() as tx:
         used = payment_codes.list_used_codes(tx, account_id, partition=ctx.directory.partition_of(account_id))
     return UsedCodeList(
@@ -610,7 +610,7 @@ def take_code_payment(
     used up whatever comes of it.
     """
     with ctx.tx() as tx:
-        shop = _shop(tx, caller, merchant_id, "merchants:write")
+        shop = shop_of(tx, caller, merchant_id, "merchants:write")
     if data.amount.currency != shop.currency:
         raise payments.WrongPayeeCurrency
     bought = sales.pay_by_code(
@@ -642,7 +642,7 @@ def list_sales(
     """What was bought from a shop, the newest first."""
     mark = None if before is None else (in_utc(before, where="before"), UUID(int=0))
     with ctx.tx() as tx:
-        _shop(tx, caller, merchant_id, "merchants:read")
+        shop_of(tx, caller, merchant_id, "merchants:read")
         found = sales.list_sales(tx, merchant_id, before=mark, limit=limit + 1)
     shown = found[:limit]
     return SaleList([_sale(one) for one in shown], shown[-1].begun_at if len(found) > limit else None)
@@ -677,7 +677,7 @@ def refund_sale(
 ) -> SaleRefundView:
     """Give money of a sale back to where it came from; an owner of the shop, or its acquirer."""
     with ctx.tx() as tx:
-        _shop(tx, caller, merchant_id, "merchants:write", owner=True)
+        shop_of(tx, caller, merchant_id, "merchants:write", owner=True)
         sale = sales.get_sale(tx, payment_id)
         if sale.merchant_id != merchant_id:
             raise shops.UnknownSale
@@ -708,7 +708,7 @@ def read_day(
 ) -> ShopDayView:
     """What a shop's day came to, today unless `day` names another."""
     with ctx.tx() as tx:
-        shop = _shop(tx, caller, merchant_id, "merchants:read", owner=True)
+        shop = shop_of(tx, caller, merchant_id, "merchants:read", owner=True)
         found = daily.shop_day(tx, shop, day or service_day(ctx.clock.now(), shop.tz))
     return ShopDayView(
         merchant_id,
@@ -755,7 +755,7 @@ def add_product(
 ) -> ProductView:
     """Offer something to enter."""
     with ctx.tx() as tx:
-        shop = _shop(tx, caller, merchant_id, "merchants:write", owner=True)
+        shop = shop_of(tx, caller, merchant_id, "merchants:write", owner=True)
         product = tickets.add_product(
             tx,
             asked_id,
@@ -803,7 +803,7 @@ def add_slots(
     _require(caller, "merchants:write")
     with ctx.tx() as tx:
         product = tickets.get_product(tx, product_id)
-        _shop(tx, caller, product.merchant_id, "merchants:write", owner=True)
+        shop_of(tx, caller, product.merchant_id, "merchants:write", owner=True)
         made = tickets.add_slots(
             tx,
             product_id,
@@ -863,19 +863,19 @@ def order_tickets(
         ctx,
         asked_id,
         data.slot_id,
-        account_id=_person(caller),
+        account_id=person_of(caller),
         wanted=data.tickets,
         made_by=caller.caller_id,
     )
     with ctx.tx() as tx:
-        return _order(tx, order, ctx)
+        return order_view(tx, order, ctx)
 
 
 @get("/v1/tickets", sync_to_thread=True, tags=["Merchants"], opt={"who": ("session",)})
 def list_tickets(ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller]) -> TicketList:
     """Your entry tickets."""
     with ctx.tx() as tx:
-        return TicketList([_ticket(one) for one in tickets.list_tickets(tx, _person(caller))])
+        return TicketList([_ticket(one) for one in tickets.list_tickets(tx, person_of(caller))])
 
 
 @post(
@@ -893,7 +893,7 @@ def return_ticket(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], ticket_id: FromPath[UUID]
 ) -> TicketView:
     """Give a ticket back by the attraction's rule; its price goes back to where it came from."""
-    account_id = _person(caller)
+    account_id = person_of(caller)
     tickets.return_ticket(ctx, ticket_id, account_id)
     with ctx.tx() as tx:
         return _ticket(tickets.get_ticket(tx, ticket_id, account_id))
@@ -911,7 +911,7 @@ def hand_in_entries(
 ) -> EntriesView:
     """Hand in entries that an attraction's gate recorded. Sending them again is harmless."""
     with ctx.tx() as tx:
-        _shop(tx, caller, data.merchant_id, "merchants:write")
+        shop_of(tx, caller, data.merchant_id, "merchants:write")
         told = tickets.record_entries(
             tx,
             data.merchant_id,
@@ -954,7 +954,7 @@ ROUTES = [
 ]
 
 
-def _person(caller: trust.Caller) -> AccountId:
+def person_of(caller: trust.Caller) -> AccountId:
     """Who is signed in. Errors: trust.NotSignedIn."""
     if caller.account_id is None:
         raise trust.NotSignedIn
@@ -967,15 +967,15 @@ def _require(caller: trust.Caller, scope: str) -> None:
         caller.require(scope)
 
 
-def _shop(
+def shop_of(
     tx: Tx, caller: trust.Caller, merchant_id: UUID, scope: str, *, owner: bool = False
 ) -> shops.Merchant:
     """A shop that the caller may speak for. Errors: UnknownMerchant, OwnersOnly, trust.NotAllowed."""
     if caller.account_id is not None:
         if owner:
-            actions.require_owner(tx, merchant_id, _person(caller))
+            actions.require_owner(tx, merchant_id, person_of(caller))
         else:
-            actions.role_of(tx, merchant_id, _person(caller))
+            actions.role_of(tx, merchant_id, person_of(caller))
         return actions.get_merchant(tx, merchant_id)
     _require(caller, scope)
     merchant = actions.get_merchant(tx, merchant_id)
@@ -1002,7 +1002,8 @@ def _merchant(one: shops.Merchant) -> MerchantView:
     )
 
 
-def _order(tx: Tx, one: shops.QrOrder, ctx: Context) -> QrOrderView:
+def order_view(tx: Tx, one: shops.QrOrder, ctx: Context) -> QrOrderView:
+    """An order as its shop sees it."""
     over = one.state == "open" and ctx.clock.now() >= one.expires_at
     return QrOrderView(
         one.order_id,

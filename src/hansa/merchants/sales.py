@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from hansa import approval
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.merchants import paying, qr_orders, store
@@ -36,9 +37,10 @@ FINISHED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who pays. by: for the record. session_at, credential_at: as approval takes them.
+    """Who pays. account_id: whose wallet. by: for the record. session_at, credential_at: as approval takes them.
 
-    quote_id: by which they pay from a wallet in another currency. To what is under way it changes nothing.
+    spender: who pays from that wallet, where its owner lets another spend. quote_id: by which a wallet in another
+    currency pays; to what is under way it changes nothing.
     """
 
     account_id: AccountId
@@ -46,6 +48,12 @@ class Asker:
     session_at: datetime | None = None
     credential_at: datetime | None = None
     quote_id: UUID | None = None
+    spender: AccountId | None = None
+
+    @property
+    def buyer(self) -> AccountId:
+        """Who buys: the owner of the wallet, or who spends from it."""
+        return self.spender or self.account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +67,32 @@ class Bought:
 def pay_order(ctx: Context, order_id: UUID, asker: Asker, *, tip_minor: int = 0) -> Bought:
     """Pay a QR order. The same payer again, while it is under way, goes on with the same payment.
 
-    Errors: UnknownOrder, MerchantNotOpen, OrderPaid, OrderBeingPaid, OrderOver, InvalidInput for the tip; those by
-    which payments refuses, and then the order is open again.
+    Errors: UnknownOrder, MerchantNotOpen, OrderPaid, OrderBeingPaid, OrderOver, InvalidInput for the tip;
+    approval.NotDelegated; those by which payments refuses, and then the order is open again.
     """
     at = ctx.clock.now()
     with ctx.tx() as tx:
+        _check_spender(tx, asker, at)
         claimed_by = qr_orders.get_order(tx, order_id).payment_id
     if claimed_by is not None:
         sync_sale(ctx, claimed_by)
     with ctx.tx() as tx:
-        order, merchant = qr_orders.claim_order(ctx, tx, order_id, asker.account_id, at)
+        order, merchant = qr_orders.claim_order(
+            ctx, tx, order_id, asker.account_id, at, spender=asker.spender
+        )
         assert order.payment_id is not None, "a claim has a payment"
         sale = store.find_sale(tx, order.payment_id)
         if sale is None:
             sale = _sale(
                 merchant,
                 order.payment_id,
-                asker.account_id,
+                asker,
                 amount_minor=order.amount_minor,
                 tip_minor=tip_minor_of(order, tip_minor),
                 channel="order",
                 order_id=order.order_id,
                 bill_number=order.bill_number,
                 till=order.till,
-                made_by=asker.by,
                 at=at,
             )
             store.add_sale(tx, sale)
@@ -103,21 +113,21 @@ def pay_shop(
 ) -> Bought:
     """Pay the code that stands on a shop's counter. form_id: made with the form, so that sending it twice pays once.
 
-    Errors: UnknownMerchant, MerchantNotOpen, InvalidInput; those by which payments refuses.
+    Errors: UnknownMerchant, MerchantNotOpen, InvalidInput; approval.NotDelegated; those by which payments refuses.
     """
     at = ctx.clock.now()
     with ctx.tx() as tx:
+        _check_spender(tx, asker, at)
         merchant = get_open_merchant(tx, merchant_id)
         wanted = _sale(
             merchant,
             paying.payment_id_of("static", form_id),
-            asker.account_id,
+            asker,
             amount_minor=amount_minor,
             tip_minor=tip_minor,
             channel="static",
             bill_number=bill_text(bill_number),
             till=bill_text(till, "till"),
-            made_by=asker.by,
             at=at,
         )
         sale = _kept(tx, wanted)
@@ -146,20 +156,19 @@ def pay_by_code(
     with ctx.tx() as tx:
         merchant = get_open_merchant(tx, merchant_id)
         code = payment_codes.take_payment_code(tx, ctx.directory, text, payment_id, at)
+        asker = Asker(account_id=code.payer, by=made_by, spender=code.spender)
         wanted = _sale(
             merchant,
             payment_id,
-            code.account_id,
+            asker,
             amount_minor=amount_minor,
             tip_minor=0,
             channel="code",
             bill_number=bill_text(bill_number),
             till=bill_text(till, "till"),
-            made_by=made_by,
             at=at,
         )
         sale = _kept(tx, wanted)
-    asker = Asker(account_id=code.account_id, by=made_by, credential_at=None)
     evidence = json.dumps(code.evidence(), sort_keys=True)
     return _begin(ctx, sale, merchant, sale.begun_at + paying.PAY_WITHIN, asker, evidence)
 
@@ -361,11 +370,20 @@ def _fail(ctx: Context, payment_id: UUID) -> None:
             qr_orders.release_order(tx, order, at)
 
 
+def _check_spender(tx: Tx, asker: Asker, at: datetime) -> None:
+    """Go on where nobody spends from another's wallet whom its owner does not let. Errors: approval.NotDelegated."""
+    if asker.spender is None or asker.spender == asker.account_id:
+        return
+    if approval.use_delegation(tx, asker.account_id, asker.spender, at) is None:
+        raise approval.NotDelegated
+
+
 def _kept(tx: Tx, wanted: Sale) -> Sale:
     """The sale as it is kept under its id. Errors: InvalidInput where that is another one."""
     store.add_sale(tx, wanted)
     kept = get_sale(tx, wanted.payment_id)
-    if (kept.merchant_id, kept.payer, kept.total) != (wanted.merchant_id, wanted.payer, wanted.total):
+    said = (wanted.merchant_id, wanted.payer, wanted.spender, wanted.total)
+    if (kept.merchant_id, kept.payer, kept.spender, kept.total) != said:
         problem = Problem("form_id", "it stands for another payment", "Open the form again")
         raise InvalidInput("This was sent before with other figures.", problems=(problem,))
     return kept
@@ -374,12 +392,11 @@ def _kept(tx: Tx, wanted: Sale) -> Sale:
 def _sale(
     merchant: Merchant,
     payment_id: UUID,
-    payer: UUID,
+    asker: Asker,
     *,
     amount_minor: int,
     tip_minor: int,
     channel: Channel,
-    made_by: str,
     at: datetime,
     order_id: UUID | None = None,
     bill_number: str = "",
@@ -395,19 +412,20 @@ def _sale(
         payment_id=payment_id,
         merchant_id=merchant.merchant_id,
         order_id=order_id,
-        payer=payer,
+        payer=asker.account_id,
         amount_minor=amount_minor,
         tip_minor=tip_minor,
         currency=merchant.currency,
         channel=channel,
         bill_number=bill_number,
         till=till,
-        made_by=made_by,
+        made_by=asker.by,
         begun_at=at,
         state="begun",
         paid_at=None,
         refunded_minor=0,
         fee_bp=merchant.fee_bp,
+        spender=asker.spender,
     )
 
 

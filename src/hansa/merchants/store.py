@@ -308,27 +308,28 @@ def due_orders(tx: Tx, at: datetime, limit: int) -> list[UUID]:
 
 ADD_SALE = """
 insert into merchants.sales (payment_id, merchant_id, order_id, payer, amount_minor, tip_minor, currency, channel,
-    bill_number, till, made_by, begun_at, state, fee_bp)
+    bill_number, till, made_by, begun_at, state, fee_bp, spender)
 values (%(payment_id)s, %(merchant_id)s, %(order_id)s, %(payer)s, %(amount_minor)s, %(tip_minor)s, %(currency)s,
-    %(channel)s, %(bill_number)s, %(till)s, %(made_by)s, %(begun_at)s, 'begun', %(fee_bp)s)
+    %(channel)s, %(bill_number)s, %(till)s, %(made_by)s, %(begun_at)s, 'begun', %(fee_bp)s,
+    %(spender)s)
 on conflict (payment_id) do nothing
 """
 
 FIND_SALE = """
 select payment_id, merchant_id, order_id, payer, amount_minor, tip_minor, currency, channel, bill_number, till,
-    made_by, begun_at, state, paid_at, refunded_minor, fee_bp
+    made_by, begun_at, state, paid_at, refunded_minor, fee_bp, spender
 from merchants.sales where payment_id = %s
 """
 LOCK_SALE = """
 select payment_id, merchant_id, order_id, payer, amount_minor, tip_minor, currency, channel, bill_number, till,
-    made_by, begun_at, state, paid_at, refunded_minor, fee_bp
+    made_by, begun_at, state, paid_at, refunded_minor, fee_bp, spender
 from merchants.sales where payment_id = %s
 for no key update
 """
 
 LIST_SALES = """
 select payment_id, merchant_id, order_id, payer, amount_minor, tip_minor, currency, channel, bill_number, till,
-    made_by, begun_at, state, paid_at, refunded_minor, fee_bp
+    made_by, begun_at, state, paid_at, refunded_minor, fee_bp, spender
 from merchants.sales
 where merchant_id = %(merchant_id)s and (begun_at, payment_id) < (%(at)s::timestamptz, %(id)s::uuid)
     and state <> 'failed'
@@ -338,7 +339,7 @@ limit %(limit)s
 
 SALES_PAID = """
 select payment_id, merchant_id, order_id, payer, amount_minor, tip_minor, currency, channel, bill_number, till,
-    made_by, begun_at, state, paid_at, refunded_minor, fee_bp
+    made_by, begun_at, state, paid_at, refunded_minor, fee_bp, spender
 from merchants.sales
 where merchant_id = %s and state = 'paid' and paid_at >= %s and paid_at < %s
 order by paid_at, payment_id
@@ -395,6 +396,7 @@ def add_sale(tx: Tx, sale: Sale) -> None:
             "made_by": sale.made_by,
             "begun_at": sale.begun_at,
             "fee_bp": sale.fee_bp,
+            "spender": sale.spender,
         },
     )
 

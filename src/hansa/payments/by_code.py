@@ -17,7 +17,14 @@ from hansa.store import Context
 def by_code(new: NewPayment, code: PaymentCode) -> NewPayment:
     """This payment as the payer's of the code, with what shows that they gave it."""
     evidence = json.dumps(code.evidence(), sort_keys=True)
-    return replace(new, payer=code.account_id, method="code", channel=Channel.CODE, evidence=evidence)
+    return replace(
+        new,
+        payer=code.payer,
+        spender=code.spender,
+        method="code",
+        channel=Channel.CODE,
+        evidence=evidence,
+    )
 
 
 def create_by_code(ctx: Context, new: NewPayment, text: str, *, watch: Watch = no_step) -> Answer:

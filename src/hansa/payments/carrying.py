@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hansa import approval, ledger, webhooks
-from hansa.kernel import HansaError, fact_id
+from hansa.identity import AccountId
+from hansa.kernel import HansaError, Money, fact_id
 from hansa.payments import life_store
 from hansa.payments.chains import post_chains
 from hansa.payments.life import Action, PaymentState, after
@@ -120,7 +121,8 @@ def keep(
     _end_refunds(tx, [one for one, _ in kept])
     _give_back(tx, [one for one, _ in kept])
     _withdraw(tx, kept)
-    webhooks.record(tx, *[news for one, before in kept for news in _news(one, before)])
+    spenders = _spenders(tx, [one for one, _ in kept])
+    webhooks.record(tx, *[news for one, before in kept for news in _news(one, before, spenders)])
     found = {one.payment_id: one for one, _ in kept}
     if lost:
         found |= life_store.find(tx, [(one.partition, one.payment_id) for one in lost])
@@ -358,11 +360,22 @@ _CAME_TO_NOTHING = frozenset(
 )
 
 
-def _news(payment: Payment, before: Payment) -> list[webhooks.News]:
+def _spenders(tx: Tx, payments: Sequence[Payment]) -> dict[UUID, AccountId]:
+    """Which delegate pays, by payment, for those that one pays; a mandate's are never paid by one."""
+    wanted = {
+        one.spend_id: one
+        for one in payments
+        if one.step is not None and one.step.action is Action.CAPTURE and one.method in ("wallet", "code")
+    }
+    keys = [(one.payer.partition, key) for key, one in wanted.items() if one.payer is not None]
+    return {wanted[key].payment_id: who for key, who in approval.spent_by(tx, keys).items()}
+
+
+def _news(payment: Payment, before: Payment, spenders: Mapping[UUID, AccountId]) -> list[webhooks.News]:
     """What the payee's acquirer is told of a step."""
     step = payment.step
     assert step is not None
-    people = _for_payer(payment, before)
+    people = _for_payer(payment, before, spenders.get(payment.payment_id))
     if step.action is Action.REFUND:
         return [_refund_news(payment, step, people)]
     stands = before.step is not None and step.state is before.state and not step.amount_minor
@@ -391,14 +404,17 @@ def _news(payment: Payment, before: Payment) -> list[webhooks.News]:
     ]
 
 
-def _for_payer(payment: Payment, before: Payment) -> list[webhooks.ForPerson]:
-    """What the payer is told of a step."""
+def _for_payer(payment: Payment, before: Payment, spender: AccountId | None) -> list[webhooks.ForPerson]:
+    """What the payer is told of a step, in the currency of the wallet that pays. spender: the delegate who paid."""
     step, payer = payment.step, payment.payer
     if step is None or payer is None or payer.account_id is None:
         return []
-    kind, minor = _told_payer(payment, step, before)
+    kind, amount = _told_payer(payment, step, before)
     if not kind:
         return []
+    if spender is not None and kind == "payment.paid":
+        kind = "payment.delegate"
+    who = {} if spender is None else {"person": str(spender)}
     return [
         webhooks.ForPerson(
             account_id=payer.account_id,
@@ -407,32 +423,40 @@ def _for_payer(payment: Payment, before: Payment) -> list[webhooks.ForPerson]:
             subject=str(payment.payment_id),
             facts={
                 "payee_id": payment.payee_id,
-                "amount": {"minor": minor, "currency": payment.amount.currency},
+                "amount": {"minor": amount.minor, "currency": amount.currency},
                 "payment_id": str(payment.payment_id),
+                **who,
             },
             fact=(payment.payment_id, step.n),
         )
     ]
 
 
-def _told_payer(payment: Payment, step: Step, before: Payment) -> tuple[str, int]:
+def _told_payer(payment: Payment, step: Step, before: Payment) -> tuple[str, Money]:
     """The kind of notice that a step is to its payer, and of how much; none for steps that they need not hear of."""
-    asked = payment.amount.minor
+    minor, asked = step.amount_minor, payment.paid
     if step.action is Action.REFUND:
-        return ("", 0) if step.reason else ("payment.refunded", step.amount_minor)
+        kind = "" if step.reason else "payment.refunded"
+        return kind, _of_wallet(payment, step.refunded_minor - minor if kind else 0, minor)
     if step.action is Action.CAPTURE:
-        if payment.method == "mandate":
-            return "payment.mandate", step.amount_minor
-        by_owner = payment.payer is not None and payment.by in ("", f"person:{payment.payer.account_id}")
-        delegated = payment.by.startswith("person:") and not by_owner
-        return "payment.delegate" if delegated else "payment.paid", step.amount_minor
+        kind = "payment.mandate" if payment.method == "mandate" else "payment.paid"
+        return kind, _of_wallet(payment, step.captured_minor - minor, minor)
     if step.action is Action.AUTHORIZE:
         return "payment.held", asked
     if step.action in (Action.VOID, Action.EXPIRE):
-        return ("payment.released", before.held_minor) if before.held_minor else ("", 0)
+        kind = "payment.released" if before.held_minor else ""
+        return kind, _of_wallet(payment, before.captured_minor, before.held_minor)
     if step.action in (Action.FAIL, Action.DECLINE):
         return "payment.failed", asked
-    return ("payment.reversed", asked) if step.state is PaymentState.REVERSED else ("", 0)
+    return ("payment.reversed", asked) if step.state is PaymentState.REVERSED else ("", asked)
+
+
+def _of_wallet(payment: Payment, before_minor: int, minor: int) -> Money:
+    """What of the payer's money goes with so much of the payment, after so much of it went."""
+    quote = None if payment.payer is None else payment.payer.quote
+    if quote is None:
+        return Money(minor, payment.amount.currency)
+    return Money(quote.share(before_minor, minor).pays_minor, quote.pays.currency)
 
 
 def _refund_news(payment: Payment, step: Step, people: Sequence[webhooks.ForPerson]) -> webhooks.News:

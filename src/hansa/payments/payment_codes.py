@@ -5,14 +5,14 @@ its account was blocked, whether the token was revoked, and which counters were 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 from psycopg.rows import class_row
 
-from hansa import codes, identity, trust
+from hansa import approval, codes, identity, trust
 from hansa.codes import PAYER_REASONS, PayerCodeRefused
 from hansa.codes.payer import OLDEST
 from hansa.identity import AccountId
@@ -23,7 +23,7 @@ KEPT = timedelta(days=2)
 """How long used counters are kept: a token lives for a day at most."""
 
 FIND_USED = """
-select u.cti, u.counter, u.payment_id
+select u.cti, u.counter, u.payment_id, u.pays_from
 from payments.used_codes as u
 join unnest(%s::smallint[], %s::bytea[], %s::int[]) as w (partition, cti, counter)
     on (u.partition, u.cti, u.counter) = (w.partition, w.cti, w.counter)
@@ -31,15 +31,16 @@ join unnest(%s::smallint[], %s::bytea[], %s::int[]) as w (partition, cti, counte
 
 USE = """
 insert into payments.used_codes
-    (partition, cti, counter, account_id, phone_id, payment_id, code_text, made_at, used_at)
+    (partition, cti, counter, account_id, phone_id, payment_id, code_text, made_at, used_at, pays_from)
 select * from unnest(%s::smallint[], %s::bytea[], %s::int[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[],
-    %s::timestamptz[], %s::timestamptz[])
+    %s::timestamptz[], %s::timestamptz[], %s::uuid[])
 order by 1, 2, 3
 on conflict do nothing
 """
 
 RECALL = """
-select account_id, phone_id, cti, counter, made_at from payments.used_codes where payment_id = %s and code_text = %s
+select account_id, phone_id, cti, counter, made_at, pays_from
+from payments.used_codes where payment_id = %s and code_text = %s
 """
 
 LIST_USED = """
@@ -147,9 +148,10 @@ _BY_REASON: dict[str, type[PaymentCodeError]] = {
 
 @dataclass(frozen=True, slots=True)
 class PaymentCode:
-    """A payer's code that is to be believed. account_id: who pays. text: the code, evidence that can be checked again.
+    """A payer's code that is to be believed. account_id: whose phone shows it. text: evidence, to be checked again.
 
-    counter: good for one payment. expires_at: of the code, 60 s after it was made.
+    counter: good for one payment. expires_at: of the code, 60 s after it was made. pays_from: the owner from whose
+    wallet it pays, where whoever shows it spends from another's; None: from their own.
     """
 
     account_id: AccountId
@@ -160,6 +162,17 @@ class PaymentCode:
     made_at: datetime
     expires_at: datetime
     text: str
+    pays_from: AccountId | None = None
+
+    @property
+    def payer(self) -> AccountId:
+        """Whose wallet pays."""
+        return self.pays_from or self.account_id
+
+    @property
+    def spender(self) -> AccountId | None:
+        """Who spends from another's wallet; None where the payer does."""
+        return None if self.pays_from is None else self.account_id
 
     def evidence(self) -> dict[str, Any]:
         """What a payment keeps of it, as JSON takes it."""
@@ -214,7 +227,7 @@ def read_payment_code(tx: Tx, text: str, at: datetime) -> PaymentCode:
 
 
 def take_payment_code(tx: Tx, directory: Directory, text: str, payment_id: UUID, at: datetime) -> PaymentCode:
-    """Whose this code is; it is used up by this payment when ``tx`` commits.
+    """Whose this code is, and whose wallet it pays from; it is used up by this payment when ``tx`` commits.
 
     The same code for the same payment again is harmless, also when it is old by then, or its phone was blocked since.
     Errors: those of `read_payment_code`, and CodeUsed.
@@ -226,8 +239,10 @@ def take_payment_code(tx: Tx, directory: Directory, text: str, payment_id: UUID,
         if known is None:
             raise
         return known
-    use_payment_codes(tx, [(directory.partition_of(code.account_id), code, payment_id)], at)
-    return code
+    partition = directory.partition_of(code.account_id)
+    code = replace(code, pays_from=approval.code_wallet_of(tx, partition, code.account_id))
+    (used,) = use_payment_codes(tx, [(partition, code, payment_id)], at)
+    return used
 
 
 def _recall(tx: Tx, text: str, payment_id: UUID) -> PaymentCode | None:
@@ -235,21 +250,32 @@ def _recall(tx: Tx, text: str, payment_id: UUID) -> PaymentCode | None:
     row = tx.execute(RECALL, (payment_id, text)).fetchone()
     if row is None:
         return None
-    account_id, phone_id, cti, counter, made_at = row
+    account_id, phone_id, cti, counter, made_at, pays_from = row
     issuer_id = identity.get_account(tx, AccountId(account_id)).issuer_id
     return PaymentCode(
-        AccountId(account_id), phone_id, issuer_id, bytes(cti), counter, made_at, made_at + OLDEST, text
+        AccountId(account_id),
+        phone_id,
+        issuer_id,
+        bytes(cti),
+        counter,
+        made_at,
+        made_at + OLDEST,
+        text,
+        None if pays_from is None else AccountId(pays_from),
     )
 
 
-def use_payment_codes(tx: Tx, uses: Sequence[tuple[int, PaymentCode, UUID]], at: datetime) -> None:
-    """Let these codes pay, each once: (partition of the payer, code, payment). The same payment again is harmless.
+def use_payment_codes(
+    tx: Tx, uses: Sequence[tuple[int, PaymentCode, UUID]], at: datetime
+) -> list[PaymentCode]:
+    """Let these codes pay, each once: (partition of who shows it, code, payment). The same payment again is harmless.
 
-    Of two payments with one code, one goes through and the other waits for its commit. Errors: CodeUsed, and then the
-    caller's transaction must not commit.
+    Gives the codes in order, each with the wallet from which it pays: of a repeat the first one's. Of two payments with
+    one code, one goes through and the other waits for its commit. Errors: CodeUsed, and then the caller's transaction
+    must not commit.
     """
     if not uses:
-        return
+        return []
     ordered = sorted(uses, key=lambda one: (one[0], one[1].cti, one[1].counter))
     partitions = [partition for partition, _, _ in ordered]
     ctis = [code.cti for _, code, _ in ordered]
@@ -266,14 +292,16 @@ def use_payment_codes(tx: Tx, uses: Sequence[tuple[int, PaymentCode, UUID]], at:
             [code.text for _, code, _ in ordered],
             [code.made_at for _, code, _ in ordered],
             [at] * len(ordered),
+            [code.pays_from for _, code, _ in ordered],
         ),
     )
     used = {
-        (cti, counter): payment_id
-        for cti, counter, payment_id in tx.execute(FIND_USED, (partitions, ctis, counters))
+        (cti, counter): (payment_id, None if pays_from is None else AccountId(pays_from))
+        for cti, counter, payment_id, pays_from in tx.execute(FIND_USED, (partitions, ctis, counters))
     }
-    if any(used[code.cti, code.counter] != payment_id for _, code, payment_id in ordered):
+    if any(used[code.cti, code.counter][0] != payment_id for _, code, payment_id in ordered):
         raise CodeUsed
+    return [replace(code, pays_from=used[code.cti, code.counter][1]) for _, code, _ in uses]
 
 
 def list_used_codes(tx: Tx, account_id: AccountId, *, partition: int = 0, limit: int = 50) -> list[UsedCode]:

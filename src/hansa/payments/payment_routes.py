@@ -14,7 +14,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from hansa import identity, store, trust
+from hansa import approval, identity, store, trust
 from hansa.approval import Channel, approval_id_of
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
@@ -305,6 +305,7 @@ class Holds(msgspec.Struct, frozen=True):
             QuoteExpired,
             QuoteUsed,
             QuoteDiffers,
+            approval.NotDelegated,
             *payment_codes.REFUSALS,
         ),
     },
@@ -317,7 +318,8 @@ def create_payment(
 ) -> Response[PaymentAnswer]:
     """Ask for a payment, and pay it where its payer allowed that before.
 
-    With a member's key: to one of its own payees. With a sign-in: from one's own wallet, to anybody. Sent again with
+    With a member's key: to one of its own payees. With a sign-in: to anybody, from one's own wallet, or from that of a
+    `payer` who lets one spend. Sent again with
     the same key it gives the first answer. Look at `state`: `captured` is paid, `requires_approval` waits for the
     payer, `failed` says in `reason` why the wallet or the payer's limits refused.
     """
@@ -325,6 +327,10 @@ def create_payment(
         caller.require("payments:write")
     key = store.check_key(request.headers.get("idempotency-key", ""))
     new = read_new(data, caller, key)
+    if new.payer is not None and new.spender is not None:
+        with ctx.tx() as tx:
+            if approval.use_delegation(tx, new.payer, new.spender, ctx.clock.now()) is None:
+                raise approval.NotDelegated
     by_code = data.method == "code"
     answer = create_by_code(ctx, new, data.payment_code) if by_code else paying.create(ctx, [new])[0]
     payment = answered(answer)
@@ -662,13 +668,17 @@ def list_holds(
 def read_new(data: NewPaymentRequest, caller: trust.Caller, key: str) -> NewPayment:
     """The payment that this caller asks for. Errors: trust.NotSignedIn, trust.NotAllowed, InvalidInput.
 
+    Whether a person may spend from another's wallet, the route sees to, before anything is kept.
     A sign-in over the interface approves nothing by itself: the payer does so on the page of the approval.
     """
-    payer = None if data.payer is None else AccountId(data.payer)
+    payer, spender = None if data.payer is None else AccountId(data.payer), None
     if caller.account_id is not None:
-        payer = AccountId(UUID(caller.account_id))
-        if data.method != "wallet" or data.payer not in (None, payer):
-            raise _unfit("payer", "it is not yours", "Leave it out: who is signed in pays, from the wallet")
+        me = AccountId(UUID(caller.account_id))
+        payer, spender = payer or me, None if payer in (None, me) else me
+        if data.method != "wallet":
+            raise _unfit(
+                "method", "it is for a member's key", "Leave it out: who is signed in pays, from a wallet"
+            )
         acquirer, who = None, caller.account_id
     else:
         acquirer = _whose(caller, "payments:write")
@@ -683,6 +693,7 @@ def read_new(data: NewPaymentRequest, caller: trust.Caller, key: str) -> NewPaym
         amount=Money(data.amount.minor, data.amount.currency),
         by=caller.who,
         payer=payer,
+        spender=spender,
         method=data.method,
         channel=Channel(data.channel),
         mandate_id=data.mandate_id,
@@ -761,11 +772,14 @@ def _own_payee(tx: Tx, payee_id: str, acquirer: str | None) -> Payee:
 
 
 def _own_payment(ctx: Context, tx: Tx, caller: trust.Caller, payment_id: UUID) -> Payment:
-    """The payment, for its payer, its payee's acquirer and the league. Errors: UnknownPayment for anyone else."""
+    """The payment, for its payer and who asked for it from the payer's wallet, its payee's acquirer and the league.
+
+    Errors: UnknownPayment for anyone else.
+    """
     payment = changing.get_payment(tx, payment_id, partition=ctx.directory.partition_of(payment_id))
     if caller.account_id is not None:
         payer = None if payment.payer is None else payment.payer.account_id
-        is_own = payer is not None and caller.account_id == str(payer)
+        is_own = (payer is not None and caller.account_id == str(payer)) or payment.by == caller.who
     else:
         is_own = caller.kind == "league" or caller.member_id == payment.acquirer_id
     if not is_own:

@@ -17,7 +17,8 @@ class Asked:
     """What a person wants done with their money, and what they are shown of it.
 
     kind: ``transfer`` or ``withdrawal``. about, details: what the approval's page shows beside amount and payee; all of
-    it is what is signed. session_at: when the person last proved who they are. next_url: where the page goes on.
+    it is what is signed. session_at: when the person last proved who they are. spender: who spends from the account's
+    wallet, where that is not its owner; they approve it then. next_url: where the page goes on.
     expires_at: until when it may be approved, where that is not for the approval to say.
     """
 
@@ -34,6 +35,7 @@ class Asked:
     details: Mapping[str, str]
     next_url: str
     expires_at: datetime | None = None
+    spender: AccountId | None = None
 
 
 def may_begin(tx: Tx, asked: Asked, at: datetime) -> bool:
@@ -49,6 +51,7 @@ def may_begin(tx: Tx, asked: Asked, at: datetime) -> bool:
         payee_name=asked.payee_name,
         channel=asked.channel,
         session_at=asked.session_at,
+        by=asked.spender,
         partition=asked.partition,
     )
     (verdict,) = approval.decide(tx, [spend], at)

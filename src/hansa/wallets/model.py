@@ -12,7 +12,7 @@ from uuid import UUID
 
 from hansa import ledger
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id, fault_of_text
 
 NOTE_MAX = 140
 """Characters of a note."""
@@ -228,8 +228,8 @@ class NewTransfer:
 
     amount: above zero, in a currency of which the sender has a wallet. note: at most 140 characters, for the receiver.
     request_id: the request that it pays. quote_id: by which the sender pays from a wallet in another currency;
-    ``amount`` is then what arrives. session_at: when the sender last proved who they are; it is no part of what
-    is sent.
+    ``amount`` is then what arrives. spender_id: who sends from the sender's wallet, where that is another's who lets
+    them. session_at: when whoever sends last proved who they are; it is no part of what is sent.
     """
 
     transfer_id: UUID
@@ -239,6 +239,7 @@ class NewTransfer:
     note: str = ""
     request_id: UUID | None = None
     quote_id: UUID | None = None
+    spender_id: AccountId | None = None
     session_at: datetime | None = None
 
 
@@ -247,6 +248,7 @@ class Transfer:
     """A transfer as it is kept, in its sender's ledger partition. reason: a stable word for why it failed.
 
     pays_minor, pays_currency, fee_minor: of one by a quote, what its sender pays in another currency, and its fee.
+    spender_id: who sent it from the sender's wallet, where it was not the sender.
     """
 
     partition: int
@@ -270,6 +272,7 @@ class Transfer:
     pays_minor: int | None = None
     pays_currency: str | None = None
     fee_minor: int | None = None
+    spender_id: UUID | None = None
 
     @property
     def amount(self) -> Money:
@@ -298,6 +301,7 @@ class Transfer:
             and self.note == new.note
             and self.request_id == new.request_id
             and self.quote_id == new.quote_id
+            and self.spender_id == new.spender_id
         )
 
 
@@ -529,10 +533,12 @@ def receivable_account(issuer_id: str, currency: str, partition: int = 0) -> led
 
 
 def read_note(text: str, *, where: str = "note") -> str:
-    """A note, trimmed. Errors: InvalidInput where it is too long or holds what is no text."""
+    """A note, trimmed. Errors: InvalidInput where it is too long or holds what is no text (``fault_of_text``)."""
     note = " ".join(text.split())
-    if len(note) > NOTE_MAX or any(unicodedata.category(letter) == "Cc" for letter in note):
-        problem = Problem(where, f"has {len(note)} characters", f"Write at most {NOTE_MAX}, on one line")
+    fault = fault_of_text(note)
+    if len(note) > NOTE_MAX or fault:
+        what = fault or f"has {len(note)} characters"
+        problem = Problem(where, what, f"Write at most {NOTE_MAX} that can be seen, on one line")
         raise InvalidInput("This note does not fit.", problems=(problem,))
     return note
 

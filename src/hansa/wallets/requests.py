@@ -94,12 +94,15 @@ def pay(
     payer_id: AccountId,
     request_id: UUID,
     *,
+    owner_id: AccountId | None = None,
+    quote_id: UUID | None = None,
     session_at: datetime | None = None,
     step: Step = no_step,
 ) -> Transfer:
     """Pay a request; gives the transfer. Paying again gives the same transfer, while it pays or has paid.
 
-    Errors: UnknownRequest, RequestMoved, and those of ``transfers.send``; the request stays open then.
+    owner_id: from whose wallet, where another lets the payer spend. quote_id: by which a wallet in another currency
+    pays. Errors: UnknownRequest, RequestMoved, and those of ``transfers.send``; the request stays open then.
     """
     now = ctx.clock.now()
     with ctx.tx() as tx:
@@ -114,11 +117,13 @@ def pay(
             transfer_id = fact_id(request.created_at, "pay", request_id, request.attempts)
             new = NewTransfer(
                 transfer_id=transfer_id,
-                sender_id=payer_id,
+                sender_id=owner_id or payer_id,
+                spender_id=None if owner_id in (None, payer_id) else payer_id,
                 receiver_id=AccountId(request.asker_id),
                 amount=request.amount,
                 note=request.note,
                 request_id=request_id,
+                quote_id=quote_id,
                 session_at=session_at,
             )
             transfers.begin(tx, new, at=now, directory=ctx.directory)

@@ -59,6 +59,8 @@ SENDING = (
     payments.QuoteExpired,
     payments.QuoteUsed,
     payments.QuoteDiffers,
+    approval.NotDelegated,
+    approval.DelegationExceeded,
     *APPROVAL_FORBIDS,
 )
 
@@ -118,21 +120,24 @@ class LookUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NewTransferBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Money for a person. receiver_id: as looked up; without it the money waits for whoever has the link.
 
-    quote_id: by which you pay from a wallet in another currency; amount is then what arrives, as the quote says.
+    owner_id: from whose wallet, where its owner lets you spend; your own unless given. quote_id: by which you pay from
+    a wallet in another currency; amount is then what arrives, as the quote says.
     """
 
     amount: Amount
     receiver_id: UUID | None = None
     note: Note = ""
     quote_id: UUID | None = None
+    owner_id: UUID | None = None
 
 
 class TransferView(msgspec.Struct, frozen=True):
-    """A transfer that you sent. approve_at: the page on which you approve it, while it waits for that.
+    """A transfer. approve_at: the page on which whoever sent it approves it, while it waits for that.
 
     state: `requires_approval`, `processing`, `held` (a link waits to be claimed), `claimed`, `in_transit`, `returning`,
     `voiding`, `settled`, `returned`, `failed`, `canceled` or `expired`. reason: why, where it did not settle. pays:
-    what leaves your wallet; amount: what arrives.
+    what leaves the wallet; amount: what arrives. sender_id: whose wallet; spender_id: who sent from it, where that was
+    not its owner.
     """
 
     transfer_id: UUID
@@ -147,6 +152,8 @@ class TransferView(msgspec.Struct, frozen=True):
     approve_at: str | None
     pays: Money
     quote_id: UUID | None
+    sender_id: UUID
+    spender_id: UUID | None
 
 
 class TransferPage(msgspec.Struct, frozen=True):
@@ -234,9 +241,12 @@ def send_transfer(
 
     Look at `state`: `settled` has arrived, `requires_approval` waits for you on the page `approve_at`.
     """
+    me = person_of(caller)
+    owner = me if data.owner_id is None else AccountId(data.owner_id)
     new = people.NewTransfer(
         transfer_id=asked_id,
-        sender_id=person_of(caller),
+        sender_id=owner,
+        spender_id=None if owner == me else me,
         receiver_id=AccountId(data.receiver_id) if data.receiver_id else None,
         amount=data.amount.money,
         note=data.note,
@@ -803,10 +813,8 @@ def add_bank_account(
     sealer: NamedDependency[identity.Sealer],
     data: JSONBody[NewBankAccount],
 ) -> BankAccountView:
-    """Add a bank account in your own name. It can be paid a day later."""
+    """Add a bank account in your own name, as you proved it. It can be paid a day later."""
     me = person_of(caller)
-    with ctx.tx() as tx:
-        holder = identity.get_account(tx, me).name
     added = bank_accounts.add(
         ctx, outside.rail(), sealer, me, data.number, data.currency, may_pull=data.may_pull
     )
@@ -826,7 +834,8 @@ def end_bank_account(
     """Take a bank account out, with its mandate; automatic top-ups from it stop. Again is harmless."""
     me = person_of(caller)
     with ctx.tx() as tx:
-        bank_accounts.end(tx, me, bank_account_id, ctx.clock.now())
+        home = ctx.directory.partition_of(me)
+        bank_accounts.end(tx, me, bank_account_id, ctx.clock.now(), partition=home)
         return BankAccounts([_bank_account(one) for one in bank_accounts.list_of(tx, me)])
 
 
@@ -1182,6 +1191,8 @@ def transfer_view(one: people.Transfer) -> TransferView:
         page_of("transfer", one.transfer_id) if waits else None,
         one.pays,
         one.quote_id,
+        one.sender_id,
+        one.spender_id,
     )
 
 

@@ -60,8 +60,8 @@ def send(ctx: Context, new: NewTransfer, *, step: Step = no_step) -> Transfer:
     """Send money to a person, or hold it for whoever has the link; gives how far it is.
 
     Safe to repeat by ``transfer_id``, also after a kill. Errors, and nothing is kept then: InvalidInput,
-    TransferDiffers, UnknownAccount, AccountBlocked, CannotReceive, InsufficientFunds, payments' of quotes, and what the
-    approval forbids.
+    TransferDiffers, UnknownAccount, AccountBlocked, CannotReceive, InsufficientFunds, payments' of quotes,
+    approval.NotDelegated for who may not spend from the sender's wallet, and what the approval forbids.
     """
     with ctx.tx() as tx:
         transfer = begin(tx, new, at=ctx.clock.now(), directory=ctx.directory)
@@ -78,11 +78,14 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
     if known is not None:
         return _same(known, new)
     sender = identity.get_account(tx, new.sender_id)
-    if identity.standing_of(tx, new.sender_id).level == "blocked":
-        raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
+    for one in (new.sender_id, new.spender_id):
+        if one is not None and identity.standing_of(tx, one).level == "blocked":
+            raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
+    if new.spender_id is not None and approval.use_delegation(tx, new.sender_id, new.spender_id, at) is None:
+        raise approval.NotDelegated
     receiver = _receiver(tx, new) if new.receiver_id is not None else None
     quote = _quote(tx, new, at=at, partition=partition) if new.quote_id is not None else None
-    _check_funds(tx, new.sender_id, new.amount if quote is None else quote.pays, partition)
+    _check_funds(tx, new, new.amount if quote is None else quote.pays, partition)
     if receiver is None and store.count_links(tx, partition, new.sender_id) >= LINKS_MAX:
         problem = Problem("receiver", f"{LINKS_MAX} of your links wait already", "Take one back first")
         raise InvalidInput("There are too many links.", problems=(problem,))
@@ -103,6 +106,7 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
             details=quote.shown if quote else {"link": "whoever has it first"} if receiver is None else {},
             expires_at=None if quote is None else quote.expires_at,
             next_url=f"/wallet/transfers/{new.transfer_id}",
+            spender=new.spender_id,
         ),
         at,
     )
@@ -128,6 +132,7 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
         pays_minor=quote.pays.minor if quote else None,
         pays_currency=quote.pays.currency if quote else None,
         fee_minor=quote.fee.minor if quote else None,
+        spender_id=new.spender_id,
     )
     if store.insert(tx, transfer):
         return transfer
@@ -232,7 +237,7 @@ def finish(ctx: Context, limit: int = SOME) -> int:
 
 
 def get(ctx: Context, account_id: AccountId, transfer_id: UUID) -> Transfer:
-    """A transfer for its sender. Errors: UnknownTransfer, for everyone else too."""
+    """A transfer for its sender, or for who sent it from the sender's wallet. Errors: UnknownTransfer, else too."""
     with ctx.tx() as tx:
         found = find(tx, account_id, transfer_id, directory=ctx.directory)
     if found is None:
@@ -241,9 +246,9 @@ def get(ctx: Context, account_id: AccountId, transfer_id: UUID) -> Transfer:
 
 
 def find(tx: Tx, account_id: AccountId, transfer_id: UUID, *, directory: Directory) -> Transfer | None:
-    """A transfer of this sender, or None."""
-    found = store.find(tx, [directory.partition_of(account_id)], transfer_id)
-    return found if found is not None and found.sender_id == account_id else None
+    """A transfer of this sender, or that this person sent from another's wallet; or None."""
+    found = store.find(tx, directory.partitions, transfer_id)
+    return found if found is not None and account_id in (found.sender_id, found.spender_id) else None
 
 
 def list_sent(
@@ -256,6 +261,13 @@ def list_sent(
 ) -> list[Transfer]:
     """What a person sent, newest first. before: instant and id of the last one already seen."""
     return store.of_sender(tx, partition, account_id, limit, before)
+
+
+def list_sent_for_others(
+    tx: Tx, account_id: AccountId, *, limit: int = 50, before: tuple[datetime, UUID] | None = None
+) -> list[Transfer]:
+    """What a person sent from the wallets of others, who let them; newest first."""
+    return store.of_spender(tx, account_id, limit, before)
 
 
 def list_arrivals(
@@ -435,6 +447,10 @@ def _for_people(transfer: Transfer, to: State, at: datetime) -> list[webhooks.Fo
         return [one(transfer.sender_id, TOLD[to], transfer.receiver_id)]
     assert transfer.receiver_id is not None, "what settled has a receiver"
     told = [one(transfer.receiver_id, "transfer.received", transfer.sender_id)]
+    if transfer.spender_id is not None:
+        pays = {"minor": transfer.pays.minor, "currency": transfer.pays.currency}
+        owner = one(transfer.sender_id, "transfer.delegate", transfer.spender_id)
+        told.append(replace(owner, facts={**owner.facts, "amount": pays}))
     if transfer.is_link:
         told.append(one(transfer.sender_id, "transfer.claimed", transfer.receiver_id))
     return told
@@ -522,8 +538,9 @@ def _quote(tx: Tx, new: NewTransfer, *, at: datetime, partition: int) -> payment
     return quote
 
 
-def _check_funds(tx: Tx, sender_id: AccountId, amount: Money, partition: int) -> None:
-    """Tell at once what the ledger would refuse; the ledger still decides."""
+def _check_funds(tx: Tx, new: NewTransfer, amount: Money, partition: int) -> None:
+    """Tell at once what the ledger would refuse; the ledger still decides. Who spends for another learns no balance."""
+    sender_id = new.sender_id
     held = payments.balance_of(tx, sender_id, partition=partition)
     if amount.currency not in {one.currency for one in held}:
         units = ", ".join(one.currency for one in held) or "no currency"
@@ -534,6 +551,8 @@ def _check_funds(tx: Tx, sender_id: AccountId, amount: Money, partition: int) ->
         )
         raise InvalidInput("There is no such wallet.", problems=(problem,))
     left = available(tx, sender_id, amount.currency)
+    if left < amount and new.spender_id is not None:
+        raise InsufficientFunds("That wallet holds too little.")
     if left < amount:
         raise InsufficientFunds(f"Your wallet can pay {left} now, and this is {amount}.")
 

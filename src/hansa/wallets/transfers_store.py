@@ -14,15 +14,15 @@ from hansa.wallets.model import Arrival, State, Transfer
 INSERT = """
 insert into wallets.transfers (partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id,
     receiver_partition, amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at,
-    changed_at, quote_id, pays_minor, pays_currency, fee_minor)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    changed_at, quote_id, pays_minor, pays_currency, fee_minor, spender_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (partition, transfer_id) do nothing
 """
 
 FIND = """
 select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
     amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
-    quote_id, pays_minor, pays_currency, fee_minor
+    quote_id, pays_minor, pays_currency, fee_minor, spender_id
 from wallets.transfers where partition = any(%s) and transfer_id = any(%s)
 """
 
@@ -31,16 +31,25 @@ LOCK = FIND + " for no key update"
 OF_SENDER = """
 select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
     amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
-    quote_id, pays_minor, pays_currency, fee_minor
+    quote_id, pays_minor, pays_currency, fee_minor, spender_id
 from wallets.transfers
 where partition = %s and sender_id = %s and (created_at, transfer_id) < (%s, %s)
+order by created_at desc, transfer_id desc limit %s
+"""
+
+OF_SPENDER = """
+select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
+    amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
+    quote_id, pays_minor, pays_currency, fee_minor, spender_id
+from wallets.transfers
+where spender_id = %s and (created_at, transfer_id) < (%s, %s)
 order by created_at desc, transfer_id desc limit %s
 """
 
 OPEN = """
 select partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id, receiver_partition,
     amount_minor, currency, note, request_id, is_link, state, reason, created_at, expires_at, changed_at,
-    quote_id, pays_minor, pays_currency, fee_minor
+    quote_id, pays_minor, pays_currency, fee_minor, spender_id
 from wallets.transfers
 where partition = any(%s) and state not in ('settled', 'returned', 'failed', 'canceled', 'expired')
     and (state = any(%s) or (state in ('requires_approval', 'held') and expires_at <= %s))
@@ -138,6 +147,7 @@ def insert(tx: Tx, transfer: Transfer) -> bool:
         transfer.pays_minor,
         transfer.pays_currency,
         transfer.fee_minor,
+        transfer.spender_id,
     )
     return tx.execute(INSERT, values).rowcount == 1
 
@@ -167,6 +177,12 @@ def of_sender(
     """What a person sent, newest first."""
     at, transfer_id = before or END_OF_TIME
     return _transfers(tx, OF_SENDER, (partition, sender_id, at, transfer_id, limit))
+
+
+def of_spender(tx: Tx, spender_id: UUID, limit: int, before: tuple[datetime, UUID] | None) -> list[Transfer]:
+    """What a person sent from others' wallets, newest first."""
+    at, transfer_id = before or END_OF_TIME
+    return _transfers(tx, OF_SPENDER, (spender_id, at, transfer_id, limit))
 
 
 def list_open(

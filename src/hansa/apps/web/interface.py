@@ -160,6 +160,7 @@ def _routes(room: str) -> list[HTTPRouteHandler]:
             "member_routes",
             "key_routes",
             "agreement_routes",
+            "order_routes",
         )
     ]
     return [

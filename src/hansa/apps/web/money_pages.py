@@ -13,12 +13,14 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
-from hansa import identity, ledger, merchants, payments, rides, wallets
+from hansa import approval, identity, ledger, merchants, payments, rides, wallets
 from hansa.apps.personal_data import country_of
 from hansa.apps.web.amounts import read_minor
+from hansa.apps.web.approval_pages import REFUSALS
 from hansa.apps.web.callers import get_signed_in
 from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.languages import Words, spoken, words_for
+from hansa.apps.web.lent_wallets import LentWallet, lent_wallets, name_of, owner_of
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.qr_pictures import picture_of
@@ -86,6 +88,8 @@ def seen(request: Asked, site: Site) -> Seen:
 
 def told(refused: HansaError, say: Words) -> str:
     """A refusal in words for whoever sent the form: what is wrong, and what to do."""
+    if type(refused) in REFUSALS:
+        return say(REFUSALS[type(refused)])
     if refused.problems:
         return " ".join(
             f"{say(one.what[:1].upper() + one.what[1:])}. {say(one.remedy)}." for one in refused.problems
@@ -152,14 +156,17 @@ def _latest(tx: Tx, who: Seen) -> list[Moved]:
     names = transfers.names_of(
         tx, [one.receiver_id for one in sent if one.receiver_id] + [one.sender_id for one in came]
     )
+    spenders = {one.spender_id: name_of(tx, one.spender_id) for one in sent if one.spender_id}
     lines = [
         Moved(
             one.created_at,
             who.say("To {name}", name=names.get(one.receiver_id, ""))
             if one.receiver_id
             else who.say("By a link"),
-            one.note,
-            -one.amount,
+            one.note
+            if one.spender_id is None
+            else who.say("by {name}", name=spenders.get(one.spender_id, "")),
+            -one.pays,
             f"/wallet/transfers/{one.transfer_id}",
             "" if one.state is wallets.State.SETTLED else state_words(one.state, who.say),
         )
@@ -207,7 +214,10 @@ def _pay_me_address(request: Asked, code: str) -> str:
 
 
 class SendForm(msgspec.Struct, frozen=True):
-    """Money for a person. to: code, link, e-mail or phone; empty, with by_link, makes a link."""
+    """Money for a person. to: code, link, e-mail or phone; empty, with by_link, makes a link.
+
+    owner_id: from whose wallet; empty for one's own.
+    """
 
     to: Line = ""
     amount: Line = ""
@@ -217,6 +227,7 @@ class SendForm(msgspec.Struct, frozen=True):
     receiver_id: Annotated[str, msgspec.Meta(max_length=36)] = ""
     transfer_id: Annotated[str, msgspec.Meta(max_length=36)] = ""
     by_link: Annotated[str, msgspec.Meta(max_length=5)] = ""
+    owner_id: Annotated[str, msgspec.Meta(max_length=36)] = ""
 
 
 class RequestForm(msgspec.Struct, frozen=True):
@@ -248,9 +259,12 @@ def check_send(request: Asked, site: Here, data: Annotated[SendForm, Form]) -> R
     who = seen(request, site)
     try:
         amount = _amount(data, who)
+        lent = _lent(who, data)
         receiver, match = (None, None) if data.by_link else _find(who, data)
         with site.ctx.tx() as tx:
-            free = transfers.available(tx, who.me, amount.currency)
+            free = lent.left if lent else transfers.available(tx, who.me, amount.currency)
+        if free < amount and lent:
+            raise approval.DelegationExceeded
         if free < amount:
             raise wallets.InsufficientFunds
     except ledger.UnknownAccount:
@@ -265,6 +279,7 @@ def check_send(request: Asked, site: Here, data: Annotated[SendForm, Form]) -> R
         match=match.value if match else "",
         amount=amount,
         left=free - amount,
+        lent=lent,
         transfer_id=new_id(),
     )
 
@@ -274,9 +289,11 @@ def send(request: Asked, site: Here, data: Annotated[SendForm, Form]) -> Respons
     """Send what was checked. The form carries the transfer's id, so sending it twice sends once."""
     who = seen(request, site)
     try:
+        owner = owner_of(site, who.me, data.owner_id)
         new = wallets.NewTransfer(
             transfer_id=_uuid(data.transfer_id, "transfer_id"),
-            sender_id=who.me,
+            sender_id=owner or who.me,
+            spender_id=who.me if owner else None,
             receiver_id=None if data.by_link else AccountId(_uuid(data.receiver_id, "receiver")),
             amount=_amount(data, who),
             note=data.note,
@@ -301,10 +318,13 @@ def _send_page(request: Asked, who: Seen, form: SendForm, *, refused: str = "") 
         balances = balances_of(tx, who)
         recent = transfers.list_recent(tx, who.me, partition=who.partition)
         names = transfers.names_of(tx, recent)
+        lent = lent_wallets(tx, who.site, who.me)
     return who.show(
         request,
         "wallet/send.html",
         form=form,
+        lent=lent,
+        more=sorted({one.currency for one in lent} - {one.currency for one, _ in balances}),
         balances=balances,
         recent=[(one, names[one]) for one in recent if one in names],
         refused=refused,
@@ -327,6 +347,32 @@ def _find(who: Seen, form: SendForm) -> tuple[wallets.Receiver, wallets.NameMatc
     if not form.expected.strip():
         return receiver, None
     return receiver, finding.check_name(who.site.ctx, who.me, receiver.account_id, form.expected)
+
+
+def _lent(who: Seen, form: SendForm) -> LentWallet | None:
+    """The wallet of another that a form sends from; None for one's own.
+
+    Errors: approval.NotDelegated; InvalidInput where it is lent in another currency, or for a link.
+    """
+    owner = owner_of(who.site, who.me, form.owner_id)
+    if owner is None:
+        return None
+    if form.by_link:
+        problem = Problem("by_link", "a link holds your own money", "Name a receiver")
+        raise InvalidInput("A link holds your own money.", problems=(problem,))
+    currency = form.currency or who.currency
+    with who.site.ctx.tx() as tx:
+        found = [one for one in lent_wallets(tx, who.site, who.me) if one.owner_id == owner]
+    chosen = next((one for one in found if one.currency == currency), None)
+    if chosen is None:
+        units = ", ".join(one.currency for one in found)
+        what = "the owner lets you spend another currency"
+        remedy = "Choose {units}"
+        raise InvalidInput(
+            "This wallet is lent in another currency.",
+            problems=(Problem("currency", what, who.say(remedy, units=units)),),
+        )
+    return chosen
 
 
 def _amount(form: SendForm | RequestForm, who: Seen) -> Money:
@@ -386,13 +432,18 @@ def _transfer_page(
             raise wallets.UnknownTransfer
         other = (sent.receiver_id if sent else None) or (came.sender_id if came else None)
         name = transfers.names_of(tx, [other]).get(other, "") if other else ""
-        booked = _booked(sent)
+        booked = _booked(sent) if sent is not None and sent.sender_id == who.me else None
+        mine = sent is None or sent.sender_id == who.me
+        owner = "" if mine or sent is None else name_of(tx, sent.sender_id)
+        spender = name_of(tx, sent.spender_id) if sent and mine and sent.spender_id else ""
     return who.show(
         request,
         "wallet/transfer.html",
         sent=sent,
         came=came,
         name=name,
+        owner=owner,
+        spender=spender,
         state=state_words(sent.state, who.say) if sent else who.say("arrived"),
         why=_why(sent.reason, who.say) if sent else "",
         approve_at=approving.page_of("transfer", transfer_id),
@@ -474,6 +525,12 @@ class DeclineForm(msgspec.Struct, frozen=True):
     mute: Annotated[str, msgspec.Meta(max_length=5)] = ""
 
 
+class PayRequestForm(msgspec.Struct, frozen=True):
+    """owner_id: from whose wallet; empty for one's own."""
+
+    owner_id: Annotated[str, msgspec.Meta(max_length=36)] = ""
+
+
 @get("/wallet/requests", sync_to_thread=True, include_in_schema=False)
 def show_requests(request: Asked, site: Here) -> Response[str]:
     """What others ask of the person, what the person asks of others, and the form to ask."""
@@ -544,11 +601,16 @@ def show_request(request: Asked, site: Here, request_id: FromPath[UUID]) -> Resp
 
 
 @post("/wallet/requests/{request_id:uuid}/pay", sync_to_thread=True, include_in_schema=False)
-def pay_request(request: Asked, site: Here, request_id: FromPath[UUID]) -> Response[Any]:
+def pay_request(
+    request: Asked, site: Here, request_id: FromPath[UUID], data: Annotated[PayRequestForm, Form]
+) -> Response[Any]:
     """Pay it, once however often the button is pressed."""
     who = seen(request, site)
     try:
-        paid = requests.pay(site.ctx, who.me, request_id, session_at=who.session.authenticated_at)
+        owner = owner_of(site, who.me, data.owner_id)
+        paid = requests.pay(
+            site.ctx, who.me, request_id, owner_id=owner, session_at=who.session.authenticated_at
+        )
     except HansaError as refused:
         if refused.status >= 500 or isinstance(refused, wallets.UnknownRequest):
             raise
@@ -597,10 +659,16 @@ def _request_page(request: Asked, who: Seen, request_id: UUID, *, refused: str =
         found = requests.get(tx, who.me, request_id)
         other = found.asker_id if found.payer_id == who.me else found.payer_id
         name = transfers.names_of(tx, [other]).get(other, "")
+        free = [one for one, _ in balances_of(tx, who)]
+        lent = lent_wallets(tx, who.site, who.me, currency=found.currency)
+    held = next((one for one in free if one.currency == found.currency), None)
     return who.show(
         request,
         "wallet/request.html",
         found=found,
+        can=held is not None or lent,
+        quotes=(held is None or held < found.amount) and any(one.currency != found.currency for one in free),
+        lent=lent,
         name=name,
         is_payer=found.payer_id == who.me,
         request_words=_request_words(who.say),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from hansa import identity, payments, rides, wallets
+from hansa import approval, identity, payments, rides, wallets
 from hansa.apps.web.journey_views import PRODUCTS, Places, city_name
 from hansa.apps.web.languages import Words
 from hansa.kernel import Directory
@@ -81,11 +81,23 @@ class _Teller:
         )
         paid = self._references(MovementKind.PAYMENT, MovementKind.REFUND, MovementKind.EXCHANGE)
         self._payments = payments.find_payments(tx, [(directory.partition_of(one), one) for one in paid])
+        tries = {one.spend_id: key for key, one in self._payments.items() if one.payer is not None}
+        spent = approval.spent_by(tx, [(self._partition, one) for one in tries])
+        self._spenders = {tries[spend_id]: who for spend_id, who in spent.items()}
         self._payees = payments.find_payees(tx, sorted({one.payee_id for one in self._payments.values()}))
         moved = self._references(MovementKind.SENT, MovementKind.RECEIVED, MovementKind.EXCHANGE)
         self._sent, self._came = own_data.transfers_among(
             tx, account.account_id, moved, partition=self._partition
         )
+        self._spenders |= {
+            one.transfer_id: identity.AccountId(one.spender_id)
+            for one in self._sent.values()
+            if one.spender_id
+        }
+        self._delegates = {
+            one.account_id: one.name
+            for one in identity.find_accounts(tx, sorted(set(self._spenders.values()))).values()
+        }
         people = [one.receiver_id for one in self._sent.values() if one.receiver_id]
         self._names = transfers.names_of(tx, [*people, *(one.sender_id for one in self._came.values())])
 
@@ -101,9 +113,8 @@ class _Teller:
             return self._fare(words, line, ref)
         if ref in self._payments:
             payee = self._payees.get(self._payments[ref].payee_id)
-            return Told(
-                self._say("Refund") if line.gains else self._say("Payment"), payee.name if payee else ""
-            )
+            words = self._say("Refund") if line.gains else self._say("Payment")
+            return Told(words, self._by(ref, payee.name if payee else ""))
         if ref in self._sent or ref in self._came:
             return self._person(words, line, ref)
         if line.kind in (MovementKind.TOP_UP, MovementKind.TOP_UP_RETURNED, MovementKind.VOUCHER):
@@ -129,7 +140,12 @@ class _Teller:
         if sent is None:
             return Told(self._say("Received"), self._names.get(self._came[ref].sender_id, ""), address)
         name = self._names.get(sent.receiver_id, "") if sent.receiver_id else self._say("By a link")
-        return Told(self._say("Came back") if line.gains else words, name, address)
+        return Told(self._say("Came back") if line.gains else words, self._by(ref, name), address)
+
+    def _by(self, ref: UUID, about: str) -> str:
+        """With whom it was, and who spent it where the owner did not."""
+        spender = self._delegates.get(self._spenders[ref], "") if ref in self._spenders else ""
+        return self._say("{about}, by {name}", about=about, name=spender) if spender else about
 
     def _top_up(self, words: str, ref: UUID) -> Told:
         try:

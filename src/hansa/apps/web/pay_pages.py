@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -15,9 +16,11 @@ from litestar.response import Redirect
 
 from hansa import approval, identity, merchants, payments
 from hansa.apps.web.amounts import read_minor
+from hansa.apps.web.approval_pages import REFUSALS
 from hansa.apps.web.callers import find_signed_in, get_signed_in
 from hansa.apps.web.code_reading import TEXT_MAX, Reading, read_text
 from hansa.apps.web.languages import Words, spoken, words_for
+from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures_read import BYTES_MAX, read_picture
 from hansa.apps.web.site import Here, Site
@@ -28,7 +31,12 @@ from hansa.store import Rate, Tx, refuse_too_often
 Asked = Request[Any, Any, Any]
 Short = Annotated[str, QueryParameter(max_length=100)]
 Line = Annotated[str, msgspec.Meta(max_length=100)]
+Whose = Annotated[str, msgspec.Meta(max_length=36)]
 LAST_PAID = 3
+NEXT_MAX = 500
+"""Characters of an address to which an approval leads on."""
+FORBIDDEN = {kind.code: words for kind, words in REFUSALS.items()}
+"""What approval refuses, by code, in words."""
 PICTURES = Rate(20, timedelta(minutes=1))
 """How often somebody may have a picture read here: it costs a processor more than a page does."""
 
@@ -47,30 +55,45 @@ class PictureForm:
 
 
 class PayOrderForm(msgspec.Struct, frozen=True):
-    """An order to pay. tip: as people write it; empty for none."""
+    """An order to pay. tip: as people write it; empty for none. owner_id: whose wallet pays; empty for one's own."""
 
     tip: Line = ""
+    owner_id: Whose = ""
 
 
 class PayShopForm(msgspec.Struct, frozen=True):
-    """A shop to pay. form_id: made with the form, so that sending it twice pays once."""
+    """A shop to pay. form_id: made with the form, so that sending it twice pays once. owner_id: whose wallet pays."""
 
     form_id: UUID
     amount: Line = ""
     tip: Line = ""
     bill: Line = ""
     till: Line = ""
+    owner_id: Whose = ""
+
+
+class CodeWalletForm(msgspec.Struct, frozen=True):
+    """From whose wallet the person's codes pay; empty for their own."""
+
+    owner_id: Whose = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SaleView:
-    """A payment as its payer sees it. reason: why it came to nothing, in a sentence."""
+    """A payment as its buyer, or the owner of the wallet, sees it. reason: why it came to nothing, in a sentence.
+
+    left_wallet: what left the wallet, in its own currency. owner: whose wallet it is, where the reader spent from
+    another's; spender: who spent, where the reader is the owner and somebody else did. Else empty.
+    """
 
     sale: merchants.Sale
     shop: merchants.Merchant
     state: str
     approve: str
     reason: str
+    left_wallet: Money
+    owner: str = ""
+    spender: str = ""
 
 
 @get("/wallet/pay", sync_to_thread=True, include_in_schema=False, opt={"wasm": True})
@@ -79,13 +102,17 @@ def show_scan(
     site: Here,
     text: Annotated[str, QueryParameter(max_length=TEXT_MAX)] = "",
     payment: Annotated[UUID | None, QueryParameter()] = None,
+    return_to: Annotated[str, QueryParameter(max_length=merchants.RETURN_MAX)] = "",
 ) -> Response[Any]:
-    """Ways to pay. payment: what a shop asked for online, by the address that it was given for its customer."""
+    """Ways to pay. payment: what a shop asked for online, by the address that it was given for its customer.
+
+    return_to: where the customer goes back to then.
+    """
     found = find_signed_in(request, site)
     if found is None:
         return Redirect("/wallet/")
     if payment is not None:
-        return Redirect(f"/wallet/pay/offer/{payment}", status_code=303)
+        return Redirect(offer_address(payment, return_to), status_code=303)
     say = words_for(request, account_language=found[1].language)
     if text:
         return _read(request, site, found[1], say, text)
@@ -198,11 +225,13 @@ def pay_order(
         tip = (
             _tip(data.tip, order.currency) if order.tip_kind == "prompt" else merchants.tip_minor_of(order, 0)
         )
-        bought = merchants.pay_order(site.ctx, order_id, _asker(session, account), tip_minor=tip)
+        asker = _asker(site, session, account, data.owner_id)
+        bought = merchants.pay_order(site.ctx, order_id, asker, tip_minor=tip)
     except HansaError as refused:
         if refused.status >= 500:
             raise
-        return _order_page(request, site, account, order_id, refused=told_of(refused, say), tip=data.tip)
+        told = told_of(refused, say)
+        return _order_page(request, site, account, order_id, refused=told, tip=data.tip, owner=data.owner_id)
     return _onward(bought)
 
 
@@ -238,7 +267,7 @@ def pay_shop(
             site.ctx,
             data.form_id,
             merchant_id,
-            _asker(session, account),
+            _asker(site, session, account, data.owner_id),
             amount_minor=read_minor(data.amount, shop.currency, where="amount"),
             tip_minor=_tip(data.tip, shop.currency),
             bill_number=data.bill,
@@ -287,10 +316,46 @@ def show_code(request: Asked, site: Here) -> Response[Any]:
     found = find_signed_in(request, site)
     if found is None:
         return Redirect("/wallet/")
-    say = words_for(request, account_language=found[1].language)
-    answer = page(
-        "wallet/my_code.html", here="pay", account=found[1], say=say, paid=_paid_by_code(site, found[1], say)
-    )
+    return _code_page(request, site, found[1])
+
+
+@post("/wallet/pay/code/from", sync_to_thread=True, include_in_schema=False)
+def choose_code_wallet(
+    request: Asked,
+    site: Here,
+    data: Annotated[CodeWalletForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Have one's codes pay from another's wallet, or from one's own again."""
+    _, account = get_signed_in(request, site)
+    say = words_for(request, account_language=account.language)
+    try:
+        owner = owner_of(site, account.account_id, data.owner_id)
+        approval.set_code_wallet(site.ctx, account.account_id, owner)
+    except approval.NotDelegated as refused:
+        return _code_page(request, site, account, refused=told_of(refused, say))
+    return Redirect("/wallet/pay/code", status_code=303)
+
+
+def _code_page(request: Asked, site: Site, account: identity.Account, *, refused: str = "") -> Response[str]:
+    say = words_for(request, account_language=account.language)
+    me = account.account_id
+    with site.ctx.tx() as tx:
+        lent = lent_wallets(tx, site, me)
+        chosen = approval.code_wallet_of(tx, site.ctx.directory.partition_of(me), me)
+        ended = chosen is not None and chosen not in {one.owner_id for one in lent}
+        answer = page(
+            "wallet/my_code.html",
+            here="pay",
+            account=account,
+            say=say,
+            lent=list({one.owner_id: one for one in lent}.values()),
+            owner="" if chosen is None else str(chosen),
+            owner_name="" if chosen is None else name_of(tx, chosen),
+            ended=ended,
+            refused=refused,
+            paid=_paid_by_code(site, account, say),
+            status_code=409 if refused else 200,
+        )
     return spoken(answer, say, request)
 
 
@@ -309,11 +374,23 @@ def _paid_by_code(site: Site, account: identity.Account, say: Words) -> list[Sal
     return [_sale(site, account, one.payment_id, say) for one in used]
 
 
+def offer_address(payment_id: UUID, return_to: str = "") -> str:
+    """The page on which a shop's customer pays what it asked for online, with where they go back to.
+
+    One that is longer than an approval can lead on to goes without.
+    """
+    address = f"/wallet/pay/offer/{payment_id}"
+    with_return = f"{address}?{urlencode({'return_to': return_to})}" if return_to else address
+    return with_return if len(with_return) <= NEXT_MAX else address
+
+
 # -- inside -------------------------------------------------------------------------------------------------
 
 
 def told_of(refused: HansaError, say: Words) -> str:
     """A refusal as a sentence for whoever sent the form: what is wrong and what to do."""
+    if type(refused) in REFUSALS:
+        return say(REFUSALS[type(refused)])
     if refused.problems:
         return " ".join(
             f"{say(one.what[:1].upper() + one.what[1:])}. {say(one.remedy)}." for one in refused.problems
@@ -323,11 +400,25 @@ def told_of(refused: HansaError, say: Words) -> str:
     return f"{told} {say(remedy)}" if remedy else told
 
 
-def _asker(session: identity.Session, account: identity.Account) -> merchants.Asker:
+def reason_of(code: str, say: Words) -> str:
+    """Why a payment came to nothing, in a sentence; empty for a code that has none."""
+    kind = payments.REASONS.get(code)
+    if kind is not None:
+        return told_of(kind(), say)
+    return say(FORBIDDEN[code]) if code in FORBIDDEN else ""
+
+
+def _asker(
+    site: Site, session: identity.Session, account: identity.Account, owner_id: str
+) -> merchants.Asker:
+    """Who pays, from their own wallet or an owner's. Errors: approval.NotDelegated."""
+    me = account.account_id
+    owner = owner_of(site, me, owner_id)
     return merchants.Asker(
-        account_id=account.account_id,
-        by=f"person:{account.account_id}",
+        account_id=owner or me,
+        by=f"person:{me}",
         session_at=session.authenticated_at,
+        spender=me if owner else None,
     )
 
 
@@ -353,6 +444,7 @@ def _order_page(
     *,
     refused: str = "",
     tip: str = "",
+    owner: str = "",
 ) -> Response[str]:
     say = words_for(request, account_language=account.language)
     now = site.ctx.clock.now()
@@ -360,6 +452,7 @@ def _order_page(
         order = merchants.get_order(tx, order_id)
         shop = merchants.get_merchant(tx, order.merchant_id)
         held = _held(tx, site, account, shop.currency)
+        lent = lent_wallets(tx, site, account.account_id, currency=shop.currency)
     asked_tip = Money(0, order.currency)
     if order.tip_kind != "prompt":
         wanted = merchants.tip_minor_of(order, 0) if order.tip_kind in ("fixed", "percentage") else 0
@@ -375,6 +468,8 @@ def _order_page(
         asked_tip=asked_tip,
         total=order.amount + asked_tip,
         held=held,
+        lent=lent,
+        owner=owner,
         open=_is_open(order, now),
         refused=refused,
         tip=tip,
@@ -401,6 +496,7 @@ def _shop_page(
     with site.ctx.tx() as tx:
         shop = merchants.get_merchant(tx, merchant_id)
         held = _held(tx, site, account, shop.currency)
+        lent = lent_wallets(tx, site, account.account_id, currency=shop.currency)
     answer = page(
         "wallet/pay_shop.html",
         here="pay",
@@ -411,6 +507,8 @@ def _shop_page(
         form=form,
         fixed=fixed,
         held=held,
+        lent=lent,
+        owner=form.owner_id,
         refused=refused,
         status_code=422 if refused else 200,
     )
@@ -425,10 +523,10 @@ def _held(tx: Tx, site: Site, account: identity.Account, currency: str) -> Money
 
 
 def _own_sale(site: Site, account: identity.Account, payment_id: UUID) -> merchants.Sale:
-    """A sale that this account pays. Errors: merchants.UnknownSale, also for another's."""
+    """A sale that this account pays, or bought from another's wallet. Errors: merchants.UnknownSale for all others."""
     with site.ctx.tx() as tx:
         sale = merchants.get_sale(tx, payment_id)
-    if sale.payer != account.account_id:
+    if account.account_id not in (sale.payer, sale.spender):
         raise merchants.UnknownSale
     return sale
 
@@ -445,14 +543,25 @@ def _sale(site: Site, account: identity.Account, payment_id: UUID, say: Words) -
             )
         except payments.UnknownPayment:
             payment = None
+        other = sale.payer if sale.payer != account.account_id else sale.spender
+        name = "" if other is None else name_of(tx, other)
     waits = payment is not None and payment.state is payments.PaymentState.REQUIRES_APPROVAL
     approve = f"/wallet/approvals/{approval.approval_id_of('payment', payment_id)}" if waits else ""
     reason = ""
     if sale.state == "failed":
-        kind = payments.REASONS.get(payment.step.reason) if payment is not None and payment.step else None
-        reason = told_of(kind(), say) if kind is not None else say("It was called off. Nothing was paid.")
+        code = payment.step.reason if payment is not None and payment.step is not None else ""
+        reason = reason_of(code, say) or say("It was called off. Nothing was paid.")
     state = {"paid": "paid", "failed": "failed", "begun": "waiting"}[sale.state]
-    return SaleView(sale, shop, state, approve, reason)
+    return SaleView(
+        sale,
+        shop,
+        state,
+        approve,
+        reason,
+        sale.total if payment is None else payment.paid,
+        owner=name if sale.payer != account.account_id else "",
+        spender=name if sale.payer == account.account_id else "",
+    )
 
 
 def _tickets(site: Site, sale: merchants.Sale) -> list[merchants.Ticket]:
@@ -475,5 +584,6 @@ ROUTES = [
     show_done_state,
     cancel_payment,
     show_code,
+    choose_code_wallet,
     show_paid,
 ]

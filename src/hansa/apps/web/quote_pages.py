@@ -19,13 +19,16 @@ from litestar.response import Redirect
 from hansa import approval, merchants, payments, wallets
 from hansa.apps.personal_data import country_of
 from hansa.apps.web.amounts import read_minor
+from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.money_pages import Seen, balances_of, seen, told
+from hansa.apps.web.offer_pages import visible_offer
+from hansa.apps.web.pay_pages import offer_address
 from hansa.apps.web.site import Here
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
-from hansa.wallets import approving, finding, transfers
+from hansa.wallets import approving, finding, requests, transfers
 
 Asked = Request[Any, Any, Any]
 Form = Body(media_type=RequestEncodingType.URL_ENCODED)
@@ -38,14 +41,17 @@ _GONE = (payments.QuoteExpired, payments.QuoteUsed, payments.QuoteDiffers, payme
 
 
 class QuoteForm(msgspec.Struct, frozen=True):
-    """What a quote is for, as the form before it said: a shop's order or counter, or a person.
+    """What a quote is for, as the form before it said: a shop's order or counter, a person, a request, an offer.
 
-    pays_currency: from which wallet; empty is the first that has money. gets_currency, fixed: of money for a person.
+    pays_currency: from which wallet, ``CNY`` or, of an owner who lets the person spend, ``CNY:`` and their account;
+    empty is the first that has money. owner_id: the owner, where the form before asked for that. gets_currency,
+    fixed: of money for a person. return_to: where the customer of a shop goes back to.
     quote_id: of the quote that was shown, where it is now used.
     """
 
     quote_id: Short = ""
-    pays_currency: Unit = ""
+    pays_currency: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    owner_id: Short = ""
     tip: Line = ""
     form_id: Short = ""
     amount: Line = ""
@@ -59,16 +65,36 @@ class QuoteForm(msgspec.Struct, frozen=True):
     fixed: Annotated[str, msgspec.Meta(max_length=4)] = "pays"
     to: Line = ""
     by_link: Annotated[str, msgspec.Meta(max_length=5)] = ""
+    return_to: Annotated[str, msgspec.Meta(max_length=merchants.RETURN_MAX)] = ""
 
 
-Kind = Literal["order", "shop", "person"]
+Kind = Literal["order", "shop", "person", "request", "offer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The wallet that pays. owner_id: whose, where it is another's who lets the person spend; else None.
+
+    others: all wallets that may pay, as options of the form: value, words. problem: why the one that was meant
+    cannot; then there is no quote.
+    """
+
+    currency: str
+    owner_id: AccountId | None = None
+    others: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+    @property
+    def value(self) -> str:
+        """As the form says it."""
+        return self.currency if self.owner_id is None else f"{self.currency}:{self.owner_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What a quote is asked for. gets: exact for a shop; of money for a person one of the two amounts may be open.
 
-    address: of the forms; fields: what they carry. name: who is paid.
+    address: of the forms; fields: what they carry. name: who is paid. source: from which wallet.
     """
 
     kind: Kind
@@ -78,6 +104,7 @@ class Wanted:
     payee_key: str
     pays: Money | str
     gets: Money | str
+    source: Source
 
 
 # -- shops --------------------------------------------------------------------------------------------------
@@ -102,7 +129,7 @@ def pay_order_by_quote(
     with site.ctx.tx() as tx:
         tip_minor = _tip(merchants.get_order(tx, order_id), data.tip)
     try:
-        bought = merchants.pay_order(site.ctx, order_id, _asker(who, data), tip_minor=tip_minor)
+        bought = merchants.pay_order(site.ctx, order_id, _asker(who, wanted, data), tip_minor=tip_minor)
     except HansaError as refused:
         return _refused(request, who, wanted, refused)
     return _bought(bought)
@@ -130,7 +157,7 @@ def pay_shop_by_quote(
             site.ctx,
             _uuid(data.form_id, "form_id"),
             merchant_id,
-            _asker(who, data),
+            _asker(who, wanted, data),
             amount_minor=wanted.gets.minor,
             bill_number=data.bill,
             till=data.till,
@@ -138,6 +165,41 @@ def pay_shop_by_quote(
     except HansaError as refused:
         return _refused(request, who, wanted, refused)
     return _bought(bought)
+
+
+@post("/wallet/quote/offer/{payment_id:uuid}", sync_to_thread=True, include_in_schema=False, status_code=200)
+def quote_offer(
+    request: Asked, site: Here, payment_id: FromPath[UUID], data: Annotated[QuoteForm, Form]
+) -> Response[Any]:
+    """What a shop asks for online costs in a wallet's own currency."""
+    who = seen(request, site)
+    return _quote_page(request, who, _offer(who, payment_id, data))
+
+
+@post("/wallet/quote/offer/{payment_id:uuid}/pay", sync_to_thread=True, include_in_schema=False)
+def pay_offer_by_quote(
+    request: Asked, site: Here, payment_id: FromPath[UUID], data: Annotated[QuoteForm, Form]
+) -> Response[Any]:
+    """Pay what a shop asks for online by the quote that was shown."""
+    who = seen(request, site)
+    wanted = _offer(who, payment_id, data)
+    back = offer_address(payment_id, data.return_to)
+    try:
+        paid = payments.pay(
+            site.ctx,
+            payment_id,
+            wanted.source.owner_id or who.me,
+            by=f"person:{who.me}",
+            session_at=who.session.authenticated_at,
+            spender=who.me if wanted.source.owner_id else None,
+            quote_id=_uuid(data.quote_id, "quote_id"),
+            next_url=back,
+        )
+    except HansaError as refused:
+        return _refused(request, who, wanted, refused)
+    if paid.state is payments.PaymentState.REQUIRES_APPROVAL:
+        back = f"/wallet/approvals/{approval.approval_id_of(payments.SUBJECT, paid.spend_id)}"
+    return Redirect(back, status_code=303)
 
 
 # -- people -------------------------------------------------------------------------------------------------
@@ -171,7 +233,8 @@ def send_by_quote(request: Asked, site: Here, data: Annotated[QuoteForm, Form]) 
             site.ctx,
             wallets.NewTransfer(
                 transfer_id=_uuid(data.transfer_id, "transfer_id"),
-                sender_id=who.me,
+                sender_id=wanted.source.owner_id or who.me,
+                spender_id=who.me if wanted.source.owner_id else None,
                 receiver_id=AccountId(_uuid(data.receiver_id, "receiver")),
                 amount=quote.gets,
                 note=data.note,
@@ -181,11 +244,39 @@ def send_by_quote(request: Asked, site: Here, data: Annotated[QuoteForm, Form]) 
         )
     except HansaError as refused:
         return _refused(request, who, wanted, refused)
-    waits = sent.state is wallets.State.REQUIRES_APPROVAL
-    place = (
-        approving.page_of("transfer", sent.transfer_id) if waits else f"/wallet/transfers/{sent.transfer_id}"
-    )
-    return Redirect(place, status_code=303)
+    return _sent(sent)
+
+
+@post(
+    "/wallet/quote/request/{request_id:uuid}", sync_to_thread=True, include_in_schema=False, status_code=200
+)
+def quote_request(
+    request: Asked, site: Here, request_id: FromPath[UUID], data: Annotated[QuoteForm, Form]
+) -> Response[Any]:
+    """What a request costs in a wallet's own currency."""
+    who = seen(request, site)
+    return _quote_page(request, who, _asked_of(who, request_id, data))
+
+
+@post("/wallet/quote/request/{request_id:uuid}/pay", sync_to_thread=True, include_in_schema=False)
+def pay_request_by_quote(
+    request: Asked, site: Here, request_id: FromPath[UUID], data: Annotated[QuoteForm, Form]
+) -> Response[Any]:
+    """Pay a request by the quote that was shown."""
+    who = seen(request, site)
+    wanted = _asked_of(who, request_id, data)
+    try:
+        sent = requests.pay(
+            site.ctx,
+            who.me,
+            request_id,
+            owner_id=wanted.source.owner_id,
+            quote_id=_uuid(data.quote_id, "quote_id"),
+            session_at=who.session.authenticated_at,
+        )
+    except HansaError as refused:
+        return _refused(request, who, wanted, refused)
+    return _sent(sent)
 
 
 # -- inside -------------------------------------------------------------------------------------------------
@@ -195,7 +286,7 @@ def _order(who: Seen, order_id: UUID, data: QuoteForm) -> Wanted:
     with who.site.ctx.tx() as tx:
         order = merchants.get_order(tx, order_id)
         shop = merchants.get_merchant(tx, order.merchant_id)
-        pays = _from(tx, who, data.pays_currency, order.currency)
+        source = _from(tx, who, data, order.currency)
     tip = Money(_tip(order, data.tip), order.currency)
     return Wanted(
         kind="order",
@@ -203,23 +294,61 @@ def _order(who: Seen, order_id: UUID, data: QuoteForm) -> Wanted:
         fields={"tip": data.tip},
         name=shop.shown_name,
         payee_key=payments.payee_key(shop.payee_id),
-        pays=pays,
+        pays=source.currency,
         gets=order.amount + tip,
+        source=source,
     )
 
 
 def _shop(who: Seen, merchant_id: UUID, data: QuoteForm) -> Wanted:
     with who.site.ctx.tx() as tx:
         shop = merchants.get_merchant(tx, merchant_id)
-        pays = _from(tx, who, data.pays_currency, shop.currency)
+        source = _from(tx, who, data, shop.currency)
     return Wanted(
         kind="shop",
         address=f"/wallet/quote/shop/{merchant_id}",
         fields={"form_id": data.form_id, "amount": data.amount, "bill": data.bill, "till": data.till},
         name=shop.shown_name,
         payee_key=payments.payee_key(shop.payee_id),
-        pays=pays,
+        pays=source.currency,
         gets=Money(read_minor(data.amount, shop.currency, where="amount"), shop.currency),
+        source=source,
+    )
+
+
+def _offer(who: Seen, payment_id: UUID, data: QuoteForm) -> Wanted:
+    with who.site.ctx.tx() as tx:
+        payment = visible_offer(tx, who.site, payment_id, who.me)
+        payee = payments.get_payee(tx, payment.payee_id)
+        source = _from(tx, who, data, payment.amount.currency)
+    return Wanted(
+        kind="offer",
+        address=f"/wallet/quote/offer/{payment_id}",
+        fields={"return_to": data.return_to},
+        name=payee.name,
+        payee_key=payee.key,
+        pays=source.currency,
+        gets=payment.amount,
+        source=source,
+    )
+
+
+def _asked_of(who: Seen, request_id: UUID, data: QuoteForm) -> Wanted:
+    with who.site.ctx.tx() as tx:
+        found = requests.get(tx, who.me, request_id)
+        if found.payer_id != who.me:
+            raise wallets.UnknownRequest
+        source = _from(tx, who, data, found.currency)
+        name = transfers.names_of(tx, [found.asker_id]).get(found.asker_id, "")
+    return Wanted(
+        kind="request",
+        address=f"/wallet/quote/request/{request_id}",
+        fields={},
+        name=name,
+        payee_key=f"account:{found.asker_id}",
+        pays=source.currency,
+        gets=found.amount,
+        source=source,
     )
 
 
@@ -229,6 +358,7 @@ def _person(who: Seen, data: QuoteForm) -> Wanted:
         raise InvalidInput("A link holds your own money.", problems=(problem,))
     receiver = _receiver(who, data)
     currency = data.currency or who.currency
+    owner = owner_of(who.site, who.me, data.owner_id)
     gets_currency = data.gets_currency if data.gets_currency in CURRENCY_EXPONENTS else "XXX"
     fixed = data.fixed if data.fixed in ("pays", "gets") else "pays"
     unit = currency if fixed == "pays" or not data.gets_currency else gets_currency
@@ -241,6 +371,7 @@ def _person(who: Seen, data: QuoteForm) -> Wanted:
             "transfer_id": data.transfer_id or str(new_id()),
             "amount": data.amount,
             "currency": currency,
+            "owner_id": data.owner_id,
             "gets_currency": data.gets_currency,
             "fixed": fixed,
             "note": data.note,
@@ -249,6 +380,7 @@ def _person(who: Seen, data: QuoteForm) -> Wanted:
         payee_key=f"account:{receiver.account_id}",
         pays=amount if fixed == "pays" else currency,
         gets=gets_currency if fixed == "pays" else amount,
+        source=Source(currency, owner),
     )
 
 
@@ -262,12 +394,34 @@ def _receiver(who: Seen, data: QuoteForm) -> wallets.Receiver:
     return finding.find_receiver(who.site.ctx, who.me, data.to, sealer=sealer, country=country)
 
 
-def _from(tx: Tx, who: Seen, chosen: str, besides: str) -> str:
-    """From which wallet: the one that was chosen, else the first that has money."""
-    free = [one for one, _ in balances_of(tx, who) if one.currency != besides]
-    if chosen and chosen in {one.currency for one in free}:
-        return chosen
-    return next((one.currency for one in free if one.minor > 0), free[0].currency if free else who.currency)
+def _from(tx: Tx, who: Seen, data: QuoteForm, besides: str) -> Source:
+    """From which wallet: the one that was chosen, else the first that has money. besides: what the receiver takes.
+
+    Errors: approval.NotDelegated.
+    """
+    own = [one for one, _ in balances_of(tx, who) if one.currency != besides]
+    lent = [one for one in lent_wallets(tx, who.site, who.me) if one.currency != besides]
+    options = [(one.currency, str(one)) for one in own]
+    options += [
+        (
+            f"{one.currency}:{one.owner_id}",
+            who.say("The wallet of {name}: up to {amount}", name=one.name, amount=one.left),
+        )
+        for one in lent
+    ]
+    others = tuple(options)
+    unit, _, owner_text = data.pays_currency.partition(":")
+    owner = owner_of(who.site, who.me, owner_text or ("" if unit else data.owner_id))
+    if owner is not None:
+        theirs = [one for one in lent if one.owner_id == owner and unit in ("", one.currency)]
+        if not theirs:
+            problem = who.say("The owner lets you spend no other currency. Choose another wallet.")
+            return Source(besides, None, others, problem)
+        return Source(theirs[0].currency, owner, others)
+    if unit and unit in {one.currency for one in own}:
+        return Source(unit, None, others)
+    first = next((one for one in own if one.minor > 0), own[0] if own else None)
+    return Source(who.currency if first is None else first.currency, None, others)
 
 
 def _tip(order: merchants.QrOrder, text: str) -> int:
@@ -276,13 +430,23 @@ def _tip(order: merchants.QrOrder, text: str) -> int:
     return read_minor(text, order.currency, where="tip") if text.strip() else 0
 
 
-def _asker(who: Seen, data: QuoteForm) -> merchants.Asker:
+def _asker(who: Seen, wanted: Wanted, data: QuoteForm) -> merchants.Asker:
+    owner = wanted.source.owner_id
     return merchants.Asker(
-        account_id=who.me,
+        account_id=owner or who.me,
+        spender=who.me if owner else None,
         by=f"person:{who.me}",
         session_at=who.session.authenticated_at,
         quote_id=_uuid(data.quote_id, "quote_id"),
     )
+
+
+def _sent(sent: wallets.Transfer) -> Redirect:
+    waits = sent.state is wallets.State.REQUIRES_APPROVAL
+    place = (
+        approving.page_of("transfer", sent.transfer_id) if waits else f"/wallet/transfers/{sent.transfer_id}"
+    )
+    return Redirect(place, status_code=303)
 
 
 def _bought(bought: merchants.Bought) -> Redirect:
@@ -313,9 +477,11 @@ def _quote_page(
     now = who.site.ctx.clock.now()
     quote: payments.Quote | None = None
     try:
+        if wanted.source.problem:
+            raise payments.WrongCurrency(wanted.source.problem)
         new = payments.NewQuote(
             quote_id=new_id(),
-            account_id=who.me,
+            account_id=wanted.source.owner_id or who.me,
             pays=wanted.pays,
             gets=wanted.gets,
             payee_key=wanted.payee_key,
@@ -328,8 +494,9 @@ def _quote_page(
         refused = refused or told(error, who.say)
     with who.site.ctx.tx() as tx:
         balances = [one for one, _ in balances_of(tx, who)]
-    shop_unit = wanted.gets.currency if isinstance(wanted.gets, Money) else wanted.gets
-    held = next((one for one in balances if quote and one.currency == quote.pays.currency), None)
+        owner = "" if wanted.source.owner_id is None else name_of(tx, wanted.source.owner_id)
+    own = not owner
+    held = next((one for one in balances if own and quote and one.currency == quote.pays.currency), None)
     return who.show(
         request,
         "wallet/quote.html",
@@ -338,7 +505,8 @@ def _quote_page(
         rate=payments.rate_text(quote.rate) if quote else "",
         day_rate=payments.rate_text(quote.mid) if quote else "",
         lasts_s=int((quote.expires_at - now).total_seconds()) if quote else 0,
-        others=[one for one in balances if one.currency != shop_unit],
+        source=wanted.source,
+        owner=owner,
         held=held,
         short=bool(quote and held and held < quote.pays),
         refused=refused,
@@ -350,6 +518,7 @@ def _choose(request: Asked, who: Seen, form: QuoteForm, refused: str = "") -> Re
     """In which currency a person is to get money, and which of the two amounts is meant."""
     with who.site.ctx.tx() as tx:
         balances = balances_of(tx, who)
+        lent = lent_wallets(tx, who.site, who.me) if form.owner_id else []
         rates = payments.list_rates(tx, who.site.ctx.clock.now().date())
     units = sorted({unit for base, quote, _ in rates for unit in (base, quote)})
     return who.show(
@@ -357,7 +526,8 @@ def _choose(request: Asked, who: Seen, form: QuoteForm, refused: str = "") -> Re
         "wallet/quote_send.html",
         form=form,
         currency=form.currency or who.currency,
-        balances=balances,
+        balances=[(one.left, one.left) for one in lent if str(one.owner_id) == form.owner_id] or balances,
+        owner=next((one.name for one in lent if str(one.owner_id) == form.owner_id), ""),
         units=units,
         refused=refused,
         status_code=422 if refused else 200,
@@ -377,6 +547,10 @@ ROUTES = [
     pay_order_by_quote,
     quote_shop,
     pay_shop_by_quote,
+    quote_offer,
+    pay_offer_by_quote,
     quote_send,
     send_by_quote,
+    quote_request,
+    pay_request_by_quote,
 ]

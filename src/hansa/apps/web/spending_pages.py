@@ -72,6 +72,9 @@ STATE_WORDS: dict[str, str] = {
     "ended": "over",
     "revoked": "ended",
 }
+SPENT_SHOWN = 5
+"""Lines of what was spent under a delegation that the page shows."""
+
 PERIOD_WORDS: dict[str, str] = {
     "day": "each day",
     "week": "each week",
@@ -142,9 +145,18 @@ class LimitView:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentLine:
+    """Something that was spent from an owner's wallet by another: when, to whom, how much."""
+
+    at: datetime
+    name: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
 class GrantView:
     """A delegation as a line. other: the delegate to its owner, the owner to its delegate. as_children: what is denied
-    is what a child is denied where nothing else is said.
+    is what a child is denied where nothing else is said. left: while it holds. spent: under it lately, latest first.
     """
 
     delegation: approval.Delegation
@@ -154,6 +166,8 @@ class GrantView:
     tone: str
     open: bool
     as_children: bool
+    left: approval.DelegationLeft | None
+    spent: list[SpentLine]
 
 
 # -- limits and the freeze ----------------------------------------------------------------------------------
@@ -276,7 +290,13 @@ def _limits_page(
                 for one in approval.list_co_approvers(tx, partition, account.account_id)
             ],
             pin=approval.find_pin(tx, partition, account.account_id, now),
-            changes=approval.list_changes(tx, partition, account.account_id, limit=8),
+            changes=(changes := approval.list_changes(tx, partition, account.account_id, limit=8)),
+            people_of_changes={
+                one.account_id: one.name
+                for one in identity.find_accounts(
+                    tx, [AccountId(each.other_id) for each in changes if each.other_id is not None]
+                ).values()
+            },
             change_words={kind: say(words) for kind, words in approval.KINDS.items()},
             waiting=len(approval.list_open(tx, account.account_id, now)),
             fresh=is_fresh(tx, site, session),
@@ -470,7 +490,26 @@ def _grant_view(
         tone,
         state in ("active", "waiting"),
         tuple(delegation.categories_denied) == approval.NOT_FOR_CHILDREN,
+        approval.left_of(tx, delegation, now) if state == "active" else None,
+        _spent_lines(tx, delegation, say, now),
     )
+
+
+def _spent_lines(tx: Tx, delegation: approval.Delegation, say: Words, now: datetime) -> list[SpentLine]:
+    """What was spent under a delegation lately, the latest first."""
+    found = approval.list_spent(
+        tx, delegation.partition, delegation.account_id, now, delegate_id=delegation.delegate_id
+    )
+    mine = [one for one in found if one.delegation_id == delegation.delegation_id][:SPENT_SHOWN]
+    keys = [one.payee_key.partition(":") for one in mine]
+    payees = payments.find_payees(tx, [key for kind, _, key in keys if kind == "payee"])
+    people = wallets.transfers.names_of(tx, [UUID(key) for kind, _, key in keys if kind == "account"])
+    lines: list[SpentLine] = []
+    for one, (kind, _, key) in zip(mine, keys, strict=True):
+        payee = payees.get(key) if kind == "payee" else None
+        name = payee.name if payee is not None else people.get(UUID(key), "") if kind == "account" else ""
+        lines.append(SpentLine(one.at, name or say("Somebody"), one.amount))
+    return lines
 
 
 def _told(refused: HansaError | None, say: Words) -> str:
