@@ -335,3 +335,18 @@ def test_a_mandate_that_makes_no_sense_is_not_asked_for(
         ask(ctx, **wrong)
 
     assert told.value.problems[0].where == where
+
+
+def test_a_mandate_for_much_is_approved_as_so_much_money_is(ctx: Context) -> None:
+    person = anna(ctx)
+    much = ask(ctx, each_minor=200_00, period_minor=4_000_00, notice_h=72)
+
+    assert much.level > ApprovalLevel.PASSKEY and much.shown.details["announced before"] == "3 d"
+
+    outcome = person.approve(much)
+    if outcome.approval.phase == "cooling":
+        assert approval.tell(ctx, advance) == 0
+        later(ctx, hours=24)
+        approval.turn(ctx)
+        assert approval.tell(ctx, advance) == 1
+        assert isinstance(refusal(pull(ctx, 2)), approval.MandateUnannounced)

@@ -276,6 +276,24 @@ def test_a_mandate_is_seen_and_ended(client: Client, ctx: Context, league: Littl
     assert "Tea each month" in shown and f"/wallet/approvals/{asked.approval_id}" in shown
     asked_page = client.get(f"/wallet/approvals/{asked.approval_id}").text
     assert "each month, at most" in asked_page and "¥60.00" in asked_page
+    with ctx.tx() as tx:
+        tx.execute("update approval.mandates set holds_from = asked_at")
+    there = f"/wallet/mandates/{mandate.mandate_id}"
+    pull = approval.announce_pull(
+        ctx,
+        approval.NewPull(
+            pull_id=new_id(), mandate_id=mandate.mandate_id, amount=Money(12_00, "CNY"),
+            due_at=ctx.clock.now() + timedelta(days=3), reference="Green tea",
+        ),
+        member="hangzhou-metro",
+    )  # fmt: skip
+    shown = client.get("/wallet/mandates").text
+    assert "Green tea" in shown and "Take nothing this month" in shown and "3 days before" in shown
+    assert "This payment is not taken." in client.post(f"{there}/pulls/{pull.pull_id}/skip").text
+    assert "you are told so long before" in client.post(f"{there}/lead", data={"lead_h": "72"}).text
+    paused = client.post(f"{there}/pause").text
+    assert "Nothing is taken for now." in paused and "Let it go on" in paused and "Green tea" not in paused
+    assert "Payments are taken again." in client.post(f"{there}/resume").text
     assert "It has ended." in client.post(f"/wallet/mandates/{mandate.mandate_id}/revoke").text
 
 

@@ -543,9 +543,11 @@ def _cooled(tx: Tx, approval_id: UUID, at: datetime) -> int:
 
 
 def _tell(tx: Tx, approval: Approval, kind: str, people: Sequence[AccountId], at: datetime) -> None:
-    """Tell these persons; what becomes of the subject takes the notice's place. Mandates have words of their own."""
+    """Tell these persons; what becomes of the subject takes the notice's place. Of mandates, which have words of their
+    own, a second person alone is told here.
+    """
     shown = approval.shown
-    if approval.spend is None or shown.amount is None:
+    if shown.amount is None or (approval.spend is None and kind != "approval.second"):
         return
     facts = {
         "payee": shown.payee_name,

@@ -33,6 +33,10 @@ KINDS: dict[str, str] = {
     "mandate_asked": "A payee asked for a standing approval.",
     "mandate_given": "A payee was given a standing approval.",
     "mandate_revoked": "A standing approval was revoked.",
+    "mandate_paused": "A standing approval was paused.",
+    "mandate_resumed": "A standing approval goes on.",
+    "mandate_notice_set": "How long before a payment its payee says so was changed.",
+    "pull_skipped": "An announced payment was skipped.",
     "co_approver_named": "A second person was named.",
     "co_approver_removed": "A second person was removed.",
 }

@@ -12,9 +12,18 @@ from hansa.approval.approvals import approval_state, open_approval
 from hansa.approval.approvals_model import Approval, ApprovalState, approval_id_of
 from hansa.approval.canonical import FORM, Subject, instant_text, write_canonical
 from hansa.approval.changes import add_change
-from hansa.approval.deciding import lock_account, policy_of
+from hansa.approval.deciding import judge, lock_account, policy_of
 from hansa.approval.limits import MINOR_MAX
-from hansa.approval.model import ApprovalLevel, UnknownMandate
+from hansa.approval.model import (
+    ApprovalLevel,
+    Channel,
+    LimitReached,
+    Needs,
+    Reason,
+    Refused,
+    Spend,
+    UnknownMandate,
+)
 from hansa.approval.standing import (
     KINDS,
     NOT_FOR_CHILDREN,
@@ -33,6 +42,9 @@ MANDATE = "mandate"
 """The kind of subject that a mandate is, when its payer is asked for it."""
 
 LASTS_MAX = timedelta(days=5 * 366)
+NOTICE_MAX_H = 720
+"""Hours before a payment at which its payee may have to announce it: thirty days."""
+
 PAYEES_MAX, CATEGORIES_MAX = 50, 50
 
 
@@ -74,7 +86,10 @@ class NewDelegation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMandate:
-    """What a payee asks a payer for. each_minor: one payment at most; period_minor: all of a period at most."""
+    """What a payee asks a payer for. each_minor: one payment at most; period_minor: all of a period at most.
+
+    notice_h: how many hours before each payment it is announced, 0 to 720; 0: it is not.
+    """
 
     mandate_id: UUID
     account_id: AccountId
@@ -87,6 +102,7 @@ class NewMandate:
     period_minor: int
     ends_at: datetime
     reference: str = ""
+    notice_h: int = 0
 
 
 # -- delegations --------------------------------------------------------------------------------------------
@@ -214,6 +230,8 @@ def ask_mandate(
 ) -> tuple[Mandate, Approval]:
     """Ask a payer for a mandate: it holds once they approve it with a passkey. Asking again finds the same.
 
+    Where policy asks for more of so much money, as all that a period lets be taken, so does the mandate: a wait in
+    which it can be called off, or a second person.
     Errors: InvalidInput naming each field at fault; identity.UnknownAccount; GrantDiffers. Nothing is asked then.
     """
     at = ctx.clock.now()
@@ -236,6 +254,8 @@ def ask_mandate(
         ends_at=new.ends_at,
         revoked_at=None,
         revoked_by=None,
+        notice_h=new.notice_h,
+        lead_h=new.notice_h,
     )
     with ctx.tx() as tx:
         lock_account(tx, partition, new.account_id)
@@ -248,18 +268,39 @@ def ask_mandate(
             if known is None or _said(known) != _said(mandate):
                 raise GrantDiffers
             mandate = known
+        level, reasons = _level_of(tx, mandate, at)
         approval = open_approval(
             tx,
             None,
-            ApprovalLevel.PASSKEY,
+            level,
             mandate_subject(mandate),
             next_url,
             mandate.asked_at,
             account_id=mandate.account_id,
             partition=partition,
+            reasons=reasons,
             asks_for=timedelta(days=7),
         )
     return mandate, approval
+
+
+def _level_of(tx: Tx, mandate: Mandate, at: datetime) -> tuple[ApprovalLevel, tuple[Reason, ...]]:
+    """The level at which policy wants this mandate to be approved: as what it lets be taken in a period, at once."""
+    spend = Spend(
+        spend_id=mandate.mandate_id,
+        account_id=mandate.account_id,
+        amount=mandate.in_period,
+        payee_key=mandate.payee_key,
+        payee_name=mandate.payee_name,
+        channel=Channel.ONLINE,
+        partition=mandate.partition,
+    )
+    (verdict,) = judge(tx, [spend], at, {})  # nothing is given, so nothing is counted
+    if isinstance(verdict, Needs) and verdict.level > ApprovalLevel.PASSKEY:
+        return verdict.level, verdict.reasons
+    if isinstance(verdict, Refused) and isinstance(verdict.error, LimitReached):
+        return ApprovalLevel.PASSKEY_DELAY, (Reason("amount", ApprovalLevel.PASSKEY_DELAY),)
+    return ApprovalLevel.PASSKEY, ()
 
 
 def approval_of(mandate: Mandate) -> UUID:
@@ -284,6 +325,7 @@ def mandate_subject(mandate: Mandate) -> Subject:
                 "each payment, at most": str(mandate.each),
                 f"each {mandate.period}, at most": str(mandate.in_period),
                 "until": mandate.ends_at.date().isoformat(),
+                **({"announced before": _hours(mandate.notice_h)} if mandate.notice_h else {}),
             },
         }
     )
@@ -371,10 +413,15 @@ def find_mandates(
 # -- inside -------------------------------------------------------------------------------------------------
 
 
+def _hours(notice_h: int) -> str:
+    """A number of hours as it is signed: whole days where it is."""
+    return f"{notice_h // 24} d" if notice_h % 24 == 0 else f"{notice_h} h"
+
+
 def _said(mandate: Mandate) -> tuple[object, ...]:
     return (
         mandate.account_id, mandate.payee_key, mandate.member_id, mandate.currency, mandate.each_minor, mandate.period,
-        mandate.period_minor, mandate.ends_at,
+        mandate.period_minor, mandate.ends_at, mandate.notice_h,
     )  # fmt: skip
 
 
@@ -422,6 +469,8 @@ def _check_mandate(new: NewMandate, at: datetime) -> None:
         problems.append(
             Problem("ends_at", "it is past, or too far away", "Give a day in the next five years")
         )
+    if not 0 <= new.notice_h <= NOTICE_MAX_H:
+        problems.append(Problem("notice_h", f"it is {new.notice_h}", f"Give 0 to {NOTICE_MAX_H} hours"))
     for name, text, longest in (("payee_key", new.payee_key, 200), ("payee_name", new.payee_name, 200)):
         if not 1 <= len(text) <= longest:
             problems.append(Problem(name, f"it has {len(text)} characters", f"Give 1 to {longest}"))

@@ -53,21 +53,22 @@ MARK_FROZEN = (
 
 ADD_MANDATE = """
 insert into approval.mandates (partition, mandate_id, account_id, payee_key, payee_name, member_id, reference,
-    currency, each_minor, period, period_minor, asked_at, holds_from, ends_at)
+    currency, each_minor, period, period_minor, asked_at, holds_from, ends_at, notice_h, lead_h)
 values (%(partition)s, %(mandate_id)s, %(account_id)s, %(payee_key)s, %(payee_name)s, %(member_id)s, %(reference)s,
-    %(currency)s, %(each_minor)s, %(period)s, %(period_minor)s, %(asked_at)s, %(holds_from)s, %(ends_at)s)
+    %(currency)s, %(each_minor)s, %(period)s, %(period_minor)s, %(asked_at)s, %(holds_from)s, %(ends_at)s,
+    %(notice_h)s, %(lead_h)s)
 on conflict (partition, mandate_id) do nothing
 """
 
 MANDATE = """
 select partition, mandate_id, account_id, payee_key, payee_name, member_id, reference, currency, each_minor, period,
-    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by
+    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by, notice_h, lead_h, paused_until
 from approval.mandates where mandate_id = %s
 """
 
 FIND_MANDATES = """
 select partition, mandate_id, account_id, payee_key, payee_name, member_id, reference, currency, each_minor, period,
-    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by
+    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by, notice_h, lead_h, paused_until
 from approval.mandates
 where (%(account_id)s::uuid is null or account_id = %(account_id)s)
     and (%(member_id)s::text is null or member_id = %(member_id)s)
@@ -90,7 +91,9 @@ where partition = %s and mandate_id = %s and revoked_at is null
 _DELEGATION_FIELDS = tuple(
     one for one in Delegation.__slots__ if one not in ("revoked_at", "delegate_frozen")
 )
-_MANDATE_FIELDS = tuple(one for one in Mandate.__slots__ if one not in ("revoked_at", "revoked_by"))
+_MANDATE_FIELDS = tuple(
+    one for one in Mandate.__slots__ if one not in ("revoked_at", "revoked_by", "paused_until", "unannounced")
+)
 
 
 def add_delegation(tx: Tx, delegation: Delegation) -> bool:

@@ -201,6 +201,25 @@ class MandateExceeded(HansaError):
     remedy: ClassVar[str] = "Take less, wait for the next period, or let the payer approve this payment."
 
 
+class MandatePaused(HansaError):
+    """The payer wants nothing to be taken under this mandate for now."""
+
+    code: ClassVar[str] = "approval.mandate_paused"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Read the mandate: after its paused_until payments are taken again."
+
+
+class MandateUnannounced(HansaError):
+    """Payments under this mandate are announced to the payer first, and this one was not."""
+
+    code: ClassVar[str] = "approval.mandate_unannounced"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = (
+        "Announce it at POST /v1/mandates/{mandate_id}/pulls; it is taken by itself when it is due."
+    )
+    next_action: ClassVar[str] = "announce"
+
+
 class NotDelegated(HansaError):
     """Whoever asks may not spend from this account now."""
 

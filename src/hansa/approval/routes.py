@@ -12,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hansa import identity, trust
-from hansa.approval import approvals, control, grants, pins
+from hansa.approval import approvals, control, delegations_used, grants, mandates_pulls, pins
 from hansa.approval.approvals_model import (
     Approval,
     ApprovalEnded,
@@ -23,10 +23,18 @@ from hansa.approval.approvals_model import (
 )
 from hansa.approval.grants import GrantDiffers, NewDelegation, NewMandate, UnknownDelegation
 from hansa.approval.limits import MINOR_MAX, Limit
-from hansa.approval.model import LimitReached, SpendingFrozen, UnknownMandate
+from hansa.approval.mandates_pulls import Pull
+from hansa.approval.model import (
+    LimitReached,
+    MandateEnded,
+    MandateExceeded,
+    NotDelegated,
+    SpendingFrozen,
+    UnknownMandate,
+)
 from hansa.approval.standing import Delegation, Mandate
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, in_utc
 from hansa.store import Context, Secret, Tx
 
 Size = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -35,6 +43,7 @@ Minor = Annotated[int, msgspec.Meta(ge=0, le=MINOR_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
 Category = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}(-[0-9]{4})?$")]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Hours = Annotated[int, msgspec.Meta(ge=0, le=grants.NOTICE_MAX_H)]
 
 PERSON: dict[str, Any] = {"who": ("session",)}
 
@@ -233,7 +242,11 @@ class Revoking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MandateView(msgspec.Struct, frozen=True):
-    """A payer's standing approval. state: asked, active, ended or revoked. approval_id: where the payer decides."""
+    """A payer's standing approval. state: asked, active, ended or revoked. approval_id: where the payer decides.
+
+    notice_h: how many hours before each payment you announce it, as was signed; lead_h: how many the payer wants now.
+    Above 0 a payment that was not announced is refused. paused_until: nothing is taken before; null: it is not paused.
+    """
 
     mandate_id: UUID
     account_id: UUID
@@ -249,6 +262,9 @@ class MandateView(msgspec.Struct, frozen=True):
     ends_at: datetime
     approval_id: UUID
     approval_url: str
+    notice_h: int
+    lead_h: int
+    paused_until: datetime | None
 
 
 class MandatePage(msgspec.Struct, frozen=True):
@@ -259,7 +275,10 @@ class MandatePage(msgspec.Struct, frozen=True):
 
 
 class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mandate to ask a payer for. Its id is yours, so that sending it again is harmless."""
+    """A mandate to ask a payer for. Its id is yours, so that sending it again is harmless.
+
+    notice_h: how many hours before each payment you will announce it; 0: you will not.
+    """
 
     mandate_id: UUID
     account_id: UUID
@@ -270,6 +289,56 @@ class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period_minor: Minor
     ends_at: Instant
     reference: Text = ""
+    notice_h: Hours = 0
+
+
+class Announcing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A payment to announce. Its id is yours, and becomes the payment's. due_at: when it is taken, by itself.
+
+    due_at: no nearer than the mandate's `lead_h`, 90 days ahead at most. reference: of the payment.
+    """
+
+    pull_id: UUID
+    minor: Annotated[int, msgspec.Meta(ge=1, le=MINOR_MAX)]
+    currency: Currency
+    due_at: Instant
+    reference: Annotated[str, msgspec.Meta(max_length=mandates_pulls.REFERENCE_MAX)] = ""
+
+
+class PullView(msgspec.Struct, frozen=True):
+    """An announced payment. state: announced, taken, failed, skipped by the payer, or called_off by the payee.
+
+    pull_id: once it is due, the payment's id too. reason: why it failed, a code with a page at /errors.
+    """
+
+    pull_id: UUID
+    mandate_id: UUID
+    amount: Money
+    reference: str
+    announced_at: datetime
+    due_at: datetime
+    state: str
+    ended_at: datetime | None
+    reason: str
+
+
+class PullPage(msgspec.Struct, frozen=True):
+    """Some announced payments, the latest due first; ``next`` asks for those before them, null at the end."""
+
+    pulls: list[PullView]
+    next: str | None
+
+
+class Lead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many hours before each payment you are told of it; no fewer than you signed."""
+
+    lead_h: Hours
+
+
+class CodeWalletBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From whose wallet your codes pay: an owner who lets you spend; null: your own."""
+
+    owner_id: UUID | None
 
 
 GIVING = (
@@ -604,6 +673,7 @@ def ask_mandate(
         period_minor=data.period_minor,
         ends_at=in_utc(data.ends_at, where="ends_at"),
         reference=data.reference,
+        notice_h=data.notice_h,
     )
     return _mandate(grants.ask_mandate(ctx, new)[0], ctx.clock.now())
 
@@ -626,6 +696,207 @@ def revoke_mandate(
     return _mandate(found, ctx.clock.now())
 
 
+# -- announced payments -------------------------------------------------------------------------------------
+
+
+@post(
+    "/v1/mandates/{mandate_id:uuid}/pulls",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt={
+        "needs": "approval:write",
+        "refuses": (UnknownMandate, MandateEnded, MandateExceeded, GrantDiffers, InvalidInput),
+    },
+)
+def announce_pull(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    mandate_id: FromPath[UUID],
+    data: JSONBody[Announcing],
+) -> PullView:
+    """Announce a payment under a mandate of yours: its payer is told, and it is taken by itself when it is due.
+
+    It is then the payment of the same id, with the events of any. Sending it again is harmless.
+    """
+    caller.require("approval:write")
+    new = mandates_pulls.NewPull(
+        pull_id=data.pull_id,
+        mandate_id=mandate_id,
+        amount=_money(data.minor, data.currency),
+        due_at=in_utc(data.due_at, where="due_at"),
+        reference=data.reference,
+    )
+    return _pull(mandates_pulls.announce_pull(ctx, new, member=_member(caller)))
+
+
+@get(
+    "/v1/mandates/{mandate_id:uuid}/pulls",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt={"needs": "approval:read", "who": ("session", "key"), "refuses": (UnknownMandate, InvalidInput)},
+)
+def list_pulls(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    mandate_id: FromPath[UUID],
+    after: Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")] = "",
+    limit: Size = 50,
+) -> PullPage:
+    """Announced payments of a mandate of yours, the latest due first."""
+    if caller.account_id is None:
+        caller.require("approval:read")
+    payer, member = _side(caller)
+    before = _mark(after)
+    with ctx.tx() as tx:
+        grants.get_mandate(tx, mandate_id, payer=payer, member=member)
+        found = mandates_pulls.list_pulls(tx, mandate_id, before=before, limit=limit + 1)
+    page = found[:limit]
+    more = f"{page[-1].due_at:%Y-%m-%dT%H:%M:%S.%f+00:00}~{page[-1].pull_id}" if len(found) > limit else None
+    return PullPage([_pull(one) for one in page], more)
+
+
+@get(
+    "/v1/mandates/{mandate_id:uuid}/pulls/{pull_id:uuid}",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt={
+        "needs": "approval:read",
+        "who": ("session", "key"),
+        "refuses": (UnknownMandate, mandates_pulls.UnknownPull),
+    },
+)
+def read_pull(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    mandate_id: FromPath[UUID],
+    pull_id: FromPath[UUID],
+) -> PullView:
+    """An announced payment of a mandate of yours, and what became of it."""
+    if caller.account_id is None:
+        caller.require("approval:read")
+    payer, member = _side(caller)
+    with ctx.tx() as tx:
+        grants.get_mandate(tx, mandate_id, payer=payer, member=member)
+        found = mandates_pulls.find_pull(tx, mandate_id, pull_id)
+    if found is None:
+        raise mandates_pulls.UnknownPull
+    return _pull(found)
+
+
+@post(
+    "/v1/mandates/{mandate_id:uuid}/pulls/{pull_id:uuid}/skip",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownMandate, mandates_pulls.UnknownPull, mandates_pulls.PullEnded)},
+)
+def skip_pull(
+    ctx: NamedDependency[Context],
+    desk: NamedDependency[Desk],
+    mandate_id: FromPath[UUID],
+    pull_id: FromPath[UUID],
+) -> PullView:
+    """Have one announced payment not taken; the mandate holds for the others. Again changes nothing."""
+    payer = desk.signed_in().account_id
+    return _pull(mandates_pulls.skip_pull(ctx, mandate_id, pull_id, payer=payer))
+
+
+@post(
+    "/v1/mandates/{mandate_id:uuid}/pulls/{pull_id:uuid}/cancel",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt={
+        "needs": "approval:write",
+        "refuses": (UnknownMandate, mandates_pulls.UnknownPull, mandates_pulls.PullEnded),
+    },
+)
+def call_off_pull(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    mandate_id: FromPath[UUID],
+    pull_id: FromPath[UUID],
+) -> PullView:
+    """Take an announcement of yours back. Again changes nothing."""
+    caller.require("approval:write")
+    return _pull(mandates_pulls.call_off_pull(ctx, mandate_id, pull_id, member=_member(caller)))
+
+
+@post(
+    "/v1/mandates/{mandate_id:uuid}/pause",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownMandate, MandateEnded)},
+)
+def pause_mandate(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], mandate_id: FromPath[UUID]
+) -> MandateView:
+    """Have nothing taken for the rest of this day, week, month or year of a mandate of yours."""
+    found = mandates_pulls.pause_mandate(ctx, mandate_id, payer=desk.signed_in().account_id)
+    return _mandate(found, ctx.clock.now())
+
+
+@post(
+    "/v1/mandates/{mandate_id:uuid}/resume",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownMandate, MandateEnded)},
+)
+def resume_mandate(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], mandate_id: FromPath[UUID]
+) -> MandateView:
+    """Have payments under a mandate of yours taken again."""
+    found = mandates_pulls.resume_mandate(ctx, mandate_id, payer=desk.signed_in().account_id)
+    return _mandate(found, ctx.clock.now())
+
+
+@put(
+    "/v1/mandates/{mandate_id:uuid}/lead",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (UnknownMandate, MandateEnded, InvalidInput)},
+)
+def set_lead(
+    ctx: NamedDependency[Context],
+    desk: NamedDependency[Desk],
+    mandate_id: FromPath[UUID],
+    data: JSONBody[Lead],
+) -> MandateView:
+    """Say how long before each payment under a mandate of yours you are told of it."""
+    found = mandates_pulls.set_lead(ctx, mandate_id, data.lead_h, payer=desk.signed_in().account_id)
+    return _mandate(found, ctx.clock.now())
+
+
+# -- codes that pay from another's wallet -------------------------------------------------------------------
+
+
+@get("/v1/me/code-wallet", sync_to_thread=True, tags=["Approval"], opt=PERSON | {"refuses": ()})
+def read_code_wallet(ctx: NamedDependency[Context], desk: NamedDependency[Desk]) -> CodeWalletBody:
+    """From whose wallet the codes of your phones pay."""
+    me = desk.signed_in().account_id
+    with ctx.tx() as tx:
+        owner = delegations_used.code_wallet_of(tx, ctx.directory.partition_of(me), me)
+    return CodeWalletBody(owner)
+
+
+@put(
+    "/v1/me/code-wallet",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt=PERSON | {"refuses": (NotDelegated, identity.UnknownAccount)},
+)
+def set_code_wallet(
+    ctx: NamedDependency[Context], desk: NamedDependency[Desk], data: JSONBody[CodeWalletBody]
+) -> CodeWalletBody:
+    """Have your codes pay from the wallet of an owner who lets you spend, or from your own again."""
+    owner = None if data.owner_id is None else AccountId(data.owner_id)
+    delegations_used.set_code_wallet(ctx, desk.signed_in().account_id, owner)
+    return data
+
+
 # -- shared -------------------------------------------------------------------------------------------------
 
 
@@ -636,6 +907,21 @@ def _side(caller: trust.Caller) -> tuple[AccountId | None, str | None]:
     if caller.member_id is None:
         raise trust.NotAllowed("Mandates are their payers’ and their payees’.")
     return None, caller.member_id
+
+
+def _member(caller: trust.Caller) -> str:
+    """The member whose key this is. Errors: trust.NotAllowed."""
+    if caller.member_id is None:
+        raise trust.NotAllowed("Payments are announced by the member who asked for the mandate.")
+    return caller.member_id
+
+
+def _money(minor: int, currency: str) -> Money:
+    """Errors: InvalidInput for a currency that is none."""
+    if currency not in CURRENCY_EXPONENTS:
+        problem = Problem("currency", f"{currency!r} is none", "Use a code of ISO 4217")
+        raise InvalidInput("There is no such currency.", problems=(problem,))
+    return Money(minor, currency)
 
 
 def _whose(
@@ -740,11 +1026,42 @@ def _mandate(one: Mandate, now: datetime) -> MandateView:
         one.ends_at,
         approval_id,
         f"/wallet/approvals/{approval_id}",
+        one.notice_h,
+        one.lead_h,
+        one.paused_until if one.is_paused(now) else None,
     )
+
+
+def _pull(one: Pull) -> PullView:
+    return PullView(
+        one.pull_id,
+        one.mandate_id,
+        one.amount,
+        one.reference,
+        one.announced_at,
+        one.due_at,
+        one.state,
+        one.ended_at,
+        one.reason,
+    )
+
+
+def _mark(text: str) -> tuple[datetime, UUID] | None:
+    """The place that ``after`` names; None for the first page. Errors: InvalidInput."""
+    if not text:
+        return None
+    instant, _, which = text.partition("~")
+    try:
+        at, found = datetime.fromisoformat(instant), UUID(which)
+    except ValueError as error:
+        problem = Problem("after", "it is not the next of a page", "Send it back as it came")
+        raise InvalidInput("This page is not known.", problems=(problem,)) from error
+    return (in_utc(at, where="after"), found)
 
 
 ROUTES = [
     list_approvals, read_approval, begin_approval, give_approval, refuse_approval, read_limits, set_limit, freeze,
     unfreeze, list_delegations, grant_delegation, revoke_delegation, list_mandates, read_mandate, ask_mandate,
-    revoke_mandate,
+    revoke_mandate, announce_pull, list_pulls, read_pull, skip_pull, call_off_pull, pause_mandate, resume_mandate,
+    set_lead, read_code_wallet, set_code_wallet,
 ]  # fmt: skip

@@ -12,6 +12,8 @@ from hansa.approval.model import (
     DelegationExceeded,
     MandateEnded,
     MandateExceeded,
+    MandatePaused,
+    MandateUnannounced,
     NotDelegated,
     Spend,
     UnknownMandate,
@@ -90,7 +92,9 @@ class Mandate:
     """What a payer lets a payee take, without being asked each time.
 
     member_id: who asked for it; empty where the payer gave it unasked. each_minor: one payment at most. period_minor:
-    all of one period at most. holds_from: None until the payer approves.
+    all of one period at most. holds_from: None until the payer approves. notice_h: how many hours before each payment
+    the payee announces it, as was signed; lead_h: how many the payer wants now, no fewer; 0: it is not announced.
+    paused_until: nothing is taken before. unannounced: of one that is decided on, whether it lacks its announcement.
     """
 
     partition: int
@@ -109,6 +113,14 @@ class Mandate:
     ends_at: datetime
     revoked_at: datetime | None
     revoked_by: str | None
+    notice_h: int = 0
+    lead_h: int = 0
+    paused_until: datetime | None = None
+    unannounced: bool = False
+
+    def is_paused(self, at: datetime) -> bool:
+        """Whether nothing is taken at this instant since its payer wants none."""
+        return self.paused_until is not None and at < self.paused_until
 
     def state(self, at: datetime) -> Literal["asked", "active", "ended", "revoked"]:
         """Where it stands at this instant."""
@@ -137,6 +149,10 @@ def refuse_mandate(
     if state != "active":
         said = {"asked": "has not been approved", "ended": "is over", "revoked": "was revoked"}[state]
         return MandateEnded(f"This mandate {said}.")
+    if mandate.is_paused(at):
+        return MandatePaused()
+    if mandate.unannounced:
+        return MandateUnannounced()
     if spend.amount.currency != mandate.currency:
         return MandateExceeded(f"This mandate is for {mandate.currency}.")
     if spend.amount.minor > mandate.each_minor:

@@ -63,7 +63,10 @@ select m.mandate_id is not null, m.account_id, m.payee_key, m.payee_name, m.memb
     c.hour, c.hour_count, c.hour_minor, c.before_count, c.before_minor,
     c.day, c.day_count, c.day_minor, c.period, c.period_minor, c.year_minor,
     u.spend_id is not null, u.account_id, u.at, u.minor, u.currency, u.payee_key, u.channel, u.category, u.level,
-    u.evidence, u.under_id, u.given_back_at
+    u.evidence, u.under_id, u.given_back_at, m.paused_until,
+    case when m.lead_h > 0 then not exists (select from approval.pulls q
+        where q.partition = w.partition and q.pull_id = w.spend_id and q.mandate_id = m.mandate_id
+            and q.state = 'announced') else false end
 from unnest(%(partitions)s::integer[], %(spends)s::uuid[], %(accounts)s::uuid[], %(payees)s::text[],
     %(currencies)s::text[], %(mandates)s::uuid[])
     with ordinality as w (partition, spend_id, account_id, payee_key, currency, mandate_id, place)
@@ -312,9 +315,11 @@ def bearing(asked: Rows, wanted: Sequence[Wanted]) -> list[Bearing]:
                 ends_at=row[12],
                 revoked_at=row[13],
                 revoked_by=row[14],
+                paused_until=row[50],
+                unannounced=row[51],
             )
         if row[38]:
-            use = UseRow(one.partition, one.spend_id, *row[39:])
+            use = UseRow(one.partition, one.spend_id, *row[39:50])
         own = None if row[16] is None else Counter(*row[16:27])
         under = None if row[27] is None else Counter(*row[27:38])
         found.append(Bearing(mandate, row[15], own, under, use))

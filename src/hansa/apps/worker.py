@@ -32,7 +32,7 @@ from hansa import (
     trust,
     wallets,
 )
-from hansa.apps import hub_clearing, payment_clearing
+from hansa.apps import hub_clearing, payment_clearing, pulling
 from hansa.apps.notices import payee_names
 from hansa.apps.web import advancing
 from hansa.kernel import HansaError
@@ -60,6 +60,7 @@ JOBS: tuple[tuple[str, Job], ...] = (
     ("payments", lambda ctx: payments.turn(ctx, limit=SOME)),
     ("people's money", lambda ctx: wallets.finish(ctx, limit=SOME)),
     ("sales and tickets", merchants.finish),
+    ("announced payments", lambda ctx: pulling.turn(ctx, limit=SOME)),
     ("approvals", lambda ctx: advancing.turn(ctx, limit=SOME)),
     ("city cards", cards.turn),
     ("payments of members", lambda ctx: hub.turn(ctx, limit=SOME)),

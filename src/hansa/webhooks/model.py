@@ -145,6 +145,25 @@ TYPES: tuple[EventType, ...] = (
         "Money of a payment came back.",
         _BANK | {"booked_day": "the bank's day of booking"},
     ),
+    EventType(
+        "mandate.pull.skipped",
+        "A payer does not want an announced payment; it is not taken.",
+        {
+            "mandate_id": "the mandate",
+            "pull_id": "the announced payment",
+            "amount_minor": "what it was, minor units",
+            "currency": "of the amount",
+        },
+    ),
+    EventType(
+        "mandate.changed",
+        "A payer paused a mandate, let it go on, or wants to know of payments sooner.",
+        {
+            "mandate_id": "the mandate",
+            "lead_h": "how many hours before each payment it is announced",
+            "paused_until": "nothing is taken before; null where it is not paused",
+        },
+    ),
     EventType("transfer.settled", "Money from one person to another arrived.", _SENT),
     EventType("transfer.failed", "Money from one person to another was not sent.", _SENT),
     EventType("transfer.returned", "Money from one person to another is back with its sender.", _SENT),

@@ -40,6 +40,10 @@ LIMITS_DONE: dict[str, str] = {
 GRANTS_DONE: dict[str, str] = {
     "granted": "It is granted, and holds after a day. You can end it at any time.",
     "ended": "It has ended.",
+    "skipped": "This payment is not taken. The standing approval holds for others.",
+    "paused": "Nothing is taken for now.",
+    "resumed": "Payments are taken again.",
+    "lead": "From now on you are told so long before.",
 }
 SPAN_WORDS: dict[approval.Span, str] = {"payment": "one payment", "day": "a day", "month": "a month"}
 CHANNEL_WORDS: dict[str, str] = {
@@ -72,6 +76,15 @@ STATE_WORDS: dict[str, str] = {
     "ended": "over",
     "revoked": "ended",
 }
+PAUSE_WORDS: dict[str, str] = {
+    "day": "Take nothing today",
+    "week": "Take nothing this week",
+    "month": "Take nothing this month",
+    "year": "Take nothing this year",
+}
+LEADS_H = (0, 24, 72, 168, 336)
+"""Hours before a payment from which a payer chooses when to be told."""
+
 SPENT_SHOWN = 5
 """Lines of what was spent under a delegation that the page shows."""
 
@@ -127,6 +140,12 @@ class DelegationForm(msgspec.Struct, frozen=True):
     until: Annotated[str, msgspec.Meta(max_length=10)] = ""
 
 
+class LeadForm(msgspec.Struct, frozen=True):
+    """How many hours before a payment its payer is told."""
+
+    lead_h: Annotated[int, msgspec.Meta(ge=0, le=720)]
+
+
 class RevokeForm(msgspec.Struct, frozen=True):
     """Whose wallet it is."""
 
@@ -142,6 +161,23 @@ class LimitView:
     span: str
     now: Money | None
     then: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class MandateLine:
+    """A mandate as its payer sees it. words, period, pause: in words. pulls: what was announced, the next first.
+
+    leads: hours before a payment at which the payer may be told, with their words.
+    """
+
+    mandate: approval.Mandate
+    state: str
+    words: str
+    period: str
+    is_paused: bool
+    pause: str
+    pulls: list[approval.Pull]
+    leads: list[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,13 +456,23 @@ def show_mandates(request: Asked, site: Here, done: Done = "") -> Response[Any]:
     say, now = words_for(request, account_language=account.language), site.ctx.clock.now()
     with site.ctx.tx() as tx:
         found = approval.find_mandates(tx, payer=account.account_id, limit=100)
+        pulls = approval.waiting_pulls(tx, account.account_id, [one.mandate_id for one in found])
         answer = page(
             "wallet/mandates.html",
             here="limits",
             account=account,
             say=say,
             mandates=[
-                (one, one.state(now), say(STATE_WORDS[one.state(now)]), say(PERIOD_WORDS[one.period]))
+                MandateLine(
+                    one,
+                    one.state(now),
+                    say(STATE_WORDS[one.state(now)]),
+                    say(PERIOD_WORDS[one.period]),
+                    one.is_paused(now),
+                    say(PAUSE_WORDS[one.period]),
+                    [pull for pull in pulls if pull.mandate_id == one.mandate_id],
+                    [(hours, _lead_words(hours, say)) for hours in _leads(one)],
+                )
                 for one in found
             ],
             approval_of=lambda one: approval.approval_id_of("mandate", one.mandate_id),  # pyright: ignore
@@ -441,6 +487,62 @@ def revoke_mandate(request: Asked, site: Here, mandate_id: FromPath[UUID]) -> Re
     _, account = get_signed_in(request, site)
     approval.revoke_mandate(site.ctx, mandate_id, payer=account.account_id)
     return Redirect("/wallet/mandates?done=ended", status_code=303)
+
+
+@post(
+    "/wallet/mandates/{mandate_id:uuid}/pulls/{pull_id:uuid}/skip",
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def skip_pull(
+    request: Asked, site: Here, mandate_id: FromPath[UUID], pull_id: FromPath[UUID]
+) -> Response[Any]:
+    """Have one announced payment not taken."""
+    _, account = get_signed_in(request, site)
+    approval.skip_pull(site.ctx, mandate_id, pull_id, payer=account.account_id)
+    return Redirect("/wallet/mandates?done=skipped", status_code=303)
+
+
+@post("/wallet/mandates/{mandate_id:uuid}/pause", sync_to_thread=True, include_in_schema=False)
+def pause_mandate(request: Asked, site: Here, mandate_id: FromPath[UUID]) -> Response[Any]:
+    """Have nothing taken for the rest of the period."""
+    _, account = get_signed_in(request, site)
+    approval.pause_mandate(site.ctx, mandate_id, payer=account.account_id)
+    return Redirect("/wallet/mandates?done=paused", status_code=303)
+
+
+@post("/wallet/mandates/{mandate_id:uuid}/resume", sync_to_thread=True, include_in_schema=False)
+def resume_mandate(request: Asked, site: Here, mandate_id: FromPath[UUID]) -> Response[Any]:
+    """Have payments taken again."""
+    _, account = get_signed_in(request, site)
+    approval.resume_mandate(site.ctx, mandate_id, payer=account.account_id)
+    return Redirect("/wallet/mandates?done=resumed", status_code=303)
+
+
+@post("/wallet/mandates/{mandate_id:uuid}/lead", sync_to_thread=True, include_in_schema=False)
+def set_lead(
+    request: Asked,
+    site: Here,
+    mandate_id: FromPath[UUID],
+    data: Annotated[LeadForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """How long before a payment its payee has to say so."""
+    _, account = get_signed_in(request, site)
+    approval.set_lead(site.ctx, mandate_id, data.lead_h, payer=account.account_id)
+    return Redirect("/wallet/mandates?done=lead", status_code=303)
+
+
+def _leads(mandate: approval.Mandate) -> list[int]:
+    """The leads, in hours, that a payer may choose from: none shorter than was signed."""
+    return sorted({mandate.lead_h, *(hours for hours in LEADS_H if hours >= mandate.notice_h)})
+
+
+def _lead_words(hours: int, say: Words) -> str:
+    if hours == 0:
+        return say("not before it is taken")
+    if hours % 24:
+        return say.count(hours, "{n} hour before", "{n} hours before")
+    return say.count(hours // 24, "{n} day before", "{n} days before")
 
 
 # -- shared -------------------------------------------------------------------------------------------------
@@ -533,5 +635,5 @@ def _told(refused: HansaError | None, say: Words) -> str:
 
 ROUTES = [
     show_limits, set_limit, freeze, unfreeze, name_person, remove_person, show_delegations, grant, revoke_delegation,
-    show_mandates, revoke_mandate,
+    show_mandates, revoke_mandate, skip_pull, pause_mandate, resume_mandate, set_lead,
 ]  # fmt: skip
