@@ -8,11 +8,13 @@ from fractions import Fraction
 import pytest
 
 from hansa import approval, payments
+from hansa.identity import ProofLevel
 from hansa.kernel import FixedClock, InvalidInput, Money, fact_id
 from hansa.ledger import AccountCode
 from hansa.store import Context
 from hansa.wallets import model, transfers
 from hansa.wallets.model import NewTransfer, State
+from identity.levels import set_level
 from scratch import NOON
 from wallets.people import ISSUERS, Killed, held, killed_after, open_people, person, spread, sum_of
 from wallets.test_transfers import close_wallet, new
@@ -68,7 +70,7 @@ def test_what_was_locked_leaves_and_arrives_through_a_kill_at_any_step(
     ctx: Context, allowed: None, receiver: int
 ) -> None:
     ctx = abroad(ctx, 5)
-    for number, steps in enumerate(range(5)):
+    for number, steps in enumerate(range(6)):
         _, asked = quoted(ctx, number, 0, receiver)
         try:
             transfers.send(ctx, asked, step=killed_after(steps))
@@ -81,7 +83,7 @@ def test_what_was_locked_leaves_and_arrives_through_a_kill_at_any_step(
     home = ctx.directory.partition_of(person(0).account_id)
     with ctx.tx() as tx:
         lines = payments.movements(tx, person(0).account_id, partition=home)
-    assert [one.amount.minor for one in lines if one.kind == "sent"] == [-100_00] * 5
+    assert [one.amount.minor for one in lines if one.kind == "sent"] == [-100_00] * 6
 
 
 @pytest.mark.parametrize("receiver", [1, 2, 3, 4])
@@ -136,6 +138,8 @@ def test_too_little_for_what_a_quote_asks_sends_nothing_and_leaves_the_quote(
     ctx: Context, allowed: None
 ) -> None:
     ctx = abroad(ctx)
+    with ctx.tx() as tx:
+        set_level(tx, person(1).account_id, ProofLevel.CONTACT)
     for number in range(9):
         transfers.send(ctx, quoted(ctx, number, 0, 1)[1])
     transfers.send(ctx, replace(new(50, 0, 1), amount=Money(1, "CNY")))

@@ -12,7 +12,7 @@ from hansa.apps.bank.people_bank import PeopleBank
 from hansa.identity import ProofLevel
 from hansa.kernel import InvalidInput, Money, fact_id
 from hansa.store import Context
-from hansa.wallets import automatic, bank_accounts, bank_store, top_ups, vouchers
+from hansa.wallets import automatic, bank_accounts, bank_store, top_ups, transfers, vouchers
 from hansa.wallets.bank_model import (
     BankAccountInUse,
     NameNotProved,
@@ -20,10 +20,11 @@ from hansa.wallets.bank_model import (
     TopUpState,
     WithdrawalState,
 )
+from hansa.wallets.model import CannotReceive, NewTransfer, State
 from hansa.wallets.rails import Verified
 from identity.levels import set_level
 from scratch import NOON
-from wallets.people import START, held
+from wallets.people import START, check_books, held
 from wallets.test_bank_money import Town, batch, rule, sell
 
 pytestmark = pytest.mark.usefixtures("allowed")
@@ -311,3 +312,64 @@ def test_a_bank_account_stays_while_a_withdrawal_to_it_is_under_way(ctx: Context
     with town.ctx.tx() as tx:
         assert bank_accounts.list_of(tx, one.account_id) == []
     assert held(town.ctx, one) == START - 40_00
+
+
+# --- money from people
+
+
+@pytest.mark.parametrize("receiver", [1, 2])
+def test_what_is_sent_fits_to_the_cap_or_stays_with_its_sender(ctx: Context, receiver: int) -> None:
+    """To somebody at another issuer, and at the same one; in the same partition of the ledger, or in another."""
+    town = Town(ctx)
+    one = town.people[receiver]
+    top_up = payments.TopUp(
+        fact_id(NOON, "fill", 1), one.account_id, one.issuer_id, Money(NONE - START - 10_00, "CNY"), NOON
+    )
+    payments.top_up(town.ctx, [top_up])
+
+    def send(number: int, minor: int) -> tuple[str, str]:
+        new = NewTransfer(
+            transfer_id=fact_id(NOON, "send", number),
+            sender_id=town.people[0].account_id,
+            receiver_id=one.account_id,
+            amount=Money(minor, "CNY"),
+        )
+        sent = transfers.send(town.ctx, new)
+        assert transfers.send(town.ctx, new) == sent
+        return sent.state.value, sent.reason
+
+    assert send(1, 10_01) == ("failed", "receiver_full")
+    assert send(2, 10_00) == ("settled", "")
+    assert send(3, 1) == ("failed", "receiver_full")
+    assert (held(town.ctx, one), town.held, places(town)) == (NONE, START - 10_00, 0)
+    assert send(4, 1) == ("failed", "receiver_full")
+    with pytest.raises(CannotReceive):  # how full another's wallet is, is not to be tried out
+        send(5, 1)
+    check_books(town.ctx, town.people, total=4 * START + NONE - START - 10_00)
+
+
+def test_a_link_is_claimed_when_there_is_room_for_it(ctx: Context) -> None:
+    town = Town(ctx)
+    receiver = town.people[3]
+    new = NewTransfer(
+        transfer_id=fact_id(NOON, "link"),
+        sender_id=town.people[0].account_id,
+        receiver_id=None,
+        amount=Money(30_00, "CNY"),
+    )
+    transfers.send(town.ctx, new)
+    secret = transfers.renew_link(town.ctx, new.sender_id, new.transfer_id)
+    top_up = payments.TopUp(
+        fact_id(NOON, "fill", 1), receiver.account_id, receiver.issuer_id, Money(NONE - START, "CNY"), NOON
+    )
+    payments.top_up(town.ctx, [top_up])
+
+    with pytest.raises(BalanceCapReached):
+        transfers.claim(town.ctx, receiver.account_id, secret)
+    assert transfers.look_at_link(town.ctx, secret).receiver_id is None
+    assert (held(town.ctx, receiver), places(town)) == (NONE, 0)
+    with town.ctx.tx() as tx:
+        set_level(tx, receiver.account_id, ProofLevel.CONTACT)
+
+    assert transfers.claim(town.ctx, receiver.account_id, secret).state is State.SETTLED
+    assert (held(town.ctx, receiver), places(town)) == (NONE + 30_00, 0)

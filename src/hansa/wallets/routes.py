@@ -41,6 +41,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=finding.TEXT_MAX)]
 APPROVAL_FORBIDS = (
     approval.SpendingFrozen,
     approval.LimitReached,
+    approval.YearCapReached,
     approval.UnratedCurrency,
     approval.SpendDiffers,
     approval.SpendEnded,
@@ -357,7 +358,13 @@ def renew_link(
     opt={
         "who": ("session",),
         "idempotent": True,
-        "refuses": (people.UnknownLink, people.CannotReceive, InvalidInput, identity.UnknownAccount),
+        "refuses": (
+            people.UnknownLink,
+            people.CannotReceive,
+            approval.BalanceCapReached,
+            InvalidInput,
+            identity.UnknownAccount,
+        ),
     },
 )
 def claim_link(

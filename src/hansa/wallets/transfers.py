@@ -7,7 +7,7 @@ What was refused has its id in the ledger taken first, so that no late call can 
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hansa import approval, identity, ledger, payments, webhooks
@@ -42,6 +42,10 @@ from hansa.wallets.posting import POOR, give_up, open_between, open_transit, pos
 
 LINKS_MAX = 20
 """Links of one person that wait to be claimed."""
+
+RECEIVER_FULL = "receiver_full"
+FULL_MAX, FULL_WITHIN = 3, timedelta(days=1)
+"""How often in a day a sender may find one receiver's wallet full: how much another's holds is not to be tried out."""
 
 SOME = 1_000
 
@@ -84,6 +88,8 @@ def begin(tx: Tx, new: NewTransfer, *, at: datetime, directory: Directory) -> Tr
     if new.spender_id is not None and approval.use_delegation(tx, new.sender_id, new.spender_id, at) is None:
         raise approval.NotDelegated
     receiver = _receiver(tx, new) if new.receiver_id is not None else None
+    if receiver is not None and store.count_full(tx, partition, new, at - FULL_WITHIN) >= FULL_MAX:
+        raise CannotReceive("Their wallet could not hold what you sent before. Try again tomorrow.")
     quote = _quote(tx, new, at=at, partition=partition) if new.quote_id is not None else None
     _check_funds(tx, new, new.amount if quote is None else quote.pays, partition)
     if receiver is None and store.count_links(tx, partition, new.sender_id) >= LINKS_MAX:
@@ -187,7 +193,8 @@ def look_at_link(ctx: Context, secret: str) -> Transfer:
 def claim(ctx: Context, receiver_id: AccountId, secret: str, *, step: Step = no_step) -> Transfer:
     """Take the money that a link holds; the first who claims it has it, and may ask again.
 
-    Errors: UnknownLink; CannotReceive; InvalidInput for the sender's own link.
+    Errors: UnknownLink; CannotReceive; InvalidInput for the sender's own link; approval.BalanceCapReached, and the link
+    can be claimed when there is room for it.
     """
     now = ctx.clock.now()
     with ctx.tx() as tx:
@@ -204,6 +211,9 @@ def claim(ctx: Context, receiver_id: AccountId, secret: str, *, step: Step = no_
             home = ctx.directory.partition_of(receiver_id)
             if not store.claim(tx, transfer, receiver_id, receiver.issuer_id, home, now):
                 raise UnknownLink
+            refused = _admit(tx, replace(transfer, receiver_id=receiver_id, receiver_partition=home), now)
+            if refused is not None:
+                raise refused
     step("claimed")
     return _advance(ctx, transfer, step)
 
@@ -320,7 +330,10 @@ def _hear(ctx: Context, transfer: Transfer, _: Step) -> bool:
 
 
 def _take(ctx: Context, transfer: Transfer, step: Step) -> bool:
-    """Take the money from the sender's wallet, or hold it there for a link."""
+    """Take the money from the sender's wallet, or hold it there for a link; not where the receiver's has no room."""
+    if not _has_room(ctx, transfer) and _give_up(ctx, transfer, legs.take_id(transfer), transfer.partition):
+        return _record(ctx, transfer, State.FAILED, step, reason=RECEIVER_FULL)
+    step("room made")
     went = State.SETTLED if transfer.is_direct else State.HELD if transfer.is_link else State.IN_TRANSIT
     code = post_chain(ctx, legs.take(transfer), open_accounts=lambda: _open(ctx, transfer))
     step("taken")
@@ -329,6 +342,33 @@ def _take(ctx: Context, transfer: Transfer, step: Step) -> bool:
     step("given up")
     reason = "insufficient_funds" if code is POOR else _REASONS.get(code, "refused_by_the_books")
     return _record(ctx, transfer, State.FAILED, step, reason=reason)
+
+
+def _has_room(ctx: Context, transfer: Transfer) -> bool:
+    """Whether the receiver's wallet may hold it, so that it has its place there; where nobody is known yet, or another
+    went on with it meanwhile, nothing speaks against it.
+    """
+    if transfer.receiver_id is None:
+        return True
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        # Written as it is, which locks it: what was ended meanwhile gets no place that nobody would give back.
+        if not store.move(tx, transfer, transfer.state, now):
+            return True
+        return _admit(tx, transfer, now) is None
+
+
+def _admit(tx: Tx, transfer: Transfer, at: datetime) -> approval.BalanceCapReached | None:
+    assert transfer.receiver_id is not None and transfer.receiver_partition is not None, "a receiver is known"
+    receiver_id = AccountId(transfer.receiver_id)
+    incoming = approval.Incoming(
+        incoming_id=transfer.transfer_id,
+        account_id=receiver_id,
+        wallet=payments.wallet_id(receiver_id, transfer.currency),
+        amount=transfer.amount,
+        partition=transfer.receiver_partition,
+    )
+    return approval.admit(tx, [incoming], at)[0]
 
 
 def _claim(ctx: Context, transfer: Transfer, step: Step) -> bool:
@@ -403,6 +443,8 @@ def _move(tx: Tx, transfer: Transfer, to: State, at: datetime, *, reason: str = 
         return False
     if to is State.SETTLED:
         store.add_arrival(tx, transfer, at)
+    if transfer.receiver_partition is not None and to in _FOR_REQUESTS:
+        approval.end_incoming(tx, [transfer.transfer_id], partition=transfer.receiver_partition)
     if to in (State.FAILED, State.CANCELED, State.EXPIRED, State.RETURNED):
         approving.give_back(tx, transfer.transfer_id, at=at, partition=transfer.partition)
     if transfer.request_id is not None and to in _FOR_REQUESTS:

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from hansa.store import Tx
-from hansa.wallets.model import Arrival, State, Transfer
+from hansa.wallets.model import Arrival, NewTransfer, State, Transfer
 
 INSERT = """
 insert into wallets.transfers (partition, transfer_id, sender_id, sender_issuer_id, receiver_id, receiver_issuer_id,
@@ -60,6 +60,12 @@ order by changed_at, transfer_id limit %s
 MOVE = """
 update wallets.transfers set state = %(to)s, reason = %(reason)s, changed_at = %(at)s
 where partition = %(partition)s and transfer_id = %(transfer_id)s and state = %(from)s
+"""
+
+COUNT_FULL = """
+select count(*) from wallets.transfers
+where partition = %s and sender_id = %s and created_at > %s and receiver_id = %s and state = 'failed'
+    and reason = 'receiver_full'
 """
 
 CLAIM = """
@@ -274,6 +280,14 @@ def find_link(tx: Tx, secret_hash: bytes) -> tuple[int, UUID] | None:
 def count_links(tx: Tx, partition: int, sender_id: UUID) -> int:
     """How many links of a person wait to be claimed."""
     row = tx.execute(HELD_OF, (partition, sender_id)).fetchone()
+    assert row is not None, "a count always answers"
+    return int(row[0])
+
+
+def count_full(tx: Tx, partition: int, new: NewTransfer, since: datetime) -> int:
+    """How often this sender found this receiver's wallet full since then."""
+    values = (partition, new.sender_id, since, new.receiver_id)
+    row = tx.execute(COUNT_FULL, values).fetchone()
     assert row is not None, "a count always answers"
     return int(row[0])
 

@@ -468,6 +468,7 @@ def _why(reason: str, say: Words) -> str:
         "not_approved": say("It was not approved."),
         "not_approved_in_time": say("It was not approved in time."),
         "receiver_closed": say("The receiver's wallet takes no money."),
+        "receiver_full": say("The receiver's wallet cannot hold so much."),
         "issuers_do_no_business": say("The two issuers do no business with each other."),
         "refused_by_the_books": say("The receiver's wallet takes no money."),
         "expired": say("Nobody claimed it in time."),
@@ -490,7 +491,9 @@ def claim(request: Asked, site: Here, secret: FromPath[str]) -> Response[Any]:
     who = seen(request, site)
     try:
         taken = transfers.claim(site.ctx, who.me, secret)
-    except (wallets.UnknownLink, wallets.CannotReceive, InvalidInput) as refused:
+    except (
+        wallets.UnknownLink, wallets.CannotReceive, approval.BalanceCapReached, InvalidInput
+    ) as refused:  # fmt: skip
         return _claim_page(request, who, secret, refused=told(refused, who.say))
     return Redirect(f"/wallet/transfers/{taken.transfer_id}", status_code=303)
 
