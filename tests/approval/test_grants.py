@@ -11,7 +11,7 @@ from approval.spending import ANNA, AT, BO, CAI, SHOP, decided, open_riders, spe
 from hansa import approval, identity
 from hansa.approval import Allowed, ApprovalLevel, Channel, Needs, Refused
 from hansa.kernel import HansaError, InvalidInput, fact_id
-from hansa.store import Context
+from hansa.store import Context, TooOften
 
 DELEGATION, MANDATE = fact_id(None, "delegation"), fact_id(None, "mandate")
 
@@ -350,3 +350,19 @@ def test_a_mandate_for_much_is_approved_as_so_much_money_is(ctx: Context) -> Non
         approval.turn(ctx)
         assert approval.tell(ctx, advance) == 1
         assert isinstance(refusal(pull(ctx, 2)), approval.MandateUnannounced)
+
+
+def test_a_payee_asks_one_person_for_ten_mandates_a_day_and_no_more(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        open_riders(tx)
+    for number in range(10):
+        ask(ctx, mandate_id=fact_id(None, "mandate", number))
+    ask(ctx, mandate_id=fact_id(None, "mandate", 0))
+
+    with pytest.raises(TooOften):
+        ask(ctx, mandate_id=fact_id(None, "mandate", 10))
+
+    with ctx.tx() as tx:
+        assert len(approval.find_mandates(tx, payer=ANNA, limit=50)) == 10
+    later(ctx, hours=3)
+    ask(ctx, mandate_id=fact_id(None, "mandate", 10))

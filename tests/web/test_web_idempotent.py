@@ -19,7 +19,11 @@ from hansa.store import Context
 
 SITE = "hansa_site"
 CALLERS = {
-    name: trust.Caller(caller_id=name, kind="member", member_id=trust.MemberId(name)) for name in ("a", "b")
+    name: trust.Caller(name, "member", frozenset({"things:write"}), trust.MemberId(name))
+    for name in ("a", "b")
+} | {
+    "a without": trust.Caller("a", "member", frozenset({"things:read"}), trust.MemberId("a")),
+    "person": trust.Caller("person:p", "person", frozenset({"wallet"}), account_id="p"),
 }
 
 
@@ -54,7 +58,11 @@ def asked(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Any:
     runs: list[UUID] = []
     refuses: list[Exception] = []
 
-    @post("/things", sync_to_thread=True, opt={"idempotent": True})
+    @post(
+        "/things",
+        sync_to_thread=True,
+        opt={"idempotent": True, "needs": "things:write", "who": ("key", "session")},
+    )
     def make(data: JSONBody[Body], asked_id: NamedDependency[UUID]) -> dict[str, Any]:
         runs.append(asked_id)
         if refuses:
@@ -96,6 +104,17 @@ def test_sent_again_a_request_gets_its_first_answer_and_its_work_is_done_once(as
     assert (status, told["code"]) == (422, "store.key_reused")
     assert asked(2, "k", "b") == (201, {"n": 2, "run": 2}, False)
     assert len(set(asked.runs)) == 2
+
+
+def test_a_key_that_lost_its_right_is_not_told_the_answer_of_before(asked: Any) -> None:
+    asked(1, "k")
+
+    status, told, replayed = asked(1, "k", "a without")
+
+    assert (status, told["code"], replayed) == (403, "trust.not_allowed", False)
+    assert asked(1, "new", "a without")[0] == 403 and len(asked.runs) == 1
+    assert asked(1, "k") == (201, {"n": 1, "run": 1}, True)
+    assert asked(1, "k", "person")[0] == 201  # who is signed in needs no scope here
 
 
 def test_a_request_without_a_key_is_refused_before_its_work(asked: Any) -> None:

@@ -36,7 +36,10 @@ from hansa.approval.standing import (
 )
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Problem
-from hansa.store import Context, Tx
+from hansa.store import Context, Rate, TooOften, Tx, throttle
+
+ASKING = Rate(10, timedelta(days=1))
+"""How many mandates one member may ask one person for."""
 
 MANDATE = "mandate"
 """The kind of subject that a mandate is, when its payer is asked for it."""
@@ -232,7 +235,8 @@ def ask_mandate(
 
     Where policy asks for more of so much money, as all that a period lets be taken, so does the mandate: a wait in
     which it can be called off, or a second person.
-    Errors: InvalidInput naming each field at fault; identity.UnknownAccount; GrantDiffers. Nothing is asked then.
+    Errors: InvalidInput naming each field at fault; identity.UnknownAccount; GrantDiffers; store.TooOften. Nothing is
+    asked then.
     """
     at = ctx.clock.now()
     _check_mandate(new, at)
@@ -260,6 +264,9 @@ def ask_mandate(
     with ctx.tx() as tx:
         lock_account(tx, partition, new.account_id)
         if store.add_mandate(tx, mandate):
+            asked = throttle(tx, f"approval.mandate/{new.member_id}/{new.account_id}", ASKING, at)
+            if not asked.allowed:
+                raise TooOften("This person was asked for too many mandates.", retry_after=asked.retry_after)
             add_change(
                 tx, partition, new.account_id, "mandate_asked", at=at, about=new.payee_name, by="payee"
             )

@@ -35,7 +35,7 @@ from hansa.approval.model import (
 from hansa.approval.standing import Delegation, Mandate
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, in_utc
-from hansa.store import Context, Secret, Tx
+from hansa.store import Context, Secret, TooOften, Tx
 
 Size = Annotated[int, QueryParameter(ge=1, le=100)]
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
@@ -646,7 +646,7 @@ def read_mandate(
     tags=["Approval"],
     opt={
         "needs": "approval:write",
-        "refuses": (PayeeOfAnother, identity.UnknownAccount, GrantDiffers, InvalidInput),
+        "refuses": (PayeeOfAnother, identity.UnknownAccount, GrantDiffers, InvalidInput, TooOften),
     },
 )
 def ask_mandate(

@@ -16,6 +16,7 @@ from hansa.approval import Channel
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, Money, fact_id, new_id
 from hansa.payments import life_store
+from hansa.payments.asking import refuse_asks
 from hansa.payments.carrying import ASK_AGAIN, carry, keep, refund_failed, refused_by_connector, step_of
 from hansa.payments.connectors import Connector, Connectors, Heard, Said
 from hansa.payments.life import Action, PaymentState, StateForbids
@@ -324,6 +325,8 @@ class _Desk:
         with tx.pipeline():
             said = approval.decide(tx, spends, self._now, self._asked)
             verdicts = {payment.payment_id: one for (_, payment), one in zip(paying, said, strict=True)}
+            if self._refuse_asks(paying, verdicts):
+                payments = [one for one in payments if one.payment_id not in self.refused]
             inserting = life_store.ask_to_insert(tx, payments)
             steps: list[tuple[Payment, Step]] = []
             for one in payments:
@@ -345,6 +348,29 @@ class _Desk:
         if steps:
             self.kept |= keep(tx, steps)
             self._ask_payers(steps, paying, spends, verdicts)
+
+    def _refuse_asks(
+        self, paying: Sequence[tuple[NewPayment, Payment]], verdicts: Mapping[UUID, approval.Verdict]
+    ) -> bool:
+        """Refuse those whose payers were asked too often by who is not with them; whether there are any."""
+        asking = [
+            (one, one.payer)
+            for one, _ in paying
+            if one.payer is not None
+            and one.session_at is None
+            and one.method == "wallet"
+            and isinstance(verdicts[one.payment_id], approval.Needs)
+        ]
+        if not asking:
+            return False
+        asks = [(self._payees[one.payee_id].member_id, one.payee_id, payer) for one, payer in asking]
+        refused = refuse_asks(self._tx, asks, self._now)
+        self.refused.update(
+            (one.payment_id, error)
+            for (one, _), error in zip(asking, refused, strict=True)
+            if error is not None
+        )
+        return any(refused)
 
     def _begin(self, batch_id: UUID, late: Sequence[Payment]) -> None:
         """Keep which payments are under way from now on."""

@@ -306,6 +306,7 @@ class Holds(msgspec.Struct, frozen=True):
             QuoteUsed,
             QuoteDiffers,
             approval.NotDelegated,
+            store.TooOften,
             *payment_codes.REFUSALS,
         ),
     },

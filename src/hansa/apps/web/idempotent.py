@@ -4,6 +4,7 @@ A route says ``opt={"idempotent": True}``, and no more: the key is claimed befor
 (``store.keys``); one that says ``"own"`` sees to its keys itself. What a route makes takes its id from the dependency
 ``asked_id``, which is the same each time, so that doing the work again after a crash is harmless. An answer is kept
 where something was done (2xx) or a payment was refused (402); any other refusal changed nothing, and its key is free.
+Whoever has lost the right to do it is told so, and not the answer of before.
 """
 
 import asyncio
@@ -50,7 +51,12 @@ def with_key(handler: HTTPRouteHandler, site_name: str) -> HTTPRouteHandler:
     if handler.opt.get("idempotent") is not True:
         return handler
     keyed = copy(handler)
-    keyed.middleware = [*(handler.middleware or ()), DefineMiddleware(Keyed, site_name=site_name)]
+    needs = str(handler.opt.get("needs", ""))
+    by_sign_in = "session" in handler.opt.get("who", ())
+    keyed.middleware = [
+        *(handler.middleware or ()),
+        DefineMiddleware(Keyed, site_name=site_name, needs=needs, by_sign_in=by_sign_in),
+    ]
     return keyed
 
 
@@ -63,10 +69,15 @@ def asked_id(scope: Scope) -> UUID:
 
 
 class Keyed:
-    """A route behind its keys. site_name: where a request's state holds the Site."""
+    """A route behind its keys. site_name: where a request's state holds the Site.
 
-    def __init__(self, app: ASGIApp, site_name: str) -> None:
+    needs: the scope that the route asks for, looked at before any answer of before is told: a key that lost its right
+    reads nothing. by_sign_in: a person who is signed in needs none.
+    """
+
+    def __init__(self, app: ASGIApp, site_name: str, needs: str = "", *, by_sign_in: bool = False) -> None:
         self._app, self._site_name = app, site_name
+        self._needs, self._by_sign_in = needs, by_sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,6 +104,8 @@ class Keyed:
     ) -> store.Replay | None:
         """Do the work and send its answer; gives the answer that is to be sent instead, where there was one before."""
         try:
+            if self._needs and not (self._by_sign_in and caller.account_id is not None):
+                caller.require(self._needs)
             key = store.check_key(request.headers.get(HEADER, ""))
             body = await request.body()
             where = scope_of(caller, scope["path"])
