@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from approval.approving import later
 from approval.spending import ANNA, AT, BO, decided, open_riders, spend, used
 from hansa import approval, audit, identity
-from hansa.approval import Allowed, Channel, Limit, Refused, Span
+from hansa.approval import Allowed, Channel, Limit, Refused, Span, deciding
 from hansa.approval.limits import changed
 from hansa.kernel import InvalidInput
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 
 @pytest.fixture
@@ -151,6 +151,29 @@ def test_a_fall_shows_at_once_and_a_rise_no_sooner_than_a_day_after_it_was_asked
 def size(minor: int | None) -> float:
     """No limit is more than any."""
     return float("inf") if minor is None else minor
+
+
+def test_after_a_recovery_the_owners_limits_count_a_tenth_and_no_raise_of_before_holds(
+    ctx_: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_limit(ctx_, 100_00)
+    set_limit(ctx_, 40_00, scope="channel:qr")
+    set_limit(ctx_, 5_000_00)  # asked for by who took the account; it would hold a day from now
+    recovered_at = ctx_.clock.now() + timedelta(hours=20)
+
+    def know(_: Tx, account_ids: list[identity.AccountId]) -> dict[identity.AccountId, identity.Knowledge]:
+        return dict.fromkeys(account_ids, identity.Knowledge(recovered_at=recovered_at))
+
+    monkeypatch.setattr(deciding, "knowledge_of", know)
+    later(ctx_, hours=25)
+
+    assert over(pay(ctx_, 1, 4_01)) and isinstance(pay(ctx_, 2, 4_00), Allowed)
+    assert over(pay(ctx_, 3, 6_01, channel=Channel.CODE))
+    assert isinstance(pay(ctx_, 4, 6_00, channel=Channel.CODE), Allowed)
+    set_limit(ctx_, 8_00)
+    assert over(pay(ctx_, 5, 1, channel=Channel.CODE))
+    later(ctx_, hours=72)
+    assert over(pay(ctx_, 6, 8_01)) and isinstance(pay(ctx_, 7, 8_00), Allowed)
 
 
 # -- the freeze ---------------------------------------------------------------------------------------------

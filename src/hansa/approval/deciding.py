@@ -372,7 +372,10 @@ def _over_limits(
         return None
     scopes = ("", *scopes_of(spend.channel.value, spend.category))
     for limit in desk.limits.get(spend.account_id, []):
-        bound = limit.holds(at)
+        if recovered and person.recovered_at is not None:
+            bound = limit.lowered(at, person.recovered_at, rules.policy.recovery.percent)
+        else:
+            bound = limit.holds(at)
         if bound is None or limit.currency != currency or limit.scope not in scopes:
             continue
         counter = _counter(desk, _key_of(spend, spend.account_id, limit.scope), moment, moment.month)

@@ -33,6 +33,14 @@ class Limit:
         """The limit at this instant, in minor units; None where there is none."""
         return self.next_minor if self.next_at is not None and self.next_at <= at else self.minor
 
+    def lowered(self, at: datetime, recovered_at: datetime, percent: int) -> int | None:
+        """The limit in the days after a recovery: a part of what it was then, or of a lower one that was set since.
+
+        A raise that waited, perhaps asked for by who took the account, holds only when those days are over.
+        """
+        held = self.holds(min(at, recovered_at))
+        return None if held is None else held * percent // 100
+
     def waits(self, at: datetime) -> bool:
         """Whether a raise is still on its way."""
         return self.next_at is not None and self.next_at > at
