@@ -1,20 +1,24 @@
 """What a shop asks for online is paid by whoever comes, once; or by somebody whom an owner lets spend."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.testing import TestClient
 
-from hansa import approval, payments
+from hansa import approval, clearing, merchants, notifications, payments, trust, wallets
 from hansa.kernel import FixedClock, Money, new_id
 from hansa.payments import Payment, PaymentState
 from hansa.store import Context
 from merchants import shops
 from merchants.shops import Town
+from notifications.hearing import hear_here
 from scratch import NOON
 from web.test_web_merchant import sign_in
+from web.test_web_quotes import form_of
 
 Client = TestClient[Any]
 
@@ -97,3 +101,164 @@ def test_a_delegate_pays_from_an_owners_wallet_within_its_caps_and_nobody_else_d
         for one in (large, third):
             assert payments.get_payment(tx, one.payment_id).state is PaymentState.CREATED
     ctx.clock.at = NOON
+
+
+def test_an_offer_and_a_request_are_paid_from_another_currency_by_the_quote_that_was_shown(
+    client: Client, town: Town
+) -> None:
+    payer = town.league.riders["Omar Singh"].account_id
+    clearing.open_positions(town.ctx, [("toronto-card", "hangzhou-card", "CNY")])
+    asked = offer(town, 51_20)
+    sign_in(client, town, "Omar Singh")
+    page = client.get(f"/wallet/pay/offer/{asked.payment_id}").text
+    there = f"/wallet/quote/offer/{asked.payment_id}"
+    assert f'formaction="{there}"' in page
+    before = town.balance(payer)
+    shown = unescape(client.post(there, data={}).text)
+    assert "CA$10.05" in shown and "¥51.20" in shown
+
+    paid = client.post(f"{there}/pay", data=form_of(shown, f"{there}/pay"), follow_redirects=True)
+
+    assert "This is paid." in paid.text and "Left the wallet" in paid.text and "CA$10.05" in paid.text
+    assert before - town.balance(payer) == Money(10_05, "CAD")
+    hear_here(town.ctx)
+    with town.ctx.tx() as tx:
+        told = [one.facts for one in notifications.list_notices(tx, payer) if one.kind == "payment.paid"]
+    assert told[0]["amount"] == {"minor": 10_05, "currency": "CAD"}
+
+    request = wallets.requests.ask(
+        town.ctx,
+        wallets.NewRequest(
+            request_id=new_id(), asker_id=town.buyer.account_id, payer_id=payer, amount=Money(5_00, "CNY")
+        ),
+    )
+    there = f"/wallet/quote/request/{request.request_id}"
+    assert f'formaction="{there}"' in client.get(f"/wallet/requests/{request.request_id}").text
+    shown = client.post(there, data={}).text
+    sent = client.post(f"{there}/pay", data=form_of(shown, f"{there}/pay"), follow_redirects=True)
+    assert sent.url.path.startswith("/wallet/approvals/")
+    with town.ctx.tx() as tx:
+        (transfer,) = wallets.transfers.list_sent(tx, payer)
+    assert transfer.request_id == request.request_id and transfer.pays.currency == "CAD"
+    page = client.get(f"/wallet/transfers/{transfer.transfer_id}").text
+    assert str(transfer.pays) in unescape(page) and "¥5.00" in page and "They get" in page
+    quotes = client.get("/v1/quotes?limit=1").json()
+    assert quotes["next"] and len(client.get(f"/v1/quotes?after={quotes['next']}").json()["quotes"]) == 1
+
+
+ELSEWHERE = (
+    "https://evil.example/x", "https://shop.example.evil.example/", "https://shop.example@evil.example/",
+        "https://shop.example:8443/", "http://shop.example/", "//shop.example/", "https://shop.example\\@evil.example",
+        "javascript:alert(1)", "https://shop.example/#x", "https://shop.example/\u0430", "https://shop.examplex/",
+        " https://shop.example/", "https://SHOP.example/",
+)  # fmt: skip
+"""Addresses that are not on https://shop.example, or are written in another way."""
+
+
+def test_a_customer_goes_back_to_the_shops_own_sites_and_to_no_other(client: Client, town: Town) -> None:
+    at = town.ctx.clock.now()
+    with town.ctx.tx() as tx:
+        merchants.set_return_origins(tx, town.shop.payee_id, ["https://Shop.example:443/"], by="x", at=at)
+    asked = offer(town)
+    sign_in(client, town, "Qian Qing")
+
+    for address in ELSEWHERE:
+        page = client.get("/wallet/pay", params={"payment": str(asked.payment_id), "return_to": address}).text
+        assert "without paying" not in page, address
+        assert not any("evil" in one or "shop.example" in one for one in re.findall(r'href="([^"]*)"', page)), address
+
+    good = client.get(
+        "/wallet/pay", params={"payment": str(asked.payment_id), "return_to": "https://shop.example/t?n=7"}
+    )
+    way = f'href="https://shop.example/t?n=7&amp;payment_id={asked.payment_id}"'
+    assert way in good.text and "Back to shop.example without paying" in good.text
+    form = form_of(good.text, f"/wallet/pay/offer/{asked.payment_id}")
+    done = client.post(f"/wallet/pay/offer/{asked.payment_id}", data=form, follow_redirects=True).text
+    assert "This is paid." in done and way in done and "without paying" not in done
+
+
+def test_the_acquirer_and_an_owner_name_the_sites_and_nobody_else(
+    ctx: Context, client: Client, town: Town
+) -> None:
+    there = f"/v1/payees/{town.shop.payee_id}/return-origins"
+    with ctx.tx() as tx:
+        keys = {
+            name: trust.create_api_key(
+                tx, name, ("payments:read", "payments:write", "merchants:read"), at=NOON
+            )
+            for name in ("hangzhou-card", "toronto-card")
+        }
+
+    def put(name: str, *origins: str) -> Any:
+        head = {"authorization": f"Bearer {keys[name]}"}
+        return client.put(there, json={"origins": list(origins)}, headers=head)
+
+    assert put("hangzhou-card", "https://b.example", "https://A.example").json()["origins"] == [
+        "https://a.example", "https://b.example",
+    ]  # fmt: skip
+    for wrong in (
+        "ftp://a.example",
+        "https://a",
+        "https://a.example/x",
+        "http://a.example",
+        "https://*.a.example",
+    ):
+        assert put("hangzhou-card", wrong).status_code == 422, wrong
+    assert put("toronto-card", "https://c.example").status_code == 404
+    sign_in(client, town, "Gao Lan")
+    assert client.put(there, json={"origins": ["https://b.example"]}).json()["origins"] == [
+        "https://b.example"
+    ]
+    sign_in(client, town, "Qian Qing")
+    assert client.put(there, json={"origins": []}).status_code == 404
+    with ctx.tx() as tx:
+        assert merchants.list_return_origins(tx, town.shop.payee_id) == ["https://b.example"]
+    for number in (1, 2):
+        town.order(number)
+    head = {"authorization": f"Bearer {keys['hangzhou-card']}"}
+    orders = client.get(f"/v1/qr-orders?merchant_id={town.shop.merchant_id}&limit=1", headers=head).json()
+    assert len(orders["qr_orders"]) == 1
+
+
+def test_an_issuer_reads_what_its_people_sent_and_no_other_does(
+    ctx: Context, client: Client, town: Town
+) -> None:
+    sender, other = town.buyer.account_id, town.owner.account_id
+    sent = wallets.transfers.send(
+        ctx,
+        wallets.NewTransfer(
+            transfer_id=new_id(),
+            sender_id=sender,
+            receiver_id=other,
+            amount=Money(1_00, "CNY"),
+            session_at=NOON,
+        ),
+    )
+    with ctx.tx() as tx:
+        keys = [
+            trust.create_api_key(tx, name, ("payments:read", "payments:write"), at=NOON)
+            for name in ("hangzhou-card", "toronto-card")
+        ]
+
+    def got(place: int, address: str) -> Any:
+        return client.get(address, headers={"authorization": f"Bearer {keys[place]}"})
+
+    top_up = {
+        "top_up_id": str(new_id()), "account_id": str(sender), "amount": {"minor": 5, "currency": "CNY"},
+        "at": "2026-11-17T12:00:00Z",
+    }  # fmt: skip
+    client.post("/v1/top-ups", json=top_up, headers={"authorization": f"Bearer {keys[0]}"})
+    paid = payments.pay(ctx, offer(town).payment_id, sender, by="x", session_at=NOON)
+    assert got(0, f"/v1/transfers/{sent.transfer_id}").json()["transfer_id"] == str(sent.transfer_id)
+    assert got(0, f"/v1/wallets/{sender}/transfers").json()["transfers"][0]["note"] == ""
+    assert got(0, f"/v1/wallets/{sender}/withdrawals").json() == {"withdrawals": [], "next": None}
+    assert got(0, f"/v1/wallets/{sender}/top-ups").status_code == 200
+    assert got(0, f"/v1/top-ups/{top_up['top_up_id']}").json()["amount"]["minor"] == 5
+    assert top_up["top_up_id"] in got(0, f"/v1/top-ups?account_id={sender}").text
+    assert got(0, f"/v1/payments/{paid.payment_id}/attempts").json()["attempts"][0]["outcome"] == "succeeded"
+    assert got(0, f"/v1/payments/{paid.payment_id}/captures").json()["captures"][0]["amount"]["minor"] == 2_00
+    for address in (
+        f"/v1/transfers/{sent.transfer_id}", f"/v1/wallets/{sender}/transfers", f"/v1/top-ups/{top_up['top_up_id']}",
+        f"/v1/top-ups?account_id={sender}", f"/v1/payments/{paid.payment_id}/attempts",
+    ):  # fmt: skip
+        assert got(1, address).status_code == 404, address

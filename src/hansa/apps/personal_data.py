@@ -333,6 +333,15 @@ def _payments(of: Of) -> list[Any]:
     return found
 
 
+def _quotes(of: Of) -> list[Any]:
+    found: list[Any] = []
+    before: tuple[datetime, UUID] | None = None
+    while page := payments.list_quotes(of.tx, of.id, partition=of.partition, before=before, limit=PAGE):
+        found += page
+        before = (page[-1].made_at, page[-1].quote_id)
+    return found
+
+
 def _requests(of: Of) -> list[Any]:
     found: list[Any] = []
     before: tuple[datetime, UUID] | None = None
@@ -393,6 +402,12 @@ PARTS: list[Part] = [
     Part("journeys", "Your journeys", _journeys),
     Part("movements", "What your wallet gained and paid", _movements),
     Part("payments", "What you paid", _payments),
+    Part("quotes", "Rates you were told", _quotes),
+    Part(
+        "spent_for_others",
+        "What you sent from others’ wallets",
+        lambda of: wallets.transfers.list_sent_for_others(of.tx, of.id, limit=EVENTS_MAX),
+    ),
     Part(
         "delegations",
         "Who may spend for you",

@@ -53,6 +53,14 @@ class ChargeDiffers(HansaError):
     status: ClassVar[int] = 409
 
 
+class UnknownTopUp(HansaError):
+    """There is no such top-up of yours."""
+
+    code: ClassVar[str] = "payments.unknown_top_up"
+    status: ClassVar[int] = 404
+    remedy: ClassVar[str] = "Read /v1/top-ups of the account. One that was refused is not kept."
+
+
 class TopUpDiffers(HansaError):
     """This top-up is known with other content; another top-up needs an id of its own."""
 

@@ -393,7 +393,7 @@ def read_payment(
     if caller.account_id is None:
         caller.require("payments:read")
     with ctx.tx() as tx:
-        payment = _own_payment(ctx, tx, caller, payment_id)
+        payment = own_payment(ctx, tx, caller, payment_id)
         return _whole(tx, payment)
 
 
@@ -555,7 +555,7 @@ def read_refund(
     with ctx.tx() as tx:
         found = changing.get_refund(ctx, tx, refund_id)
         try:
-            _own_payment(ctx, tx, caller, found.payment_id)
+            own_payment(ctx, tx, caller, found.payment_id)
         except UnknownPayment as error:
             raise UnknownRefund(f"There is no refund {refund_id}.") from error
     return _refund(found)
@@ -772,7 +772,7 @@ def _own_payee(tx: Tx, payee_id: str, acquirer: str | None) -> Payee:
     return found
 
 
-def _own_payment(ctx: Context, tx: Tx, caller: trust.Caller, payment_id: UUID) -> Payment:
+def own_payment(ctx: Context, tx: Tx, caller: trust.Caller, payment_id: UUID) -> Payment:
     """The payment, for its payer and who asked for it from the payer's wallet, its payee's acquirer and the league.
 
     Errors: UnknownPayment for anyone else.
@@ -791,7 +791,7 @@ def _own_payment(ctx: Context, tx: Tx, caller: trust.Caller, payment_id: UUID) -
 def _check_owner(ctx: Context, caller: trust.Caller, payment_id: UUID) -> None:
     """Go on only for the payee's acquirer, or the league. Errors: UnknownPayment."""
     with ctx.tx() as tx:
-        _own_payment(ctx, tx, caller, payment_id)
+        own_payment(ctx, tx, caller, payment_id)
 
 
 def _is_issuer(caller: trust.Caller, account: identity.Account) -> bool:
@@ -800,22 +800,26 @@ def _is_issuer(caller: trust.Caller, account: identity.Account) -> bool:
 
 def _whole(tx: Tx, payment: Payment) -> WholePayment:
     steps = changing.steps_of(tx, payment)
-    currency = payment.amount.currency
-    captures = [
-        CaptureAnswer(one.subject_id, Money(one.amount_minor, currency), one.at)
-        for one in steps
-        if one.action == "capture" and one.subject_id is not None
-    ]
     return WholePayment(
         payment_answer(payment),
         [_step(one) for one in steps],
-        _attempts(changing.payers_of(tx, payment), steps),
-        captures,
+        attempts_of(changing.payers_of(tx, payment), steps),
+        captures_of(payment, steps),
         [_refund(one) for one in changing.refunds_of(tx, payment)],
     )
 
 
-def _attempts(payers: list[Payer], steps: list[Step]) -> list[Attempt]:
+def captures_of(payment: Payment, steps: list[Step]) -> list[CaptureAnswer]:
+    """What was captured of a payment, part by part."""
+    currency = payment.amount.currency
+    return [
+        CaptureAnswer(one.subject_id, Money(one.amount_minor, currency), one.at)
+        for one in steps
+        if one.action == "capture" and one.subject_id is not None
+    ]
+
+
+def attempts_of(payers: list[Payer], steps: list[Step]) -> list[Attempt]:
     """Each try with what became of it: the first step after it began that says so."""
     attempts: list[Attempt] = []
     for place, payer in enumerate(payers):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hansa import audit, identity, ledger
+from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
 from hansa.payments import quotes_store
 from hansa.payments.actions import balance_of, rate
@@ -84,6 +85,18 @@ def get_quote(ctx: Context, tx: Tx, quote_id: UUID) -> Quote:
     if found is None:
         raise UnknownQuote(f"There is no quote {quote_id}.")
     return found
+
+
+def list_quotes(
+    tx: Tx,
+    account_id: AccountId,
+    *,
+    partition: int = 0,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[Quote]:
+    """An account's quotes, the latest first; those that nobody used are forgotten a day after their time was up."""
+    return quotes_store.list_of(tx, partition, account_id, before, limit)
 
 
 def set_terms(

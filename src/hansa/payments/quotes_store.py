@@ -36,6 +36,17 @@ where q.partition = any(%s) and q.quote_id = any(%s)
 """
 )
 
+LIST = (
+    "select "
+    + COLUMNS
+    + """, u.subject_id
+from payments.quotes q
+left join payments.quote_uses u on u.partition = q.partition and u.quote_id = q.quote_id
+where q.partition = %s and q.account_id = %s and (q.made_at, q.quote_id) < (%s::timestamptz, %s::uuid)
+order by q.made_at desc, q.quote_id desc limit %s
+"""
+)
+
 # Of two that want one quote, the second waits for the first, and then finds its use here.
 USE = """
 insert into payments.quote_uses (partition, quote_id, subject, subject_id, used_at)
@@ -103,6 +114,15 @@ def find(tx: Tx, partitions: Iterable[int], quote_ids: Collection[UUID]) -> dict
     """Those of these quotes that there are, with what they were used for."""
     rows = tx.execute(FIND, (sorted(set(partitions)), list(quote_ids))).fetchall()
     return {row[0]: quote_of(row, row[WIDTH]) for row in rows}
+
+
+def list_of(
+    tx: Tx, partition: int, account_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Quote]:
+    """Quotes of an account, the latest first, with what they were used for."""
+    at, last = before or ("infinity", UUID(int=2**128 - 1))
+    rows = tx.execute(LIST, (partition, account_id, at, last, limit)).fetchall()
+    return [quote_of(row, row[WIDTH]) for row in rows]
 
 
 def use(tx: Tx, uses: Sequence[Use], at: datetime) -> None:

@@ -129,7 +129,7 @@ def read_wallet(
     if caller.account_id is None:
         caller.require("payments:read")
     with ctx.tx() as tx:
-        account = _account_to_read(tx, caller, account_id, ctx.clock.now())
+        account = account_to_read(tx, caller, account_id, ctx.clock.now())
         partition = ctx.directory.partition_of(account.account_id)
         return WalletView(
             account.account_id,
@@ -159,7 +159,7 @@ def list_movements(
     if caller.account_id is None:
         caller.require("payments:read")
     with ctx.tx() as tx:
-        account = _account_to_read(tx, caller, account_id, ctx.clock.now())
+        account = account_to_read(tx, caller, account_id, ctx.clock.now())
         found = actions.movements(
             tx,
             account.account_id,
@@ -261,7 +261,7 @@ def _rates(tx: Tx, day: date) -> Rates:
 BY_PROGRAM = "asked for by a program, over the interface"
 
 
-def _account_to_read(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime) -> identity.Account:
+def account_to_read(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime) -> identity.Account:
     """The account, where this caller may see its wallets; that another than its rider did is kept for the rider.
 
     Errors: identity.UnknownAccount where not.

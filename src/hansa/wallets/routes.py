@@ -309,12 +309,19 @@ def list_arrivals(
     "/v1/transfers/{transfer_id:uuid}",
     sync_to_thread=True,
     tags=["Wallets"],
-    opt={"who": ("session",), "refuses": (people.UnknownTransfer,)},
+    opt={"needs": "payments:read", "who": ("session", "key"), "refuses": (people.UnknownTransfer,)},
 )
 def read_transfer(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], transfer_id: FromPath[UUID]
 ) -> TransferView:
-    """A transfer that you sent."""
+    """A transfer that you sent; with a key, one that your people sent or received, as its events name it."""
+    if caller.account_id is None:
+        caller.require("payments:read")
+        with ctx.tx() as tx:
+            found = transfers.find_of_issuer(tx, _reader(caller), transfer_id, directory=ctx.directory)
+        if found is None:
+            raise people.UnknownTransfer
+        return transfer_view(found)
     return transfer_view(transfers.get(ctx, person_of(caller), transfer_id))
 
 
@@ -872,7 +879,7 @@ def begin_top_up(
         bank_account_id=data.bank_account_id,
         way=bank.Way(data.way),
     )
-    return _top_up(top_ups.begin(ctx, outside.rail(), new))
+    return top_up_view(top_ups.begin(ctx, outside.rail(), new))
 
 
 @get(
@@ -895,7 +902,7 @@ def list_top_ups(
         )
     page = found[:limit]
     more = mark_text(page[-1].created_at, page[-1].top_up_id) if len(found) > limit else None
-    return OwnTopUps([_top_up(one) for one in page], more)
+    return OwnTopUps([top_up_view(one) for one in page], more)
 
 
 @put(
@@ -972,7 +979,7 @@ def begin_withdrawal(
         amount=data.amount.money,
         bank_account_id=data.bank_account_id,
     )
-    return _withdrawal(withdrawals.begin(ctx, outside.rail(), new))
+    return withdrawal_view(withdrawals.begin(ctx, outside.rail(), new))
 
 
 @get(
@@ -995,22 +1002,32 @@ def list_withdrawals(
         )
     page = found[:limit]
     more = mark_text(page[-1].created_at, page[-1].withdrawal_id) if len(found) > limit else None
-    return Withdrawals([_withdrawal(one) for one in page], more)
+    return Withdrawals([withdrawal_view(one) for one in page], more)
 
 
 @get(
     "/v1/withdrawals/{withdrawal_id:uuid}",
     sync_to_thread=True,
     tags=["Wallets"],
-    opt={"who": ("session",), "refuses": (bank.UnknownWithdrawal,)},
+    opt={"needs": "payments:read", "who": ("session", "key"), "refuses": (bank.UnknownWithdrawal,)},
 )
 def read_withdrawal(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], withdrawal_id: FromPath[UUID]
 ) -> WithdrawalView:
-    """A withdrawal of yours."""
+    """A withdrawal of yours; with a key, one of your people's, as its events name it."""
+    if caller.account_id is None:
+        caller.require("payments:read")
+        with ctx.tx() as tx:
+            return withdrawal_view(
+                withdrawals.get_of_issuer(
+                    tx, _reader(caller), withdrawal_id, partitions=ctx.directory.partitions
+                )
+            )
     me = person_of(caller)
     with ctx.tx() as tx:
-        return _withdrawal(withdrawals.get(tx, me, withdrawal_id, partition=ctx.directory.partition_of(me)))
+        return withdrawal_view(
+            withdrawals.get(tx, me, withdrawal_id, partition=ctx.directory.partition_of(me))
+        )
 
 
 @post(
@@ -1028,7 +1045,7 @@ def cancel_withdrawal(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], withdrawal_id: FromPath[UUID]
 ) -> WithdrawalView:
     """Take back a withdrawal that waits for its approval."""
-    return _withdrawal(withdrawals.cancel(ctx, person_of(caller), withdrawal_id))
+    return withdrawal_view(withdrawals.cancel(ctx, person_of(caller), withdrawal_id))
 
 
 # --- vouchers
@@ -1088,7 +1105,7 @@ def redeem_voucher(
     ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], data: JSONBody[Redeem]
 ) -> OwnTopUpView:
     """Put a voucher's money into your wallet, once."""
-    return _top_up(vouchers.redeem(ctx, person_of(caller), data.code))
+    return top_up_view(vouchers.redeem(ctx, person_of(caller), data.code))
 
 
 @post(
@@ -1175,10 +1192,15 @@ def person_of(caller: trust.Caller) -> AccountId:
     return AccountId(UUID(caller.account_id))
 
 
+def _reader(caller: trust.Caller) -> str | None:
+    """Whose people these are; None for the league, which sees all. Errors: trust.NotAllowed."""
+    return None if caller.kind == "league" else _issuer(caller)
+
+
 def _issuer(caller: trust.Caller) -> str:
     """The issuer whose key this is. Errors: trust.NotAllowed."""
     if caller.member_id is None:
-        raise trust.NotAllowed("Vouchers are an issuer's own: ask with the issuer's key.")
+        raise trust.NotAllowed("This is an issuer's own: ask with the issuer's key.")
     return caller.member_id
 
 
@@ -1247,7 +1269,8 @@ def _bank_account(one: bank.BankAccount) -> BankAccountView:
     return BankAccountView(one.bank_account_id, one.shown, one.currency, one.may_pull, one.usable_at)
 
 
-def _top_up(one: bank.BankTopUp) -> OwnTopUpView:
+def top_up_view(one: bank.BankTopUp) -> OwnTopUpView:
+    """A top-up as its account's owner sees it."""
     return OwnTopUpView(
         one.top_up_id, one.amount, one.way.value, one.words, one.state.value, one.reason, one.created_at
     )
@@ -1269,7 +1292,8 @@ def _automatic(one: bank.Automatic) -> AutomaticView:
     )
 
 
-def _withdrawal(one: bank.Withdrawal) -> WithdrawalView:
+def withdrawal_view(one: bank.Withdrawal) -> WithdrawalView:
+    """A withdrawal as its account's owner sees it."""
     waits = one.state is bank.WithdrawalState.REQUIRES_APPROVAL
     return WithdrawalView(
         one.withdrawal_id,

@@ -261,6 +261,16 @@ def find(tx: Tx, account_id: AccountId, transfer_id: UUID, *, directory: Directo
     return found if found is not None and account_id in (found.sender_id, found.spender_id) else None
 
 
+def find_of_issuer(
+    tx: Tx, issuer_id: str | None, transfer_id: UUID, *, directory: Directory
+) -> Transfer | None:
+    """A transfer that people of this issuer sent or received; of any issuer where None is given. Else None."""
+    found = store.find(tx, directory.partitions, transfer_id)
+    if found is None or issuer_id in (None, found.sender_issuer_id, found.receiver_issuer_id):
+        return found
+    return None
+
+
 def list_sent(
     tx: Tx,
     account_id: AccountId,

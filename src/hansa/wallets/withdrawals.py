@@ -1,6 +1,6 @@
 """Money from a person's wallet to their own bank account: held until the bank has booked it, back if it comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -101,6 +101,16 @@ def get(tx: Tx, account_id: AccountId, withdrawal_id: UUID, *, partition: int = 
     """A person's withdrawal. Errors: UnknownWithdrawal, for others' too."""
     found = store.find_withdrawal(tx, [partition], withdrawal_id)
     if found is None or found.account_id != account_id:
+        raise UnknownWithdrawal
+    return found
+
+
+def get_of_issuer(
+    tx: Tx, issuer_id: str | None, withdrawal_id: UUID, *, partitions: Collection[int]
+) -> Withdrawal:
+    """A withdrawal of this issuer's people; of anybody's where None is given. Errors: UnknownWithdrawal."""
+    found = store.find_withdrawal(tx, partitions, withdrawal_id)
+    if found is None or issuer_id not in (None, found.issuer_id):
         raise UnknownWithdrawal
     return found
 
