@@ -111,7 +111,7 @@ def test_a_phones_own_code_is_scanned_by_the_shop_without_the_phones_network(
     expect(till.get_by_role("heading", name="Paid")).to_be_visible()
     assert [one for one in faults if "Content Security" in one] == []
     with served.ctx.tx() as tx:
-        (sale,) = merchants.list_sales(tx, SHOP)
+        (sale,) = merchants.list_sales(served.ctx, tx, SHOP)
     assert (sale.channel, sale.total) == ("code", Money(7_50, "CNY"))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from hansa import codes, identity, merchants, trust
+from hansa import codes, identity, merchants, payments, trust
 from hansa.gate import DenyList, TicketGate, TicketGateIdentity
 from hansa.kernel import FixedClock, InvalidInput, Money, new_id
 from hansa.merchants import (
@@ -122,6 +122,26 @@ def test_tickets_are_bought_put_on_the_phone_and_let_in(town: Town) -> None:
         assert merchants.over_used(tx, town.shop.merchant_id) == [(first.ticket_id, 2, 3)]
     with pytest.raises(TicketNotRefundable):
         merchants.return_ticket(town.ctx, first.ticket_id, town.buyer.account_id)
+
+
+def test_tickets_whose_money_went_back_over_the_interface_open_no_gate(town: Town) -> None:
+    slot = slots(town, shops.pagoda(town, capacity=2))[0]
+    order_id = buy(town, slot, adults=2)
+    with town.ctx.tx() as tx:
+        payment_id = merchants.get_order(tx, order_id).payment_id
+    assert payment_id is not None
+
+    def states() -> list[str]:
+        with town.ctx.tx() as tx:
+            return [one.state for one in merchants.tickets_of_order(tx, order_id)]
+
+    payments.refund(town.ctx, payment_id, refund_id=new_id(), minor=4_00, by="key:x")
+    assert (merchants.finish(town.ctx), states()) == (0, ["valid"] * 2)
+    payments.refund(town.ctx, payment_id, refund_id=new_id(), by="key:x")
+
+    assert [merchants.finish(town.ctx), merchants.finish(town.ctx)] == [2, 0]
+    assert states() == ["refunded"] * 2
+    buy(town, slot, adults=2)  # the places are free
 
 
 def test_fifty_buyers_never_get_more_places_than_there_are(committed_ctx: Context, tmp_path: Path) -> None:

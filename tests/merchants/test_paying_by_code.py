@@ -60,7 +60,7 @@ def test_a_ride_code_pays_nothing(town: Town, phone: PayingPhone) -> None:
 
     assert town.balance(phone.account.account_id) == shops.BIG
     with town.ctx.tx() as tx:
-        assert merchants.list_sales(tx, SHOP) == []
+        assert merchants.list_sales(town.ctx, tx, SHOP) == []
 
 
 def test_above_what_a_code_may_the_payer_must_approve(town: Town, phone: PayingPhone) -> None:

@@ -239,7 +239,9 @@ def test_of_sixteen_who_pay_one_order_one_pays(committed_ctx: Context, tmp_path:
     assert sum(held) == 2 * shops.BIG.minor - 3_00, told
     assert town.read_order(order).state == "paid"
     with town.ctx.tx() as tx:
-        assert [one.state for one in merchants.list_sales(tx, SHOP) if one.state == "paid"] == ["paid"]
+        assert [one.state for one in merchants.list_sales(town.ctx, tx, SHOP) if one.state == "paid"] == [
+            "paid"
+        ]
 
 
 def test_a_claim_without_a_payment_goes_to_the_next_after_a_while(town: Town) -> None:
@@ -335,13 +337,44 @@ def test_refunds_in_parts_never_pass_the_sale_and_go_back_to_the_payer(town: Tow
     assert town.balance(town.buyer.account_id) == Money(100_00 - 1, "CNY")
     with town.ctx.tx() as tx:
         day = merchants.shop_day(tx, town.shop, NOON.date())
-        kept = merchants.get_sale(tx, sale.payment_id)
+        kept = merchants.get_sale(town.ctx, tx, sale.payment_id)
     assert kept.left == Money(1, "CNY")
     assert (day.sold_minor, day.refunded_minor, day.sales, day.refunds) == (10_00, 9_99, 1, 2)
     assert day.due_minor == 1 - day.fees_minor and day.fees_minor == 0
     rows = merchants.day_csv(day).split("\r\n")
     assert rows[1].split(",")[6] == "10.00"
     assert sorted(row.split(",")[6] for row in rows[2:4]) == ["-4.00", "-5.99"]
+
+
+def test_money_given_back_over_the_interface_is_in_the_days_sums_and_is_not_given_back_twice(
+    town: Town,
+) -> None:
+    sale = merchants.pay_order(town.ctx, town.order(minor=10_00).order_id, town.asker()).sale
+    merchants.refund(
+        town.ctx, new_id(), sale.payment_id, amount=Money(1_00, "CNY"), reason="Cold tea", by="person:x"
+    )
+
+    payments.refund(town.ctx, sale.payment_id, refund_id=new_id(), minor=6_00, reason="Wrong tea", by="key:y")
+
+    with town.ctx.tx() as tx:
+        day = merchants.shop_day(tx, town.shop, NOON.date())
+        (listed,) = merchants.list_sales(town.ctx, tx, SHOP)
+        known = merchants.get_sale(town.ctx, tx, sale.payment_id)
+        back = merchants.list_refunds(town.ctx, tx, known)
+    assert known.left == listed.left == Money(3_00, "CNY")
+    assert [(one.amount_minor, one.state, one.reason) for one in back] == [
+        (1_00, "done", "Cold tea"),
+        (6_00, "done", "Wrong tea"),
+    ]
+    assert (day.sold_minor, day.refunded_minor, day.refunds, day.due_minor) == (10_00, 7_00, 2, 2_98)
+    with pytest.raises(RefundTooLarge):
+        merchants.refund(
+            town.ctx, new_id(), sale.payment_id, amount=Money(3_01, "CNY"), reason="More", by="person:x"
+        )
+    rest = merchants.refund(
+        town.ctx, new_id(), sale.payment_id, amount=Money(3_00, "CNY"), reason="All of it", by="person:x"
+    )
+    assert rest.state == "done" and town.balance(town.buyer.account_id) == shops.BIG
 
 
 @settings(max_examples=80, deadline=None)

@@ -109,7 +109,7 @@ def test_a_counter_code_asks_for_the_amount_and_pays_once(payer: Client, town: T
     assert answers[0].headers["location"] == answers[1].headers["location"]
     assert town.balance(town.buyer.account_id) == Money(92_75, "CNY")
     with town.ctx.tx() as tx:
-        (sale,) = merchants.list_sales(tx, SHOP)
+        (sale,) = merchants.list_sales(town.ctx, tx, SHOP)
     assert (sale.state, sale.till, sale.channel) == ("paid", "T1", "static")
 
 
@@ -120,7 +120,7 @@ def test_more_than_a_small_sum_leads_to_the_page_of_approval(payer: Client, town
 
     assert asked.headers["location"].startswith("/wallet/approvals/")
     with town.ctx.tx() as tx:
-        (sale,) = merchants.list_sales(tx, SHOP)
+        (sale,) = merchants.list_sales(town.ctx, tx, SHOP)
         approval_id = UUID(asked.headers["location"].rpartition("/")[2])
         asking, _ = approval.get_approval(tx, approval_id, town.buyer.account_id, town.ctx.clock.now())
     assert (asking.next_url, asking.subject_id) == (f"/wallet/pay/done/{sale.payment_id}", sale.payment_id)
@@ -229,4 +229,4 @@ def test_nobody_who_is_signed_out_pays(client: Client, town: Town) -> None:
     ]:
         assert client.post(path, data=data).status_code == 401
     with town.ctx.tx() as tx:
-        assert merchants.list_sales(tx, SHOP) == []
+        assert merchants.list_sales(town.ctx, tx, SHOP) == []

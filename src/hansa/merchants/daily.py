@@ -13,7 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from hansa.kernel import Money, service_day_bounds
-from hansa.merchants import store
+from hansa.merchants import paying, store
 from hansa.merchants.model import Merchant, Refund, Sale
 from hansa.store import Tx
 
@@ -67,10 +67,12 @@ def shop_day(tx: Tx, merchant: Merchant, day: date) -> ShopDay:
     """What a shop's day came to, so far where it is not over."""
     first, last = service_day_bounds(day, merchant.tz)
     sold = store.sales_paid(tx, merchant.merchant_id, first, last)
-    back = store.refunds_done(tx, merchant.merchant_id, first, last)
-    of_refunds = {one.payment_id: store.find_sale(tx, one.payment_id) for one in back}
-    earlier = store.list_refunds(tx, list(of_refunds))
-    return day_of(merchant, day, sold, back, {key: one for key, one in of_refunds.items() if one}, earlier)
+    done, ever = paying.refunds_done(tx, merchant, first, last)
+    found = {payment_id: store.find_sale(tx, payment_id) for payment_id in {one.payment_id for one in done}}
+    sales = {payment_id: sale for payment_id, sale in found.items() if sale is not None}
+    # A payment that is no sale of the shop's tills is in no day of theirs, and what was given back of it neither.
+    back = [one for one in done if one.payment_id in sales]
+    return day_of(merchant, day, sold, back, sales, ever)
 
 
 def day_of(

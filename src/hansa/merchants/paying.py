@@ -1,5 +1,6 @@
 """What merchants ask of payments: open a payee, make a payment, see how it stands, give money back."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -8,7 +9,7 @@ from hansa import payments
 from hansa.approval import Channel as ApprovalChannel
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, fact_id
-from hansa.merchants.model import Channel, Merchant, Refund, Sale
+from hansa.merchants.model import Channel, Merchant, MerchantId, Refund, Sale
 from hansa.payments import NewPayment, Payee, Payment, PaymentState
 from hansa.store import Context, Tx
 
@@ -137,6 +138,46 @@ def cancel(ctx: Context, payment_id: UUID, by: str) -> None:
         payments.cancel(ctx, payment_id, by=by)
     except (payments.StateForbids, payments.UnknownPayment):
         return
+
+
+_STATES: dict[payments.RefundState, Literal["asked", "done", "failed"]] = {
+    "pending": "asked",
+    "settled": "done",
+    "failed": "failed",
+}
+
+
+def refunds_of(ctx: Context, tx: Tx, sales: Sequence[Sale]) -> list[Refund]:
+    """What was given back of these sales, or is on its way back, however it was asked for; in order."""
+    merchants = {one.payment_id: one.merchant_id for one in sales}
+    keys = [(ctx.directory.partition_of(payment_id), payment_id) for payment_id in merchants]
+    return [_refund(one, merchants[one.payment_id]) for one in payments.refunds_of_all(tx, keys)]
+
+
+def refunds_done(
+    tx: Tx, merchant: Merchant, first: datetime, end: datetime
+) -> tuple[list[Refund], list[Refund]]:
+    """What a shop gave back from an instant on, before another, however it was asked for; and all that was ever given
+    back of the same payments; both in order.
+    """
+    done = payments.refunds_settled(tx, first=first, end=end, payee_id=merchant.payee_id)
+    ever = payments.refunds_of_all(tx, {(one.partition, one.payment_id) for one in done})
+    mine = merchant.merchant_id
+    return [_refund(one, mine) for one in done], [_refund(one, mine) for one in ever]
+
+
+def _refund(one: payments.Refund, merchant_id: MerchantId) -> Refund:
+    return Refund(
+        one.refund_id,
+        one.payment_id,
+        merchant_id,
+        one.amount.minor,
+        one.reason,
+        one.by,
+        one.asked_at,
+        _STATES[one.state],
+        one.ended_at,
+    )
 
 
 def give_back(ctx: Context, refund: Refund) -> bool | None:

@@ -643,7 +643,7 @@ def list_sales(
     mark = None if before is None else (in_utc(before, where="before"), UUID(int=0))
     with ctx.tx() as tx:
         shop_of(tx, caller, merchant_id, "merchants:read")
-        found = sales.list_sales(tx, merchant_id, before=mark, limit=limit + 1)
+        found = sales.list_sales(ctx, tx, merchant_id, before=mark, limit=limit + 1)
     shown = found[:limit]
     return SaleList([_sale(one) for one in shown], shown[-1].begun_at if len(found) > limit else None)
 
@@ -678,7 +678,7 @@ def refund_sale(
     """Give money of a sale back to where it came from; an owner of the shop, or its acquirer."""
     with ctx.tx() as tx:
         shop_of(tx, caller, merchant_id, "merchants:write", owner=True)
-        sale = sales.get_sale(tx, payment_id)
+        sale = sales.get_sale(ctx, tx, payment_id)
         if sale.merchant_id != merchant_id:
             raise shops.UnknownSale
     back = tickets.refund_sale(

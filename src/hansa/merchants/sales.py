@@ -5,6 +5,7 @@ it. A kill between any two loses nothing: whoever looks next, or ``finish``, end
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -179,7 +180,12 @@ def cancel_sale(ctx: Context, payment_id: UUID, *, by: str) -> Sale:
     return sync_sale(ctx, payment_id)
 
 
-def get_sale(tx: Tx, payment_id: UUID) -> Sale:
+def get_sale(ctx: Context, tx: Tx, payment_id: UUID) -> Sale:
+    """The sale of a payment, with what was given back of it by now. Errors: UnknownSale."""
+    return _with_refunds(ctx, tx, [_written(tx, payment_id)])[0]
+
+
+def _written(tx: Tx, payment_id: UUID) -> Sale:
     """The sale of a payment, as it was last written down. Errors: UnknownSale."""
     sale = store.find_sale(tx, payment_id)
     if sale is None:
@@ -187,11 +193,31 @@ def get_sale(tx: Tx, payment_id: UUID) -> Sale:
     return sale
 
 
+def _with_refunds(ctx: Context, tx: Tx, sales: Sequence[Sale]) -> list[Sale]:
+    """These sales with what was given back of them, or is on its way back, however that was asked for."""
+    refunded: dict[UUID, int] = {}
+    for one in _refunds(ctx, tx, sales):
+        if one.state != "failed":
+            refunded[one.payment_id] = refunded.get(one.payment_id, 0) + one.amount_minor
+    return [replace(one, refunded_minor=refunded.get(one.payment_id, 0)) for one in sales]
+
+
+def _refunds(ctx: Context, tx: Tx, sales: Sequence[Sale]) -> list[Refund]:
+    """The refunds of these sales: those that payments knows, and those asked for here of which it does not know yet."""
+    known = paying.refunds_of(ctx, tx, sales)
+    ids = {one.refund_id for one in known}
+    asked = store.list_refunds(tx, [one.payment_id for one in sales])
+    return sorted(
+        [*known, *(one for one in asked if one.refund_id not in ids)],
+        key=lambda one: (one.asked_at, one.refund_id),
+    )
+
+
 def list_sales(
-    tx: Tx, merchant_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int = 50
+    ctx: Context, tx: Tx, merchant_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int = 50
 ) -> list[Sale]:
     """A shop's sales that are paid or under way, the newest first; those before a mark."""
-    return store.list_sales(tx, merchant_id, before=before, limit=limit)
+    return _with_refunds(ctx, tx, store.list_sales(tx, merchant_id, before=before, limit=limit))
 
 
 def sync_sale(ctx: Context, payment_id: UUID) -> Sale:
@@ -201,9 +227,9 @@ def sync_sale(ctx: Context, payment_id: UUID) -> Sale:
     """
     at = ctx.clock.now()
     with ctx.tx() as tx:
-        sale = get_sale(tx, payment_id)
+        sale = _written(tx, payment_id)
         if sale.state != "begun":
-            return sale
+            return _with_refunds(ctx, tx, [sale])[0]
         payment = paying.find_payment(ctx, tx, payment_id)
     if payment is not None and payment.state is PaymentState.CREATED:
         paying.cancel(ctx, payment_id, sale.made_by)  # declined: it waits for a try that nobody will make
@@ -239,12 +265,20 @@ def refund(ctx: Context, refund_id: UUID, payment_id: UUID, *, amount: Money, re
     """
     at = ctx.clock.now()
     with ctx.tx() as tx:
-        asked = ask_refund(tx, refund_id, payment_id, amount=amount, reason=reason, by=by, at=at)
+        asked = ask_refund(ctx, tx, refund_id, payment_id, amount=amount, reason=reason, by=by, at=at)
     return end_refund(ctx, asked)
 
 
 def ask_refund(
-    tx: Tx, refund_id: UUID, payment_id: UUID, *, amount: Money, reason: str, by: str, at: datetime
+    ctx: Context,
+    tx: Tx,
+    refund_id: UUID,
+    payment_id: UUID,
+    *,
+    amount: Money,
+    reason: str,
+    by: str,
+    at: datetime,
 ) -> Refund:
     """Write down a refund that ``end_refund`` then makes. Errors: as `refund`."""
     sale = store.find_sale(tx, payment_id, lock=True)
@@ -259,6 +293,7 @@ def ask_refund(
     if amount.currency != sale.currency or amount.minor <= 0:
         problem = Problem("amount", f"it is {amount}", f"Give back more than nothing, in {sale.currency}")
         raise InvalidInput("This cannot be given back.", problems=(problem,))
+    sale = _with_refunds(ctx, tx, [sale])[0]
     if amount.minor > sale.left.minor:
         raise RefundTooLarge(f"{sale.left} is left of this sale.")
     store.set_sale(tx, replace(sale, refunded_minor=sale.refunded_minor + amount.minor))
@@ -286,7 +321,7 @@ def end_refund(ctx: Context, asked: Refund) -> Refund:
         assert sale is not None, "a sale does not go"
         told = {None: "", True: "done", False: "failed"}[done]
         if told and store.end_refund(tx, asked.refund_id, told, at) and not done:
-            store.set_sale(tx, replace(sale, refunded_minor=sale.refunded_minor - asked.amount_minor))
+            store.set_sale(tx, replace(sale, refunded_minor=max(0, sale.refunded_minor - asked.amount_minor)))
         ended = store.find_refund(tx, asked.refund_id)
         assert ended is not None, "a refund does not go"
     if failed is not None:
@@ -294,9 +329,9 @@ def end_refund(ctx: Context, asked: Refund) -> Refund:
     return ended
 
 
-def list_refunds(tx: Tx, payment_ids: list[UUID]) -> list[Refund]:
-    """The refunds of these sales, the oldest first."""
-    return store.list_refunds(tx, payment_ids)
+def list_refunds(ctx: Context, tx: Tx, sale: Sale) -> list[Refund]:
+    """The refunds of a sale, however they were asked for, the oldest first."""
+    return _refunds(ctx, tx, [sale])
 
 
 def finish(ctx: Context, *, patience: timedelta = CLAIM_LASTS) -> int:
@@ -359,7 +394,7 @@ def _fail(ctx: Context, payment_id: UUID) -> None:
     """The payment was refused before it was made, or came to nothing: the order is open again at once."""
     at = ctx.clock.now()
     with ctx.tx() as tx:
-        sale = get_sale(tx, payment_id)
+        sale = _written(tx, payment_id)
         order = None if sale.order_id is None else qr_orders.lock_order(tx, sale.order_id)
         locked = store.find_sale(tx, payment_id, lock=True)
         assert locked is not None, "a sale does not go"
@@ -381,7 +416,7 @@ def _check_spender(tx: Tx, asker: Asker, at: datetime) -> None:
 def _kept(tx: Tx, wanted: Sale) -> Sale:
     """The sale as it is kept under its id. Errors: InvalidInput where that is another one."""
     store.add_sale(tx, wanted)
-    kept = get_sale(tx, wanted.payment_id)
+    kept = _written(tx, wanted.payment_id)
     said = (wanted.merchant_id, wanted.payer, wanted.spender, wanted.total)
     if (kept.merchant_id, kept.payer, kept.spender, kept.total) != said:
         problem = Problem("form_id", "it stands for another payment", "Open the form again")

@@ -365,12 +365,6 @@ LIST_REFUNDS = """
 select refund_id, payment_id, merchant_id, amount_minor, reason, made_by, asked_at, state, done_at
 from merchants.refunds where payment_id = any(%s) order by asked_at, refund_id
 """
-REFUNDS_DONE = """
-select refund_id, payment_id, merchant_id, amount_minor, reason, made_by, asked_at, state, done_at
-from merchants.refunds
-where merchant_id = %s and state = 'done' and done_at >= %s and done_at < %s
-order by done_at, refund_id
-"""
 END_REFUND = "update merchants.refunds set state = %s, done_at = %s where refund_id = %s and state = 'asked'"
 UNFINISHED_REFUNDS = """
 select refund_id, payment_id, merchant_id, amount_minor, reason, made_by, asked_at, state, done_at
@@ -459,12 +453,6 @@ def list_refunds(tx: Tx, payment_ids: Sequence[UUID]) -> list[Refund]:
     """The refunds of these sales, the oldest first."""
     with tx.cursor(row_factory=class_row(Refund)) as cursor:
         return cursor.execute(LIST_REFUNDS, (list(payment_ids),)).fetchall()
-
-
-def refunds_done(tx: Tx, merchant_id: UUID, first: datetime, last: datetime) -> list[Refund]:
-    """Refunds that were made from an instant on, before another, in order."""
-    with tx.cursor(row_factory=class_row(Refund)) as cursor:
-        return cursor.execute(REFUNDS_DONE, (merchant_id, first, last)).fetchall()
 
 
 def end_refund(tx: Tx, refund_id: UUID, state: str, at: datetime) -> bool:

@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.rows import class_row
 
-from hansa import codes, identity, trust, webhooks
+from hansa import codes, identity, payments, trust, webhooks
 from hansa.codes import RIDER_CLASSES, RiderClass, TicketScope, ticket_place
 from hansa.codes.tickets import ENTRIES_MAX
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id
 from hansa.merchants import qr_orders, sales, seats, store
 from hansa.merchants.actions import get_merchant, get_open_merchant
-from hansa.merchants.model import TEXT_MAX, Merchant, MerchantId, QrOrder, Refund, plain_text
+from hansa.merchants.model import CLAIM_LASTS, TEXT_MAX, Merchant, MerchantId, QrOrder, Refund, plain_text
 from hansa.merchants.seats import Slot
 from hansa.store import Context, Tx
 
@@ -33,6 +33,8 @@ ABOUT_MAX = 500
 HELD_FOR = timedelta(minutes=15)
 """How long places are kept for somebody who pays."""
 SECONDS_MAX = 366 * 86_400
+LOOKED_BACK, REFUNDS_MAX = timedelta(hours=1), 10_000
+"""How far back, and at how many, refunds are looked at for tickets that nobody has paid any more."""
 
 
 class UnknownProduct(HansaError):
@@ -239,6 +241,11 @@ limit %s
 FIND_TICKET = _TICKETS + "where t.ticket_id = %s"
 TICKETS_OF_ORDER = _TICKETS + "where t.order_id = %s order by t.rider_class, t.ticket_id"
 LOCK_TICKET = "select 1 from merchants.tickets where ticket_id = %s for no key update"
+WITH_TICKETS = """
+select s.payment_id from merchants.sales s
+where s.payment_id = any(%s)
+    and exists (select 1 from merchants.tickets t where t.order_id = s.order_id and t.state = 'valid')
+"""
 REFUND_TICKET = "update merchants.tickets set state = 'refunded', refund_id = %s where ticket_id = %s"
 FIND_GIVEN = """
 select cti, phone_id, token from merchants.ticket_tokens where ticket_id = %s and ended_at is null
@@ -516,6 +523,7 @@ def return_ticket(ctx: Context, ticket_id: UUID, account_id: AccountId) -> Refun
             raise TicketNotRefundable
         assert ticket.payment_id is not None, "a ticket that is good was paid"
         asked = sales.ask_refund(
+            ctx,
             tx,
             refund_id,
             ticket.payment_id,
@@ -540,11 +548,34 @@ def refund_sale(
     Again with the same id is harmless, and ends what a crash left. Errors: as `sales.refund`.
     """
     back = sales.refund(ctx, refund_id, payment_id, amount=amount, reason=reason, by=by)
-    at = ctx.clock.now()
+    if back.state != "failed":
+        _end_unpaid(ctx, refund_id, payment_id)
+    return back
+
+
+def finish(ctx: Context, *, patience: timedelta = CLAIM_LASTS) -> int:
+    """``sales.finish``; and tickets of which nothing is left paid, however it was given back, open no gate any more.
+
+    Gives how many of all ended.
+    """
+    ended = sales.finish(ctx, patience=patience)
+    now = ctx.clock.now()
     with ctx.tx() as tx:
-        sale = sales.get_sale(tx, payment_id)
-        if sale.order_id is None or sale.left.minor or back.state == "failed":
-            return back
+        done = payments.refunds_settled(tx, first=now - LOOKED_BACK, end=now + LOOKED_BACK, limit=REFUNDS_MAX)
+        found = tx.execute(WITH_TICKETS, ([one.payment_id for one in done],)).fetchall() if done else []
+    of_tickets = {payment_id for (payment_id,) in found}
+    return ended + sum(
+        _end_unpaid(ctx, one.refund_id, one.payment_id) for one in done if one.payment_id in of_tickets
+    )
+
+
+def _end_unpaid(ctx: Context, refund_id: UUID, payment_id: UUID) -> int:
+    """End the valid tickets of a sale of which nothing is left paid; how many."""
+    at, ended = ctx.clock.now(), 0
+    with ctx.tx() as tx:
+        sale = sales.get_sale(ctx, tx, payment_id)
+        if sale.order_id is None or sale.left.minor:
+            return 0
         for seen in tickets_of_order(tx, sale.order_id):
             tx.execute(LOCK_TICKET, (seen.ticket_id,))
             ticket = _find(tx, seen.ticket_id)
@@ -553,7 +584,8 @@ def refund_sale(
                 seats.give_back(tx, ticket.slot_id)
                 _end_token(tx, ticket, at)
                 _tell(tx, ticket, "ticket.refunded", at)
-    return back
+                ended += 1
+    return ended
 
 
 # -- entries ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ A payment has one thing done to it at a time: what is intended is written down a
 and what it says is the next step. Whoever comes meanwhile ends that first, so a crash holds up nobody.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -288,6 +289,18 @@ def payers_of(tx: Tx, payment: Payment) -> list[Payer]:
 def refunds_of(tx: Tx, payment: Payment) -> list[Refund]:
     """The refunds of a payment, in order."""
     return life_store.refunds_of(tx, (payment.partition, payment.payment_id))
+
+
+def refunds_of_all(tx: Tx, keys: Collection[tuple[int, UUID]]) -> list[Refund]:
+    """The refunds of several payments, in order. keys: partition and id of each."""
+    return life_store.refunds_of_all(tx, keys) if keys else []
+
+
+def refunds_settled(
+    tx: Tx, *, first: datetime, end: datetime, payee_id: str | None = None, limit: int | None = None
+) -> list[Refund]:
+    """Refunds that were done from an instant on, before another, in order; of one payee, or of all."""
+    return life_store.refunds_settled(tx, first, end, payee_id, limit)
 
 
 def get_refund(ctx: Context, tx: Tx, refund_id: UUID) -> Refund:

@@ -284,6 +284,22 @@ select refund_id, payment_id, partition, amount_minor, currency, reference, reas
 from payments.refunds where partition = %s and payment_id = %s order by asked_at, refund_id
 """
 
+REFUNDS_OF_ALL = """
+select refund_id, payment_id, partition, amount_minor, currency, reference, reason, state, asked_by, asked_at, ended_at
+from payments.refunds join unnest(%s::smallint[], %s::uuid[]) as w (partition, payment_id) using (partition, payment_id)
+order by asked_at, refund_id
+"""
+
+REFUNDS_SETTLED = """
+select r.refund_id, r.payment_id, r.partition, r.amount_minor, r.currency, r.reference, r.reason, r.state, r.asked_by,
+    r.asked_at, r.ended_at
+from payments.refunds r
+join payments.payments p on p.partition = r.partition and p.payment_id = r.payment_id
+where r.state = 'settled' and r.ended_at >= %(first)s and r.ended_at < %(end)s
+  and (%(payee)s::text is null or p.payee_id = %(payee)s)
+order by r.ended_at, r.refund_id limit %(limit)s
+"""
+
 FIND_REFUND = """
 select refund_id, payment_id, partition, amount_minor, currency, reference, reason, state, asked_by, asked_at, ended_at
 from payments.refunds where partition = any(%s) and refund_id = %s
@@ -631,6 +647,20 @@ def end_refunds(tx: Tx, ended: Sequence[tuple[Key, str]], at: datetime) -> None:
 def refunds_of(tx: Tx, key: Key) -> list[Refund]:
     """The refunds of a payment, in order."""
     return [_refund(row) for row in tx.execute(REFUNDS, key)]
+
+
+def refunds_of_all(tx: Tx, keys: Collection[Key]) -> list[Refund]:
+    """The refunds of these payments, in order."""
+    values = ([partition for partition, _ in keys], [payment_id for _, payment_id in keys])
+    return [_refund(row) for row in tx.execute(REFUNDS_OF_ALL, values)]
+
+
+def refunds_settled(
+    tx: Tx, first: datetime, end: datetime, payee_id: str | None, limit: int | None
+) -> list[Refund]:
+    """Refunds that were done from an instant on, before another, in order."""
+    values = {"first": first, "end": end, "payee": payee_id, "limit": limit}
+    return [_refund(row) for row in tx.execute(REFUNDS_SETTLED, values)]
 
 
 def find_refund(tx: Tx, partitions: Iterable[int], refund_id: UUID) -> Refund | None:

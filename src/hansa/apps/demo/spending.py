@@ -414,7 +414,7 @@ class _Day:
                 order = merchants.get_order(tx, _order_id(one, buyers[0], "1"))
             assert order.payment_id is not None, "it was paid"
             with self.ctx.tx() as tx:
-                sale = merchants.get_sale(tx, order.payment_id)
+                sale = merchants.get_sale(self.ctx, tx, order.payment_id)
             back = Money(max(1, sale.total.minor // (1 if one.city_id == "london" else 2)), sale.currency)
             merchants.refund(
                 self.ctx,

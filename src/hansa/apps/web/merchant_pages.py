@@ -261,7 +261,7 @@ def _till_page(
 ) -> Response[str]:
     with site.ctx.tx() as tx:
         tills = merchants.list_tills(tx, desk.shop.merchant_id)
-        sales = merchants.list_sales(tx, desk.shop.merchant_id, limit=SALES_SHOWN)
+        sales = merchants.list_sales(site.ctx, tx, desk.shop.merchant_id, limit=SALES_SHOWN)
     return _page(
         desk,
         request,
@@ -280,12 +280,12 @@ def show_sales(request: Asked, site: Here, merchant_id: FromPath[UUID]) -> Respo
     """The part of the till's page that keeps itself fresh."""
     desk = _desk(request, site, merchant_id)
     with site.ctx.tx() as tx:
-        sales = merchants.list_sales(tx, merchant_id, limit=SALES_SHOWN)
+        sales = merchants.list_sales(site.ctx, tx, merchant_id, limit=SALES_SHOWN)
     for one in sales:
         if one.state == "begun":
             merchants.sync_sale(site.ctx, one.payment_id)
     with site.ctx.tx() as tx:
-        sales = merchants.list_sales(tx, merchant_id, limit=SALES_SHOWN)
+        sales = merchants.list_sales(site.ctx, tx, merchant_id, limit=SALES_SHOWN)
     return page("merchant/_sales.html", say=desk.say, shop=desk.shop, sales=sales)
 
 
@@ -488,7 +488,7 @@ def _sale_page(
 ) -> Response[str]:
     sale = _own_sale(site, desk, payment_id)
     with site.ctx.tx() as tx:
-        back = merchants.list_refunds(tx, [payment_id])
+        back = merchants.list_refunds(site.ctx, tx, sale)
         waits = _waits(site, tx, sale)
     return _page(
         desk,
@@ -552,7 +552,7 @@ def refund(
 
 def _own_sale(site: Site, desk: Desk, payment_id: UUID) -> merchants.Sale:
     with site.ctx.tx() as tx:
-        sale = merchants.get_sale(tx, payment_id)
+        sale = merchants.get_sale(site.ctx, tx, payment_id)
     if sale.merchant_id != desk.shop.merchant_id:
         raise merchants.UnknownSale
     return merchants.sync_sale(site.ctx, payment_id) if sale.state == "begun" else sale

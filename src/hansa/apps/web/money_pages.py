@@ -750,7 +750,7 @@ def _form_of(who: Seen, source: str) -> SplitForm:
                 )
                 title = view_journey(Places(tx), detail.journey, who.say).title
             elif kind == "payment":
-                sale = merchants.get_sale(tx, source_id)
+                sale = merchants.get_sale(who.site.ctx, tx, source_id)
                 if sale.payer != who.me or sale.state != "paid":
                     return empty
                 total = Money(sale.total.minor - sale.refunded_minor, sale.currency)

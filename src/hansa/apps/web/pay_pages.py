@@ -525,7 +525,7 @@ def _held(tx: Tx, site: Site, account: identity.Account, currency: str) -> Money
 def _own_sale(site: Site, account: identity.Account, payment_id: UUID) -> merchants.Sale:
     """A sale that this account pays, or bought from another's wallet. Errors: merchants.UnknownSale for all others."""
     with site.ctx.tx() as tx:
-        sale = merchants.get_sale(tx, payment_id)
+        sale = merchants.get_sale(site.ctx, tx, payment_id)
     if account.account_id not in (sale.payer, sale.spender):
         raise merchants.UnknownSale
     return sale
