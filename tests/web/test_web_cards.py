@@ -1,10 +1,13 @@
 """Pages and interface of city cards: applied for in the wallet, decided at the desk, seen by their holder."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from litestar.testing import TestClient
 
-from hansa import identity
+from hansa import cards, identity
+from hansa.cards.actions import STANDARD
 from hansa.kernel import fact_id
 from hansa.store import Context
 from web.little_league import LittleLeague
@@ -72,3 +75,48 @@ def test_cards_over_the_interface(ctx: Context, client: Client, league: LittleLe
     assert renewed.status_code == 409 and renewed.json()["code"] == "cards.moved"
     assert theirs.status_code == 404
     assert client.get(f"/wallet/cards/{mine[0]['card_id']}").status_code == 404
+
+
+def test_a_card_that_costs_something_is_paid_taken_back_and_replaced_on_pages(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = next(one for one in league.riders.values() if one.issuer_id == "hangzhou-card")
+    sign_in(client, account)
+    client.get("/wallet/cards")
+    with ctx.tx() as tx:
+        paid = replace(
+            STANDARD[0], product_id="plastic", issuer_id=account.issuer_id, city_id="hangzhou", name="Plastic card",
+            price_minor=5_00, deposit_minor=20_00, currency="CNY",
+        )  # fmt: skip
+        cards.offer(tx, paid, by="test", at=ctx.clock.now())
+    card_id = fact_id(None, "plastic")
+    address, desk = f"/wallet/cards/{card_id}", f"/console/cards/{card_id}"
+
+    offered = client.get("/wallet/cards").text
+    due = client.post("/wallet/cards", data={"card_id": str(card_id), "product_id": "plastic"})
+    held = client.post(f"{address}/pay")
+    statement = client.get("/wallet/statement").text
+    early = client.post(f"{desk}/paid")
+    unsure = client.post(f"{address}/replace", data={})
+    new_id = fact_id(None, "new plastic")
+    lost = client.post(f"{address}/replace", data={"card_id": str(new_id), "sure": "yes"})
+    by_counter = client.post(f"/console/cards/{new_id}/paid")
+    number = "".join(
+        re.findall(r'<dd class="mono">([\d ]+)</dd>', client.get(f"/wallet/cards/{new_id}").text)
+    )
+    found = client.get("/console/cards", params={"number": number}).text
+    back = client.post(f"/console/cards/{new_id}/returned", data={"to": "wallet"})
+    twice = client.post(f"{desk}/returned", data={"to": "counter"})
+    none = client.post(f"{desk}/returned", data={"to": "wallet"})
+    over = client.get(f"/wallet/cards/{new_id}").text
+
+    assert "costs ¥25.00" in offered and "¥20.00 of it is a deposit" in offered
+    assert "Pay ¥25.00 from the wallet" in due.text and "in force" in held.text
+    assert "<strong>City card</strong>" in statement and f'href="{address}"' in statement
+    assert (early.status_code, unsure.status_code) == (409, 409)
+    assert lost.url.path.endswith(str(new_id)) and "takes the place of one that was lost" in lost.text
+    assert by_counter.status_code == 200 and "deposit held" in found
+    assert (back.status_code, twice.status_code, none.status_code) == (200, 200, 200)
+    assert "came back" in over and "Deposit given back" in client.get("/wallet/statement").text
+    insight = client.get("/wallet/insight").text
+    assert "Public transport" in insight

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hansa import identity, payments, wallets
+from hansa import cards, identity, payments, wallets
 from hansa.identity import AccountId
 from hansa.payments import Movement, MovementKind
 from hansa.store import Tx
@@ -294,10 +294,12 @@ def _told(tx: Tx, account_id: AccountId, moved: Sequence[Movement], partition: i
     payee_of = {one.payment_id: one.payee_id for one in payments.find_payments(tx, asked).values()}
     payees = payments.find_payees(tx, sorted(set(payee_of.values())))
     names = _receivers(tx, account_id, moved, partition)
+    others = [one.reference for one in moved if one.kind is MovementKind.OTHER]
+    fees = cards.find_fees(tx, others) if others else {}
     lines: list[Line] = []
     for one in moved:
         category, payee = _OTHER.get(one.kind, "other"), ""
-        if one.kind in (MovementKind.FARE, MovementKind.CORRECTION):
+        if one.kind in (MovementKind.FARE, MovementKind.CORRECTION) or one.reference in fees:
             category = "transport"
         elif one.kind is MovementKind.SENT or one.reference in names:
             category, payee = "people", names.get(one.reference, "")

@@ -1,7 +1,8 @@
 """Cards: city cards that issuers offer and people hold: who may have one, how it lives, by which class one rides.
 
 Proofs of identity and decisions of an issuer's desk flow in; the class of an account flows out to identity, by which
-future ride tokens are made. A card's number is sealed with its holder's key and found by a keyed digest alone.
+future ride tokens are made, and to the ledger what cards cost and their deposits. A card's number is sealed with its
+holder's key and found by a keyed digest alone.
 """
 
 from hansa.cards.actions import (
@@ -21,19 +22,30 @@ from hansa.cards.actions import (
     open_products,
     own_cards,
     renew,
+    replace_lost,
     set_offered,
     turn,
 )
+from hansa.cards.fees import deposit_account, go_on, hand_in, pay, spend_of, take_at_counter
+from hansa.cards.fees import finish as finish_fees
+from hansa.cards.fees_store import find as find_fees
 from hansa.cards.model import (
     FACES,
     Card,
     CardDiffers,
     CardHeld,
     CardMoved,
+    Fee,
+    FeeMoved,
+    FeeNotCovered,
+    NoDeposit,
+    NotCleared,
     NotEligible,
+    PaidAtCounter,
     Product,
     ProductDiffers,
     State,
+    Till,
     UnknownCard,
     UnknownProduct,
     read_number,
@@ -46,18 +58,30 @@ __all__ = [
     "CardDiffers",
     "CardHeld",
     "CardMoved",
+    "Fee",
+    "FeeMoved",
+    "FeeNotCovered",
+    "NoDeposit",
+    "NotCleared",
     "NotEligible",
+    "PaidAtCounter",
     "Product",
     "ProductDiffers",
     "State",
+    "Till",
     "UnknownCard",
     "UnknownProduct",
     "apply",
     "decide",
+    "deposit_account",
     "end_own",
     "find_by_number",
+    "find_fees",
+    "finish_fees",
     "get_card",
     "get_product",
+    "go_on",
+    "hand_in",
     "history",
     "list_cards",
     "list_own",
@@ -66,8 +90,12 @@ __all__ = [
     "offer",
     "open_products",
     "own_cards",
+    "pay",
     "read_number",
     "renew",
+    "replace_lost",
     "set_offered",
+    "spend_of",
+    "take_at_counter",
     "turn",
 ]

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from hansa import atlas, audit, identity, trust
-from hansa.cards import store
+from hansa import audit, identity, trust
+from hansa.cards import fees, store
+from hansa.cards.granting import enforce, field_of, follow, get, known_of, prepare, today_in
 from hansa.cards.model import (
     WAYS,
     Card,
@@ -20,22 +21,29 @@ from hansa.cards.model import (
     UnknownCard,
     UnknownProduct,
     check_product,
-    class_of,
     judge,
     last_day,
-    new_number,
+    next_warning,
     read_number,
     read_reason,
 )
+from hansa.cards.telling import tell
 from hansa.identity import AccountId, Sealer
-from hansa.identity.actions import set_rider_class
-from hansa.identity.persons import data_key, find_data_key
-from hansa.identity.sealing import open_box, seal
-from hansa.kernel import fact_id, service_day
+from hansa.identity.persons import find_data_key
+from hansa.identity.sealing import open_box
+from hansa.kernel import fact_id
 from hansa.store import Context, Tx
 
 RENEWABLE = timedelta(days=60)
 """How long before its last day a card may be renewed, and its holder is told."""
+
+TOLD: dict[State, str] = {
+    "refused": "card.refused",
+    "active": "card.unblocked",
+    "suspended": "card.blocked",
+    "ended": "card.ended",
+}
+"""Of what a desk decides, which notice and event tells it."""
 
 STANDARD: tuple[Product, ...] = (
     Product(product_id="adult", issuer_id="", city_id="", name="City card", rider_class="adult", face="sea"),
@@ -145,9 +153,10 @@ def own_cards(ctx: Context, sealer: Sealer, account_id: AccountId) -> list[Card]
             return []
         card_id = fact_id(None, "first card", account_id)
         if store.add_card(tx, card_id, account_id, wanted.product_id, at):
-            _grant(
-                tx, sealer, _get(tx, card_id), Known(identity.ProofLevel.NONE, None), "opened with", "", at
-            )
+            card = get(tx, card_id)
+            known = Known(identity.ProofLevel.NONE, None)
+            prepare(tx, sealer, card, last_day(wanted, known, today_in(tx, wanted.city_id, at)), at)
+            enforce(tx, card_id, at, "opened with", "", told=False)
         return store.of_account(tx, account_id)
 
 
@@ -158,6 +167,8 @@ def list_own(tx: Tx, account_id: AccountId) -> list[Card]:
 
 def apply(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID, product_id: str) -> Card:
     """Apply for a card: granted at once where proof suffices, else it waits for the issuer's desk.
+
+    What costs something is in force once it is paid (``fees.pay``, ``fees.take_at_counter``).
 
     Safe to repeat by ``card_id``. Errors, and nothing is kept then: UnknownProduct, CardHeld, CardDiffers, NotEligible,
     identity.UnknownAccount.
@@ -173,16 +184,21 @@ def apply(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID, pr
         if product.status != "offered":
             raise UnknownProduct(f"{product.name} is not offered any more.")
         at = ctx.clock.now()
-        known = _known(tx, sealer, account_id)
-        verdict = judge(product, known, _today(tx, product.city_id, at))
+        known = known_of(tx, sealer, account_id)
+        today = today_in(tx, product.city_id, at)
+        verdict = judge(product, known, today)
         if verdict == "refuse":
             raise NotEligible
         if not store.add_card(tx, card_id, account_id, product_id, at):
-            return _get(tx, card_id)
+            return get(tx, card_id)
+        card = get(tx, card_id)
         if verdict == "grant":
-            _grant(tx, sealer, _get(tx, card_id), known, "proof", "", at)
-            _follow(tx, account_id, at)
-        return _get(tx, card_id)
+            prepare(tx, sealer, card, last_day(product, known, today), at)
+        if product.costs is not None:
+            fees.ask(tx, card, ctx.directory.partition_of(account_id), at, cleared=verdict == "grant")
+        elif verdict == "grant":
+            enforce(tx, card_id, at, "proof", "")
+        return get(tx, card_id)
 
 
 def renew(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID) -> Card:
@@ -194,35 +210,72 @@ def renew(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID) ->
     with ctx.tx() as tx:
         card = _own(tx, account_id, card_id)
         at = ctx.clock.now()
-        today = _today(tx, card.product.city_id, at)
+        today = today_in(tx, card.product.city_id, at)
         if not card.in_force(today) or card.valid_until is None or card.valid_until - today > RENEWABLE:
             raise CardMoved("This card is not in force, or does not run out soon.")
-        known = _known(tx, sealer, account_id)
+        known = known_of(tx, sealer, account_id)
         until = last_day(card.product, known, today)
         if judge(card.product, known, today) != "grant" or until <= card.valid_until:
             raise NotEligible
-        store.move(tx, card_id, "active", at, "proof", "renewed", until=until)
-        return _get(tx, card_id)
+        warn = next_warning(until, today)
+        store.move(tx, card_id, "active", at, "proof", "renewed", until=until, warn=warn)
+        return get(tx, card_id)
 
 
 def end_own(ctx: Context, account_id: AccountId, card_id: UUID, *, reason: str) -> Card:
-    """Give a card back, or say that it was lost; it is good no more. Again is harmless. Errors: UnknownCard."""
+    """Give a card back, or say that it was lost; it is good no more. Again is harmless.
+
+    Errors: UnknownCard; FeeMoved while it is being paid.
+    """
     with ctx.tx() as tx:
         card = _own(tx, account_id, card_id, lock=True)
         if card.state not in ("ended", "expired", "refused"):
             at = ctx.clock.now()
+            fees.drop(tx, card_id, at)
             store.move(tx, card_id, "ended", at, "holder", read_reason(reason))
-            _follow(tx, account_id, at)
-        return _get(tx, card_id)
+            follow(tx, account_id, at)
+            if card.state != "applied":
+                tell(tx, get(tx, card_id), "card.ended", at, reason=reason)
+        return get(tx, card_id)
+
+
+def replace_lost(ctx: Context, sealer: Sealer, account_id: AccountId, card_id: UUID, new_id: UUID) -> Card:
+    """Have another card for one that was lost: the old number is good no more from now on; the last day is the same.
+
+    What the wallet holds is the account's and stays. A card that costs something is paid again before it is in force.
+    Safe to repeat by ``new_id``. Errors, and nothing changes then: UnknownCard; CardMoved where it is not in force, or
+    was replaced by another; CardDiffers for an id that another card has.
+    """
+    with ctx.tx() as tx:
+        old = _own(tx, account_id, card_id, lock=True)
+        known = store.find_card(tx, new_id)
+        if known is not None:
+            if (known.account_id, known.replaces) != (account_id, card_id):
+                raise CardDiffers
+            return known
+        at = ctx.clock.now()
+        if not old.in_force(today_in(tx, old.product.city_id, at)) or old.valid_until is None:
+            raise CardMoved("This card is not in force, so it cannot be replaced. Apply for another one.")
+        store.move(tx, card_id, "ended", at, "holder", "lost")
+        tell(tx, get(tx, card_id), "card.ended", at, reason="lost")
+        store.add_card(tx, new_id, account_id, old.product.product_id, at, replaces=card_id)
+        card = get(tx, new_id)
+        prepare(tx, sealer, card, old.valid_until, at)
+        if old.product.costs is not None:
+            fees.ask(tx, card, ctx.directory.partition_of(account_id), at, cleared=True)
+        else:
+            enforce(tx, new_id, at, "holder", "replaces one that was lost")
+        follow(tx, account_id, at)
+        return get(tx, new_id)
 
 
 def number_of(tx: Tx, sealer: Sealer, card: Card) -> str | None:
-    """A card's number, for its holder; None before it has one, or where its holder's data are destroyed."""
-    box = store.number_box(tx, card.card_id)
+    """A card's number, for its holder; None before it is in force, or where its holder's data are destroyed."""
+    box = None if card.state == "applied" else store.number_box(tx, card.card_id)
     key = find_data_key(tx, sealer, AccountId(card.account_id)) if box else None
     if box is None or key is None:
         return None
-    return open_box(key, box, owner=card.account_id, field=_field(card.card_id)).decode()
+    return open_box(key, box, owner=card.account_id, field=field_of(card.card_id)).decode()
 
 
 # --- an issuer's desk
@@ -269,22 +322,34 @@ def decide(
 ) -> Card:
     """Grant or refuse an application, suspend a card, put it in force again, or end it.
 
-    Errors, and nothing changes then: UnknownCard; CardMoved where it cannot go there from where it stands; InvalidInput
-    for a reason that is none.
+    What costs something stays applied for until it is paid, once the desk has granted it: ``fee.cleared`` says so.
+    Errors, and nothing changes then: UnknownCard; FeeMoved while it is being paid; CardMoved where it cannot go there
+    from where it stands; InvalidInput for a reason that is none.
     """
     why = read_reason(reason)
     with ctx.tx() as tx:
         get_card(tx, issuers, card_id)
-        card = _get(tx, card_id, lock=True)
-        if to not in WAYS[card.state] or to == "expired":
+        card = get(tx, card_id, lock=True)
+        granted = card.state == "applied" and to == "active"
+        if to not in WAYS[card.state] or to == "expired" or (granted and card.fee and card.fee.cleared):
             raise CardMoved(f"A card that is {card.state} cannot become {to}.")
         at = ctx.clock.now()
         account_id = AccountId(card.account_id)
-        if card.state == "applied" and to == "active":
-            _grant(tx, sealer, card, _known(tx, sealer, account_id), by, why, at)
+        today = today_in(tx, card.product.city_id, at)
+        if granted:
+            known = known_of(tx, sealer, account_id)
+            prepare(tx, sealer, card, last_day(card.product, known, today), at)
+        if granted and card.fee is not None:
+            store.move(tx, card_id, "applied", at, by, why)
+            fees.clear(tx, card, at)
+        elif granted:
+            enforce(tx, card_id, at, by, why)
         else:
-            store.move(tx, card_id, to, at, by, why)
-        _follow(tx, account_id, at)
+            fees.drop(tx, card_id, at)
+            warn = next_warning(card.valid_until, today) if to == "active" and card.valid_until else None
+            store.move(tx, card_id, to, at, by, why, warn=warn)
+            tell(tx, get(tx, card_id), TOLD[to], at, reason=why)
+        follow(tx, account_id, at)
         audit.record(
             tx,
             audit.Act(
@@ -297,7 +362,7 @@ def decide(
             ),
             at,
         )
-        return _get(tx, card_id)
+        return get(tx, card_id)
 
 
 def history(tx: Tx, card: Card) -> list[tuple[State, datetime, str, str]]:
@@ -309,61 +374,35 @@ def history(tx: Tx, card: Card) -> list[tuple[State, datetime, str, str]]:
 
 
 def turn(ctx: Context, *, limit: int = 500) -> int:
-    """Cards whose last day is over run out, and their holders ride as the rest of their cards say; how many."""
+    """What time does: cards run out, holders are told before, payments that a crash left are ended; how many."""
     at = ctx.clock.now()
     with ctx.tx() as tx:
         over = 0
         # A day is over first where the sun rises first: each card is asked by its own city's clock.
         for card in store.due(tx, at.date() + timedelta(days=1), limit):
-            if card.valid_until is not None and card.valid_until < _today(tx, card.product.city_id, at):
+            if card.valid_until is not None and card.valid_until < today_in(tx, card.product.city_id, at):
                 store.move(tx, card.card_id, "expired", at, "time", "its last day is over")
-                _follow(tx, AccountId(card.account_id), at)
+                follow(tx, AccountId(card.account_id), at)
+                tell(tx, get(tx, card.card_id), "card.expired", at)
                 over += 1
-        return over
+        for card_id, warn_on in store.to_warn(tx, at.date() + timedelta(days=1), limit):
+            over += _warn(tx, get(tx, card_id), warn_on, at)
+    return over + fees.finish(ctx, limit=limit)
 
 
 # --- inside
 
 
-def _grant(tx: Tx, sealer: Sealer, card: Card, known: Known, by: str, reason: str, at: datetime) -> None:
-    until = last_day(card.product, known, _today(tx, card.product.city_id, at))
-    key = data_key(tx, sealer, AccountId(card.account_id), at)
-    while True:
-        number = new_number()
-        digest = sealer.digest("card", number)
-        if store.add_number(tx, digest.octets, digest.version, card.card_id):
-            break
-    box = seal(key, number.encode(), owner=card.account_id, field=_field(card.card_id))
-    store.move(tx, card.card_id, "active", at, by, reason, box=box, end=number[-4:], until=until)
-
-
-def _follow(tx: Tx, account_id: AccountId, at: datetime) -> None:
-    """Have the account ride as its cards in force say. Tokens that phones hold are replaced when those ask next."""
-    account = identity.get_account(tx, account_id)
-    today = _today(tx, account.home_city_id, at)
-    wanted = class_of(store.of_account(tx, account_id), account.issuer_id, today)
-    if wanted != account.rider_class:
-        set_rider_class(tx, account_id, wanted)
-
-
-def _known(tx: Tx, sealer: Sealer, account_id: AccountId) -> Known:
-    birth = identity.find_birth(tx, sealer, account_id)
-    proved = birth.born if birth is not None and birth.source == "proof" else None
-    return Known(identity.proof_level(tx, account_id), proved)
-
-
-def _today(tx: Tx, city_id: str, at: datetime) -> date:
-    try:
-        return service_day(at, atlas.get_city(tx, city_id).tz)
-    except atlas.UnknownCity:
-        return at.date()
-
-
-def _get(tx: Tx, card_id: UUID, *, lock: bool = False) -> Card:
-    found = store.find_card(tx, card_id, lock=lock)
-    if found is None:
-        raise UnknownCard
-    return found
+def _warn(tx: Tx, card: Card, warn_on: date, at: datetime) -> bool:
+    """Tell the holder that a card runs out, once that day has come in the card's city."""
+    assert card.valid_until is not None, "a card in force has a last day"
+    today = today_in(tx, card.product.city_id, at)
+    if today < warn_on:
+        return False
+    again = next_warning(card.valid_until, today)
+    tell(tx, card, "card.expiring", at, fact=(card.valid_until, again))
+    store.warned(tx, card.card_id, again)
+    return True
 
 
 def _own(tx: Tx, account_id: AccountId, card_id: UUID, *, lock: bool = False) -> Card:
@@ -371,7 +410,3 @@ def _own(tx: Tx, account_id: AccountId, card_id: UUID, *, lock: bool = False) ->
     if found is None or found.account_id != account_id:
         raise UnknownCard
     return found
-
-
-def _field(card_id: UUID) -> str:
-    return f"card/{card_id}"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from hansa.identity import ProofLevel, RiderClass
-from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem
 
 State = Literal["applied", "refused", "active", "suspended", "expired", "ended"]
 Face = Literal["sea", "teal", "amber", "plum", "slate"]
@@ -20,6 +20,17 @@ NUMBER_DIGITS = 16
 """Digits of a card's number: 15 random ones, and a check digit."""
 
 REASON_MAX, NAME_MAX = 300, 80
+
+COSTS_MAX = 100_000_000
+"""No card costs more, price or deposit, in minor units."""
+
+WARN_DAYS = (30, 7)
+"""So many days before a card's last one its holder is told, each time once."""
+
+FeeState = Literal["due", "approving", "paying", "paid", "dropped"]
+DepositState = Literal["none", "held", "returning", "returned", "keeping", "kept"]
+Till = Literal["wallet", "counter"]
+"""Where a card is paid, and where its deposit comes back to."""
 
 WAYS: Mapping[State, frozenset[State]] = {
     "applied": frozenset(("active", "refused", "ended")),
@@ -91,13 +102,54 @@ class NotEligible(HansaError):
     remedy: ClassVar[str] = "Choose a card whose ages fit the date of birth that was proved."
 
 
+class FeeMoved(HansaError):
+    """This card is paid, or being paid, or costs nothing."""
+
+    code: ClassVar[str] = "cards.fee_moved"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Read the card again; its `fee` says how it stands."
+
+
+class NotCleared(HansaError):
+    """The issuer's desk has not said yet that you may have this card; it is paid after that."""
+
+    code: ClassVar[str] = "cards.not_cleared"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Wait for the desk; you are told when it has decided."
+
+
+class PaidAtCounter(HansaError):
+    """This card is another issuer's, or in a currency that your wallet has not: it is paid at its issuer's counter."""
+
+    code: ClassVar[str] = "cards.paid_at_counter"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Pay it at a counter of its issuer."
+
+
+class FeeNotCovered(HansaError):
+    """Your wallet holds less than this card costs. Nothing was taken."""
+
+    code: ClassVar[str] = "cards.fee_not_covered"
+    status: ClassVar[int] = 402
+    remedy: ClassVar[str] = "Top up, and pay the card then."
+
+
+class NoDeposit(HansaError):
+    """No deposit is held for this card, so none can come back."""
+
+    code: ClassVar[str] = "cards.no_deposit"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Read the card again; its `fee` says where its deposit is."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """A card that an issuer offers.
 
     min_level: how well its holder must be known to have it at once. min_age, max_age: in whole years on the day, both
     included; need a date of birth from a proof. document: what the issuer's desk must see; empty where nothing.
-    valid_months: from the day it is granted.
+    valid_months: from the day it is granted. price_minor, deposit_minor: what it costs, and what comes back when it is
+    handed in, both in ``currency``, minor units; zero and empty for a card that costs nothing.
     """
 
     product_id: str
@@ -111,14 +163,24 @@ class Product:
     max_age: int | None = None
     document: str = ""
     valid_months: int = 60
+    price_minor: int = 0
+    deposit_minor: int = 0
+    currency: str = ""
     status: Literal["offered", "withdrawn"] = "offered"
+
+    @property
+    def costs(self) -> Money | None:
+        """Price and deposit together; None for a card that costs nothing."""
+        minor = self.price_minor + self.deposit_minor
+        return Money(minor, self.currency) if minor else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A person's card. number_end: its last four digits; None before it has a number. valid_until: the last good day.
 
-    reason: why it stands as it does, where somebody said so.
+    reason: why it stands as it does, where somebody said so. replaces: the card that was lost, whose place it takes.
+    fee: what is paid for it; None where it costs nothing.
     """
 
     card_id: UUID
@@ -131,10 +193,45 @@ class Card:
     changed_at: datetime
     reason: str
     decided_by: str
+    replaces: UUID | None = None
+    fee: "Fee | None" = None
 
     def in_force(self, day: date) -> bool:
         """Whether it proves its class on a day."""
         return self.state == "active" and self.valid_until is not None and day <= self.valid_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What is paid for one card. cleared: its holder may have it. attempt: of paying from the wallet, from 1.
+
+    state: due; approving, its holder is asked; paying; paid; dropped, since the card came to nothing. way: where it is
+    paid. by_whom: the clerk who took it. deposit: held by the issuer, on its way back, back, on its way to the issuer
+    or the issuer's for good; none where none was left. deposit_to: where it went back to.
+    """
+
+    card_id: UUID
+    partition: int
+    account_id: UUID
+    issuer_id: str
+    currency: str
+    price_minor: int
+    deposit_minor: int
+    state: FeeState
+    cleared: bool
+    attempt: int
+    way: Literal["", "wallet", "counter"]
+    by_whom: str
+    asked_at: datetime
+    moved_at: datetime
+    deposit: DepositState
+    deposit_to: Literal["", "wallet", "counter"]
+    deposit_by: str
+
+    @property
+    def total(self) -> Money:
+        """Price and deposit."""
+        return Money(self.price_minor + self.deposit_minor, self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +283,12 @@ def class_of(cards: Collection[Card], issuer_id: str, day: date) -> RiderClass:
     return classes[0] if classes else "adult"
 
 
+def next_warning(until: date, day: date) -> date | None:
+    """The day on which the holder of a card that is good until then is told next; None once there is none left."""
+    days = [date.fromordinal(until.toordinal() - before) for before in WARN_DAYS]
+    return next((one for one in days if one > day), None)
+
+
 def new_number() -> str:
     """A card's number: 16 digits, the last a check digit (ISO/IEC 7812-1, Luhn). It tells nothing of its holder."""
     body = "".join(secrets.choice("0123456789") for _ in range(NUMBER_DIGITS - 1))
@@ -226,6 +329,13 @@ def check_product(one: Product) -> None:
     ages = [age for age in (one.min_age, one.max_age) if age is not None]
     if any(not 0 <= age <= 150 for age in ages) or ages != sorted(ages):
         problems.append(Problem("min_age, max_age", "are no ages in order", "Give 0 to 150, the lower first"))
+    for where, minor in (("price_minor", one.price_minor), ("deposit_minor", one.deposit_minor)):
+        if not 0 <= minor <= COSTS_MAX:
+            problems.append(Problem(where, f"is {minor}", f"Give 0 to {COSTS_MAX} minor units"))
+    if one.currency not in CURRENCY_EXPONENTS and (one.currency or one.price_minor or one.deposit_minor):
+        problems.append(
+            Problem("currency", f"is {one.currency[:10]!r}", "Give the three letters of a known currency")
+        )
     if problems:
         raise InvalidInput("This card cannot be offered.", problems=tuple(problems))
 

@@ -10,14 +10,20 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.cards import actions
+from hansa.cards import actions, fees
 from hansa.cards.model import (
+    COSTS_MAX,
     FACES,
     Card,
     CardDiffers,
     CardHeld,
     CardMoved,
+    Fee,
+    FeeMoved,
+    NoDeposit,
+    NotCleared,
     NotEligible,
+    PaidAtCounter,
     Product,
     ProductDiffers,
     UnknownCard,
@@ -29,6 +35,7 @@ from hansa.store import Context, Tx
 
 Words = Annotated[str, msgspec.Meta(max_length=300)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+Minor = Annotated[int, msgspec.Meta(ge=0, le=COSTS_MAX)]
 Age = Annotated[int, msgspec.Meta(ge=0, le=150)]
 ProductId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 AskedState = Annotated[
@@ -43,6 +50,7 @@ class ProductView(msgspec.Struct, frozen=True):
     """A card that is offered. min_level: how well its holder must be known: none, contact, name or document.
 
     min_age, max_age: whole years, both included. document: what the issuer's desk must see; empty where nothing.
+    price_minor, deposit_minor: what it costs and what comes back when it is handed in, minor units of ``currency``.
     """
 
     product_id: str
@@ -56,6 +64,9 @@ class ProductView(msgspec.Struct, frozen=True):
     max_age: int | None
     document: str
     valid_months: int
+    price_minor: int
+    deposit_minor: int
+    currency: str
     status: str
 
 
@@ -78,12 +89,31 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_age: Age | None = None
     document: Annotated[str, msgspec.Meta(max_length=80)] = ""
     valid_months: Annotated[int, msgspec.Meta(ge=1, le=240)] = 60
+    price_minor: Minor = 0
+    deposit_minor: Minor = 0
+    currency: Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{3})?$")] = ""
+
+
+class FeeView(msgspec.Struct, frozen=True):
+    """What is paid for a card, minor units. state: due, approving, paying, paid or dropped. way: wallet or counter.
+
+    cleared: its holder may have it, so it can be paid. deposit: none, held, returning, returned, keeping or kept.
+    """
+
+    currency: str
+    price_minor: int
+    deposit_minor: int
+    state: str
+    cleared: bool
+    way: str
+    deposit: str
 
 
 class CardView(msgspec.Struct, frozen=True):
     """A card. state: applied, refused, active, suspended, expired or ended. number_end: its last four digits.
 
-    valid_until: the last day it is good. reason: why it stands so, where somebody said why.
+    valid_until: the last day it is good. reason: why it stands so, where somebody said why. replaces: the card that was
+    lost, whose place it takes. fee: what is paid for it; null for a card that costs nothing.
     """
 
     card_id: UUID
@@ -95,6 +125,8 @@ class CardView(msgspec.Struct, frozen=True):
     applied_at: datetime
     changed_at: datetime
     reason: str
+    replaces: UUID | None
+    fee: FeeView | None
 
 
 class CardList(msgspec.Struct, frozen=True):
@@ -109,6 +141,18 @@ class Application(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     card_id: UUID
     product_id: ProductId
+
+
+class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another card for one that was lost. card_id: of your making, so that sending it again is harmless."""
+
+    card_id: UUID
+
+
+class HandedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A card that you were given back. deposit_to: its holder's wallet, or over the counter."""
+
+    deposit_to: Literal["wallet", "counter"]
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +203,9 @@ def offer_card(
             max_age=data.max_age,
             document=data.document,
             valid_months=data.valid_months,
+            price_minor=data.price_minor,
+            deposit_minor=data.deposit_minor,
+            currency=data.currency,
         )
         return _product(actions.offer(tx, wanted, by=caller.who, at=ctx.clock.now()))
 
@@ -211,7 +258,7 @@ def renew_card(
     sync_to_thread=True,
     status_code=200,
     tags=["Cards"],
-    opt={"who": ("session",), "refuses": (UnknownCard, InvalidInput)},
+    opt={"who": ("session",), "refuses": (UnknownCard, FeeMoved, InvalidInput)},
 )
 def end_card(
     ctx: NamedDependency[Context],
@@ -221,6 +268,24 @@ def end_card(
 ) -> CardView:
     """Give a card back, or say that it was lost. Again is harmless."""
     return _card(actions.end_own(ctx, _person(caller), card_id, reason=data.reason))
+
+
+@post(
+    "/v1/me/cards/{card_id:uuid}/replacement",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Cards"],
+    opt={"who": ("session",), "refuses": (UnknownCard, CardMoved, CardDiffers)},
+)
+def replace_card(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    sealer: NamedDependency[Sealer],
+    card_id: FromPath[UUID],
+    data: JSONBody[Replacement],
+) -> CardView:
+    """Have another card for one that was lost: the old number is good no more. What your wallet holds stays yours."""
+    return _card(actions.replace_lost(ctx, sealer, _person(caller), card_id, data.card_id))
 
 
 @get("/v1/cards", sync_to_thread=True, tags=["Cards"], opt={"needs": "cards:read", "refuses": (UnknownCard,)})
@@ -248,7 +313,7 @@ def list_cards(
     sync_to_thread=True,
     status_code=200,
     tags=["Cards"],
-    opt={"needs": "cards:write", "refuses": (UnknownCard, CardMoved, InvalidInput)},
+    opt={"needs": "cards:write", "refuses": (UnknownCard, CardMoved, FeeMoved, InvalidInput)},
 )
 def decide_card(
     ctx: NamedDependency[Context],
@@ -262,6 +327,43 @@ def decide_card(
     with ctx.tx() as tx:
         issuers = _issuers(tx, caller)
     return _card(actions.decide(ctx, sealer, issuers, card_id, data.state, by=caller.who, reason=data.reason))
+
+
+@post(
+    "/v1/cards/{card_id:uuid}/payment",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Cards"],
+    opt={"needs": "cards:write", "refuses": (UnknownCard, FeeMoved, NotCleared)},
+)
+def take_card_payment(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], card_id: FromPath[UUID]
+) -> CardView:
+    """You took the money for a card at a counter: it is in force. Again is harmless: a card is paid once."""
+    caller.require("cards:write")
+    with ctx.tx() as tx:
+        issuers = _issuers(tx, caller)
+    return _card(fees.take_at_counter(ctx, issuers, card_id, by=caller.who))
+
+
+@post(
+    "/v1/cards/{card_id:uuid}/return",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Cards"],
+    opt={"needs": "cards:write", "refuses": (UnknownCard, NoDeposit, PaidAtCounter)},
+)
+def take_card_back(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    card_id: FromPath[UUID],
+    data: JSONBody[HandedIn],
+) -> CardView:
+    """You were given a card back: it ends, and its deposit returns. Again is harmless: a deposit returns once."""
+    caller.require("cards:write")
+    with ctx.tx() as tx:
+        issuers = _issuers(tx, caller)
+    return _card(fees.hand_in(ctx, issuers, card_id, to=data.deposit_to, by=caller.who))
 
 
 def _person(caller: trust.Caller) -> AccountId:
@@ -298,6 +400,9 @@ def _product(one: Product) -> ProductView:
         one.max_age,
         one.document,
         one.valid_months,
+        one.price_minor,
+        one.deposit_minor,
+        one.currency,
         one.status,
     )
 
@@ -313,6 +418,14 @@ def _card(one: Card) -> CardView:
         one.applied_at,
         one.changed_at,
         one.reason,
+        one.replaces,
+        None if one.fee is None else _fee(one.fee),
+    )
+
+
+def _fee(one: Fee) -> FeeView:
+    return FeeView(
+        one.currency, one.price_minor, one.deposit_minor, one.state, one.cleared, one.way, one.deposit
     )
 
 
@@ -323,6 +436,9 @@ ROUTES = [
     apply_for_card,
     renew_card,
     end_card,
+    replace_card,
     list_cards,
     decide_card,
+    take_card_payment,
+    take_card_back,
 ]

@@ -7,19 +7,20 @@ from uuid import UUID
 
 import psycopg.errors
 
-from hansa.cards.model import Card, CardHeld, Product, State
+from hansa.cards.model import Card, CardHeld, Fee, Product, State
 from hansa.identity import ProofLevel
 from hansa.store import Tx
 
 _PRODUCTS: LiteralString = (
     "select p.product_id, p.issuer_id, p.city_id, p.name, p.rider_class, p.face, p.min_level, p.min_age, p.max_age,"
-    " p.document, p.valid_months, p.status from cards.products p"
+    " p.document, p.valid_months, p.price_minor, p.deposit_minor, coalesce(p.currency, ''), p.status"
+    " from cards.products p"
 )
 
 ADD_PRODUCT = """
 insert into cards.products (product_id, issuer_id, city_id, name, rider_class, face, min_level, min_age, max_age,
-    document, valid_months, status, made_by, made_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'offered', %s, %s)
+    document, valid_months, price_minor, deposit_minor, currency, status, made_by, made_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, nullif(%s, ''), 'offered', %s, %s)
 on conflict (product_id) do nothing
 """
 FIND_PRODUCT: LiteralString = _PRODUCTS + " where p.product_id = %s"
@@ -33,7 +34,10 @@ SET_STATUS = "update cards.products set status = %s where product_id = %s"
 _C: LiteralString = (
     "select c.card_id, c.account_id, c.state, c.number_end, c.valid_until, c.applied_at, c.changed_at, c.reason,"
     " c.decided_by, p.product_id, p.issuer_id, p.city_id, p.name, p.rider_class, p.face, p.min_level, p.min_age,"
-    " p.max_age, p.document, p.valid_months, p.status from cards.cards c join cards.products p using (product_id) "
+    " p.max_age, p.document, p.valid_months, p.price_minor, p.deposit_minor, coalesce(p.currency, ''), p.status,"
+    " c.replaces, f.card_id, f.partition, f.account_id, f.issuer_id, f.currency, f.price_minor, f.deposit_minor,"
+    " f.state, f.cleared, f.attempt, f.way, f.by_whom, f.asked_at, f.moved_at, f.deposit, f.deposit_to, f.deposit_by"
+    " from cards.cards c join cards.products p using (product_id) left join cards.fees f using (card_id) "
 )
 FIND_CARD: LiteralString = _C + "where c.card_id = %s"
 LOCK_CARD: LiteralString = FIND_CARD + " for no key update of c"
@@ -46,15 +50,20 @@ DUE: LiteralString = (
     _C + "where c.state in ('active', 'suspended') and c.valid_until < %s"
     " order by c.valid_until, c.card_id limit %s for no key update of c skip locked"
 )
+TO_WARN = """
+select card_id, warn_on from cards.cards where state = 'active' and warn_on <= %s order by warn_on, card_id limit %s
+for no key update skip locked
+"""
+WARNED = "update cards.cards set warn_on = %s where card_id = %s"
 ADD_CARD = """
-insert into cards.cards (card_id, account_id, product_id, state, applied_at, changed_at, reason, decided_by)
-values (%s, %s, %s, 'applied', %s, %s, '', '')
+insert into cards.cards (card_id, account_id, product_id, state, applied_at, changed_at, reason, decided_by, replaces)
+values (%s, %s, %s, 'applied', %s, %s, '', '', %s)
 on conflict (card_id) do nothing
 """
+PREPARE = "update cards.cards set number_box = %s, number_end = %s, valid_until = %s where card_id = %s"
 MOVE = """
 update cards.cards set state = %(state)s, changed_at = %(at)s, reason = %(reason)s, decided_by = %(by)s,
-    number_box = coalesce(%(box)s, number_box), number_end = coalesce(%(end)s, number_end),
-    valid_until = coalesce(%(until)s, valid_until)
+    valid_until = coalesce(%(until)s, valid_until), warn_on = %(warn)s
 where card_id = %(card_id)s
 """
 ADD_EVENT = """
@@ -86,6 +95,9 @@ def add_product(tx: Tx, one: Product, by: str, at: datetime) -> None:
             one.max_age,
             one.document,
             one.valid_months,
+            one.price_minor,
+            one.deposit_minor,
+            one.currency,
             by,
             at,
         ),
@@ -133,11 +145,28 @@ def due(tx: Tx, today: date, limit: int) -> list[Card]:
     return [_card(row) for row in tx.execute(DUE, (today, limit))]
 
 
-def add_card(tx: Tx, card_id: UUID, account_id: UUID, product_id: str, at: datetime) -> bool:
+def to_warn(tx: Tx, today: date, limit: int) -> list[tuple[UUID, date]]:
+    """Cards in force whose holders are to be told that they run out, and from which day on; locked."""
+    return tx.execute(TO_WARN, (today, limit)).fetchall()
+
+
+def warned(tx: Tx, card_id: UUID, again_on: date | None) -> None:
+    """Its holder was told, and is told again on that day."""
+    tx.execute(WARNED, (again_on, card_id))
+
+
+def prepare(tx: Tx, card_id: UUID, box: bytes, end: str, until: date) -> None:
+    """Give a card its number and its last day, before it is in force."""
+    tx.execute(PREPARE, (box, end, until, card_id))
+
+
+def add_card(
+    tx: Tx, card_id: UUID, account_id: UUID, product_id: str, at: datetime, *, replaces: UUID | None = None
+) -> bool:
     """Keep an application; whether it is new. Errors: CardHeld."""
     try:
         with tx.transaction():
-            return tx.execute(ADD_CARD, (card_id, account_id, product_id, at, at)).rowcount == 1
+            return tx.execute(ADD_CARD, (card_id, account_id, product_id, at, at, replaces)).rowcount == 1
     except psycopg.errors.UniqueViolation as error:
         raise CardHeld from error
 
@@ -150,20 +179,18 @@ def move(
     by: str,
     reason: str,
     *,
-    box: bytes | None = None,
-    end: str | None = None,
     until: date | None = None,
+    warn: date | None = None,
 ) -> None:
-    """Write down how a card stands now, and that it came to stand so."""
+    """Write down how a card stands now, and that it came to stand so. warn: when its holder hears that it runs out."""
     values = {
         "card_id": card_id,
         "state": state,
         "at": at,
         "by": by,
         "reason": reason,
-        "box": box,
-        "end": end,
         "until": until,
+        "warn": warn,
     }
     tx.execute(MOVE, values)
     tx.execute(ADD_EVENT, values)
@@ -201,7 +228,10 @@ def _product(row: Sequence[Any]) -> Product:
         max_age=row[8],
         document=row[9],
         valid_months=row[10],
-        status=row[11],
+        price_minor=row[11],
+        deposit_minor=row[12],
+        currency=row[13],
+        status=row[14],
     )
 
 
@@ -209,7 +239,7 @@ def _card(row: Sequence[Any]) -> Card:
     return Card(
         card_id=row[0],
         account_id=row[1],
-        product=_product(row[9:]),
+        product=_product(row[9:24]),
         state=row[2],
         number_end=row[3],
         valid_until=row[4],
@@ -217,4 +247,15 @@ def _card(row: Sequence[Any]) -> Card:
         changed_at=row[6],
         reason=row[7],
         decided_by=row[8],
+        replaces=row[24],
+        fee=None if row[25] is None else fee_of(row[25:]),
     )
+
+
+def fee_of(row: Sequence[Any]) -> Fee:
+    """What is paid for a card, as a row has it."""
+    names = (
+        "card_id", "partition", "account_id", "issuer_id", "currency", "price_minor", "deposit_minor", "state",
+        "cleared", "attempt", "way", "by_whom", "asked_at", "moved_at", "deposit", "deposit_to", "deposit_by",
+    )  # fmt: skip
+    return Fee(**dict(zip(names, row, strict=True)))

@@ -41,6 +41,7 @@ class AccountCode(IntEnum):
     RECEIVABLE = 160
     TRANSIT = 170
     PREPAID = 180
+    DEPOSIT = 190
 
 
 class TransferCode(IntEnum):
@@ -70,6 +71,7 @@ class TransferCode(IntEnum):
     PURCHASE = 22
     PURCHASE_REFUND = 23
     RECEIVED = 24
+    CARD = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,12 @@ CHART: dict[AccountCode, ChartLine] = {
     ),
     AccountCode.PREPAID: ChartLine(
         "Prepaid", "credit", _FREE, "what an issuer owes the holders of its vouchers"
+    ),
+    AccountCode.DEPOSIT: ChartLine(
+        "Deposit",
+        "credit",
+        AccountFlag.DEBITS_MUST_NOT_EXCEED_CREDITS,
+        "what an issuer owes the holders of its cards for their deposits; never below zero",
     ),
 }
 """Every kind of account, by code."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
 from string import Formatter
@@ -28,6 +28,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "pay": "What you pay",
         "people": "Money between people",
         "bank": "Top-ups and withdrawals",
+        "cards": "City cards",
         "approve": "What waits for you",
         "control": "Control over spending",
         "security": "Signing in",
@@ -93,7 +94,7 @@ class Notice:
     """One thing that a person was told. seq: its number for them, from 1 without a gap. at: when it happened.
 
     facts: what its sentence needs: text, ``{"minor", "currency"}`` for an amount, ``{"at"}`` for an instant,
-    ``{"word"}`` for English words of the catalogues.
+    ``{"day"}`` for a day, ``{"word"}`` for English words of the catalogues.
     """
 
     account_id: AccountId
@@ -124,18 +125,23 @@ class Say(Protocol):
 
 
 def facts_shown(
-    facts: Mapping[str, Any], say: Say, moment: Callable[[datetime], str] = datetime.isoformat
+    facts: Mapping[str, Any],
+    say: Say,
+    moment: Callable[[datetime], str] = datetime.isoformat,
+    day: Callable[[date], str] = date.isoformat,
 ) -> dict[str, object]:
-    """Facts as a sentence shows them. moment: how an instant is written for this reader."""
-    return {name: _shown(one, say, moment) for name, one in facts.items()}
+    """Facts as a sentence shows them. moment, day: how an instant and a day are written for this reader."""
+    return {name: _shown(one, say, moment, day) for name, one in facts.items()}
 
 
-def _shown(fact: Any, say: Say, moment: Callable[[datetime], str]) -> object:
+def _shown(fact: Any, say: Say, moment: Callable[[datetime], str], day: Callable[[date], str]) -> object:
     match fact:
         case {"minor": int(minor), "currency": str(currency)}:
             return Money(minor, currency)
         case {"at": str(at)}:
             return moment(datetime.fromisoformat(at))
+        case {"day": str(one)}:
+            return day(date.fromisoformat(one))
         case {"word": str(word)}:
             return say(word)
         case _:
@@ -143,13 +149,16 @@ def _shown(fact: Any, say: Say, moment: Callable[[datetime], str]) -> object:
 
 
 def say_notice(
-    notice: Notice, say: Say, moment: Callable[[datetime], str] = datetime.isoformat
+    notice: Notice,
+    say: Say,
+    moment: Callable[[datetime], str] = datetime.isoformat,
+    day: Callable[[date], str] = date.isoformat,
 ) -> Said | None:
     """A notice in words; None where its kind is not known any more, or lacks what its sentence needs."""
     kind = kinds().get(notice.kind)
     if kind is None or lacking(kind, notice.facts):
         return None
-    shown = facts_shown(notice.facts, say, moment)
+    shown = facts_shown(notice.facts, say, moment, day)
     return Said(
         say(kind.says, **shown), kind.more and say(kind.more, **shown), say(kind.text, **shown), kind.link
     )

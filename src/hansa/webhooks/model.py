@@ -97,6 +97,13 @@ _WITHDRAWAL = {
 }
 _STANDING = {"step": "what was decided", "from_at": "from when it counts"}
 _MERCHANT = {"merchant_id": "the shop"}
+_CARD = {
+    "card_id": "the card",
+    "product_id": "what card it is",
+    "account_id": "whose it is",
+    "state": "what it is now",
+    "replaces": "the card that was lost, whose place it takes, or null",
+}
 _ENDPOINT = {"endpoint_id": "the endpoint"}
 
 _PAYMENT = {
@@ -200,6 +207,13 @@ TYPES: tuple[EventType, ...] = (
         _MERCHANT | {"qr_order_id": "the order", "payment_id": "the payment that paid it"},
     ),
     EventType("ticket.refunded", "An entry ticket was given back.", _MERCHANT | {"ticket_id": "the ticket"}),
+    EventType("card.issued", "A city card is in force.", _CARD),
+    EventType("card.refused", "An application for a city card was refused.", _CARD),
+    EventType("card.blocked", "A city card was suspended.", _CARD),
+    EventType("card.unblocked", "A city card that was suspended is in force again.", _CARD),
+    EventType("card.expiring", "A city card runs out within 30 days, or within 7.", _CARD),
+    EventType("card.expired", "A city card has run out.", _CARD),
+    EventType("card.ended", "A city card was lost, given back or ended, and is good no more.", _CARD),
     EventType("member.standing.changed", "A step was taken in a member's life in the league.", _STANDING),
     EventType(
         VERIFY,

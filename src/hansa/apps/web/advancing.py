@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from hansa import approval, payments, wallets
+from hansa import approval, cards, payments, wallets
 from hansa.kernel import HansaError
 from hansa.store import Context
 
@@ -19,6 +19,7 @@ ADVANCE: dict[str, Callable[[Context, UUID], object]] = {
     "mandate": approval.advance_mandate,
     payments.SUBJECT: payments.advance_spend,
     "transfer": wallets.transfers.advance,
+    "card": cards.go_on,
     "withdrawal": wallets.withdrawals.go_on,
 }
 """By the kind of an approval's subject: who goes on with the subject of this id."""

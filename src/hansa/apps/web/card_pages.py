@@ -9,8 +9,8 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
-from hansa import atlas, cards, identity, trust
-from hansa.apps.web.callers import get_account, get_operator
+from hansa import approval, atlas, cards, identity, trust
+from hansa.apps.web.callers import get_account, get_operator, get_signed_in
 from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.journey_views import city_name
 from hansa.apps.web.languages import Words, spoken, words_for
@@ -19,7 +19,7 @@ from hansa.apps.web.pages import CLASS_NAMES, page
 from hansa.apps.web.site import Here, Site
 from hansa.cards import Product
 from hansa.identity import AccountId, ProofLevel
-from hansa.kernel import HansaError, InvalidInput, Problem, new_id
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
 from hansa.store import Tx
 from hansa.trust.staff_model import own_of
 
@@ -67,6 +67,19 @@ class EndForm(msgspec.Struct, frozen=True):
 
     why: Literal["lost", "unwanted"] = "unwanted"
     sure: Text = ""
+
+
+class LostForm(msgspec.Struct, frozen=True):
+    """Another card for one that was lost. card_id: made with the form."""
+
+    card_id: Text = ""
+    sure: Text = ""
+
+
+class HandInForm(msgspec.Struct, frozen=True):
+    """Where the deposit of a card that was handed in goes."""
+
+    to: Literal["wallet", "counter"] = "wallet"
 
 
 class DeskForm(msgspec.Struct, frozen=True):
@@ -125,8 +138,49 @@ def end(request: Asked, site: Here, card_id: FromPath[UUID], data: Annotated[End
     if not data.sure:
         problem = Problem("sure", "it is not ticked", "Tick it, if the card shall end")
         return _card_page(request, site, account, card_id, refused=InvalidInput(problems=(problem,)))
-    cards.end_own(site.ctx, account.account_id, card_id, reason=data.why)
+    try:
+        cards.end_own(site.ctx, account.account_id, card_id, reason=data.why)
+    except cards.FeeMoved as refused:
+        return _card_page(request, site, account, card_id, refused=refused)
     return Redirect(f"{CARDS}/{card_id}", status_code=303)
+
+
+@post(f"{CARDS}/{{card_id:uuid}}/pay", sync_to_thread=True, include_in_schema=False)
+def pay(request: Asked, site: Here, card_id: FromPath[UUID]) -> Response[Any]:
+    """Pay it from the wallet, once however often the button is pressed."""
+    session, account = get_signed_in(request, site)
+    try:
+        card = cards.pay(site.ctx, account.account_id, card_id, session_at=session.authenticated_at)
+    except cards.UnknownCard:
+        raise
+    except HansaError as refused:
+        if refused.status >= 500:
+            raise
+        return _card_page(request, site, account, card_id, refused=refused)
+    address = f"{CARDS}/{card_id}"
+    if card.fee is not None and card.fee.state == "approving":
+        address = f"/wallet/approvals/{approval.approval_id_of('card', cards.spend_of(card.fee))}"
+    return Redirect(address, status_code=303)
+
+
+@post(f"{CARDS}/{{card_id:uuid}}/replace", sync_to_thread=True, include_in_schema=False)
+def replace(
+    request: Asked, site: Here, card_id: FromPath[UUID], data: Annotated[LostForm, Form]
+) -> Response[Any]:
+    """It was lost: block its number, and have another one."""
+    account = get_account(request, site)
+    if not data.sure:
+        problem = Problem("sure", "it is not ticked", "Tick it, if the card shall be blocked")
+        return _card_page(request, site, account, card_id, refused=InvalidInput(problems=(problem,)))
+    try:
+        new_card = UUID(data.card_id)
+    except ValueError:
+        new_card = new_id()
+    try:
+        card = cards.replace_lost(site.ctx, means(site).sealer, account.account_id, card_id, new_card)
+    except (cards.CardMoved, cards.CardDiffers) as refused:
+        return _card_page(request, site, account, card_id, refused=refused)
+    return Redirect(f"{CARDS}/{card.card_id}", status_code=303)
 
 
 def _wallet_page(
@@ -190,6 +244,8 @@ def _card_page(
         cities=cities,
         issuer=issuer,
         renewable=card.state == "active" and soon,
+        own_issuer=card.product.issuer_id == account.issuer_id,
+        fresh_id=new_id,
         state_words=STATE_WORDS,
         class_words=CLASS_NAMES,
     )
@@ -204,6 +260,12 @@ def _asks(product: Product, say: Words) -> str:
         parts.append(say("up to {age} years", age=product.max_age))
     if product.min_level:
         parts.append(say(LEVEL_ASKED[product.min_level]))
+    if product.costs is not None:
+        parts.append(say("costs {amount}", amount=product.costs))
+    if product.deposit_minor:
+        parts.append(
+            say("{amount} of it is a deposit", amount=Money(product.deposit_minor, product.currency))
+        )
     if product.document:
         parts.append(say("shown at the desk: {document}", document=say(product.document)))
     return " · ".join(parts) or say("for everybody")
@@ -261,9 +323,33 @@ def decide(
         return _desk_page(request, site, refused=InvalidInput("Nothing was decided.", problems=(problem,)))
     try:
         cards.decide(site.ctx, means(site).sealer, own, card_id, data.to, by=by, reason=data.reason)
-    except (cards.CardMoved, InvalidInput) as refused:
+    except (cards.CardMoved, cards.FeeMoved, InvalidInput) as refused:
         return _desk_page(request, site, refused=refused)
     return Redirect(f"{DESK}?done={data.to}", status_code=303)
+
+
+@post(f"{DESK}/{{card_id:uuid}}/paid", sync_to_thread=True, include_in_schema=False)
+def take_payment(request: Asked, site: Here, card_id: FromPath[UUID]) -> Response[Any]:
+    """The money for a card was taken over the counter: it is in force."""
+    own, by = _own(request, site), clerk_of(request, site)
+    try:
+        cards.take_at_counter(site.ctx, own, card_id, by=by)
+    except (cards.NotCleared, cards.FeeMoved) as refused:
+        return _desk_page(request, site, refused=refused)
+    return Redirect(f"{DESK}?done=active", status_code=303)
+
+
+@post(f"{DESK}/{{card_id:uuid}}/returned", sync_to_thread=True, include_in_schema=False)
+def take_back(
+    request: Asked, site: Here, card_id: FromPath[UUID], data: Annotated[HandInForm, Form]
+) -> Response[Any]:
+    """A card was handed in: it ends, and its deposit goes back."""
+    own, by = _own(request, site), clerk_of(request, site)
+    try:
+        cards.hand_in(site.ctx, own, card_id, to=data.to, by=by)
+    except (cards.NoDeposit, cards.PaidAtCounter) as refused:
+        return _desk_page(request, site, refused=refused)
+    return Redirect(f"{DESK}?done=ended", status_code=303)
 
 
 def _desk_page(
@@ -313,4 +399,16 @@ def _own(request: Asked, site: Site) -> list[str]:
     return sorted(own_of(operator.member_id, {one.member_id: one.clears_as for one in members}))
 
 
-ROUTES = [show_cards, apply, show_card, renew, end, show_desk, decide]
+ROUTES = [
+    show_cards,
+    apply,
+    show_card,
+    renew,
+    end,
+    pay,
+    replace,
+    show_desk,
+    decide,
+    take_payment,
+    take_back,
+]

@@ -20,4 +20,4 @@ def said(notice: Notice, say: Words, zone: str) -> Said | None:
     def moment(at: datetime) -> str:
         return say.moment(at, zone)
 
-    return notifications.say_notice(notice, say, moment)
+    return notifications.say_notice(notice, say, moment, say.day)

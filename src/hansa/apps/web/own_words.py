@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from hansa import approval, identity, payments, rides, wallets
+from hansa import approval, cards, identity, payments, rides, wallets
 from hansa.apps.web.journey_views import PRODUCTS, Places, city_name
 from hansa.apps.web.languages import Words
 from hansa.kernel import Directory
@@ -85,6 +85,8 @@ class _Teller:
         spent = approval.spent_by(tx, [(self._partition, one) for one in tries])
         self._spenders = {tries[spend_id]: who for spend_id, who in spent.items()}
         self._payees = payments.find_payees(tx, sorted({one.payee_id for one in self._payments.values()}))
+        fees = self._references(MovementKind.OTHER)
+        self._cards = cards.find_fees(tx, fees) if fees else {}
         moved = self._references(MovementKind.SENT, MovementKind.RECEIVED, MovementKind.EXCHANGE)
         self._sent, self._came = own_data.transfers_among(
             tx, account.account_id, moved, partition=self._partition
@@ -111,6 +113,9 @@ class _Teller:
             return Told(words)
         if ref in self._journeys or ref in self._passes:
             return self._fare(words, line, ref)
+        if ref in self._cards:
+            told = self._say("Deposit given back") if line.gains else self._say("City card")
+            return Told(told, "", f"/wallet/cards/{ref}")
         if ref in self._payments:
             payee = self._payees.get(self._payments[ref].payee_id)
             words = self._say("Refund") if line.gains else self._say("Payment")
