@@ -144,9 +144,9 @@ class Application(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another card for one that was lost. card_id: of your making, so that sending it again is harmless."""
+    """Another card for one that was lost. new_card_id: of your making, so that sending it again is harmless."""
 
-    card_id: UUID
+    new_card_id: UUID
 
 
 class HandedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -285,7 +285,7 @@ def replace_card(
     data: JSONBody[Replacement],
 ) -> CardView:
     """Have another card for one that was lost: the old number is good no more. What your wallet holds stays yours."""
-    return _card(actions.replace_lost(ctx, sealer, _person(caller), card_id, data.card_id))
+    return _card(actions.replace_lost(ctx, sealer, _person(caller), card_id, data.new_card_id))
 
 
 @get("/v1/cards", sync_to_thread=True, tags=["Cards"], opt={"needs": "cards:read", "refuses": (UnknownCard,)})
