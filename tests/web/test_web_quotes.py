@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from fractions import Fraction
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import clearing, trust
+from hansa import approval, clearing, payments, trust
 from hansa.kernel import FixedClock, Money, new_id
 from hansa.store import Context
 from hansa.wallets import approving
@@ -207,3 +208,32 @@ def test_issuers_set_terms_and_see_their_positions_over_http(client: Client, tow
     assert {one["currency"] for one in found["positions"]} == {"CAD", "CNY"}
     league = {"authorization": f"Bearer {secrets['league']}"}
     assert client.get("/v1/exchange-positions", params={"currency": "CAD"}, headers=league).status_code == 403
+
+
+def test_a_wallet_that_another_lets_one_spend_from_pays_by_its_own_quote(client: Client, town: Town) -> None:
+    assert isinstance(town.ctx.clock, FixedClock)
+    owner, spender = (town.league.riders[name].account_id for name in (PAYER, "Qian Qing"))
+    approval.grant_delegation(
+        town.ctx,
+        owner,
+        approval.NewDelegation(
+            delegation_id=new_id(), delegate_id=spender, kind="carer", currency="CAD", payment_minor=20_00,
+            day_minor=20_00, month_minor=20_00, ends_at=NOON + timedelta(days=30),
+        ),
+    )  # fmt: skip
+    town.ctx.clock.at += timedelta(days=1, minutes=1)
+    with town.ctx.tx() as tx:
+        payments.set_rates(tx, town.ctx.clock.now().date(), [("CAD", "CNY", Fraction("5.12"))])
+    sign_in(client, town, "Qian Qing")
+    order, before = town.order(1, 51_20), town.balance(owner)
+    there, wallet = f"/wallet/quote/order/{order.order_id}", {"pays_currency": f"CAD:{owner}"}
+
+    shown = unescape(client.post(there, data=wallet).text)
+    paid = client.post(f"{there}/pay", data=form_of(shown, f"{there}/pay"), follow_redirects=True)
+
+    assert "From the wallet of" in shown and "CA$10.05" in shown and str(before) not in shown
+    assert "Paid from the wallet of Omar Singh" in paid.text, paid.url
+    assert before - town.balance(owner) == Money(10_05, "CAD")
+    stranger = town.order(2, 51_20)
+    sign_in(client, town, "Emily Tremblay")
+    assert client.post(f"/wallet/quote/order/{stranger.order_id}", data=wallet).status_code == 409

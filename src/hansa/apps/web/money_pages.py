@@ -669,6 +669,7 @@ def _request_page(request: Asked, who: Seen, request_id: UUID, *, refused: str =
         request,
         "wallet/request.html",
         found=found,
+        held=held,
         can=held is not None or lent,
         quotes=(held is None or held < found.amount) and any(one.currency != found.currency for one in free),
         lent=lent,

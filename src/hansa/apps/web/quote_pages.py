@@ -75,14 +75,12 @@ Kind = Literal["order", "shop", "person", "request", "offer"]
 class Source:
     """The wallet that pays. owner_id: whose, where it is another's who lets the person spend; else None.
 
-    others: all wallets that may pay, as options of the form: value, words. problem: why the one that was meant
-    cannot; then there is no quote.
+    others: all wallets that may pay, as options of the form: value, words.
     """
 
     currency: str
     owner_id: AccountId | None = None
     others: tuple[tuple[str, str], ...] = ()
-    problem: str = ""
 
     @property
     def value(self) -> str:
@@ -397,6 +395,8 @@ def _receiver(who: Seen, data: QuoteForm) -> wallets.Receiver:
 def _from(tx: Tx, who: Seen, data: QuoteForm, besides: str) -> Source:
     """From which wallet: the one that was chosen, else the first that has money. besides: what the receiver takes.
 
+    Where an owner lets the person spend no other currency, their own wallets are offered: the page shows which pays.
+
     Errors: approval.NotDelegated.
     """
     own = [one for one, _ in balances_of(tx, who) if one.currency != besides]
@@ -414,10 +414,8 @@ def _from(tx: Tx, who: Seen, data: QuoteForm, besides: str) -> Source:
     owner = owner_of(who.site, who.me, owner_text or ("" if unit else data.owner_id))
     if owner is not None:
         theirs = [one for one in lent if one.owner_id == owner and unit in ("", one.currency)]
-        if not theirs:
-            problem = who.say("The owner lets you spend no other currency. Choose another wallet.")
-            return Source(besides, None, others, problem)
-        return Source(theirs[0].currency, owner, others)
+        if theirs:
+            return Source(theirs[0].currency, owner, others)
     if unit and unit in {one.currency for one in own}:
         return Source(unit, None, others)
     first = next((one for one in own if one.minor > 0), own[0] if own else None)
@@ -477,8 +475,6 @@ def _quote_page(
     now = who.site.ctx.clock.now()
     quote: payments.Quote | None = None
     try:
-        if wanted.source.problem:
-            raise payments.WrongCurrency(wanted.source.problem)
         new = payments.NewQuote(
             quote_id=new_id(),
             account_id=wanted.source.owner_id or who.me,
