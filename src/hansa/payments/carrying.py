@@ -119,8 +119,9 @@ def keep(
         )
     _see_to(tx, kept)
     _end_refunds(tx, [one for one, _ in kept])
-    _give_back(tx, [one for one, _ in kept])
+    # Withdrawn first: whoever is approving it just now ends before us or finds it ended, so what they took is seen.
     _withdraw(tx, kept)
+    _give_back(tx, [one for one, _ in kept])
     spenders = _spenders(tx, [one for one, _ in kept])
     webhooks.record(tx, *[news for one, before in kept for news in _news(one, before, spenders)])
     found = {one.payment_id: one for one, _ in kept}
