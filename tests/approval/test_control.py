@@ -12,7 +12,7 @@ from approval.spending import ANNA, AT, BO, decided, open_riders, spend, used
 from hansa import approval, audit, identity
 from hansa.approval import Allowed, Channel, Limit, Refused, Span, deciding
 from hansa.approval.limits import changed
-from hansa.kernel import InvalidInput
+from hansa.kernel import InvalidInput, Money
 from hansa.store import Context, Tx
 
 
@@ -252,6 +252,11 @@ def test_what_may_be_spent_is_seen_with_what_was_spent(ctx_: Context) -> None:
 
     assert [str(one) for one in view.ceilings] == ["¥2,000.00", "¥5,000.00", "¥20,000.00"]
     assert (view.spent_day.minor, view.spent_month.minor, view.recovered) == (10_00, 10_00, False)
+    assert (view.year, view.spent_year, view.balance) == (
+        Money(1_000_00, "CNY"),
+        Money(10_00, "CNY"),
+        Money(1_000_00, "CNY"),
+    )
     assert [one.minor for one in view.limits] == [50_00]
 
 

@@ -76,7 +76,9 @@ class Freeze:
 @dataclass(frozen=True, slots=True)
 class SpendingView:
     """What an account may spend of a currency and has spent. ceilings: of the issuer, in one payment, a day, a month.
-    recovered: they are lowered after a recovery. spent_day, spent_month: so far, in the account's own days and months.
+    recovered: they, and the owner's limits, are lowered after a recovery. spent_day, spent_month, spent_year: so far,
+    in the account's own days, months and years. year: what may be spent in a calendar year by how well the holder is
+    known, and balance: what the wallet may hold; None where there is no cap.
     """
 
     currency: str
@@ -85,6 +87,9 @@ class SpendingView:
     spent_month: Money
     limits: tuple[Limit, ...]
     recovered: bool
+    year: Money | None
+    spent_year: Money
+    balance: Money | None
 
 
 # -- limits -------------------------------------------------------------------------------------------------
@@ -187,9 +192,16 @@ def view_spending(
                 Money(counter.period_minor, currency),
                 tuple(one for one in limits if one.currency == currency),
                 recovered,
+                _cap(identity.year_cap(account.issuer_id, int(person.level), currency), currency),
+                Money(counter.year_minor, currency),
+                _cap(identity.balance_cap(account.issuer_id, int(person.level), currency), currency),
             )
         )
     return found
+
+
+def _cap(minor: int | None, currency: str) -> Money | None:
+    return None if minor is None else Money(minor, currency)
 
 
 # -- the freeze ---------------------------------------------------------------------------------------------
