@@ -19,7 +19,7 @@ from hansa.apps.bank.people_bank import PeopleBank
 from hansa.kernel import FixedClock, HansaError, Money, fact_id
 from hansa.ledger import AccountCode
 from hansa.payments import PaymentState
-from hansa.store import Context
+from hansa.store import Context, Tx
 from hansa.wallets import bank_accounts, hearing, requests, top_ups, transfers, vouchers, withdrawals
 from identity.levels import prove_names
 from identity.sealed import Keys
@@ -261,6 +261,8 @@ def test_the_books_of_a_busy_day_say_what_was_done(day: Day) -> None:
         day.work(by)
     check(day)
     check_statements(day)
+    assert unexplained(day) == {}
+    find_what_nobody_asked_for(day)
     with day.ctx.tx() as tx:
         assert not any(payments.holds_of(tx, one.account_id) for one in day.people)
         assert all(one.debits_pending == 0 for one in balances(day).values())
@@ -313,3 +315,110 @@ def check_statements(day: Day) -> None:
             assert sum(line.amount.minor for line in lines) == has == lines[0].balance.minor
             for newer, older in pairwise(lines):
                 assert newer.balance.minor - newer.amount.minor == older.balance.minor, (newer, older)
+
+
+# What each ground of a movement came to, once all is over, by kind of account: what its record says.
+SAID = """
+with said (ground, account, minor) as (
+    select t.transfer_id, a.account, a.minor from wallets.transfers t,
+        lateral (values ('position', t.amount_minor), ('receivable', -t.amount_minor)) as a (account, minor)
+    where t.state = 'settled' and t.receiver_issuer_id <> t.sender_issuer_id
+    union all
+    select p.payment_id, a.account, a.minor * (s.captured_minor - s.refunded_minor)
+    from payments.payments p
+    join lateral (
+        select * from payments.steps s where (s.partition, s.payment_id) = (p.partition, p.payment_id)
+        order by n desc limit 1
+    ) s on true
+    left join lateral (
+        select issuer_id from payments.payers c where (c.partition, c.payment_id) = (p.partition, p.payment_id)
+        order by attempt desc limit 1
+    ) c on true
+    cross join lateral (select (coalesce(c.issuer_id, p.issuer_id) <> p.acquirer_id)::int as apart) m
+    cross join lateral (values
+        ('wallet', -1), ('merchant', 1), ('position', m.apart), ('receivable', -m.apart)
+    ) as a (account, minor)
+    union all
+    select withdrawal_id, a.account, a.minor from wallets.withdrawals,
+        lateral (values ('wallet', -amount_minor), ('cash', amount_minor)) as a (account, minor)
+    where state = 'settled'
+    union all
+    select top_up_id, a.account, a.minor from wallets.top_ups,
+        lateral (values ('wallet', amount_minor), ('cash', -amount_minor)) as a (account, minor)
+    where state = 'settled' and way <> 'voucher'
+    union all
+    select v.voucher_id, a.account, a.minor from wallets.vouchers v join wallets.voucher_batches b using (batch_id),
+        lateral (values
+            (case v.state when 'redeemed' then 'wallet' when 'expired' then 'earned' else 'prepaid' end, b.value_minor),
+            ('cash', -b.value_minor)
+        ) as a (account, minor)
+    where v.activated_at is not null
+),
+booked (ground, account, minor) as (
+    select coalesce(t.reference, h.reference, t.pending_id, t.transfer_id), side.account_id, side.minor
+    from ledger.transfers t
+    left join ledger.transfers h on h.partition = t.partition and h.transfer_id = t.pending_id,
+        lateral (values (t.debit_account, -t.amount), (t.credit_account, t.amount)) as side (account_id, minor)
+    where t.flags & %(pending)s = 0
+),
+come (ground, account, minor) as (
+    select b.ground, k.name, sum(b.minor)
+    from booked b join ledger.accounts a on a.account_id = b.account
+    join unnest(%(codes)s::int[], %(names)s::text[]) as k (code, name) on k.code = a.code
+    group by 1, 2
+)
+select coalesce(c.ground, s.ground), coalesce(c.account, s.account), coalesce(c.minor, 0), coalesce(s.minor, 0)
+from come c
+full join (select ground, account, sum(minor) as minor from said group by 1, 2) s using (ground, account)
+where coalesce(c.minor, 0) <> coalesce(s.minor, 0) and coalesce(c.ground, s.ground) <> all(%(before)s)
+"""
+
+
+def unexplained(day: Day) -> dict[UUID, dict[str, tuple[int, int]]]:
+    """What is in the books and in no record, or the other way round: by ground and kind of account, booked and said."""
+    found: dict[UUID, dict[str, tuple[int, int]]] = {}
+    values = {
+        "pending": int(ledger.TransferFlag.PENDING | ledger.TransferFlag.VOID_PENDING),
+        "before": [fact_id(NOON, "first", one.account_id) for one in day.people],
+        "codes": [code.value for code in AccountCode],
+        "names": [code.name.lower() for code in AccountCode],
+    }
+    with day.ctx.tx() as tx:
+        for ground, account, booked, said in tx.execute(SAID, values):
+            found.setdefault(ground, {})[account] = (int(booked), int(said))
+    return found
+
+
+def find_what_nobody_asked_for(day: Day) -> None:
+    """Money moved by hand is found by its ground, though the books are even and prove themselves."""
+    one = day.people[0]
+    partition = day.ctx.directory.partition_of(one.account_id)
+    with day.ctx.tx() as tx:
+        known = transfers_of(tx)
+    for reference in (None, known):
+        moved = ledger.Transfer(
+            transfer_id=ledger.TransferId(fact_id(NOON, "by hand", reference)),
+            debit=payments.cash_account(one.issuer_id, "CNY", partition),
+            credit=payments.wallet_id(one.account_id, "CNY"),
+            amount=5_00,
+            currency="CNY",
+            code=ledger.TransferCode.TOP_UP,
+            event_at=NOON,
+            partition=partition,
+            reference=reference,
+        )
+        assert ledger.post(day.ctx, [moved])[0].code is ledger.ResultCode.CREATED
+        with day.ctx.tx() as tx:
+            assert ledger.trial_balance(tx).is_even and ledger.verify(tx) == []
+        found = unexplained(day).get(reference or moved.transfer_id, {})
+        assert {name: booked - said for name, (booked, said) in found.items()} == {
+            "wallet": 5_00,
+            "cash": -5_00,
+        }
+
+
+def transfers_of(tx: Tx) -> UUID:
+    """The id of a transfer between people that arrived."""
+    row = tx.execute("select transfer_id from wallets.transfers where state = 'settled' limit 1").fetchone()
+    assert row is not None
+    return row[0]
