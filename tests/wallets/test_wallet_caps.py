@@ -193,7 +193,9 @@ def test_what_arrives_over_the_cap_waits_until_there_is_room_or_goes_back_after_
         town.clock.at += timedelta(hours=1)
         top_ups.finish(town.ctx, town.rail_of)
     assert states()[-1] == (4_500_00, "failed", "balance_cap")
-    assert (town.held, places(town)) == (NONE + 55_00, 0)
+    with town.ctx.tx() as tx:
+        told = " ".join(str(row[0]) for row in tx.execute("select body::text from store.outbox").fetchall())
+    assert (told.count('"top_up.aside"'), told.count('"top_up.given_back"')) == (2, 1)
 
 
 def test_what_a_bank_refused_and_moved_nevertheless_waits_where_there_is_no_room_any_more(

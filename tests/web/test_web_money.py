@@ -233,6 +233,19 @@ def test_a_wallet_is_topped_up_from_a_bank_and_a_day_later_pays_back_to_it(
     )
     assert "On: below ¥200.00, add ¥20.00." in on.text
     assert "On: below" not in client.post("/wallet/top-up/automatic", data={"off": "yes"}).text
+    mandate = f"/wallet/banks/{form['bank_account_id']}/mandate"
+    stopped = client.post(mandate, data={}).text
+    assert "Let it be collected from" in stopped and "with a mandate" not in stopped
+    assert (
+        client.post(
+            "/wallet/top-up/bank", data=form | {"top_up_id": str(UUID(int=7)), "way": "debit"}
+        ).status_code
+        == 422
+    )
+    assert "Stop collecting from it" in client.post(mandate, data={"may_pull": "yes"}).text
+    assert (
+        client.post(f"/wallet/banks/{form['bank_account_id']}/end").status_code == 422
+    )  # 50 are on their way to it
 
 
 def test_a_voucher_tops_up_once_and_a_wrong_code_says_so(

@@ -243,7 +243,8 @@ def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directo
     )
     if _admit(tx, one, at) is not None:
         one = replace(one, state=TopUpState.ASIDE, reason=NO_ROOM, next_at=at + ASIDE_AFTER)
-    store.insert_top_up(tx, one)
+    if store.insert_top_up(tx, one) and one.state is TopUpState.ASIDE:
+        webhooks.tell(tx, _for_owner(one, TopUpState.ASIDE, at))
     return True
 
 
@@ -298,7 +299,8 @@ def _admit(tx: Tx, one: BankTopUp, at: datetime) -> approval.BalanceCapReached |
 def _put_aside(ctx: Context, one: BankTopUp, step: Step) -> bool:
     now = ctx.clock.now()
     with ctx.tx() as tx:
-        store.move_top_up(tx, one, TopUpState.ASIDE, now, reason=NO_ROOM, next_at=now + ASIDE_AFTER)
+        if store.move_top_up(tx, one, TopUpState.ASIDE, now, reason=NO_ROOM, next_at=now + ASIDE_AFTER):
+            webhooks.tell(tx, _for_owner(one, TopUpState.ASIDE, now))
     step("aside")
     return True
 
@@ -309,6 +311,8 @@ def _look_for_room(ctx: Context, one: BankTopUp, step: Step) -> bool:
     if one.next_at > now:
         return False
     with ctx.tx() as tx:
+        if identity.is_closed(tx, AccountId(one.account_id)):
+            return _move(tx, one, TopUpState.FAILED, now)
         # Moved first, which locks it: of several who look, one alone gives it its place.
         if not store.move_top_up(tx, replace(one, reason=""), TopUpState.SETTLING, now):
             return True
@@ -451,10 +455,14 @@ def stop_automatic(
 
 def _for_owner(one: BankTopUp, to: TopUpState, at: datetime) -> webhooks.ForPerson:
     """What the wallet's owner is told."""
-    settled = one.is_automatic and to is TopUpState.SETTLED
+    kind = "top_up.aside" if to is TopUpState.ASIDE else TOLD[to]
+    if one.is_automatic and to is TopUpState.SETTLED:
+        kind = "top_up.automatic"
+    if to is TopUpState.FAILED and one.reason == NO_ROOM:
+        kind = "top_up.given_back"
     return webhooks.ForPerson(
         account_id=one.account_id,
-        kind="top_up.automatic" if settled else TOLD[to],
+        kind=kind,
         at=at,
         subject=f"top_up {one.top_up_id}",
         facts={"amount": {"minor": one.amount_minor, "currency": one.currency}, "reason": one.reason},

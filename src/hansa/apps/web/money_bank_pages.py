@@ -98,6 +98,12 @@ class BankForm(msgspec.Struct, frozen=True):
     back: Annotated[str, msgspec.Meta(pattern="^(withdraw|top-up)?$")] = ""
 
 
+class MandateForm(msgspec.Struct, frozen=True):
+    """may_pull: whether the bank account may be collected from."""
+
+    may_pull: Annotated[str, msgspec.Meta(max_length=5)] = ""
+
+
 class WithdrawForm(msgspec.Struct, frozen=True):
     """Money for one's own bank account."""
 
@@ -302,6 +308,22 @@ def end_bank(request: Asked, site: Here, bank_account_id: FromPath[UUID]) -> Res
             now = site.ctx.clock.now()
             bank_accounts.end(tx, who.me, bank_account_id, now, partition=who.partition)
     except wallets.BankAccountInUse as refused:
+        return _withdraw_page(request, who, WithdrawForm(str(new_id())), refused=refused)
+    return Redirect("/wallet/withdraw", status_code=303)
+
+
+@post("/wallet/banks/{bank_account_id:uuid}/mandate", sync_to_thread=True, include_in_schema=False)
+def set_bank_mandate(
+    request: Asked, site: Here, bank_account_id: FromPath[UUID], data: Annotated[MandateForm, Form]
+) -> Response[Any]:
+    """Let a bank account be collected from, or no more; what tops up from it by itself then stops."""
+    who = seen(request, site)
+    try:
+        with site.ctx.tx() as tx:
+            bank_accounts.set_mandate(tx, who.me, bank_account_id, may_pull=bool(data.may_pull))
+    except HansaError as refused:
+        if refused.status >= 500:
+            raise
         return _withdraw_page(request, who, WithdrawForm(str(new_id())), refused=refused)
     return Redirect("/wallet/withdraw", status_code=303)
 
@@ -519,6 +541,7 @@ ROUTES = [
     set_automatic,
     add_bank,
     end_bank,
+    set_bank_mandate,
     show_withdraw,
     check_withdrawal,
     withdraw,
