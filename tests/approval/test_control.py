@@ -250,7 +250,7 @@ def test_what_may_be_spent_is_seen_with_what_was_spent(ctx_: Context) -> None:
     with ctx_.tx() as tx:
         (view,) = approval.view_spending(ctx_, tx, ANNA, ["CNY", "XPF"])
 
-    assert [str(one) for one in view.ceilings] == ["¥2,000.00", "¥5,000.00", "¥20,000.00"]
+    assert [str(one) for one in view.ceilings] == ["¥1,000.00"] * 3  # of the year
     assert (view.spent_day.minor, view.spent_month.minor, view.recovered) == (10_00, 10_00, False)
     assert (view.year, view.spent_year, view.balance) == (
         Money(1_000_00, "CNY"),

@@ -75,10 +75,10 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class SpendingView:
-    """What an account may spend of a currency and has spent. ceilings: of the issuer, in one payment, a day, a month.
-    recovered: they, and the owner's limits, are lowered after a recovery. spent_day, spent_month, spent_year: so far,
-    in the account's own days, months and years. year: what may be spent in a calendar year by how well the holder is
-    known, and balance: what the wallet may hold; None where there is no cap.
+    """What an account may spend of a currency and has spent. ceilings: of the issuer, in one payment, a day, a month;
+    none is above the year's. recovered: they, and the owner's limits, are lowered after a recovery. spent_day,
+    spent_month, spent_year: so far, in the account's own days, months and years. year: what may be spent in a calendar
+    year by how well the holder is known, and balance: what the wallet may hold; None where there is no cap.
     """
 
     currency: str
@@ -183,7 +183,9 @@ def view_spending(
             continue
         counter = counters.get(Holder(partition, account_id, currency, "")) or empty(moment, moment.month)
         counter = rolled(counter, moment, moment.month)
-        payment, day, month = policy.ceiling(person.level, currency, recovered=recovered)
+        year = identity.year_cap(account.issuer_id, int(person.level), currency)
+        ceilings = policy.ceiling(person.level, currency, recovered=recovered)
+        payment, day, month = ceilings if year is None else (min(one, year) for one in ceilings)
         found.append(
             SpendingView(
                 currency,
@@ -192,7 +194,7 @@ def view_spending(
                 Money(counter.period_minor, currency),
                 tuple(one for one in limits if one.currency == currency),
                 recovered,
-                _cap(identity.year_cap(account.issuer_id, int(person.level), currency), currency),
+                _cap(year, currency),
                 Money(counter.year_minor, currency),
                 _cap(identity.balance_cap(account.issuer_id, int(person.level), currency), currency),
             )
