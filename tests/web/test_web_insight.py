@@ -184,3 +184,17 @@ def test_the_file_has_each_line_once_as_exact_decimals(gao: Client) -> None:
 def test_nothing_of_spending_is_for_a_stranger(client: Client, league: LittleLeague) -> None:
     for path in ("/wallet/insight", "/wallet/insight.csv"):
         assert client.get(path, headers={"accept": "application/json"}).status_code == 401
+
+
+def test_budgets_are_planned_by_a_plain_form_and_shown_beside_what_is_spent(gao: Client) -> None:
+    address = "/wallet/insight/budgets"
+
+    kept = gao.post(address, data={"currency": "CNY", "all": "100", "eating": "12.50", "travel": ""})
+    wrong = gao.post(address, data={"currency": "CNY", "all": "x", "eating": "5"})
+    gone = gao.post(address, data={"currency": "CNY", "all": "", "eating": "12.50"})
+
+    assert kept.status_code == 200 and "¥0.00 of ¥100.00" in kept.text and "¥0.00 of ¥12.50" in kept.text
+    assert wrong.status_code == 422 and 'name="all" inputmode="decimal" value="x"' in wrong.text
+    assert "¥0.00 of ¥100.00" not in gone.text and "¥0.00 of ¥12.50" in gone.text
+    assert "每月预算" in gao.get("/wallet/insight?language=zh").text
+    assert "Budgets du mois" in gao.get("/wallet/insight?language=fr").text

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import approval, identity, webhooks
+from hansa import approval, disputes, identity, trust, webhooks
+from hansa.apps import book_notices
+from hansa.apps.telling import TOPICS
 from hansa.apps.web import notice_pages
 from hansa.apps.web.notice_pages import STREAMS_OF_ONE, Hub, Listener, StreamsFull
 from hansa.kernel import new_id
 from hansa.store import Context
-from notifications.hearing import hear_here
+from notifications.hearing import hear_here, heard
 from web.little_league import LittleLeague
+from web.test_web_refunds import ridden
 
 Client = TestClient[Any]
 
@@ -166,3 +169,58 @@ def test_freezing_is_told_in_the_wallet_of_whoever_froze(
     hear_here(ctx)
 
     assert "All spending from your wallet is stopped." in gao.get("/wallet/notices").text
+
+
+def test_fares_and_the_answer_to_a_refund_are_told_and_the_bell_counts_them(
+    client: Client, ctx: Context, league: LittleLeague
+) -> None:
+    tell(ctx, league, "something before")
+    book_notices.turn(ctx)
+    journey = ridden(ctx, client, league)
+    book_notices.turn(ctx)
+    account_id = league.riders["Gao Lan"].account_id
+    charged = heard(ctx, account_id)[1:]
+    asked = disputes.ask_refund(
+        ctx,
+        trust.Caller(f"person:{account_id}", "person", account_id=str(account_id)),
+        dispute_id=new_id(),
+        journey_id=journey.journey_id,
+        reason="not_me",
+        words="I was at home.",
+    )
+    operator = trust.Caller(
+        asked.case.operator_id, "member", member_id=trust.MemberId(asked.case.operator_id)
+    )
+    disputes.act(
+        ctx, operator, asked.case.dispute_id, action_id=new_id(), action=disputes.Action.REFUSE, words="No."
+    )
+    with ctx.tx() as tx:
+        for (body,) in tx.execute(
+            "select body from store.outbox where topic = %s order by seq", (disputes.TOPIC,)
+        ).fetchall():
+            news = TOPICS[disputes.TOPIC](tx, body)
+            assert news is not None
+            webhooks.record(tx, news)
+
+    texts = heard(ctx, account_id)
+
+    page = client.get("/wallet/money")
+    assert len(charged) == 1 and charged[0].startswith("Your journey in Toronto cost ¥")
+    assert texts[-1] == "The refund that you asked for was refused." and len(texts) == 3
+    assert '<a class="bell" href="/wallet/notices" aria-label="Notices: 3 unread">' in page.text
+    client.post("/wallet/notices/read", data={"up_to": "3"})
+    assert 'aria-label="Notices"' in client.get("/wallet/money").text
+    assert 'class="bell"' not in client.get("/verify/").text
+
+
+def test_a_mark_and_news_of_a_day_are_kept_by_the_form(gao: Client) -> None:
+    form = {"low": "20", "digest": "1", "digest_at": "07:30"}
+
+    kept = gao.post("/wallet/notices/settings", data=form)
+    wrong = gao.post("/wallet/notices/settings", data={"low": "-1", "digest_at": "07:30"})
+    gone = gao.post("/wallet/notices/settings", data={"low": "", "digest_at": "07:30"})
+
+    assert kept.status_code == 200 and 'name="low" inputmode="decimal" value="20.00"' in kept.text
+    assert 'name="digest_at" value="07:30"' in kept.text and 'name="digest" value="1" checked' in kept.text
+    assert wrong.status_code == 422
+    assert 'name="low" inputmode="decimal" value=""' in gone.text and 'value="18:00"' in gone.text

@@ -12,7 +12,7 @@ import zxingcpp
 from litestar.testing import TestClient
 
 from hansa import identity, payments, rides
-from hansa.apps.web import wallet
+from hansa.apps.web import paper_pages
 from hansa.kernel import FixedClock, Money, fact_id
 from hansa.store import Context
 from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
@@ -236,7 +236,7 @@ def test_the_service_worker_keeps_every_file_the_wallet_needs(client: Client, le
 def test_the_statement_is_paged_and_says_what_each_line_left(
     ctx: Context, client: Client, league: LittleLeague, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wallet, "MOVEMENTS_ON_PAGE", 2)
+    monkeypatch.setattr(paper_pages, "MOVEMENTS_ON_PAGE", 2)
     account = league.riders["Gao Lan"]
     sign_in(client, account)
     for number in range(3):

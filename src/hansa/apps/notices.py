@@ -5,15 +5,16 @@ catalogues of pages. Here they meet: for the pages that show notices, and for th
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
 from hansa import atlas, identity, notifications, payments
-from hansa.apps.messages import Message, Messenger, NotSent
+from hansa.apps.messages import TEXT_MAX, Message, Messenger, NotSent
 from hansa.apps.personal_means import means_of
 from hansa.apps.web.languages import Words
 from hansa.apps.web.notice_words import said, words_in
+from hansa.identity import AccountId
 from hansa.kernel import HansaError
 from hansa.notifications import Due, Outcome, Said
 from hansa.store import Context, Tx
@@ -26,6 +27,7 @@ EVERY_S = 2.0
 FORGET_EVERY_S = 3_600.0
 SOME = 50
 SUBJECT = "News of your Hansa wallet"
+DIGEST = "What happened in your Hansa wallet"
 FOOT = "You can say how you are told in your wallet, under Notices. Nobody from Hansa asks you for a code or a PIN."
 
 
@@ -64,17 +66,25 @@ def keep_notices(ctx: Context, home: Path, *, demo: bool, every_s: float = EVERY
 
 
 def send_due(ctx: Context, sealer: identity.Sealer, messenger: Messenger, *, limit: int = SOME) -> int:
-    """Hand over messages that are due; gives how many were looked at.
+    """Hand over messages that are due; gives how many were looked at. What a person wants together is one e-mail.
 
     Killed before it is written down that one was handed over, it is handed over again under the same id.
     """
     due = notifications.lease_messages(ctx, limit=limit)
+    together: dict[AccountId, list[Due]] = {}
     for one in due:
-        notifications.ended(ctx, one, _send(ctx, sealer, messenger, one))
+        if one.digest:
+            together.setdefault(one.notice.account_id, []).append(one)
+    for some in [*([one] for one in due if not one.digest), *together.values()]:
+        outcome = _send(ctx, sealer, messenger, sorted(some, key=lambda one: one.notice.seq))
+        for one in some:
+            notifications.ended(ctx, one, outcome)
     return len(due)
 
 
-def _send(ctx: Context, sealer: identity.Sealer, messenger: Messenger, due: Due) -> Outcome | None:
+def _send(ctx: Context, sealer: identity.Sealer, messenger: Messenger, some: Sequence[Due]) -> Outcome | None:
+    """Hand over one message that tells these, all of one person and channel."""
+    due = some[0]
     assert due.channel != "app", "the wallet's own list is no message"
     with ctx.tx() as tx:
         account = identity.find_account(tx, due.notice.account_id)
@@ -85,17 +95,17 @@ def _send(ctx: Context, sealer: identity.Sealer, messenger: Messenger, due: Due)
     if contact is None or contact.value is None:
         return "no_contact"
     say = words_in(account.language)
-    text = said(due.notice, say, zone)
-    if text is None:
+    texts = [text for one in some if (text := said(one.notice, say, zone)) is not None]
+    if not texts:
         return "gave_up"
     message = Message(
         message_id=due.message_id,
         way=due.channel,
         to=contact.value,
-        subject=say(SUBJECT),
-        text=_text(text, due, say),
+        subject=say(DIGEST if due.digest else SUBJECT),
+        text=_digest(texts, say) if due.digest else _text(texts[0], due, say),
         language=say.language,
-        kind=due.notice.kind,
+        kind="digest" if due.digest else due.notice.kind,
         made_at=due.notice.made_at,
     )
     try:
@@ -104,6 +114,20 @@ def _send(ctx: Context, sealer: identity.Sealer, messenger: Messenger, due: Due)
         logger.warning("%s: %s", error.code, error.detail)
         return None
     return "sent"
+
+
+def _digest(texts: Sequence[Said], say: Words) -> str:
+    """News of a day in one e-mail, as much as fits; the rest is counted and stands in the wallet."""
+    lines: list[str] = []
+    room = TEXT_MAX - 600
+    for one in texts:
+        line = f"- {one.text}"
+        if sum(len(kept) + 1 for kept in lines) + len(line) > room:
+            break
+        lines.append(line)
+    left = len(texts) - len(lines)
+    more = say.count(left, "{n} more is in your wallet.", "{n} more are in your wallet.") if left else ""
+    return "\n\n".join(part for part in ("\n".join(lines), more, say(FOOT)) if part)
 
 
 def _text(text: Said, due: Due, say: Words) -> str:

@@ -315,6 +315,15 @@ def _cards(of: Of) -> list[Any]:
     ]
 
 
+def _watched(of: Of) -> list[Any]:
+    marks = {
+        one.currency: notifications.watches.low_mark(of.tx, of.id, one.currency, partition=of.partition)
+        for one in payments.balance_of(of.tx, of.id, partition=of.partition)
+    }
+    plans = notifications.watches.list_budgets(of.tx, of.id, partition=of.partition)
+    return [*({"low": minor, "currency": one} for one, minor in marks.items() if minor is not None), *plans]
+
+
 def _movements(of: Of) -> list[Any]:
     found: list[Any] = []
     before: payments.Mark | None = None
@@ -435,6 +444,7 @@ PARTS: list[Part] = [
         "Notices",
         lambda of: notifications.list_notices(of.tx, of.id, partition=of.partition, limit=EVENTS_MAX),
     ),
+    Part("watched", "Budgets and balance", _watched),
     Part("deletion", "Your wish to go", _deletion),
 ]
 """All that is kept of a person, in the order it is given out."""

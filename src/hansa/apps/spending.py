@@ -47,6 +47,9 @@ CATEGORIES: Mapping[str, str] = MappingProxyType(
 )
 """What money is spent on, with English names of the catalogues."""
 
+ALL_SPENDING = "All spending"
+"""What the budget of everything is called."""
+
 OTHER_MONEY: Mapping[str, str] = MappingProxyType(
     {
         "received": "Received from people",
@@ -217,6 +220,14 @@ def read_month(
         months=[(one, _spent_in(found, one, zone)) for one in _months(first)],
         lines=lines,
     )
+
+
+def spent_in_month(
+    tx: Tx, account_id: AccountId, first: date, *, currency: str, zone: str, partition: int = 0
+) -> dict[str, int]:
+    """What a person spent in a month by category, minor units, less what was given back. first: its first day."""
+    begin, end = starts_at(first, zone), starts_at(month_before(first, -1), zone)
+    return _spent(_lines(tx, account_id, begin, end, currency, partition))
 
 
 def _same_time_before(now: datetime, first: date, zone: str) -> datetime:

@@ -72,7 +72,28 @@ def _dispute(tx: Tx, body: Mapping[str, Any]) -> News | None:
         subject=f"dispute {body['dispute_id']}",
         data={name: body[name] for name in ("dispute_id", "n", "action", "state")},
         fact=(body["dispute_id"], body["n"]),
+        people=_rider(case, body),
     )
+
+
+ANSWERS = {disputes.State.GRANTED: "refund.granted", disputes.State.REFUSED: "refund.refused"}
+
+
+def _rider(case: disputes.Case, body: Mapping[str, Any]) -> list[webhooks.ForPerson]:
+    """What the rider who asked for a refund is told of this step: the answer."""
+    kind = ANSWERS.get(disputes.State(body["state"])) if case.kind is disputes.Kind.REFUND else None
+    if kind is None or case.account_id is None or body["action"] == disputes.Action.BOOK:
+        return []
+    return [
+        webhooks.ForPerson(
+            account_id=case.account_id,
+            kind=kind,
+            at=datetime.fromisoformat(body["at"]),
+            subject=f"dispute {body['dispute_id']}",
+            facts={"amount": {"minor": case.claim_minor, "currency": case.currency}},
+            fact=(body["dispute_id"], body["n"]),
+        )
+    ]
 
 
 def _member(_: Tx, body: Mapping[str, Any]) -> News | None:

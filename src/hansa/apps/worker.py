@@ -32,7 +32,7 @@ from hansa import (
     trust,
     wallets,
 )
-from hansa.apps import hub_clearing, payment_clearing, pulling
+from hansa.apps import book_notices, hub_clearing, payment_clearing, pulling
 from hansa.apps.notices import payee_names
 from hansa.apps.web import advancing
 from hansa.kernel import HansaError
@@ -78,6 +78,7 @@ JOBS: tuple[tuple[str, Job], ...] = (
     ("positions for payees", lambda ctx: _connections.turn(ctx)),
     ("proofs of days", lambda ctx: _prover.turn(ctx)),
     ("risk", lambda ctx: _watcher.turn(ctx, limit=SOME).heard),
+    ("what the books tell", book_notices.turn),
     ("notices", lambda ctx: notifications.hear(ctx, payees=payee_names)),
     ("audit record", lambda ctx: audit.seal(ctx, limit=SOME)),
 )

@@ -153,6 +153,14 @@ def guardian_of(tx: Tx, account_id: AccountId) -> list[AccountId]:
     return store.guardians(tx, account_id)
 
 
+def guardians_among(
+    tx: Tx, account_ids: Collection[AccountId], right: Right
+) -> list[tuple[AccountId, AccountId]]:
+    """Of these accounts those that have guardians with a right, each with one: (ward, guardian)."""
+    found = store.guardians_among(tx, account_ids, right) if account_ids else []
+    return [(AccountId(ward), AccountId(guardian)) for ward, guardian in found]
+
+
 def wards_of(tx: Tx, account_id: AccountId) -> list[AccountId]:
     """The accounts that this one answers for now."""
     return store.wards(tx, account_id)

@@ -1,6 +1,6 @@
 """The SQL of guardians and wards."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -62,6 +62,11 @@ select ward_id from identity.guardianships where guardian_id = %s and state = 'a
 MAY = """
 select 1 from identity.guardianships
 where guardian_id = %s and ward_id = %s and state = 'accepted' and %s = any(rights)
+"""
+
+GUARDIANS_AMONG = """
+select ward_id, guardian_id from identity.guardianships
+where ward_id = any(%s) and state = 'accepted' and %s = any(rights) order by ward_id, guardian_id
 """
 
 AGREE_FOR = """
@@ -134,6 +139,10 @@ def wards(tx: Tx, guardian_id: AccountId) -> list[AccountId]:
 
 def may(tx: Tx, guardian_id: AccountId, ward_id: AccountId, right: Right) -> bool:
     return tx.execute(MAY, (guardian_id, ward_id, right)).fetchone() is not None
+
+
+def guardians_among(tx: Tx, ward_ids: Collection[AccountId], right: Right) -> list[tuple[UUID, UUID]]:
+    return tx.execute(GUARDIANS_AMONG, (list(ward_ids), right)).fetchall()
 
 
 def agree_for(tx: Tx, ward_id: AccountId) -> set[AccountId]:

@@ -33,7 +33,7 @@ from hansa.ledger.actions import (
 )
 from hansa.ledger.batch import RECORD, Batch, batch_of, batch_of_records, read_batch, write_batch
 from hansa.ledger.blocks import Sign, hash_of
-from hansa.ledger.changes import Page, changes, parse_place, place_text, read_changes
+from hansa.ledger.changes import Page, changes, parse_place, place_text, read_changes, wallet_moves
 from hansa.ledger.chart import CHART, AccountCode, AccountFlag, ChartLine, TransferCode, account_path
 from hansa.ledger.engine import Engine, EngineTaken, Pace, find_engine
 from hansa.ledger.history import History, HistoryBroken, PartitionInUse, export_history, import_history
@@ -80,6 +80,7 @@ from hansa.ledger.model import (
     Turnover,
     UnknownAccount,
     UnknownTransfer,
+    WalletMove,
 )
 from hansa.ledger.salted import salted_rows, tree_at
 
@@ -132,6 +133,7 @@ __all__ = [
     "Turnover",
     "UnknownAccount",
     "UnknownTransfer",
+    "WalletMove",
     "account_path",
     "balance",
     "balance_at",
@@ -181,5 +183,6 @@ __all__ = [
     "trial_balance",
     "turnover",
     "verify",
+    "wallet_moves",
     "write_batch",
 ]

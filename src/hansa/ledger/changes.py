@@ -5,13 +5,13 @@ twice, across restarts of either side. Blocks are committed in order, so there i
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from hansa.kernel import InvalidInput, Problem
 from hansa.ledger import store
-from hansa.ledger.model import Booked, Place
-from hansa.store import Context
+from hansa.ledger.model import AccountId, Booked, Place, WalletMove
+from hansa.store import Context, Tx
 
 PAGE = 1_000
 """Transfers read at a time."""
@@ -37,6 +37,22 @@ def read_changes(ctx: Context, *, partition: int = 0, after: Place | None = None
         changes = store.list_booked(tx, partition, after=start, to_block=number, limit=limit)
     last = changes[-1].place if changes else start
     return Page(changes, last, len(changes) == limit)
+
+
+def wallet_moves(
+    tx: Tx,
+    *,
+    partition: int,
+    after_block: int,
+    to_block: int,
+    codes: Collection[int],
+    wallets: Collection[AccountId],
+) -> list[WalletMove]:
+    """What moved wallets in these blocks: by transfers of these codes on any, by all others on these, in order.
+
+    It reads a few columns and leaves the rest where it is, so following a partition so costs little.
+    """
+    return store.list_wallet_moves(tx, partition, after_block, to_block, codes, wallets)
 
 
 def changes(

@@ -273,6 +273,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class WalletMove:
+    """What a transfer did to a wallet. holder: the account of a person, as text. minor: gained (+) or lost (-).
+
+    balance_minor: what the wallet held after it, holds included.
+    """
+
+    account_id: AccountId
+    holder: str
+    currency: str
+    block: int
+    code: int
+    minor: int
+    balance_minor: int
+    reference: UUID | None
+    event_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Turnover:
     """Postings of one transfer code on an account: how many, and what they add to its credit balance.
 

@@ -3,7 +3,7 @@
 
 import json
 import select
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -41,6 +41,7 @@ from hansa.ledger.model import (
     TransferId,
     TreeRow,
     TrialRow,
+    WalletMove,
 )
 from hansa.ledger.rows import COLUMNS, COPY_HEADER, COPY_TRAILER
 from hansa.store import Tx
@@ -555,6 +556,19 @@ JOURNAL_BETWEEN: LiteralString = (
     " and (block, position) > (%(block)s, %(position)s) and block <= %(to)s"
     " order by block, position limit %(limit)s"
 )
+
+WALLET_MOVES = """
+select a.account_id, a.holder, t.currency, t.block, t.code, s.sign * t.amount, s.held, t.reference, t.event_at
+from ledger.transfers t
+cross join lateral (values
+    (t.debit_account, -1, t.debit_credits_posted - t.debit_debits_posted),
+    (t.credit_account, 1, t.credit_credits_posted - t.credit_debits_posted)) as s (account_id, sign, held)
+join ledger.accounts a on a.partition = t.partition and a.account_id = s.account_id and a.code = %(wallet)s
+where t.partition = %(partition)s and t.block > %(after)s and t.block <= %(to)s and t.flags & %(still)s = 0
+    and (t.code = any(%(codes)s::smallint[]) or t.debit_account = any(%(wallets)s)
+        or t.credit_account = any(%(wallets)s))
+order by t.block, t.position, s.sign
+"""
 
 NODES = (
     "select index, hash from ledger.nodes where partition = %s and level = %s and index >= %s and index < %s"
@@ -1477,6 +1491,25 @@ def list_booked(tx: Tx, partition: int, *, after: Place, to_block: int, limit: i
         },
     )
     return [_booked(row) for row in rows]
+
+
+def list_wallet_moves(
+    tx: Tx, partition: int, after: int, to: int, codes: Collection[int], wallets: Collection[AccountId]
+) -> list[WalletMove]:
+    """What moved wallets in the blocks after one, up to another."""
+    values = {
+        "wallet": AccountCode.WALLET.value,
+        "partition": partition,
+        "after": after,
+        "to": to,
+        "still": int(TransferFlag.PENDING | TransferFlag.VOID_PENDING),
+        "codes": list(codes),
+        "wallets": list(wallets),
+    }
+    return [
+        WalletMove(row[0], row[1], row[2], row[3], row[4], int(row[5]), int(row[6]), row[7], row[8])
+        for row in tx.execute(WALLET_MOVES, values)
+    ]
 
 
 def list_unequal_balances(tx: Tx, partition: int) -> list[UUID]:

@@ -6,6 +6,7 @@ and the person's own settings want. No money moves here, and no text is kept: se
 language.
 """
 
+from hansa.notifications import watches
 from hansa.notifications.actions import (
     Due,
     count_unread,
@@ -30,24 +31,29 @@ from hansa.notifications.model import (
     Outcome,
     Said,
     Settings,
+    digest_due,
     facts_shown,
     kinds,
     quiet_until,
     say_notice,
     sentences,
 )
+from hansa.notifications.watches_model import Budget, LowMark, reached
 
 __all__ = [
     "CHANNELS",
     "GROUPS",
+    "Budget",
     "Channel",
     "Due",
     "Kind",
+    "LowMark",
     "Notice",
     "Outcome",
     "Said",
     "Settings",
     "count_unread",
+    "digest_due",
     "ended",
     "facts_shown",
     "forget",
@@ -60,8 +66,10 @@ __all__ = [
     "mark_all_read",
     "mark_read",
     "quiet_until",
+    "reached",
     "read_settings",
     "say_notice",
     "sentences",
     "set_settings",
+    "watches",
 ]

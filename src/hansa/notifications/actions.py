@@ -10,7 +10,7 @@ from uuid import UUID
 from hansa import atlas, identity, trust, webhooks
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Problem, fact_id
-from hansa.notifications import store
+from hansa.notifications import store, watches_store
 from hansa.notifications.model import (
     CHANNELS,
     SETTINGS_MAX,
@@ -18,6 +18,7 @@ from hansa.notifications.model import (
     Notice,
     Outcome,
     Settings,
+    digest_due,
     kinds,
     lacking,
     quiet_until,
@@ -53,13 +54,17 @@ WAITS = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message that is to be sent now. message_id: the same for the same notice and channel. tries: this one too."""
+    """A message that is to be sent now. message_id: the same for the same notice and channel. tries: this one too.
+
+    digest: it comes together with the person's others that say so.
+    """
 
     notice: Notice
     channel: Channel
     partition: int
     tries: int
     amounts: bool
+    digest: bool = False
 
     @property
     def message_id(self) -> UUID:
@@ -100,7 +105,11 @@ def hear(ctx: Context, *, payees: Names = no_names, limit: int = SOME) -> int:
 
 
 def take(ctx: Context, tx: Tx, told: Sequence[Mapping[str, Any]], payees: Names) -> None:
-    """Make notices of these facts, as they lie in the outbox, for whoever holds the bookmark."""
+    """Make notices of these facts, as they lie in the outbox, for whoever holds the bookmark.
+
+    What a ward pays, or cannot, is told to guardians who may see their money, too.
+    """
+    told = [*told, *_for_guardians(tx, told)]
     accounts = identity.find_accounts(tx, sorted({AccountId(UUID(one["account_id"])) for one in told}))
     partition_of = ctx.directory.partition_of
     fit: dict[UUID, Mapping[str, Any]] = {}
@@ -126,7 +135,7 @@ def take(ctx: Context, tx: Tx, told: Sequence[Mapping[str, Any]], payees: Names)
     names = payees(tx, ids) if ids else {}
     last: dict[store.Owner, int] = {}
     fresh: list[store.Fresh] = []
-    messages: list[tuple[store.Fresh, Channel, datetime]] = []
+    messages: list[tuple[store.Fresh, Channel, datetime, bool]] = []
     for notice_id, one in new.items():
         owner = owners[notice_id]
         seq, settings = people.get(owner[1], (0, Settings()))
@@ -146,11 +155,36 @@ def take(ctx: Context, tx: Tx, told: Sequence[Mapping[str, Any]], payees: Names)
         for channel in CHANNELS[1:]:
             if settings.wants(name, channel):
                 zone = zones.of(accounts[AccountId(owner[1])])
-                due = now if kinds()[name].urgent else quiet_until(settings, now, zone)
-                messages.append((made, channel, due))
+                urgent = kinds()[name].urgent
+                together = None if urgent or channel != "email" else digest_due(settings, now, zone)
+                due = now if urgent else together or quiet_until(settings, now, zone)
+                messages.append((made, channel, due, together is not None))
     store.count_on(tx, [(*owner, seq) for owner, seq in sorted(last.items())])
     store.add(tx, fresh, now)
     store.add_messages(tx, messages, now)
+
+
+WARDS: Mapping[str, str] = {"payment.paid": "ward.paid", "payment.failed": "ward.failed"}
+"""What guardians are told of what their wards are told."""
+
+
+def _for_guardians(tx: Tx, told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    concerned = {AccountId(UUID(one["account_id"])) for one in told if one["kind"] in WARDS}
+    guardians: dict[str, list[AccountId]] = {}
+    for ward, guardian in identity.guardians_among(tx, concerned, "see_money"):
+        guardians.setdefault(str(ward), []).append(guardian)
+    return [
+        {
+            **one,
+            "account_id": str(guardian),
+            "kind": WARDS[one["kind"]],
+            "notice_id": str(fact_id(None, "ward", one["notice_id"], guardian)),
+            "facts": {**one["facts"], "person": one["account_id"]},
+        }
+        for one in told
+        if one["kind"] in WARDS
+        for guardian in guardians.get(one["account_id"], ())
+    ]
 
 
 def _with_names(facts: Mapping[str, Any]) -> set[str]:
@@ -279,7 +313,11 @@ def set_settings(
             )
     if (wanted.quiet_from is None) != (wanted.quiet_to is None):
         problems.append(Problem("quiet_from", "quiet hours have two ends", "Give both, or neither"))
-    for where, minute in (("quiet_from", wanted.quiet_from), ("quiet_to", wanted.quiet_to)):
+    for where, minute in (
+        ("quiet_from", wanted.quiet_from),
+        ("quiet_to", wanted.quiet_to),
+        ("digest_at", wanted.digest_at),
+    ):
         if minute is not None and not 0 <= minute < 24 * 60:
             problems.append(Problem(where, "it is no time of day", "Give one from 00:00 to 23:59"))
     if problems:
@@ -299,7 +337,7 @@ def lease_messages(ctx: Context, *, limit: int = 50) -> list[Due]:
     now = ctx.clock.now()
     due: list[Due] = []
     with ctx.tx() as tx:
-        for partition, channel, tries, made_at, notice in store.lease(
+        for partition, channel, tries, made_at, digest, notice in store.lease(
             tx, now=now, until=now + LEASED, limit=limit
         ):
             owner = (partition, notice.account_id)
@@ -310,7 +348,7 @@ def lease_messages(ctx: Context, *, limit: int = 50) -> list[Due]:
                 store.end(tx, owner, notice.seq, channel, "read", now)
             else:
                 settings = store.settings(tx, owner)
-                due.append(Due(notice, channel, partition, tries, settings.amounts))
+                due.append(Due(notice, channel, partition, tries, settings.amounts, digest))
     return due
 
 
@@ -336,5 +374,6 @@ def forget(ctx: Context, *, limit: int = 10_000) -> int:
 
 
 def forget_person(tx: Tx, account_id: AccountId, *, partition: int = 0) -> None:
-    """Delete all that a person was told, for one who goes."""
+    """Delete all that a person was told and had watched, for one who goes."""
     store.forget_person(tx, (partition, account_id))
+    watches_store.forget_watches(tx, partition, account_id)

@@ -29,6 +29,9 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "people": "Money between people",
         "bank": "Top-ups and withdrawals",
         "cards": "City cards",
+        "fares": "Fares and refunds",
+        "plans": "Budgets and balance",
+        "wards": "Whom you answer for",
         "approve": "What waits for you",
         "control": "Control over spending",
         "security": "Signing in",
@@ -175,12 +178,14 @@ class Settings:
 
     wishes: by kind and channel, only where it is something else than the kind's own way. quiet_from, quiet_to: minutes
     of their home city's day between which messages wait; None: never. amounts: whether text messages name amounts.
+    digest_at: the minute of that day at which e-mails that can wait come together as one; None: each by itself.
     """
 
     wishes: Mapping[tuple[str, Channel], bool] = field(default_factory=dict[tuple[str, Channel], bool])
     quiet_from: int | None = None
     quiet_to: int | None = None
     amounts: bool = False
+    digest_at: int | None = None
 
     def wants(self, kind: str, channel: Channel) -> bool:
         """Whether this person is told this kind in this way."""
@@ -206,3 +211,14 @@ def quiet_until(settings: Settings, at: datetime, zone: str) -> datetime:
     day = local.date() + timedelta(days=1 if minute >= last else 0)
     until = datetime.combine(day, time(last // 60, last % 60), ZoneInfo(zone)).astimezone(at.tzinfo)
     return max(until, at)
+
+
+def digest_due(settings: Settings, at: datetime, zone: str) -> datetime | None:
+    """When an e-mail of this instant comes with the others of a day; None where each comes by itself."""
+    minute = settings.digest_at
+    if minute is None:
+        return None
+    local = at.astimezone(ZoneInfo(zone))
+    day = local.date() + timedelta(days=1 if local.hour * 60 + local.minute >= minute else 0)
+    due = datetime.combine(day, time(minute // 60, minute % 60), ZoneInfo(zone)).astimezone(at.tzinfo)
+    return max(due, at)

@@ -70,12 +70,16 @@ class KindView(msgspec.Struct, frozen=True):
 
 
 class SettingsView(msgspec.Struct, frozen=True):
-    """How you are told. quiet_from, quiet_to: minutes of your home city's day; amounts: text messages name amounts."""
+    """How you are told. quiet_from, quiet_to: minutes of your home city's day; amounts: text messages name amounts.
+
+    digest_at: the minute at which e-mails that can wait come together as one; null: each by itself.
+    """
 
     kinds: list[KindView]
     quiet_from: int | None
     quiet_to: int | None
     amounts: bool
+    digest_at: int | None
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -93,6 +97,7 @@ class SettingsSaid(msgspec.Struct, frozen=True):
     quiet_from: _Minute | None = None
     quiet_to: _Minute | None = None
     amounts: bool = False
+    digest_at: _Minute | None = None
 
 
 _OWN: dict[str, Any] = {"who": ("session",), "refuses": (trust.NotSignedIn,)}
@@ -153,7 +158,7 @@ def set_settings(
     """Say how you want to be told, from now on. What warns you of others at work cannot be turned off."""
     account_id, partition = _own(ctx, caller)
     wishes: dict[tuple[str, Channel], bool] = {(one.kind, one.channel): one.wanted for one in data.wishes}
-    wanted = Settings(wishes, data.quiet_from, data.quiet_to, data.amounts)
+    wanted = Settings(wishes, data.quiet_from, data.quiet_to, data.amounts, data.digest_at)
     with ctx.tx() as tx:
         kept = actions.set_settings(tx, account_id, wanted, at=ctx.clock.now(), partition=partition)
     return _settings_view(kept)
@@ -193,7 +198,7 @@ def _settings_view(settings: Settings) -> SettingsView:
         )
         for name, one in kinds().items()
     ]
-    return SettingsView(views, settings.quiet_from, settings.quiet_to, settings.amounts)
+    return SettingsView(views, settings.quiet_from, settings.quiet_to, settings.amounts, settings.digest_at)
 
 
 ROUTES = [list_notices, mark_read, read_settings, set_settings]

@@ -33,7 +33,7 @@ join notifications.notices n using (partition, account_id, notice_id)
 
 # Whoever hears facts holds the bookmark, so nobody else counts a person's notices meanwhile.
 PEOPLE = """
-select p.partition, p.account_id, p.last_seq, p.quiet_from, p.quiet_to, p.amounts
+select p.partition, p.account_id, p.last_seq, p.quiet_from, p.quiet_to, p.amounts, p.digest_at
 from unnest(%s::integer[], %s::uuid[]) as w (partition, account_id)
 join notifications.people p using (partition, account_id)
 """
@@ -120,7 +120,7 @@ FORGET_PERSON = (
 # --- settings
 
 PERSON = """
-select quiet_from, quiet_to, amounts from notifications.people where partition = %s and account_id = %s
+select quiet_from, quiet_to, amounts, digest_at from notifications.people where partition = %s and account_id = %s
 """
 
 WISHES = """
@@ -130,10 +130,11 @@ join notifications.settings s using (partition, account_id)
 """
 
 SET_PERSON = """
-insert into notifications.people (partition, account_id, quiet_from, quiet_to, amounts)
-values (%(partition)s, %(account)s, %(quiet_from)s, %(quiet_to)s, %(amounts)s)
+insert into notifications.people (partition, account_id, quiet_from, quiet_to, amounts, digest_at)
+values (%(partition)s, %(account)s, %(quiet_from)s, %(quiet_to)s, %(amounts)s, %(digest_at)s)
 on conflict (partition, account_id) do update
-set quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to, amounts = excluded.amounts
+set quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to, amounts = excluded.amounts,
+    digest_at = excluded.digest_at
 """
 
 SET_WISHES = """
@@ -148,25 +149,25 @@ set wanted = excluded.wanted, set_at = excluded.set_at
 # --- messages
 
 ADD_MESSAGES = """
-insert into notifications.messages (partition, account_id, seq, channel, made_at, next_at)
-select w.partition, w.account_id, w.seq, w.channel, %s, w.next_at
-from unnest(%s::integer[], %s::uuid[], %s::bigint[], %s::text[], %s::timestamptz[])
-    as w (partition, account_id, seq, channel, next_at)
+insert into notifications.messages (partition, account_id, seq, channel, made_at, next_at, digest)
+select w.partition, w.account_id, w.seq, w.channel, %s, w.next_at, w.digest
+from unnest(%s::integer[], %s::uuid[], %s::bigint[], %s::text[], %s::timestamptz[], %s::boolean[])
+    as w (partition, account_id, seq, channel, next_at, digest)
 """
 
 LEASE = """
 with due as (
     select partition, account_id, seq, channel from notifications.messages
     where next_at <= %(now)s and leased_until <= %(now)s
-    order by next_at limit %(limit)s
+    order by next_at, account_id limit %(limit)s
     for no key update skip locked
 )
 update notifications.messages m set leased_until = %(until)s, tries = m.tries + 1
 from due
 join notifications.notices n using (partition, account_id, seq)
 where (m.partition, m.account_id, m.seq, m.channel) = (due.partition, due.account_id, due.seq, due.channel)
-returning m.partition, m.channel, m.tries, m.made_at, n.account_id, n.seq, n.notice_id, n.kind, n.at, n.subject,
-    n.facts, n.made_at, n.read_at
+returning m.partition, m.channel, m.tries, m.made_at, m.digest, n.account_id, n.seq, n.notice_id, n.kind, n.at,
+    n.subject, n.facts, n.made_at, n.read_at
 """
 
 END = """
@@ -223,8 +224,11 @@ def people(tx: Tx, owners: Collection[Owner]) -> dict[UUID, tuple[int, Settings]
         wishes.setdefault(account_id, {})[kind, channel] = wanted
     rows = tx.execute(PEOPLE, columns).fetchall()
     return {
-        account_id: (last_seq, Settings(wishes.get(account_id, {}), quiet_from, quiet_to, amounts))
-        for _, account_id, last_seq, quiet_from, quiet_to, amounts in rows
+        account_id: (
+            last_seq,
+            Settings(wishes.get(account_id, {}), quiet_from, quiet_to, amounts, digest_at),
+        )
+        for _, account_id, last_seq, quiet_from, quiet_to, amounts, digest_at in rows
     }
 
 
@@ -254,13 +258,14 @@ def add(tx: Tx, fresh: Sequence[Fresh], at: datetime) -> None:
     tx.execute(TAKE_PLACE, (at, *_columns([(*key, seq) for key, seq in last.items()], 4)))
 
 
-def add_messages(tx: Tx, wanted: Sequence[tuple[Fresh, Channel, datetime]], at: datetime) -> None:
-    """These notices go out by these channels, from these instants on."""
+def add_messages(tx: Tx, wanted: Sequence[tuple[Fresh, Channel, datetime, bool]], at: datetime) -> None:
+    """These notices go out by these channels, from these instants on; and whether together with others."""
     if wanted:
         rows = [
-            (one.partition, one.account_id, one.seq, channel, next_at) for one, channel, next_at in wanted
+            (one.partition, one.account_id, one.seq, channel, next_at, digest)
+            for one, channel, next_at, digest in wanted
         ]
-        tx.execute(ADD_MESSAGES, (at, *_columns(rows, 5)))
+        tx.execute(ADD_MESSAGES, (at, *_columns(rows, 6)))
 
 
 def list_notices(tx: Tx, owner: Owner, *, before: int | None, only_unread: bool, limit: int) -> list[Notice]:
@@ -317,12 +322,13 @@ def forget_person(tx: Tx, owner: Owner) -> None:
 
 def settings(tx: Tx, owner: Owner) -> Settings:
     """How a person wants to be told; the kinds' own ways where they never said."""
-    quiet_from, quiet_to, amounts = tx.execute(PERSON, owner).fetchone() or (None, None, False)
+    row = tx.execute(PERSON, owner).fetchone() or (None, None, False, None)
+    quiet_from, quiet_to, amounts, digest_at = row
     found = tx.execute(WISHES, _columns([owner], 2)).fetchall()
     wishes: dict[tuple[str, Channel], bool] = {
         (kind, cast("Channel", channel)): wanted for _, kind, channel, wanted in found
     }
-    return Settings(wishes, quiet_from, quiet_to, bool(amounts))
+    return Settings(wishes, quiet_from, quiet_to, bool(amounts), digest_at)
 
 
 def set_settings(tx: Tx, owner: Owner, wanted: Settings, at: datetime) -> None:
@@ -333,6 +339,7 @@ def set_settings(tx: Tx, owner: Owner, wanted: Settings, at: datetime) -> None:
         "quiet_from": wanted.quiet_from,
         "quiet_to": wanted.quiet_to,
         "amounts": wanted.amounts,
+        "digest_at": wanted.digest_at,
     }
     tx.execute(SET_PERSON, values)
     rows = [(kind, channel, wish) for (kind, channel), wish in wanted.wishes.items()]
@@ -341,10 +348,13 @@ def set_settings(tx: Tx, owner: Owner, wanted: Settings, at: datetime) -> None:
 
 def lease(
     tx: Tx, *, now: datetime, until: datetime, limit: int
-) -> list[tuple[int, Channel, int, datetime, Notice]]:
-    """Messages that are due, for this caller alone until then: partition, channel, which try, when it was made."""
+) -> list[tuple[int, Channel, int, datetime, bool, Notice]]:
+    """Messages that are due, for this caller alone until then.
+
+    Of each: partition, channel, which try, when it was made, whether it comes with others.
+    """
     rows = tx.execute(LEASE, {"now": now, "until": until, "limit": limit}).fetchall()
-    return [(row[0], row[1], row[2], row[3], Notice(*row[4:])) for row in rows]
+    return [(row[0], row[1], row[2], row[3], row[4], Notice(*row[5:])) for row in rows]
 
 
 def end(tx: Tx, owner: Owner, seq: int, channel: Channel, outcome: Outcome, at: datetime) -> None:

@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from hansa import identity, trust
+from hansa.apps.web import bell
 from hansa.apps.web.interface import every_scope
 from hansa.apps.web.problems import CrossSite
 from hansa.apps.web.site import Here, Site
@@ -57,7 +58,10 @@ def find_signed_in(request: Asked, site: Site) -> tuple[identity.Session, identi
     if not secret:
         return None
     with site.ctx.tx() as tx:
-        return identity.find_signed_in(tx, secret, site.ctx.clock.now())
+        found = identity.find_signed_in(tx, secret, site.ctx.clock.now())
+    if found is not None:
+        bell.hang(site.ctx, found[1])
+    return found
 
 
 def get_signed_in(request: Asked, site: Site) -> tuple[identity.Session, identity.Account]:

@@ -1,25 +1,30 @@
 """The wallet's page of spending: a month by category, compared, drawn and as tables; and the month as a CSV file."""
 
+import asyncio
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from litestar import Request, Response, get
+from litestar import Request, Response, get, post
 from litestar.params import QueryParameter
+from litestar.response import Redirect
 
-from hansa import identity, payments
+from hansa import identity, notifications, payments
 from hansa.apps import spending
 from hansa.apps.personal_data import currency_of
+from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_account
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import zone_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
+from hansa.notifications.watches_model import ALL
 
 Asked = Request[Any, Any, Any]
 MonthAsked = Annotated[str, QueryParameter(max_length=7, description="``2026-11``; empty: this month")]
@@ -44,12 +49,88 @@ class Bar:
     now: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A budget as the page shows it. text: as the form has it. passed: 80 or 100 per cent of it, or 0."""
+
+    code: str
+    name: str
+    text: str
+    planned: Money | None
+    spent: Money
+    passed: int
+
+    @property
+    def share(self) -> float:
+        """How much of it is spent, up to 100."""
+        if self.planned is None:
+            return 0
+        return round(max(0, min(100, 100 * self.spent.minor / self.planned.minor)), 1)
+
+
 @get("/wallet/insight", sync_to_thread=True, include_in_schema=False)
 def show_insight(
     request: Asked, site: Here, month: MonthAsked = "", currency: CurrencyAsked = ""
 ) -> Response[str]:
     account = get_account(request, site)
     say = words_for(request, account_language=account.language)
+    return _insight_page(request, site, account, say, month, currency)
+
+
+@post("/wallet/insight/budgets", include_in_schema=False)
+async def plan_budgets(request: Asked, site: Here) -> Response[Any]:
+    """Keep what one plans to spend in a month, by category; an empty field is no plan."""
+    form = {name: str(value) for name, value in (await request.form()).items()}
+    return await asyncio.to_thread(_plan, request, site, form)
+
+
+def _plan(request: Asked, site: Site, form: dict[str, str]) -> Response[Any]:
+    account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
+    month, currency = form.get("month", "")[:7], form.get("currency", "")[:3]
+    partition = site.ctx.directory.partition_of(account.account_id)
+    try:
+        found, _, _ = _read(site, account, month, currency)
+        plans = {
+            name: read_minor(text, found.currency, where=name)
+            if (text := form.get(name, "").strip())
+            else None
+            for name in (ALL, *spending.CATEGORIES)
+            if name in form
+        }
+        with site.ctx.tx() as tx:
+            notifications.watches.set_budgets(
+                tx,
+                account.account_id,
+                found.currency,
+                payments.wallet_id(account.account_id, found.currency),
+                plans,
+                at=site.ctx.clock.now(),
+                partition=partition,
+            )
+    except InvalidInput as refused:
+        names = {ALL: spending.ALL_SPENDING, **spending.CATEGORIES}
+        told = [
+            f"{say(names.get(one.where, one.where))}: {say(one.what)}. {say(one.remedy)}."
+            for one in refused.problems
+        ]
+        return _insight_page(request, site, account, say, month, currency, refused=told, typed=form)
+    return Redirect(
+        f"/wallet/insight?month={found.first:%Y-%m}&currency={found.currency}#budgets", status_code=303
+    )
+
+
+def _insight_page(
+    request: Asked,
+    site: Site,
+    account: identity.Account,
+    say: Words,
+    month: str,
+    currency: str,
+    *,
+    refused: Sequence[str] = (),
+    typed: Mapping[str, str] | None = None,
+) -> Response[str]:
     found, zone, currencies = _read(site, account, month, currency)
     this_month = site.ctx.clock.now().astimezone(ZoneInfo(zone)).date().replace(day=1)
     after = spending.month_before(found.first, -1)
@@ -71,8 +152,37 @@ def show_insight(
         asked=f"{found.first:%Y-%m}",
         last=f"{this_month:%Y-%m}",
         zone=zone,
+        budgets=_plans(site, account, found, typed),
+        refused=refused,
+        status_code=422 if refused else 200,
     )
     return spoken(answer, say, request)
+
+
+def _plans(
+    site: Site, account: identity.Account, found: spending.Month, typed: Mapping[str, str] | None
+) -> list[Plan]:
+    """A budget of each category, and of all: what is planned, what is spent of it."""
+    partition = site.ctx.directory.partition_of(account.account_id)
+    with site.ctx.tx() as tx:
+        kept = {
+            one.category: one.minor
+            for one in notifications.watches.list_budgets(
+                tx, account.account_id, partition=partition, currency=found.currency
+            )
+        }
+    spent = {row.code: row.minor for row in found.rows} | {ALL: found.spent_minor}
+    return [
+        Plan(
+            code,
+            name,
+            (typed or {}).get(code, Money(kept[code], found.currency).decimal() if code in kept else ""),
+            Money(kept[code], found.currency) if code in kept else None,
+            Money(spent.get(code, 0), found.currency),
+            notifications.reached(spent.get(code, 0), kept[code]) if code in kept else 0,
+        )
+        for code, name in {ALL: spending.ALL_SPENDING, **spending.CATEGORIES}.items()
+    ]
 
 
 @get("/wallet/insight.csv", sync_to_thread=True, include_in_schema=False)
@@ -201,4 +311,4 @@ def _decimal(minor: int, currency: str) -> str:
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
 
 
-ROUTES = [show_insight, give_csv]
+ROUTES = [show_insight, plan_budgets, give_csv]

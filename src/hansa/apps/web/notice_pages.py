@@ -17,14 +17,16 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect, Stream
 
-from hansa import identity, notifications
+from hansa import identity, notifications, payments
 from hansa.apps import notices
+from hansa.apps.personal_data import currency_of
+from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_account, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import means, zone_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.notifications import CHANNELS, GROUPS, Channel, Notice, Settings, kinds
 from hansa.store import Context, Tx
 
@@ -49,6 +51,9 @@ STREAMS_OF_ONE = 4
 
 CAUGHT_UP = 50
 """Notices that a stream hands on at once."""
+
+DIGEST_AT = 18 * 60
+"""When a day's e-mail comes, unless its person says another time."""
 
 CHANNEL_NAMES: dict[Channel, str] = {"app": "In the wallet", "email": "E-mail", "phone": "Text message"}
 
@@ -227,8 +232,20 @@ def _set(request: Asked, site: Site, form: dict[str, str]) -> Response[Any]:
             _minute(form.get("quiet_from", ""), "quiet_from"),
             _minute(form.get("quiet_to", ""), "quiet_to"),
             "amounts" in form,
+            _minute(form.get("digest_at", ""), "digest_at") if "digest" in form else None,
         )
         with site.ctx.tx() as tx:
+            currency = currency_of(tx, account)
+            low = form.get("low", "").strip()
+            notifications.watches.set_low_mark(
+                tx,
+                account.account_id,
+                currency,
+                payments.wallet_id(account.account_id, currency),
+                read_minor(low, currency, where="low") if low else None,
+                at=site.ctx.clock.now(),
+                partition=_partition(site, account),
+            )
             notifications.set_settings(
                 tx,
                 account.account_id,
@@ -249,6 +266,10 @@ def _settings_page(
     with site.ctx.tx() as tx:
         settings = notifications.read_settings(tx, account.account_id, partition=_partition(site, account))
         reachable = _reachable(tx, site, account)
+        currency = currency_of(tx, account)
+        low = notifications.watches.low_mark(
+            tx, account.account_id, currency, partition=_partition(site, account)
+        )
     groups = [
         (
             group,
@@ -279,6 +300,10 @@ def _settings_page(
         quiet_from=_clock(settings.quiet_from),
         quiet_to=_clock(settings.quiet_to),
         amounts=settings.amounts,
+        digest=settings.digest_at is not None,
+        digest_at=_clock(DIGEST_AT if settings.digest_at is None else settings.digest_at),
+        currency=currency,
+        low="" if low is None else Money(low, currency).decimal(),
         reachable=reachable,
         done=done,
         refused=[f"{say(one.what)}. {say(one.remedy)}." for one in refused.problems] if refused else [],

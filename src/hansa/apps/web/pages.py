@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 from litestar import MediaType, Response
 
+from hansa.apps.web import bell
 from hansa.apps.web.languages import ENGLISH
 from hansa.kernel import Money
 
@@ -103,7 +104,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(zone=in_zone, rfc3339=as_rfc3339, day=as_day, grouped=grouped, worded=worded)
-    shared: dict[str, Any] = {"money": as_money, "class_names": CLASS_NAMES, "version": VERSION}
+    shared: dict[str, Any] = {
+        "money": as_money,
+        "class_names": CLASS_NAMES,
+        "version": VERSION,
+        "unread_notices": bell.unread,
+    }
     environment.globals.update(**shared)
     return environment
 
