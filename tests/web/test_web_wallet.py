@@ -12,7 +12,7 @@ import zxingcpp
 from litestar.testing import TestClient
 
 from hansa import identity, payments, rides
-from hansa.apps.web import paper_pages
+from hansa.apps.web import paper_pages, wallet
 from hansa.kernel import FixedClock, Money, fact_id
 from hansa.store import Context
 from web.little_league import BUS, WAY_IN, WAY_OUT, LittleLeague, Phone
