@@ -100,7 +100,8 @@ def statement_pdf(
             (say("Issuer"), issuer),
             (say("Times"), statement.zone),
             (say("State"), say("Complete") if last else say("To date: the month is not over")),
-        ]
+        ],
+        columns=1,
     )
     for section in statement.sections:
         _section(paper, tx, directory, statement, section, say)
