@@ -60,15 +60,20 @@ def headers_of_page(opt: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def kept_by_nobody(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The header that keeps an answer out of all stores, where the request says who asks: it may be one person's."""
+    if any(name in _SAYS_WHO for name, _ in scope["headers"]):
+        return [(b"cache-control", b"no-store")]
+    return []
+
+
 def add_headers(headers: Any, scope: Scope, *, tls: bool) -> None:
     """Put these on an answer, where its route says nothing else. headers: the answer's, that may be added to."""
     if str(headers.get("content-type", "")).startswith("text/html"):
         handler = scope.get("route_handler")
         for name, value in headers_of_page(getattr(handler, "opt", {})).items():
             headers.setdefault(name, value)
-    if any(name in _SAYS_WHO for name, _ in scope["headers"]):
-        headers.setdefault(
-            "cache-control", "no-store"
-        )  # where the route says nothing else, it may be one person's
+    for name, value in kept_by_nobody(scope):
+        headers.setdefault(name.decode(), value.decode())
     for name, value in headers_of(tls=tls).items():
         headers.setdefault(name, value)

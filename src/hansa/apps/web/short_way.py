@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from hansa import trust
 from hansa.apps.web.problems import on_hansa_error, on_unexpected
+from hansa.apps.web.security_headers import kept_by_nobody
 from hansa.apps.web.site import Site
 from hansa.kernel import HansaError
 from hansa.store import Context
@@ -91,14 +92,16 @@ class ShortWay(ABC):
             refusal = on_hansa_error(request_of(scope), error)
             if isinstance(error, self.busy):
                 refusal.headers["retry-after"] = str(RETRY_AFTER_S)
-            await self._refuse(send, refusal)
+            await self._refuse(scope, send, refusal)
         except Exception as error:
-            await self._refuse(send, on_unexpected(request_of(scope), error))
+            await self._refuse(scope, send, on_unexpected(request_of(scope), error))
         else:
-            await self._send(send, 200, [(b"content-type", answer_type), *own], answer)
+            await self._send(send, 200, [(b"content-type", answer_type), *own, *kept_by_nobody(scope)], answer)
 
-    async def _refuse(self, send: Send, refusal: Response[Any]) -> None:
+    async def _refuse(self, scope: HTTPScope, send: Send, refusal: Response[Any]) -> None:
         headers = [(name.encode(), str(value).encode()) for name, value in refusal.headers.items()]
+        if "cache-control" not in refusal.headers:
+            headers += kept_by_nobody(scope)
         headers.append((b"content-type", str(refusal.media_type).encode()))
         await self._send(send, refusal.status_code or 500, headers, refusal.content)
 
