@@ -1,6 +1,7 @@
 """Codes out of pictures that a browser without JavaScript sends: opened with care, and never kept."""
 
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -11,10 +12,16 @@ from hansa.kernel import InvalidInput, Problem
 
 BYTES_MAX = 12 * 1024 * 1024
 """What a phone's photograph has at most."""
-PIXELS_MAX = 60_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+PIXELS_MAX = 60_000_000
+"""Pixels of a photograph in JPEG, which is opened at a fraction of its size."""
+PIXELS_MAX_WHOLE = 16_000_000
+"""Pixels of any other picture, which takes four bytes for each as it is opened; a phone's screen has five million."""
+SIDE_MAX = 20_000
 SIDE = 2_000
 """Pixels to which a longer side is shrunk: a code that fills a tenth of it still has enough for each module."""
+_ONE_AT_A_TIME = threading.Lock()
+"""A picture takes a hundred times its bytes while it is opened: many at once would take the machine's memory."""
 
 
 def read_picture(data: bytes) -> list[str]:
@@ -24,10 +31,11 @@ def read_picture(data: bytes) -> list[str]:
             "it is empty" if not data else "it is larger than 12 MB", "Choose a photograph of the code"
         )
     try:
-        with warnings.catch_warnings():
+        with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > PIXELS_MAX:
+                most = PIXELS_MAX if image.format == "JPEG" else PIXELS_MAX_WHOLE
+                if image.width * image.height > most or max(image.size) > SIDE_MAX:
                     raise _unfit("it has more pixels than any camera", "Choose a smaller picture")
                 image.draft("L", (SIDE, SIDE))
                 grey = image.convert("L")
