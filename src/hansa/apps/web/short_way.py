@@ -96,7 +96,9 @@ class ShortWay(ABC):
         except Exception as error:
             await self._refuse(scope, send, on_unexpected(request_of(scope), error))
         else:
-            await self._send(send, 200, [(b"content-type", answer_type), *own, *kept_by_nobody(scope)], answer)
+            await self._send(
+                send, 200, [(b"content-type", answer_type), *own, *kept_by_nobody(scope)], answer
+            )
 
     async def _refuse(self, scope: HTTPScope, send: Send, refusal: Response[Any]) -> None:
         headers = [(name.encode(), str(value).encode()) for name, value in refusal.headers.items()]
