@@ -29,6 +29,7 @@ class Till:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.seen = ""
         self.cut = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -43,6 +44,7 @@ class Till:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         self.asked.append(f"{scope['method']} {scope['path']}")
+        self.seen = f"{scope['scheme']} {scope['client'][0]}"
         await send({"type": "http.response.start", "status": 200, "headers": []})
         if scope["path"] == "/much":
             for _ in range(400):
@@ -137,6 +139,33 @@ def test_what_two_readers_could_understand_in_two_ways_reaches_nobody(
 )
 def test_what_is_plain_is_answered(till: tuple[Till, int], sent: bytes) -> None:
     assert ask(till[1], sent).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seen"),
+    [
+        (b"X-Forwarded-For: 203.0.113.9\r\n", "http 203.0.113.9"),
+        (
+            b"X-Forwarded-For: 127.0.0.1, 203.0.113.9\r\n",
+            "http 203.0.113.9",
+        ),  # the first one is the caller's own word
+        (b"X-Forwarded-Proto: https\r\n", "https 127.0.0.1"),
+        (b"X-Forwarded-Proto: javascript\r\n", "http 127.0.0.1"),
+        (
+            b"X-Forwarded-Host: evil.example\r\nForwarded: for=10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n",
+            "http 127.0.0.1",
+        ),
+    ],
+)
+def test_only_what_the_proxy_of_this_machine_adds_is_believed(
+    till: tuple[Till, int], headers: bytes, seen: str
+) -> None:
+    app, port = till
+
+    assert ask(port, GET + HOST + headers + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert app.seen == seen
+    believed = uvicorn.Config(cast(Any, app)).forwarded_allow_ips
+    assert set(str(believed).split(",")) <= {"127.0.0.1", "::1"}, "of another machine nothing is"
 
 
 def test_what_follows_the_last_request_of_a_connection_is_not_done(till: tuple[Till, int]) -> None:

@@ -47,6 +47,7 @@ PUBLIC = (
     "POST /wallet/pay/shop/{merchant_id}",
     "POST /wallet/quote/order/",
     "POST /wallet/quote/shop/",
+    "POST /v1/qr-orders/{order_id}/pay",
     "POST /v1/me/phones/{phone_id}/tokens",
 )
 """What anybody may ask: what is for sale, and to pay it from one's own wallet; and what only a phone's key can ask."""
@@ -63,6 +64,7 @@ SCHEMAS = ("payments", "wallets", "merchants", "approval", "identity", "ledger",
 HARMLESS = {
     "DELETE /v1/bank-accounts/{bank_account_id}": 200,
     "POST /wallet/banks/{bank_account_id}/end": 303,
+    "POST /wallet/banks/{bank_account_id}/mandate": 422,
     "POST /v1/approvals/{approval_id}/challenge": 409,
     "POST /wallet/approvals/{approval_id}/options": 409,
     "POST /wallet/approvals/{approval_id}/passkey": 409,
@@ -236,6 +238,7 @@ def build(ctx: Context, town: Town, home: Path) -> dict[str, str]:
         "batch_id": str(batch.batch_id),
         "delegation_id": str(granted.delegation_id),
         "mandate_id": str(mandate.mandate_id),
+        "pull_id": str(new_id()),
         "quote_id": str(quote.quote_id),
         "merchant_id": str(SHOP),
         "order_id": str(order.order_id),
@@ -365,3 +368,29 @@ def test_nobody_reads_or_moves_anothers_things(
     assert wrong == {}, "\n".join(f"{name}: {text}" for name, text in wrong.items())
     after = state(ctx)
     assert {name for name in after if after[name] != before[name]} == set()
+
+
+ENDLESS = ("/wallet/notices/stream",)
+"""Answers that have no end of their own."""
+
+
+def test_asking_changes_nothing(ctx: Context, client: Client, world: World) -> None:
+    """Every GET of the wallet, the shops and the interface, by whose things they are: only looking is what it does."""
+    account_id = str(world.town.owner.account_id)
+    client.post("/wallet/sign-in", data={"account_id": account_id}, follow_redirects=False)
+    found = {re.sub(r"{(\w+):\w+}", r"{\1}", one.path): one for one in _application(None).routes}
+    paths = [
+        address
+        for path, route in sorted(found.items())
+        if path.startswith(WALKED) and path not in ENDLESS and "GET" in getattr(route, "methods", ())
+        if (address := world.fill(path)) is not None
+    ]
+
+    answered: list[int] = []
+    kept: list[dict[str, str]] = []
+    for _ in range(2):  # at a first look a card, or a code, is made for whoever has none yet
+        answered = [client.get(path, follow_redirects=False).status_code for path in paths]
+        kept.append(state(ctx))
+
+    assert len(paths) > 150 and answered.count(200) > 80 and max(answered) < 500
+    assert {name for name in kept[1] if kept[1][name] != kept[0][name]} == set()

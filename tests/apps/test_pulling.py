@@ -8,7 +8,7 @@ import pytest
 
 from hansa import approval, notifications, payments
 from hansa.apps import pulling
-from hansa.kernel import InvalidInput, Money, fact_id
+from hansa.kernel import HansaError, InvalidInput, Money, fact_id
 from hansa.payments import Payment
 from hansa.store import Context
 from notifications.hearing import hear_here
@@ -35,7 +35,7 @@ def agreed(ctx: Context, *, notice_h: int = 48) -> None:
 def announce(ctx: Context, number: int, minor: int = 20_00, *, days: float = 2, **more: Any) -> UUID:
     pull_id = fact_id(None, "pulling", number)
     at = ctx.clock.now() + timedelta(days=days)
-    said = {
+    said: dict[str, Any] = {
         "pull_id": pull_id,
         "mandate_id": MANDATE,
         "amount": Money(minor, "CNY"),
@@ -130,13 +130,14 @@ def test_the_payer_sets_the_lead_and_the_payee_keeps_to_it(ctx: Context) -> None
     announce(ctx, 1, days=0)
     assert approval.set_lead(ctx, MANDATE, 72, payer=ANN).lead_h == 72
 
-    for wrong, error in (
+    refused: tuple[tuple[dict[str, Any], type[HansaError]], ...] = (
         ({"days": 2.9}, InvalidInput),
         ({"days": 91}, InvalidInput),
         ({"minor": 30_01, "days": 4}, approval.MandateExceeded),
         ({"days": 4, "reference": "x" * 101}, InvalidInput),
         ({"days": 4, "mandate_id": fact_id(None, "x")}, approval.UnknownMandate),
-    ):
+    )
+    for wrong, error in refused:
         with pytest.raises(error):
             announce(ctx, 9, **wrong)
     with ctx.tx() as tx:

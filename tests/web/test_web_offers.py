@@ -165,7 +165,9 @@ def test_a_customer_goes_back_to_the_shops_own_sites_and_to_no_other(client: Cli
     for address in ELSEWHERE:
         page = client.get("/wallet/pay", params={"payment": str(asked.payment_id), "return_to": address}).text
         assert "without paying" not in page, address
-        assert not any("evil" in one or "shop.example" in one for one in re.findall(r'href="([^"]*)"', page)), address
+        assert not any(
+            "evil" in one or "shop.example" in one for one in re.findall(r'href="([^"]*)"', page)
+        ), address
 
     good = client.get(
         "/wallet/pay", params={"payment": str(asked.payment_id), "return_to": "https://shop.example/t?n=7"}

@@ -70,7 +70,10 @@ def test_passes_are_bought_once_named_in_the_statement_and_given_back(
     held = client.get("/wallet/passes?done=bought").text
     assert f'id="p-{one.pass_id}"' in held and "1 day left" in held and "The pass is yours" in held
     money = client.get("/wallet/statement").text
-    assert f'href="/wallet/passes#p-{one.pass_id}"' in money and "<strong>Day pass</strong>" in money
+    assert (
+        f'href="/wallet/passes#p-{one.pass_id}"' in money
+        and "<strong>Pass</strong></a><span>Day pass</span>" in money
+    )
     console = client.get(f"/console/riders/{rider.account_id}").text
     assert "Pass Day pass" in console and f"/console/journeys/{one.pass_id}" not in console
 
@@ -79,7 +82,7 @@ def test_passes_are_bought_once_named_in_the_statement_and_given_back(
 
     assert "The pass is given back" in back.text and "given back" in back.text
     assert balance(ctx, rider) == [Money(100_00, "CNY")]
-    assert "Day pass, given back" in client.get("/wallet/statement").text
+    assert "Pass given back" in client.get("/wallet/statement").text
 
 
 def test_what_is_refused_is_said_on_the_form_and_nothing_is_bought(
@@ -102,7 +105,7 @@ def test_what_is_refused_is_said_on_the_form_and_nothing_is_bought(
     assert too_early.status_code == too_late.status_code == 409
     assert unknown.status_code == 404 and "not on sale" in unknown.text
     assert [one.status_code for one in sales] == [200] * 6 + [402]
-    assert "Top up" in sales[-1].text
+    assert "Top it up first." in sales[-1].text
     assert twice.status_code == 409 and "already" in twice.text
     assert len(bought(ctx, rider)) == 6 and balance(ctx, rider) == [Money(10_00, "CNY")]
 

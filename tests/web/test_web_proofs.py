@@ -234,7 +234,8 @@ def test_a_statement_line_leads_to_a_proof_that_a_witness_has_signed(
     ctx: Context, client: Client, league: LittleLeague, witnessed: str
 ) -> None:
     sign_in(client, league.riders["Gao Lan"])
-    (link,) = re.findall(r'href="(/wallet/receipts/[^"]+)"', client.get("/wallet/statement").text)
+    (paper,) = set(re.findall(r'href="(/wallet/papers/[^"]+)"', client.get("/wallet/statement").text))
+    (link,) = set(re.findall(r'href="(/wallet/receipts/[^"]+)"', client.get(paper).text))
 
     page = client.get(link).text
 
