@@ -176,15 +176,30 @@ from ledger.accounts
 where partition = %s and greatest(debits_pending, debits_posted, credits_pending, credits_posted) >= %s limit %s
 """
 
-KNOWN_IDS = "select transfer_id from ledger.transfers where partition = %s and transfer_id = any(%b)"
+# Each id is looked up by itself: while statistics are young, a plan made for a whole array of ids reads through all that a
+# partition has, every time again.
+KNOWN_IDS = """
+select t.transfer_id from unnest(%b::uuid[]) as asked (transfer_id)
+join lateral (
+    select transfer_id from ledger.transfers where partition = %s and transfer_id = asked.transfer_id limit 1
+) t on true
+"""
 
 EXISTING: LiteralString = (
-    "select " + COLUMNS + " from ledger.transfers where partition = %s and transfer_id = any(%b)"
+    "select "
+    + COLUMNS
+    + """
+from unnest(%b::uuid[]) as asked (asked_id)
+join lateral (select * from ledger.transfers where partition = %s and transfer_id = asked_id limit 1) t on true
+"""
 )
 
-HOLDS = (
-    "select transfer_id, expires_at, state from ledger.holds where partition = %s and transfer_id = any(%b)"
-)
+HOLDS = """
+select h.transfer_id, h.expires_at, h.state from unnest(%b::uuid[]) as asked (transfer_id)
+join lateral (
+    select * from ledger.holds where partition = %s and transfer_id = asked.transfer_id limit 1
+) h on true
+"""
 
 HOLDS_DUE = """
 select transfer_id, expires_at from ledger.holds
@@ -995,12 +1010,12 @@ def _standing(row: tuple[Any, ...]) -> Standing:
 
 def find_known(tx: Tx, partition: int, transfer_ids: Iterable[bytes]) -> list[bytes]:
     """Which of these transfers are in the books."""
-    cursor = tx.cursor(binary=True).execute(KNOWN_IDS, (partition, _uuids(transfer_ids)))
+    cursor = tx.cursor(binary=True).execute(KNOWN_IDS, (_uuids(transfer_ids), partition))
     return [row[0].bytes for row in cursor]
 
 
 def load_transfers(tx: Tx, partition: int, transfer_ids: Iterable[bytes]) -> dict[bytes, Body]:
-    cursor = tx.cursor(binary=True).execute(EXISTING, (partition, _uuids(transfer_ids)))
+    cursor = tx.cursor(binary=True).execute(EXISTING, (_uuids(transfer_ids), partition))
     return {row[3].bytes: _body(row) for row in cursor}
 
 
@@ -1014,7 +1029,7 @@ def load_holds(
             None if expires_at is None else microseconds(expires_at),
             HoldState(state),
         )
-        for transfer_id, expires_at, state in tx.execute(HOLDS, (partition, _uuids(ids)))
+        for transfer_id, expires_at, state in tx.execute(HOLDS, (_uuids(ids), partition))
     }
 
 
