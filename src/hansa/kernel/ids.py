@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 
 def new_id() -> UUID:
@@ -49,8 +49,11 @@ def hex_id(value: UUID) -> str:
 
 
 def _told(part: object) -> bytes:
-    if type(part) is str:
+    kind = type(part)
+    if kind is str:
         return _told_text(part)
+    if kind is UUID:
+        return b"\0\0\0$" + str(part).encode()
     text = str(part).encode()
     return len(text).to_bytes(4, "big") + text
 
@@ -79,6 +82,13 @@ def _told_in_utc(at: datetime) -> tuple[int, bytes]:
 
 def _shape(milliseconds: int, tail: bytes, *, version: int) -> UUID:
     number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(tail, "big")
-    number = number & ~(0xF << 76) | version << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=number)
+    made = _blank(
+        UUID
+    )  # what UUID(int=...) comes to, without its checks of arguments: ids are made by the million
+    _set(made, "int", number & _SHAPED | version << 76 | 0x2 << 62)
+    _set(made, "is_safe", SafeUUID.unknown)
+    return made
+
+
+_SHAPED = ~(0xF << 76 | 0x3 << 62)
+_blank, _set = object.__new__, object.__setattr__

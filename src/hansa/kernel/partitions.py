@@ -19,7 +19,11 @@ class Directory:
 
     version: int = 1
     partitions: tuple[int, ...] = field(default=(0,) * BUCKETS)
+    is_parted: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_parted", len(set(self.partitions)) > 1)
 
     def partition_of(self, holder: UUID) -> int:
         """The ledger partition in which all rows of this holder stand."""
-        return self.partitions[bucket_of(holder)]
+        return self.partitions[bucket_of(holder)] if self.is_parted else self.partitions[0]

@@ -333,25 +333,29 @@ def _refuse_unfit(about: str, types: Sequence[str]) -> None:
 
 
 def _for_person(one: ForPerson) -> dict[str, Any]:
+    """As the outbox keeps it, which writes ids and instants itself."""
     return {
-        "notice_id": str(one.notice_id),
-        "account_id": str(one.account_id),
+        "notice_id": one.notice_id,
+        "account_id": one.account_id,
         "kind": one.kind,
-        "at": one.at.isoformat(),
+        "at": one.at,
         "subject": one.subject,
-        "facts": dict(one.facts),
+        "facts": one.facts,
     }
 
 
 def _as_body(news: News) -> dict[str, Any]:
-    people = {"people": [_for_person(one) for one in news.people]} if news.people else {}
-    return people | {
+    """As the outbox keeps it."""
+    body: dict[str, Any] = {
         "type": news.type,
-        "at": news.at.isoformat(),
+        "at": news.at,
         "subject": news.subject,
-        "data": dict(news.data),
-        "to": {member: str(news.id_for(member)) for member in sorted(set(news.members))},
+        "data": news.data,
+        "to": {member: news.id_for(member) for member in sorted(set(news.members))},
     }
+    if news.people:
+        body["people"] = [_for_person(one) for one in news.people]
+    return body
 
 
 def _numbered(body: dict[str, Any]) -> list[store.Numbered]:
