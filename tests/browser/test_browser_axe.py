@@ -121,8 +121,8 @@ def pattern_of(route: str) -> re.Pattern[str]:
 BEGIN = {
     "/merchant": (f"/merchant/{SHOP}/orders/{ORDER}",),
     "": (
-        "/fares?city=hangzhou",
-        "/fares?city=hangzhou&origin=Xianghu&destination=Binkang+Lu&at=2026-11-17T08:30",
+        "/fares?operator_id=hangzhou-metro",
+        "/fares?operator_id=hangzhou-metro&origin=Xianghu&destination=Binkang+Lu&at=2026-11-17T08:30",
         "/fares/hangzhou-metro/tariff",
         "/gate/?city=hangzhou",
         "/wallet/",

@@ -12,6 +12,7 @@ import pytest
 
 from cards.test_cards import ISSUER, OTHER, class_of, rider, sealer
 from hansa import approval, cards, clearing, identity, ledger, payments, trust
+from hansa.apps.personal_data import obstacles
 from hansa.cards import fees
 from hansa.cards.actions import STANDARD
 from hansa.identity import AccountId, ProofLevel, Sealer
@@ -80,6 +81,13 @@ def books(ctx: Context, account_id: AccountId) -> tuple[int, int, int, int]:
     return found[0], found[1], found[2], -found[3]
 
 
+def in_the_way(ctx: Context, account_id: AccountId) -> set[str]:
+    """What keeps this account from being deleted."""
+    with ctx.tx() as tx:
+        account = identity.get_account(tx, account_id)
+        return {one.code for one in obstacles(tx, account, partition=0)}
+
+
 def test_a_card_is_in_force_once_it_is_paid_and_its_deposit_comes_back(
     ctx: Context, sealer: Sealer, ann: AccountId
 ) -> None:
@@ -109,7 +117,9 @@ def test_a_card_is_in_force_once_it_is_paid_and_its_deposit_comes_back(
     with pytest.raises(cards.UnknownCard):
         cards.hand_in(ctx, [OTHER], card.card_id, to="wallet", by="desk:ben")
 
+    assert "deposit" in in_the_way(ctx, ann)
     cards.hand_in(ctx, [ISSUER], card.card_id, to="wallet", by="desk:ann")
+    assert "deposit" not in in_the_way(ctx, ann)
     back = cards.hand_in(ctx, [ISSUER], card.card_id, to="counter", by="desk:ann")
 
     assert back.fee is not None and (back.state, back.fee.deposit, back.fee.deposit_to) == (

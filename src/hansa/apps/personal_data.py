@@ -88,6 +88,11 @@ OBSTACLE_WORDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Have another guardian accept, or end the guardianship, first.",
             "/wallet/me/guardians",
         ),
+        "deposit": (
+            "Your issuer holds a deposit of {amount} for a card of yours.",
+            "Hand the card in, and wait for the deposit to come back.",
+            "/wallet/cards",
+        ),
     }
 )
 """What stands in the way, what to do about it, and where, by its code; ``{amount}`` stands for an amount."""
@@ -167,6 +172,12 @@ def _wards(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
         yield _obstacle("ward")
 
 
+def _deposits(tx: Tx, account: Account, _: int) -> Iterator[Obstacle]:
+    for card in cards.list_own(tx, account.account_id):
+        if card.fee is not None and card.fee.deposit in ("held", "returning"):
+            yield _obstacle("deposit", Money(card.fee.deposit_minor, card.fee.currency))
+
+
 OBSTACLES: list[Callable[[Tx, Account, int], Iterator[Obstacle]]] = [
     _money,
     _moving,
@@ -174,6 +185,7 @@ OBSTACLES: list[Callable[[Tx, Account, int], Iterator[Obstacle]]] = [
     _disputes,
     _standing,
     _wards,
+    _deposits,
 ]
 """Each finds what of one room stands in the way, given the account and its ledger partition."""
 

@@ -176,8 +176,8 @@ from ledger.accounts
 where partition = %s and greatest(debits_pending, debits_posted, credits_pending, credits_posted) >= %s limit %s
 """
 
-# Each id is looked up by itself: while statistics are young, a plan made for a whole array of ids reads through all that
-# a partition has, every time again.
+# Each id is looked up by itself: while statistics are young, a plan made for an array of ids reads through all that a
+# partition has, every time again.
 KNOWN_IDS = """
 select t.transfer_id from unnest(%b::uuid[]) as asked (transfer_id)
 join lateral (

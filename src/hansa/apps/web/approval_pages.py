@@ -55,12 +55,14 @@ VERBS: dict[str, str] = {
     "transfer": "Send {amount}",
     "withdrawal": "Withdraw {amount}",
     "mandate": "Allow it",
+    "card": "Pay {amount}",
 }
 TITLES: dict[str, str] = {
     "payment": "Approve a payment",
     "transfer": "Approve sending money",
     "withdrawal": "Approve a withdrawal",
     "mandate": "Let a payee take payments",
+    "card": "Approve a city card",
 }
 
 Credential = Annotated[str, msgspec.Meta(max_length=identity.CREDENTIAL_MAX)]
