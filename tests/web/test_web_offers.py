@@ -5,6 +5,7 @@ from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from litestar.testing import TestClient
@@ -264,3 +265,29 @@ def test_an_issuer_reads_what_its_people_sent_and_no_other_does(
         f"/v1/top-ups?account_id={sender}", f"/v1/payments/{paid.payment_id}/attempts",
     ):  # fmt: skip
         assert got(1, address).status_code == 404, address
+
+
+def test_whoever_signs_in_on_the_way_comes_to_what_they_came_for(client: Client, town: Town) -> None:
+    asked = offer(town)
+    address = f"/wallet/pay/offer/{asked.payment_id}"
+
+    stopped = client.get(f"/wallet/pay?payment={asked.payment_id}", follow_redirects=False)
+    assert stopped.headers["location"] == "/wallet/"
+    client.get(address, follow_redirects=False)
+    me = {"account_id": str(town.buyer.account_id)}
+    first = client.post("/wallet/sign-in", data=me, follow_redirects=False)
+    second = client.post("/wallet/sign-in", data=me, follow_redirects=False)
+
+    assert (first.headers["location"], second.headers["location"]) == (address, "/wallet/home")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["https://evil.example/", "//evil.example/", "/wallet/\\evil", "/console/", "/wallet/ x"]
+)
+def test_whoever_signs_in_is_sent_nowhere_else(client: Client, town: Town, wrong: str) -> None:
+    client.cookies.set("hansa_next", quote(wrong, safe=""))
+    answer = client.post(
+        "/wallet/sign-in", data={"account_id": str(town.buyer.account_id)}, follow_redirects=False
+    )
+
+    assert answer.headers["location"] == "/wallet/home"

@@ -17,6 +17,7 @@ from litestar.response import Redirect
 
 from hansa import approval, identity, merchants, payments
 from hansa.apps.web.callers import find_signed_in, get_signed_in
+from hansa.apps.web.going_on import sign_in_first
 from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
 from hansa.apps.web.pages import page
@@ -54,7 +55,7 @@ def show_offer(
     """What is asked for, and the button that pays it."""
     found = find_signed_in(request, site)
     if found is None:
-        return Redirect("/wallet/")
+        return sign_in_first(request)
     return _offer_page(request, site, found[1], payment_id, return_to)
 
 

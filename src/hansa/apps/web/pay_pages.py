@@ -19,6 +19,7 @@ from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.approval_pages import REFUSALS
 from hansa.apps.web.callers import find_signed_in, get_signed_in
 from hansa.apps.web.code_reading import TEXT_MAX, Reading, read_text
+from hansa.apps.web.going_on import sign_in_first
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
 from hansa.apps.web.pages import page
@@ -110,7 +111,7 @@ def show_scan(
     """
     found = find_signed_in(request, site)
     if found is None:
-        return Redirect("/wallet/")
+        return sign_in_first(request)
     if payment is not None:
         return Redirect(offer_address(payment, return_to), status_code=303)
     say = words_for(request, account_language=found[1].language)
@@ -206,7 +207,7 @@ def _scan_page(
 def show_order(request: Asked, site: Here, order_id: FromPath[UUID]) -> Response[Any]:
     found = find_signed_in(request, site)
     if found is None:
-        return Redirect("/wallet/")
+        return sign_in_first(request)
     return _order_page(request, site, found[1], order_id)
 
 
@@ -246,7 +247,7 @@ def show_shop(
 ) -> Response[Any]:
     found = find_signed_in(request, site)
     if found is None:
-        return Redirect("/wallet/")
+        return sign_in_first(request)
     form = PayShopForm(form_id=new_id(), amount=amount, till=till, bill=bill)
     return _shop_page(request, site, found[1], merchant_id, form, fixed=bool(amount))
 
@@ -284,7 +285,7 @@ def pay_shop(
 def show_done(request: Asked, site: Here, payment_id: FromPath[UUID]) -> Response[Any]:
     found = find_signed_in(request, site)
     if found is None:
-        return Redirect("/wallet/")
+        return sign_in_first(request)
     say = words_for(request, account_language=found[1].language)
     view = _sale(site, found[1], payment_id, say)
     bought = _tickets(site, view.sale)
@@ -315,7 +316,7 @@ def cancel_payment(request: Asked, site: Here, payment_id: FromPath[UUID]) -> Re
 def show_code(request: Asked, site: Here) -> Response[Any]:
     found = find_signed_in(request, site)
     if found is None:
-        return Redirect("/wallet/")
+        return sign_in_first(request)
     return _code_page(request, site, found[1])
 
 

@@ -23,6 +23,7 @@ from hansa.apps.web.callers import (
     with_session,
     without_session,
 )
+from hansa.apps.web.going_on import gone_on, is_inside
 from hansa.apps.web.languages import NAMES, Words, in_language_of, spoken, words_for
 from hansa.apps.web.me_view import means
 from hansa.apps.web.pages import page
@@ -160,7 +161,7 @@ def sign_in_by_passkey(
             language = identity.get_account(tx, asserted.account_id).language
     except PASSKEY_REFUSALS as refused:
         return _refused_passkey(request, site, refused, data.credential, again="/wallet/?again=1")
-    answer = with_session(Redirect("/wallet/home", status_code=303), request, secret, shared=shared)
+    answer = with_session(gone_on(request), request, secret, shared=shared)
     return in_language_of(answer, language, request)
 
 
@@ -959,8 +960,7 @@ def _json(text: str) -> Response[Any]:
 
 def _inside(address: str) -> str:
     """This address if it is one of the wallet's, else the page of what opens an account."""
-    plain = address.isascii() and address.isprintable() and "\\" not in address and " " not in address
-    return address if plain and address.startswith("/wallet/") else SECURITY
+    return address if is_inside(address) else SECURITY
 
 
 ROUTES = [

@@ -24,6 +24,7 @@ from hansa.apps.web.callers import (
 )
 from hansa.apps.web.dispute_pages import REFUNDS_ON_HOME, refund_lines
 from hansa.apps.web.fare_pages import fares_address
+from hansa.apps.web.going_on import HOME, gone_on, is_inside
 from hansa.apps.web.journey_views import (
     JourneyView,
     Places,
@@ -155,7 +156,7 @@ def sign_in(
             user_agent=request.headers.get("user-agent", ""),
         )
         identity.end_session(tx, session_secret(request))
-    return with_session(Redirect("/wallet/home", status_code=303), request, secret)
+    return with_session(gone_on(request), request, secret)
 
 
 @post("/wallet/sign-out", sync_to_thread=True, include_in_schema=False)
@@ -231,8 +232,7 @@ def choose_language(
         raise _unfit("language", "is none that pages are in", f"Choose one of {', '.join(LANGUAGES)}")
     with site.ctx.tx() as tx:
         identity.set_language(tx, account.account_id, data.language)
-    inside = data.next.startswith("/wallet/") and "\\" not in data.next
-    answer = Redirect(data.next if inside else "/wallet/home", status_code=303)
+    answer = Redirect(data.next if is_inside(data.next) else HOME, status_code=303)
     return remembering(answer, data.language, request)
 
 
