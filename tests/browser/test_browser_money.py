@@ -13,8 +13,10 @@ from playwright.sync_api import Browser, Page
 from browser.conftest import DESK, PHONE, Served
 from hansa import wallets
 from hansa.apps.bank.people_rails import rails_at
+from hansa.apps.personal_means import means_of
 from hansa.kernel import Money
 from hansa.wallets import approving, finding, vouchers
+from identity.levels import prove_names
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = os.environ.get("HANSA_PICTURES", "")
@@ -65,10 +67,11 @@ def test_money_walks_without_scripts(chromium: Browser, served: Served) -> None:
     page = context.new_page()
     other = served.league.riders["Qian Qing"].account_id
     code = finding.code_of(served.ctx, other)
+    prove_names(served.ctx, means_of(served.home, demo=True).sealer, [served.league.riders["Gao Lan"]])
     sign_in(page, served.url, "Gao Lan")
 
     page.goto(f"{served.url}/wallet/money")
-    page.get_by_role("link", name="Send", exact=True).click()
+    page.get_by_role("link", name="Send", exact=True).last.click()
     page.get_by_label("To", exact=True).fill(wallets.code_text(code))
     page.get_by_label("Amount", exact=True).fill("12.50")
     page.get_by_role("button", name="Continue").click()
@@ -151,6 +154,9 @@ def test_no_page_of_money_has_a_fault_of_accessibility(chromium: Browser, served
     check(page, "split_view")
     page.goto(f"{served.url}/wallet/top-up")
     check(page, "top_up_first")
+    prove_names(ctx, means_of(served.home, demo=True).sealer, [league.riders["Gao Lan"]])
+    page.goto(f"{served.url}/wallet/top-up")
+    check(page, "top_up_proved")
     page.get_by_text("Add a bank account").click()
     page.get_by_label("Account number or IBAN").fill("622200014242")
     page.get_by_role("button", name="Add it").click()
