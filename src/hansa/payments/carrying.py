@@ -111,7 +111,7 @@ def keep(
     if len(new) < len(steps):
         lost = [one for one, _ in steps if one.payment_id not in new]
         steps = [both for both in steps if both[0].payment_id in new]
-    kept = [(replace(one, step=step), one) for one, step in steps]
+    kept = [(one.at_step(step), one) for one, step in steps]
     if intents:
         ended = [*lost, *(one for one, _ in steps)]
         life_store.end_intents(

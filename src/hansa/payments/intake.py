@@ -1,7 +1,8 @@
 """Taking payments in together: what waits while a batch is written becomes the next batch.
 
-A commit costs the same for one payment as for a thousand, so requests that come one by one share theirs. Two threads
-work by turns, so that one batch is kept while the ledger decides on another. Answers come back from these threads.
+A commit costs the same for one payment as for a thousand, so requests that come one by one share theirs. One thread
+takes them in and answers: a process of Python computes on one core, and two threads that hand it to each other took
+half as much again for each payment (docs/payments.md).
 """
 
 import threading
@@ -18,9 +19,6 @@ TOGETHER_MAX = 1_000
 WAITING_MAX = 20_000
 """Requests that may wait for their answers, a few seconds' worth; more are told to come again."""
 
-HANDS = 2
-"""Batches under way at a time."""
-
 Done = Callable[[Answer | BaseException], None]
 
 
@@ -29,7 +27,7 @@ def _nobody() -> None:
 
 
 class Intake:
-    """New payments of a process, in batches. Submit, and stop it in the end; its threads begin with the first one.
+    """New payments of a process, in batches. Submit, and stop it in the end; its thread begins with the first one.
 
     answered: called after all answers of a batch were given, so that a loop is woken once for all.
     """
@@ -44,10 +42,10 @@ class Intake:
         self._arrived = threading.Condition()
         self._stopping = False
         self._waiting: deque[tuple[NewPayment, Done]] = deque()
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
 
     def submit(self, asked: NewPayment, done: Done) -> None:
-        """Hand one in; ``done`` is called once, from a thread of ours, with its answer, or with an error of the store.
+        """Hand one in; ``done`` is called once, from our thread, with its answer, or with an error of the store.
 
         Errors: PaymentsBusy, and then ``done`` is not called.
         """
@@ -56,13 +54,9 @@ class Intake:
                 raise PaymentsBusy
             self._count += 1
             self._waiting.append((asked, done))
-            if not self._threads:
-                self._threads = [
-                    threading.Thread(target=self._work, name=f"payments-{n}", daemon=True)
-                    for n in range(HANDS)
-                ]
-                for thread in self._threads:
-                    thread.start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="payments", daemon=True)
+                self._thread.start()
             self._arrived.notify()
 
     def stop(self) -> None:
@@ -70,8 +64,8 @@ class Intake:
         with self._arrived:
             self._stopping = True
             self._arrived.notify_all()
-        for thread in self._threads:
-            thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _work(self) -> None:
         while batch := self._take():

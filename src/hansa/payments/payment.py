@@ -5,12 +5,13 @@ it on their position, as an issuer owes an operator for a ride, and clearing's w
 its payee at once and awaits the money. Where issuer and acquirer are one member nothing is owed between members.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import ClassVar, Literal
+from operator import attrgetter
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from hansa import ledger
@@ -329,7 +330,7 @@ class Step:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Payment:
     """A payment and where it stands. step: the last one; None while the first is under way, which is ``processing``.
 
@@ -357,6 +358,10 @@ class Payment:
     is_offer: bool
     step: Step | None = None
     is_replay: bool = False
+
+    def at_step(self, step: Step) -> "Payment":
+        """The payment as it stands after this step."""
+        return Payment(*_BUT_STEP(self), step, self.is_replay)
 
     @property
     def state(self) -> PaymentState:
@@ -397,6 +402,11 @@ class Payment:
         """What approval counts it as; each try counts by itself."""
         attempt = 1 if self.payer is None else self.payer.attempt
         return self.payment_id if attempt == 1 else fact_id(None, "payment try", self.payment_id, attempt)
+
+
+_BUT_STEP: Callable[[Payment], tuple[Any, ...]] = attrgetter(
+    *[one.name for one in fields(Payment) if one.name not in ("step", "is_replay")]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

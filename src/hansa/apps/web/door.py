@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -174,12 +175,12 @@ class FrontDoor:
         """The version to read and answer in; None outside of the interface. Errors: UnknownVersion."""
         if not scope["path"].startswith("/v1/"):
             return None
-        named = given.get(HEADER.encode())
+        named = given.get(_VERSION)
         if named is not None:
             version = read_version(named.decode("latin-1"))
         else:
             version = (caller.version if caller is not None else None) or NEWEST
-        more.append((HEADER.encode(), str(version).encode()))
+        more.append(_told(version))
         return version
 
     async def _refuse(self, scope: HTTPScope, receive: Receive, send: Send, error: HansaError) -> None:
@@ -198,7 +199,14 @@ def _given(scope: HTTPScope) -> dict[bytes, bytes]:
     return {name: value for name, value in scope["headers"] if name in _READ}
 
 
-_READ = frozenset({b"authorization", b"cookie", b"request-id", HEADER.encode()})
+_VERSION = HEADER.encode()
+_READ = frozenset({b"authorization", b"cookie", b"request-id", _VERSION})
+
+
+@cache
+def _told(version: date) -> tuple[bytes, bytes]:
+    """The header that says in which version is answered; there are a few."""
+    return (_VERSION, str(version).encode())
 
 
 def _fitting(text: bytes | None) -> UUID | None:

@@ -46,7 +46,7 @@ class Till:
     def _keep(
         self, future: "asyncio.Future[payments.Answer]", answer: payments.Answer | BaseException
     ) -> None:
-        """Called from a thread of the intake."""
+        """Called from the intake's thread."""
         self._came.append((future, answer))
 
     def _wake(self) -> None:

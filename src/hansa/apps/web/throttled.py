@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from hansa.kernel import HansaError, SystemClock
@@ -72,6 +72,11 @@ class Limit:
         """The policy as the header says it: the quota and the seconds in which it fills."""
         return f'"{self.name}";q={self.rate.burst};w={max(1, round(self.rate.per.total_seconds()))}'
 
+    @property
+    def header(self) -> tuple[bytes, bytes]:
+        """``RateLimit-Policy``."""
+        return _header_of(self)
+
 
 KEY = Limit("key", Rate(50_000, timedelta(seconds=5)), 2_000)
 SESSION = Limit("session", Rate(6_000, timedelta(seconds=10)), 400)
@@ -94,7 +99,13 @@ class Admission:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """``RateLimit-Policy`` and ``RateLimit``. Source: draft-ietf-httpapi-ratelimit-headers-10."""
         told = f'"{self.limit.name}";r={max(0, self.remaining)};t={self.reset_s}'
-        return [(b"ratelimit-policy", self.limit.policy.encode()), (b"ratelimit", told.encode())]
+        return [self.limit.header, (b"ratelimit", told.encode())]
+
+
+@cache
+def _header_of(limit: Limit) -> tuple[bytes, bytes]:
+    """There are a few limits, and each request is told its own."""
+    return (b"ratelimit-policy", limit.policy.encode())
 
 
 @dataclass(slots=True)
