@@ -151,11 +151,11 @@ def test_a_members_staff_see_what_is_their_members_own(house: House) -> None:
         "/console/networks/hangzhou",
         "/console/tariffs/compare?operator=hangzhou-metro",
         "/console/disputes",
+        "/console/riders",
     ]
     others = [
         "/console/members/toronto",
         "/console/networks/toronto",
-        "/console/riders",
         "/console/ledger",
         "/console/days",
         "/console/tariffs/compare?operator=toronto-ttc",
@@ -275,10 +275,20 @@ def test_thresholds_are_whole_units_by_currency(fields: dict[str, str], needs: b
 def test_reading_somebodys_data_is_kept(house: House, league: LittleLeague, acts: Acts) -> None:
     browser = house.person("ada", "operator")
     account_id = league.riders["Gao Lan"].account_id
+    theirs = f"/console/riders/{account_id}"
 
-    assert browser.get(f"/console/riders/{account_id}").status_code == 200
+    before = browser.get(theirs).text
+    sent = browser.post("/console/riders/look", data={"text": str(account_id), "reason": "asks for a refund"})
+    shown = browser.get(theirs).text
+    house.clock.at += timedelta(minutes=14)
+    browser.get("/console/")
+    house.clock.at += timedelta(minutes=2)
+    after = browser.get(theirs).text
 
-    assert ("staff:ada", "person.read", "") in acts(subject=f"/console/riders/{account_id}")
+    assert "Gao Lan" not in before and "Gao Lan" not in after and "Say why" in after
+    assert (sent.status_code, sent.headers["location"]) == (303, theirs)
+    assert "Gao Lan" in shown and "You look because: asks for a refund" in shown
+    assert acts(subject=theirs) == [("staff:ada", "person.read", "asks for a refund")] * 2
 
 
 def test_an_idle_browser_is_out_after_a_quarter_of_an_hour(house: House) -> None:

@@ -5,7 +5,7 @@ SHA-256 and its expiry, so that a stolen table signs nobody in. A phone is known
 (docs/phones.md). How far an account is trusted is its standing, set by risk or the issuer and kept with its history.
 """
 
-from hansa.identity.accesses import Access, Part, list_accesses, saw, saw_all
+from hansa.identity.accesses import Access, Part, last_access, list_accesses, saw, saw_all
 from hansa.identity.actions import (
     find_account,
     find_accounts,
@@ -40,6 +40,7 @@ from hansa.identity.consents import (
 from hansa.identity.consents import (
     Purpose as ConsentPurpose,
 )
+from hansa.identity.contact_lookup import account_of_contact
 from hansa.identity.contacts import (
     ask_contact,
     contact_of,
@@ -421,6 +422,7 @@ __all__ = [
     "Verified",
     "VerifyAnew",
     "accept_guardian",
+    "account_of_contact",
     "accounts_of_person",
     "age_on",
     "ages_of",
@@ -484,6 +486,7 @@ __all__ = [
     "keeper_of",
     "knowledge_of",
     "lacks_guardian",
+    "last_access",
     "let_see_journeys",
     "list_accesses",
     "list_accounts",

@@ -48,6 +48,14 @@ order by last_at desc, line_id desc
 limit %(limit)s
 """
 
+LAST = """
+select reader, part, why, times, first_at, last_at, md5(concat_ws(chr(31), hour, reader, part, why))::uuid as line_id
+from identity.accesses
+where account_id = %(account)s and reader = %(reader)s and part = any(%(parts)s) and last_at >= %(since)s
+order by last_at desc, line_id desc
+limit 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -116,6 +124,14 @@ def _tell(tx: Tx, account_id: AccountId, reader: str, what: Part, at: datetime) 
             fact=(reader, what, at.date().isoformat()),
         ),
     )
+
+
+def last_access(
+    tx: Tx, account_id: AccountId, reader: str, parts: Sequence[Part], *, since: datetime
+) -> Access | None:
+    """When this reader last read one of these parts, and why; None where that was before ``since`` or never."""
+    values = {"account": account_id, "reader": reader, "parts": list(parts), "since": since}
+    return tx.cursor(row_factory=class_row(Access)).execute(LAST, values).fetchone()
 
 
 def list_accesses(

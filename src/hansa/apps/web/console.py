@@ -6,34 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
-from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery, QueryParameter
-from litestar.response import Redirect
+from litestar import Request, Response, get
+from litestar.params import FromPath, FromQuery, QueryParameter
 
-from hansa import approval, atlas, clearing, identity, ledger, payments, rides, settlement, trust
+from hansa import atlas, clearing, identity, ledger, rides, settlement, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
-from hansa.apps.web.clerks import clerk_of
-from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
-from hansa.apps.web.marks import mark_text, read_mark
+from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import HansaError, InvalidInput, Money, Problem
+from hansa.kernel import HansaError, Money
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
 
 WINDOWS_ON_PAGE = 60
 ITEMS_ON_PAGE = 50
-JOURNEYS_SHOWN = 40
-RIDERS_SHOWN = 50
-MOVEMENTS_SHOWN = 20
 LINES_ON_PAGE = 50
 GATES_SHOWN = 200
 BLOCKS_SHOWN = 10
@@ -51,13 +43,6 @@ _NO_DISPUTE = frozenset(
         ledger.TransferCode.CHARGEBACK,
     }
 )
-
-
-class SpendingForm(msgspec.Struct, frozen=True):
-    """Whether spending is stopped or goes on, and why."""
-
-    do: Literal["freeze", "unfreeze"]
-    reason: Annotated[str, msgspec.Meta(max_length=600)] = ""
 
 
 class UnknownFile(HansaError):
@@ -310,34 +295,6 @@ def show_window_position(
     return _position_page(site, window_id, (issuer_id, operator_id, currency), after)
 
 
-@get("/console/journeys/{journey_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Response[str]:
-    get_operator(request, site)
-    with site.ctx.tx() as tx:
-        detail = rides.journey(tx, rides.JourneyId(journey_id))
-        places = Places(tx)
-        partition = site.ctx.directory.partition_of(detail.journey.account_id)
-        journey = view_detail(
-            places,
-            detail,
-            source=tariff_text(tx, detail.journey),
-            corrections=rides.corrections(tx, detail, partition=partition),
-            caps=rides.cap_progress(tx, detail.journey),
-        )
-        account = identity.find_account(tx, identity.AccountId(detail.journey.account_id))
-        names = _names(tx)
-        bookings = _bookings(tx, detail.charges)
-    return page(
-        "console/journey.html",
-        here="days",
-        journey=journey,
-        detail=detail,
-        rider=account,
-        names=names,
-        bookings=bookings,
-    )
-
-
 @get("/console/files", sync_to_thread=True, include_in_schema=False)
 def show_files(request: Asked, site: Here) -> Response[str]:
     get_operator(request, site)
@@ -451,94 +408,6 @@ def show_gates(
     )
 
 
-@get("/console/riders", sync_to_thread=True, include_in_schema=False)
-def show_riders(
-    request: Asked,
-    site: Here,
-    q: Annotated[str, QueryParameter(max_length=80)] = "",
-    city: Annotated[str, QueryParameter(max_length=80)] = "",
-) -> Response[str]:
-    get_operator(request, site)
-    with site.ctx.tx() as tx:
-        cities = atlas.list_cities(tx)
-        riders = identity.search_accounts(tx, q, city_id=city.replace("\0", ""), limit=RIDERS_SHOWN + 1)
-    return page(
-        "console/riders.html",
-        here="riders",
-        q=q,
-        city=city,
-        cities=cities,
-        riders=riders[:RIDERS_SHOWN],
-        more=len(riders) > RIDERS_SHOWN,
-    )
-
-
-@get("/console/riders/{account_id:uuid}", sync_to_thread=True, include_in_schema=False)
-def show_rider(
-    request: Asked,
-    site: Here,
-    account_id: FromPath[UUID],
-    after: Annotated[str, QueryParameter(max_length=100)] = "",
-) -> Response[str]:
-    get_operator(request, site)
-    return _rider_page(site, account_id, after=after)
-
-
-@post("/console/riders/{account_id:uuid}/spending", sync_to_thread=True, include_in_schema=False)
-def decide_spending(
-    request: Asked,
-    site: Here,
-    account_id: FromPath[UUID],
-    data: Annotated[SpendingForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
-    """As the issuer, stop all spending from an account, or let it go on."""
-    by = clerk_of(request, site)
-    try:
-        if not data.reason.strip():
-            problem = Problem("reason", "it is empty", "Say why; the person reads it")
-            raise InvalidInput("Nothing was changed.", problems=(problem,))
-        do = approval.freeze if data.do == "freeze" else approval.unfreeze
-        do(site.ctx, identity.AccountId(account_id), by="issuer", reason=data.reason, actor=by)
-    except InvalidInput as refused:
-        return _rider_page(site, account_id, refused=refused)
-    return Redirect(f"/console/riders/{account_id}#spending-title", status_code=303)
-
-
-def _rider_page(
-    site: Site, account_id: UUID, *, after: str = "", refused: HansaError | None = None
-) -> Response[str]:
-    with site.ctx.tx() as tx:
-        account = identity.get_account(tx, identity.AccountId(account_id))
-        partition = site.ctx.directory.partition_of(account.account_id)
-        balances = payments.balance_of(tx, account.account_id, partition=partition)
-        debts = payments.debts_of(tx, account.account_id, partition=partition)
-        movements = payments.movements(tx, account.account_id, MOVEMENTS_SHOWN + 1, partition=partition)
-        passes = rides.list_passes(tx, account.account_id, partition=partition)
-        freeze = approval.find_freeze(tx, partition, account.account_id)
-        places = Places(tx)
-        found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=JOURNEYS_SHOWN + 1)
-        shown = found[:JOURNEYS_SHOWN]
-        journeys: list[JourneyView] = [view_journey(places, one) for one in shown]
-    return page(
-        "console/rider.html",
-        here="riders",
-        rider=account,
-        freeze=freeze,
-        reason_max=500,
-        refused=refused,
-        status_code=200 if refused is None else refused.status,
-        balances=balances,
-        debts=debts,
-        wallets=[(one.currency, payments.wallet_id(account.account_id, one.currency)) for one in balances],
-        movements=movements[:MOVEMENTS_SHOWN],
-        passes={one.pass_id: one.name for one in passes},
-        more_movements=len(movements) > MOVEMENTS_SHOWN,
-        journeys=journeys,
-        after=after,
-        older=mark_text((shown[-1].started_at, shown[-1].journey_id)) if len(found) > JOURNEYS_SHOWN else "",
-    )
-
-
 # -- what the pages are made from -------------------------------------------------------------------------------
 
 
@@ -571,7 +440,7 @@ def _window_page(site: Site, when: date | str) -> Response[str]:
         matrices = _matrices(positions, clearing.window_nets(tx, window.window_id))
         kinds = _kinds(clearing.window_figures(tx, window.window_id))
         before = clearing.list_windows(tx, model_id=window.model_id, before_number=window.number, limit=1)
-        names = _names(tx)
+        names = member_names(tx)
     return page(
         "console/day.html",
         here="days",
@@ -600,7 +469,7 @@ def _net_page(site: Site, when: date | str, member_id: str, currency: str) -> Re
         positions = [
             one for one in clearing.window_positions(tx, window.window_id) if one.currency == currency
         ]
-        names = _names(tx)
+        names = member_names(tx)
     league = member_id == clearing.LEAGUE
     owes = [] if league else [one for one in positions if one.debtor_id == member_id]
     gets = positions if league else [one for one in positions if one.creditor_id == member_id]
@@ -635,7 +504,7 @@ def _position_page(site: Site, when: date | str, wanted: tuple[str, str, str], a
             tx, window.window_id, issuer_id, operator_id, currency, after=after, limit=ITEMS_ON_PAGE + 1
         )
         views = _item_views(tx, items[:ITEMS_ON_PAGE])
-        names = _names(tx)
+        names = member_names(tx)
     return page(
         "console/position.html",
         here="days",
@@ -727,7 +596,7 @@ def _latest_day(tx: Tx, site: Site) -> date:
     return days[0].day if days else site.ctx.clock.now().date()
 
 
-def _names(tx: Tx) -> dict[str, str]:
+def member_names(tx: Tx) -> dict[str, str]:
     return {member.member_id: member.name for member in trust.list_members(tx)}
 
 
@@ -869,7 +738,7 @@ class AccountNames:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
-        self._members = _names(tx)
+        self._members = member_names(tx)
         self._refs: dict[UUID, AccountRef] = {}
 
     def ref(self, account_id: ledger.AccountId) -> AccountRef:
@@ -893,7 +762,7 @@ class AccountNames:
         return identity.find_account(self._tx, identity.AccountId(UUID(account.holder)))
 
 
-def _bookings(tx: Tx, charges: Sequence[rides.ChargeRecord]) -> list[Booking]:
+def bookings_of(tx: Tx, charges: Sequence[rides.ChargeRecord]) -> list[Booking]:
     names = AccountNames(tx)
     bookings: list[Booking] = []
     for transfer_id in (one for charge in charges for one in charge.transfer_ids):
@@ -955,13 +824,9 @@ ROUTES = [
     show_window_net,
     show_position,
     show_window_position,
-    show_journey,
     show_files,
     give_file,
     show_ledger,
     show_account,
     show_gates,
-    show_riders,
-    show_rider,
-    decide_spending,
 ]

@@ -130,8 +130,8 @@ def _guard(request: Asked, site: Site, path: str, pairs: Pairs | None) -> Respon
     if rule is None:
         return None
     if request.method in ("GET", "HEAD"):
-        if rule.person and not path.endswith("/live"):
-            _keep_reading(request, site, rule, by, chain, path)
+        if rule.person and not rule.looks and not path.endswith("/live"):
+            _keep_reading(request, site, rule, by, chain, path, who)
         return None
     given = fields or {}
     if who is not None and pairs is not None:
@@ -249,14 +249,17 @@ def _keep_deed(
     request.scope["state"][ACT] = Tried(act_id, by, chain, site)
 
 
-def _keep_reading(request: Asked, site: Site, rule: Rule, by: str, chain: str, path: str) -> None:
+def _keep_reading(
+    request: Asked, site: Site, rule: Rule, by: str, chain: str, path: str, who: SignedIn | None
+) -> None:
     """Keep that somebody's data were read: in the audit record, and where that person sees who read what."""
     now = site.ctx.clock.now()
     account_id = request.path_params.get("account_id")
     with site.ctx.tx() as tx:
         audit.record(tx, Act(by, "person.read", path[:300], "", {"part": rule.person}, chain), now)
         if isinstance(account_id, UUID) and rule.person:
-            identity.saw(tx, identity.AccountId(account_id), by, rule.person, "at the console", now)
+            reader = f"{chain}:{by}" if who is not None and who.staff.member_id is not None else by
+            identity.saw(tx, identity.AccountId(account_id), reader, rule.person, "at the console", now)
 
 
 def _uuid(text: str) -> UUID:

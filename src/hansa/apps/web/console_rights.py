@@ -36,6 +36,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     right: str
     own: tuple[str, ...] = ()
     person: Read = ""
+    looks: bool = False
     act: str = ""
     reason: str = ""
     asks: bool = True

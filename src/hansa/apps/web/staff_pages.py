@@ -15,6 +15,7 @@ from litestar.response import Redirect
 from hansa import trust
 from hansa.apps.web.callers import demo_operator, get_operator
 from hansa.apps.web.clerks import clerk_of
+from hansa.apps.web.console_looks import desk_of
 from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.relying_party import by_its_name, find_rp
@@ -248,6 +249,7 @@ def show_mine(request: Asked, site: Here) -> Response[Any]:
         cities=sorted({one.city_id for one in mine if one.city_id and one.role == "city"}),
         operators=[one for one in mine if one.role == "operator"],
         settles=[one for one in mine if one.clears_as == one.member_id],
+        desk=desk_of(request, site),
     )
 
 
