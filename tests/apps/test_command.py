@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from hansa import fares
+from hansa.apps.command import PARTS, app, load
 
 HANSA = [sys.executable, "-c", "from hansa.apps.command import main; main()"]
 
@@ -21,21 +23,50 @@ def hansa(*words: str, home: Path | None = None) -> "subprocess.CompletedProcess
     )
 
 
-def test_help_names_the_first_thing_to_do() -> None:
+def test_help_names_the_first_thing_to_do_and_every_command_with_what_it_is_for() -> None:
     told = hansa("--help")
 
     assert told.returncode == 0
     assert "hansa demo" in told.stdout
+    text = " ".join(told.stdout.replace("│", " ").split())
+    assert [name for name, part in PARTS.items() if f"{name} {' '.join(part.line.split())}" not in text] == []
 
 
-@pytest.mark.parametrize(
-    "command", ["demo", "serve", "atlas", "tariff", "ledger", "clearing", "settlement", "key", "witness"]
-)
-def test_every_command_explains_itself(command: str) -> None:
-    told = hansa(command, "--help")
+def test_nobody_waits_for_more_than_the_command_that_is_named() -> None:
+    asking = "import sys; from hansa.apps.command import app; app({words}, standalone_mode=False); print(*sys.modules)"
 
-    assert told.returncode == 0
+    def loaded(*words: str) -> set[str]:
+        told = subprocess.run(
+            [sys.executable, "-c", asking.format(words=list(words))],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return {name for name in told.stdout.split() if name.startswith("hansa.")}
+
+    assert loaded("version") == loaded("--help")
+    assert not {"hansa.store", "hansa.ledger", "hansa.apps.web"} & loaded("--help")
+    books = loaded("ledger", "--help")
+    assert "hansa.ledger" in books and "hansa.apps.web" not in books
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_command_explains_itself_as_the_list_does(name: str) -> None:
+    command = load(name)
+    told = CliRunner().invoke(app, [name, "--help"])
+
+    assert told.exit_code == 0, told.output
     assert len(told.stdout.splitlines()) > 5
+    line = (command.help or "").split("\n\n")[0].replace("\n", " ")
+    assert line == PARTS[name].line
+
+
+def test_a_command_that_is_not_there_is_refused_and_the_nearest_is_named() -> None:
+    told = CliRunner().invoke(app, ["legder", "tree"])
+
+    assert told.exit_code == 2
+    assert "ledger" in told.stderr
 
 
 def test_a_feed_that_is_not_a_zip_is_refused_with_a_remedy(tmp_path: Path) -> None:
@@ -79,13 +110,15 @@ def test_a_tariff_with_a_gap_names_a_pair_of_stops(tmp_path: Path) -> None:
 
     assert told.returncode == 1
     assert "error" in told.stdout and "tariff.toml" in told.stdout and "errors" in told.stdout
-    assert hansa("tariff", "check", str(fares.tariff_folder("beijing-subway"))).returncode == 0
+    whole = CliRunner().invoke(app, ["tariff", "check", str(fares.tariff_folder("beijing-subway"))])
+    assert whole.exit_code == 0, whole.output
 
 
 def test_fresh_leaves_a_folder_alone_that_holds_no_demonstration(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("keep me")
 
-    told = hansa("demo", "--once", "--fresh", "--riders", "1", home=tmp_path)
+    words = ["demo", "--once", "--fresh", "--riders", "1", "--home", str(tmp_path)]
+    told = CliRunner().invoke(app, words, env={"HANSA_DATABASE_URL": ""})
 
-    assert told.returncode == 2
+    assert told.exit_code == 2 and "choose another --home" in " ".join(told.stderr.replace("│", " ").split())
     assert (tmp_path / "letters.txt").read_text() == "keep me"

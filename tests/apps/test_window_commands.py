@@ -11,7 +11,7 @@ from clearing.example_day import ride_all, set_clock
 from clearing.test_schedule import TWICE
 from clearing.test_windows import MORNING, NOON
 from hansa.apps import window_commands
-from hansa.apps.command import clearing_app
+from hansa.apps.clearing_commands import clearing_app
 from hansa.store import Context
 
 

@@ -48,7 +48,7 @@ def test_each_error_has_a_code_of_its_own_and_says_what_to_do(
 def test_the_file_of_remedies_speaks_of_errors_that_there_are(
     pages: dict[str, error_book.ErrorPage],
 ) -> None:
-    for module in ("hansa.gate.agent.command", "hansa.gate.conformance.runner", "hansa.apps.command"):
+    for module in ("hansa.gate.agent.command", "hansa.gate.conformance.runner"):
         __import__(module)
     known = {error.code for error in error_book.every_error()}
 

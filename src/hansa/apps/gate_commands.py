@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from hansa import rides
+from hansa.apps.device_commands import gate_enrol, gate_renew
 from hansa.apps.open import opened
 from hansa.gate import conformance, verifier
 from hansa.gate.agent import command
@@ -25,6 +26,9 @@ err = Console(stderr=True)
 gate_app = typer.Typer(
     no_args_is_help=True, help="Run a gate; and for gate vendors, the conformance kit of the ride code."
 )
+
+gate_app.command("enrol")(gate_enrol)
+gate_app.command("renew")(gate_renew)
 
 EXIT_WRONG, EXIT_REFUSED, EXIT_BROKE_OFF = 1, command.EXIT_REFUSED, 3
 _SHOWN_MAX = 10

@@ -8,6 +8,7 @@ from functools import cache
 from http import HTTPStatus
 
 import hansa
+from hansa.apps.command import PARTS
 from hansa.apps.web.interface import room_routes
 from hansa.apps.web.problems import Violation
 from hansa.apps.web.remedies import NEXT_ACTIONS, meaning_of, next_action_of, remedy_of, user_message_of
@@ -87,7 +88,9 @@ def every_error() -> list[type[HansaError]]:
 
 @cache
 def error_pages() -> dict[str, ErrorPage]:
-    """The pages by code, in order."""
+    """The pages by code, in order; also of what the commands tell that this process has not run."""
+    for part in PARTS.values():
+        part.imported()
     told: dict[str, list[Answering]] = {}
     for handler in room_routes():
         for error in dict.fromkeys(handler.opt.get("refuses", ())):
