@@ -200,6 +200,24 @@ def test_a_deed_without_a_reason_is_asked_for_one_and_nothing_is_done(house: Hou
     assert acts(action="liquidity") == [("staff:ada", "liquidity.open", "it joins the house")]
 
 
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "Application/X-WWW-Form-URLencoded", "text/plain"]
+)
+def test_a_form_sent_another_way_is_asked_for_the_same(house: House, acts: Acts, kind: str) -> None:
+    """Pages read forms of files too, and whatever the letters of their kind; a reason is asked for in each way."""
+    browser = house.person("ada", "treasurer")
+    fields = {"member": "toronto", "currency": "CAD"}
+    parts = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()
+    )
+    body = f"{parts}--x--\r\n" if kind.startswith("multi") else urlencode(fields)
+
+    asked = browser.post("/console/liquidity/open", content=body, headers={"content-type": kind})
+
+    assert "Nothing has been done yet" in asked.text
+    assert acts(action="liquidity") == []
+
+
 def test_what_is_marked_fresh_asks_for_the_passkey_again(house: House, acts: Acts) -> None:
     browser = house.person("ada", "admin")
     house.clock.at += timedelta(minutes=6)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from litestar import Request, Response
+from litestar.enums import RequestEncodingType
 from litestar.response import Redirect
 from litestar.types import Scope
 from litestar.utils.scope.state import ScopeState
@@ -36,7 +37,14 @@ from hansa.kernel import HansaError, InvalidInput, Problem
 from hansa.store import Tx
 from hansa.trust import staff
 from hansa.trust.staff import SignedIn
-from hansa.trust.staff_model import OutsideOwn, UnknownProposal, own_of, own_staff_policy
+from hansa.trust.staff_model import (
+    OutsideOwn,
+    ReasonNeeded,
+    StepUpNeeded,
+    UnknownProposal,
+    own_of,
+    own_staff_policy,
+)
 
 logger = logging.getLogger("hansa.console")
 
@@ -44,13 +52,21 @@ Asked = Request[Any, Any, Any]
 Fields = dict[str, str]
 Pairs = list[tuple[str, str]]
 
-FORM = "application/x-www-form-urlencoded"
 FORM_MAX = 1024 * 1024
 CHOICES = ("what", "verdict", "status", "action", "decide", "do", "way")
 """Fields whose value says what was chosen; kept with a deed. Others may be about persons."""
 
 ACT = "hansa_act"
 """Under this name a request's state holds the deed that it tries, until its outcome is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form as it was sent. plain: as text alone, so that our own fields are taken out. files: it has files as well."""
+
+    pairs: Pairs
+    plain: bool = False
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +88,36 @@ async def guard(request: Asked, site: Site) -> Response[Any] | None:
     path = request.scope["path"].rstrip("/") or "/"
     if own_rights().is_open(path):
         return None
-    pairs: Pairs | None = None
-    if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
-        body = await request.body()
-        if len(body) > FORM_MAX:
-            raise TooLarge
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    answer = await asyncio.to_thread(_guard, request, site, path, pairs)
-    if answer is None and pairs is not None and len(plain := without_ours(pairs)) < len(pairs):
-        cleaned = urlencode(plain).encode()
+    sent = None if request.method in ("GET", "HEAD") else await _read_form(request)
+    answer = await asyncio.to_thread(_guard, request, site, path, sent)
+    if (
+        answer is None
+        and sent is not None
+        and sent.plain
+        and len(rest := without_ours(sent.pairs)) < len(sent.pairs)
+    ):
+        cleaned = urlencode(rest).encode()
         ScopeState.from_scope(request.scope).body = cleaned
         request._body = cleaned  # pyright: ignore[reportPrivateUsage]
     return answer
+
+
+async def _read_form(request: Asked) -> Sent:
+    """The text fields of a form, in whichever of the two ways browsers send one. What is neither has no fields.
+
+    Pages read both, so a form that is sent the other way is asked for the same. Errors: TooLarge.
+    """
+    kind = request.content_type[0]
+    if kind == RequestEncodingType.MULTI_PART:
+        fields = (await request.form()).multi_items()
+        pairs = [(name, value) for name, value in fields if isinstance(value, str)]
+        return Sent(pairs, files=any(not isinstance(value, str) for _, value in fields))
+    if kind != RequestEncodingType.URL_ENCODED:
+        return Sent([])
+    body = await request.body()
+    if len(body) > FORM_MAX:
+        raise TooLarge
+    return Sent(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True), plain=True)
 
 
 async def keep_outcome(scope: Scope, status: int) -> None:
@@ -107,8 +141,8 @@ async def keep_outcome(scope: Scope, status: int) -> None:
         logger.warning("What became of act %s was not kept: %s", tried.act_id, error)
 
 
-def _guard(request: Asked, site: Site, path: str, pairs: Pairs | None) -> Response[Any] | None:
-    fields = None if pairs is None else dict(pairs)
+def _guard(request: Asked, site: Site, path: str, sent: Sent | None) -> Response[Any] | None:
+    fields = None if sent is None else dict(sent.pairs)
     rule = own_rights().find_rule(request.method, path, fields)
     who = find_staff(request, site, touch=not path.endswith("/live"))
     state = request.scope.setdefault("state", {})
@@ -134,8 +168,8 @@ def _guard(request: Asked, site: Site, path: str, pairs: Pairs | None) -> Respon
             _keep_reading(request, site, rule, by, chain, path, who)
         return None
     given = fields or {}
-    if who is not None and pairs is not None:
-        answer = _before_deed(request, site, who, rule, path, pairs)
+    if who is not None and sent is not None:
+        answer = _before_deed(request, site, who, rule, path, sent)
         if answer is not None:
             return answer
     if rule.act:
@@ -196,9 +230,13 @@ def _require_own(tx: Tx, who: SignedIn, rule: Rule, request: Asked, fields: Fiel
 
 
 def _before_deed(
-    request: Asked, site: Site, who: SignedIn, rule: Rule, path: str, pairs: Pairs
+    request: Asked, site: Site, who: SignedIn, rule: Rule, path: str, sent: Sent
 ) -> Response[Any] | None:
-    """The page that asks for what is missing before this form does anything; None when nothing is."""
+    """The page that asks for what is missing before this form does anything; None when nothing is.
+
+    Errors: ReasonNeeded and StepUpNeeded where the form has files, which no page in between could send on.
+    """
+    pairs = sent.pairs
     ctx, now, fields = site.ctx, site.ctx.clock.now(), dict(pairs)
     if len(fields) < len(pairs) and (rule.two is not None or rule.own or rule.when):
         raise InvalidInput(problems=(Problem("form", "it has a field twice", "Send each field once"),))
@@ -207,6 +245,10 @@ def _before_deed(
         keep_secret(request, check_step_up(request, site, who, fields[CREDENTIAL]))
         fresh = True
     reason = rule.reason_in(fields)
+    if sent.files and rule.asks and not reason:
+        raise ReasonNeeded
+    if sent.files and not fresh:
+        raise StepUpNeeded
     if (rule.asks and not reason) or not fresh:
         return _asking_page(request, path, pairs, asks=rule.asks and not reason, confirms=not fresh)
     plain = dict(without_ours(pairs))
