@@ -16,6 +16,7 @@ from hansa.apps.web.callers import find_account, get_account, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import means
 from hansa.apps.web.pages import page
+from hansa.apps.web.refusals import note_error
 from hansa.apps.web.relying_party import by_its_name, find_rp, rp_of
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput
@@ -55,6 +56,7 @@ VERBS: dict[str, str] = {
     "transfer": "Send {amount}",
     "withdrawal": "Withdraw {amount}",
     "mandate": "Allow it",
+    "delegation": "Allow it",
     "card": "Pay {amount}",
 }
 TITLES: dict[str, str] = {
@@ -62,6 +64,7 @@ TITLES: dict[str, str] = {
     "transfer": "Approve sending money",
     "withdrawal": "Approve a withdrawal",
     "mandate": "Let a payee take payments",
+    "delegation": "Let somebody spend from your wallet",
     "card": "Approve a city card",
 }
 
@@ -206,6 +209,8 @@ def _approval_page(
         passkeys = identity.list_passkeys(tx, account.account_id)
         others = [identity.get_account(tx, one).name for one in approval.second_people(tx, found)]
         zone = atlas.get_city(tx, account.home_city_id).tz
+    if refused is not None:
+        note_error(request, refused)
     level = found.level
     answer = page(
         "wallet/approval.html",

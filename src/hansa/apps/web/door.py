@@ -17,7 +17,8 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from hansa import identity, trust
 from hansa.apps.web.callers import demo_operator, find_account
-from hansa.apps.web.problems import REQUEST_ID, on_hansa_error, on_unexpected
+from hansa.apps.web.problems import on_hansa_error, on_unexpected
+from hansa.apps.web.request_ids import REQUEST_ID
 from hansa.apps.web.short_way import KnownKeys, bearer, request_of
 from hansa.apps.web.site import Site
 from hansa.apps.web.throttled import (

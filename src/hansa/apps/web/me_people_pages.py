@@ -16,6 +16,7 @@ from hansa.apps.web.callers import get_account
 from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.languages import LANGUAGES, Words, catalogue, words_for
 from hansa.apps.web.me_view import LEVEL_NAMES, ME, go, me_page, means
+from hansa.apps.web.refusals import note_error
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, choose_language, new_id
 from hansa.store.throttle import Rate, TooOften, refuse_too_often
@@ -246,6 +247,7 @@ def verify_contact(
     try:
         verified = identity.verify_contact(site.ctx, own.sealer, account.account_id, contact_id, data.code)
     except identity.ContactCodeRefused as refused:
+        note_error(request, refused)
         return _contacts_page(request, site, account, waiting=contact_id, refused=refused)
     for lost in verified.lost:
         _tell_lost(site, lost, verified.contact)
@@ -436,6 +438,7 @@ def look_at_invitation(
             offered = identity.find_invitation(tx, data.code, site.ctx.clock.now())
             ward = identity.get_account(tx, offered.ward_id)
     except (identity.InvitationRefused, TooOften) as refused:
+        note_error(request, refused)
         return _guardians_page(request, site, account, refused=refused)
     return _guardians_page(request, site, account, offered=(data.code, ward, offered))
 
@@ -464,6 +467,7 @@ def accept_guardian(
         identity.TooManyGuardians,
         TooOften,
     ) as refused:
+        note_error(request, refused)
         return _guardians_page(request, site, account, refused=refused)
     return go(f"{ME}/guardians?done=accepted")
 

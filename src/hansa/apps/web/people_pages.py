@@ -27,6 +27,7 @@ from hansa.apps.web.going_on import gone_on, is_inside
 from hansa.apps.web.languages import NAMES, Words, in_language_of, spoken, words_for
 from hansa.apps.web.me_view import means
 from hansa.apps.web.pages import page
+from hansa.apps.web.refusals import note_error
 from hansa.apps.web.relying_party import by_its_name, find_rp, rp_of
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Problem, new_id
@@ -325,6 +326,7 @@ def join(
     except InvalidInput as refused:
         return _join_page(request, site, say, data, problems=refused.problems)
     except PASSKEY_REFUSALS as refused:
+        note_error(request, refused)
         return _join_page(request, site, say, data, ready=True, refused=_told(refused, say))
     onward = "/wallet/me/guardians" if minor else f"{SECURITY}?done=joined"
     answer = Redirect(onward, status_code=303)
@@ -528,6 +530,7 @@ def add_passkey(
                 device=agent,
             )
     except (*PASSKEY_REFUSALS, InvalidInput) as refused:
+        note_error(request, refused)
         return _security_page(request, site, session, account, say, refused=_told(refused, say))
     return Redirect(f"{SECURITY}?done=added", status_code=303)
 
@@ -684,6 +687,7 @@ def recover_by_code(
                 device=identity.device_words(_agent(request)),
             )
     except (identity.CodeRefused, identity.AccountBlocked) as refused:
+        note_error(request, refused)
         return _recover_page(request, site, say, refused=_told(refused, say))
     return waiting(request, secret)
 
@@ -892,6 +896,7 @@ def _refused_passkey(
     request: Asked, site: Site, refused: HansaError, credential: str, *, again: str
 ) -> Response[Any]:
     """Why a passkey did not do, and what else there is; the browser is told of one that is known here no more."""
+    note_error(request, refused)
     signed_in = find_signed_in(request, site)
     account = None if signed_in is None else signed_in[1]
     say = words_for(request, account_language=account.language if account else "")

@@ -4,7 +4,6 @@ import logging
 import re
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -18,16 +17,15 @@ from litestar.types import ExceptionHandlersMap
 
 from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
+from hansa.apps.web.refusals import note_refusal
 from hansa.apps.web.remedies import next_action_of, user_message_of
-from hansa.kernel import HansaError, new_id
+from hansa.apps.web.request_ids import request_id_of
+from hansa.kernel import HansaError
 
 logger = logging.getLogger("hansa.web")
 
 ERRORS = "/errors/"
 """Below this address of ours each code has its page; a problem's ``type`` leads there."""
-
-REQUEST_ID = "hansa_request_id"
-"""Under this name a request's state holds its id, a UUID."""
 
 READS_BODIES = ("litestar.serialization", "msgspec")
 """Modules in which a body is read."""
@@ -139,12 +137,6 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
-def request_id_of(request: Request[Any, Any, Any]) -> UUID:
-    """The id of this request: what the caller or the front door gave it, else a new one."""
-    given = request.scope.get("state", {}).get(REQUEST_ID)
-    return given if isinstance(given, UUID) else new_id()
-
-
 def answer_problem(
     request: Request[Any, Any, Any],
     *,
@@ -171,6 +163,7 @@ def answer_problem(
         param=violations[0].param if violations else None,
         violations=violations,
     )
+    note_refusal(request, code, status)
     if status >= 500:
         logger.error("%s %s: %s %s", request.method, _in_a_line(request), told.instance, code)
     if wants_page(request):
