@@ -76,8 +76,10 @@ def test_the_quick_start_works_by_copy_and_paste(
     told = dict(part.split("\n", 1) for part in run.stdout.split("### ")[1:])
     assert told["key"].startswith(trust.TEST_MARK)
     assert json.loads(told["payee"])["payee_id"] == "quick-cafe"
-    payment = json.loads(told["payment"])
-    assert payment["state"] == "created" and payment["next_action"]["url"]
+    answer, _, to_pay = told["payment"].strip().rpartition("\n")
+    payment = json.loads(answer)
+    assert payment["state"] == "created"
+    assert to_pay == f"To pay it: {running.url}{payment['next_action']['url']}"
     assert '"state":"canceled"' in told["cancel"]
     mistake = json.loads(told["mistake"])
     assert mistake["status"] == 422 and mistake["param"] and mistake["user_message"].startswith("Une saisie")
