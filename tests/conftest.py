@@ -87,7 +87,7 @@ def scratch_server() -> Generator[ScratchServer]:
                     server.broken[room] = error
             yield server
         finally:
-            server.drop(server.template)
+            server.close()
 
 
 @contextmanager
