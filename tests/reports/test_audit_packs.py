@@ -4,7 +4,7 @@ import hashlib
 import json
 import socket
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -202,8 +202,18 @@ FORGERIES: list[tuple[str, Callable[[Files], Files]]] = [
     ("statements", lambda files: {k: v for k, v in files.items() if k != "statements/beijing.csv"}),
     ("bank files", lambda files: replaced(files, "payments.csv", ",982,", ",983,")),
     ("bank files", lambda files: replaced(files, "bank/files/HANSA-20261117-CNY.xml", "9.82", "9.83")),
+    ("pack", lambda files: {**files, "bank/files/HANSA-20261117-CNY.xml": with_a_document_type(files)}),
     ("agreements", lambda files: {**files, "agreements.json": b"[]"}),
 ]
+
+
+def with_a_document_type(files: Mapping[str, bytes]) -> bytes:
+    """The same payments in other bytes, with a document type, by which XML reads files and swells."""
+    text = files["bank/files/HANSA-20261117-CNY.xml"].decode()
+    declared = text.partition("?>")[2]
+    return f'<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE Document [<!ENTITY a "b">]>{declared}'.encode(
+        "utf-16"
+    )
 
 
 def test_hashes_made_anew_do_not_help(office: Office, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
-from xml.etree import ElementTree
 
-from hansa import clearing, ledger
+from hansa import clearing, ledger, settlement
 from hansa.disputes import Checked
 from hansa.kernel import HansaError
 from hansa.reports.audit import (
@@ -48,7 +47,7 @@ _PIECE = 1 << 20
 _READ = 8_192
 
 _UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, csv.Error, ElementTree.ParseError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, csv.Error, settlement.DocumentRefused),
     *(KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError),
 )
 """What reading bytes that anybody may have made can raise."""
@@ -408,11 +407,9 @@ def _check_bank(pack: _Reading, window: Mapping[str, Any], nets: Mapping[tuple[s
 
 
 def _payments_in(document: bytes) -> dict[str, tuple[str, int]]:
-    """The payments that a bank file tells, by end-to-end id. A DOCTYPE is not read."""
-    if b"<!DOCTYPE" in document:
-        raise ValueError("a bank file has no DOCTYPE")
+    """The payments that a bank file tells, by end-to-end id. Errors: settlement.DocumentRefused."""
     found: dict[str, tuple[str, int]] = {}
-    for one in ElementTree.fromstring(document).iter():  # noqa: S314 - no DOCTYPE, so nothing is expanded
+    for one in settlement.read_xml(document, size_max=SMALL_MAX).iter():
         if one.tag.rpartition("}")[2] not in ("CdtTrfTxInf", "DrctDbtTxInf"):
             continue
         words = {part.tag.rpartition("}")[2]: part for part in one.iter()}

@@ -21,6 +21,7 @@ from hansa.settlement.actions import (
 from hansa.settlement.bank import Bank, BankRefused, Mishap, SimulatedBank
 from hansa.settlement.delivery import FolderLink, HttpLink, Link, NoAnswer, TurnedAway
 from hansa.settlement.forms import FORMS
+from hansa.settlement.iso20022 import DocumentRefused, read_xml
 from hansa.settlement.life import Answer, State, Step
 from hansa.settlement.model import (
     BadStatement,
@@ -62,6 +63,7 @@ __all__ = [
     "BreakKind",
     "DayNotClosed",
     "Direction",
+    "DocumentRefused",
     "FileDiffers",
     "FileRecord",
     "FolderLink",
@@ -94,6 +96,7 @@ __all__ = [
     "progress",
     "read_profile",
     "read_statement",
+    "read_xml",
     "settlement_account",
     "validate_pain001",
     "window_of",
