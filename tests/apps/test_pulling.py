@@ -1,23 +1,24 @@
 """Announced payments under mandates: told in time, taken once when due, skipped, paused; others are refused."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from hansa import approval, notifications, payments
+from hansa import approval, ledger, notifications, payments
 from hansa.apps import pulling
-from hansa.kernel import HansaError, InvalidInput, Money, fact_id
+from hansa.kernel import HansaError, InvalidInput, Money, fact_id, new_id
 from hansa.payments import Payment
 from hansa.store import Context
 from notifications.hearing import hear_here
-from payments.shopping import ANN, BANK, TEA, as_it_stands, held, open_town, pass_time
+from payments.shopping import ANN, BANK, BEN, TEA, as_it_stands, held, open_town, pass_time
 
 MANDATE = fact_id(None, "pulling mandate")
 
 
-def agreed(ctx: Context, *, notice_h: int = 48) -> None:
+def agreed(ctx: Context, *, notice_h: int = 48, retry_d: Sequence[int] = ()) -> None:
     """Ann lets the tea house take ¥30 at a time, ¥50 a month, with two days' notice."""
     open_town(ctx)
     approval.ask_mandate(
@@ -25,11 +26,43 @@ def agreed(ctx: Context, *, notice_h: int = 48) -> None:
         approval.NewMandate(
             mandate_id=MANDATE, account_id=ANN, payee_key=f"payee:{TEA}", payee_name="Tea house", member_id=BANK,
             currency="CNY", each_minor=30_00, period="month", period_minor=50_00, notice_h=notice_h,
-            ends_at=ctx.clock.now() + timedelta(days=300), reference="Tea each month",
+            ends_at=ctx.clock.now() + timedelta(days=300), reference="Tea each month", retry_d=retry_d,
         ),
     )  # fmt: skip
     with ctx.tx() as tx:
         tx.execute("update approval.mandates set holds_from = asked_at")
+
+
+def empty(ctx: Context) -> None:
+    """All that Ann has goes to Ben."""
+    move(ctx, payments.wallet_id(ANN, "CNY"), payments.wallet_id(BEN, "CNY"), held(ctx)[0])
+
+
+def fill(ctx: Context) -> None:
+    """Ben gives Ann ¥60."""
+    move(ctx, payments.wallet_id(BEN, "CNY"), payments.wallet_id(ANN, "CNY"), 60_00)
+
+
+def move(ctx: Context, debit: ledger.AccountId, credit: ledger.AccountId, minor: int) -> None:
+    (done,) = ledger.post(
+        ctx,
+        [
+            ledger.Transfer(
+                ledger.TransferId(new_id()), debit, credit, minor, "CNY", ledger.TransferCode.SEND,
+                event_at=ctx.clock.now(),
+            )
+        ],
+    )  # fmt: skip
+    assert done.code is ledger.ResultCode.CREATED
+
+
+def facts(ctx: Context) -> list[dict[str, Any]]:
+    """What members were told, in order."""
+    with ctx.tx() as tx:
+        rows = tx.execute(
+            "select body from store.outbox where topic = 'webhooks' order by xid, seq"
+        ).fetchall()
+    return [body for (body,) in rows]
 
 
 def announce(ctx: Context, number: int, minor: int = 20_00, *, days: float = 2, **more: Any) -> UUID:
@@ -143,3 +176,57 @@ def test_the_payer_sets_the_lead_and_the_payee_keeps_to_it(ctx: Context) -> None
     with ctx.tx() as tx:
         assert len(approval.list_pulls(tx, MANDATE)) == 1
     announce(ctx, 2, days=3)
+
+
+def test_one_that_lacked_money_is_tried_again_by_its_plan_and_never_once_taken_back(ctx: Context) -> None:
+    agreed(ctx, retry_d=[1, 3])
+    spent = announce(ctx, 1, 30_00)
+    empty(ctx)
+    pass_time(ctx, days=2)
+    assert pulling.turn(ctx) == 1 and pulling.turn(ctx) == 0, "it lacks money, and waits for the next day"
+    with ctx.tx() as tx:
+        waits = approval.find_pull(tx, MANDATE, spent)
+    assert waits is not None and (waits.state, waits.tries, waits.reason) == (
+        "announced", 1, "payments.insufficient_funds",
+    )  # fmt: skip
+    assert waits.payment_id != spent and waits.next_at >= waits.due_at + timedelta(days=1)
+    assert as_it_stands(ctx, spent).state in ("failed", "canceled"), (
+        "the first try is over, and nobody can pay it"
+    )
+    hear_here(ctx)
+    with ctx.tx() as tx:
+        kinds = [one.kind for one in notifications.list_notices(tx, ANN, partition=0)]
+    assert "mandate.retried" in kinds
+
+    # Money came, and the second try takes it, once, by a payment of its own.
+    fill(ctx)
+    pass_time(ctx, days=1)
+    before = held(ctx)[0]
+    assert pulling.turn(ctx) == 1 and pulling.turn(ctx) == 0
+    assert state(ctx, spent)[0] == "taken" and held(ctx)[0] == before - 30_00
+    assert as_it_stands(ctx, waits.payment_id).state in ("captured", "settled")
+    # Tried as often as the plan says and no more, each told to the payee.
+    poor = announce(ctx, 2, 15_00)
+    empty(ctx)
+    for days in (2, 1, 3, 9):
+        pass_time(ctx, days=days)
+        pulling.turn(ctx)
+    assert state(ctx, poor) == ("failed", "payments.insufficient_funds")
+    # Skipped between two tries; and taken back with the mandate.
+    skipped, back = announce(ctx, 3, 2_00), announce(ctx, 4, 2_00)
+    pass_time(ctx, days=2)
+    assert pulling.turn(ctx) == 2
+    assert approval.skip_pull(ctx, MANDATE, skipped, payer=ANN).state == "skipped"
+    approval.revoke_mandate(ctx, MANDATE, payer=ANN)
+    fill(ctx)
+    before = held(ctx)
+    pass_time(ctx, days=9)
+    assert pulling.turn(ctx) == 0 and held(ctx) == before
+    assert state(ctx, back) == ("called_off", "approval.mandate_ended")
+    told = [
+        (body["type"].rpartition(".")[2], body["data"]["pull_id"])
+        for body in facts(ctx)
+        if body["type"].startswith("mandate.pull")
+    ]
+    assert [kind for kind, one in told if one == str(poor)] == ["retrying", "retrying", "failed"]
+    assert [kind for kind, one in told if one == str(back)] == ["retrying"]

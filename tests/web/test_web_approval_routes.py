@@ -102,6 +102,14 @@ def test_limits_are_read_and_set(client: Client, ctx: Context, league: LittleLea
     assert low.json()["minor"] == 50_00 and code(high) == "identity.verify_anew"
     assert [one["currency"] for one in read["currencies"]] == ["CNY", "CAD"] and read["frozen_at"] is None
     assert read["currencies"][0]["limits"][0]["minor"] == 50_00
+    year, balance = (read["currencies"][0][name] for name in ("year", "balance"))
+    assert read["level"] == "none" and year["left"]["minor"] == year["max"]["minor"] > 0
+    assert balance["used"]["minor"] + balance["left"]["minor"] == balance["max"]["minor"]
+    raised = read["currencies"][0]["raised_by"]
+    assert [one["level"] for one in raised] == ["contact", "name", "document"]
+    most = [year["max"], *(one["year"] for one in raised)]
+    assert [one["minor"] for one in most] == sorted(one["minor"] for one in most)
+    assert all(client.get(one["url"]).status_code == 200 for one in raised)
     assert client.get("/v1/limits?currency=x").status_code == 422
 
 
@@ -127,30 +135,90 @@ def test_an_owner_freezes_and_so_does_the_issuer_and_no_other(
     assert client.post("/v1/freeze", json={"account_id": str(new_id())}).status_code == 404
 
 
-def test_a_delegation_is_granted_and_ended(client: Client, ctx: Context, league: LittleLeague) -> None:
-    owner, other = list(league.riders.values())[:2]
-    sign_in(client, league)
+def events(ctx: Context, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
+    """What members were told of standing approvals, in order."""
+    with ctx.tx() as tx:
+        rows = tx.execute(
+            "select body from store.outbox where topic = 'webhooks' order by xid, seq"
+        ).fetchall()
+    found = [(body["type"], body["data"]) for (body,) in rows]
+    return [one for one in found if one[0].startswith(kinds)]
+
+
+def signed(client: Client, device: Authenticator, action: dict[str, str]) -> dict[str, Any]:
+    """Approve what the next action leads to, with a passkey; what was shown and signed."""
+    address = action["url"].replace("/wallet/", "/v1/")
+    shown = json.loads(client.get(address).json()["canonical"])
+    options = client.post(f"{address}/challenge").json()["options"]
+    given = client.post(address, json={"method": "passkey", "credential": device.get(options)})
+    assert given.json()["state"] == "given", given.text
+    return shown
+
+
+def test_a_delegation_is_asked_for_signed_by_its_owner_and_ended(
+    client: Client, ctx: Context, league: LittleLeague
+) -> None:
+    owner, other, third = list(league.riders.values())[:3]
+    device = with_passkey(client, ctx, owner)
+    issuer = key_of(ctx, owner.issuer_id, "approval:write")
+    stranger = key_of(ctx, "toronto-card", "approval:write")
     body = {
         "delegation_id": str(new_id()), "delegate_id": str(other.account_id), "kind": "carer", "currency": "CNY",
-        "payment_minor": 20_00, "day_minor": 30_00, "month_minor": 90_00,
+        "payment_minor": 20_00, "day_minor": 30_00, "month_minor": 90_00, "from_hour": 8,
         "ends_at": (ctx.clock.now() + timedelta(days=40)).isoformat(),
     }  # fmt: skip
+    whose = {"owner_id": str(owner.account_id)}
 
-    granted = client.post("/v1/delegations", json=body)
+    assert client.post("/v1/delegations", json=body, headers=issuer).status_code == 422, "whose is not said"
     assert (
-        granted.json()["state"] == "waiting"
-        and client.post("/v1/delegations", json=body).json() == granted.json()
+        code(client.post("/v1/delegations", json=body | whose, headers=stranger))
+        == "identity.unknown_account"
     )
+    asked = client.post("/v1/delegations", json=body | whose, headers=issuer).json()
+    assert (asked["state"], asked["asked_by"]) == ("asked", owner.issuer_id)
+    assert client.post("/v1/delegations", json=body | whose, headers=issuer).json() == asked
+    differs = client.post("/v1/delegations", json=body | whose | {"payment_minor": 19_00}, headers=issuer)
+    assert code(differs) == "approval.grant_differs"
+    sign_in(client, league)
+    assert code(client.post("/v1/delegations", json=body)) == "approval.grant_differs", "the issuer asked"
     assert client.post("/v1/delegations", json=body | {"payment_minor": 31_00}).status_code == 422
-    assert len(client.get("/v1/delegations").json()["granted"]) == 1
-    sign_in(client, league, 1)
-    assert len(client.get("/v1/delegations").json()["received"]) == 1
+    assert "Let somebody spend from your wallet" in client.get(asked["next_action"]["url"]).text
+    with ctx.tx() as tx:
+        assert approval.list_delegations_to(tx, other.account_id) == [], "nothing is given yet"
+
+    shown = signed(client, device, asked["next_action"])
+
+    assert shown["amount"] == {"currency": "CNY", "minor": 20_00}
+    assert shown["details"]["each month, at most"] == "¥90.00"
+    assert shown["details"]["hours of the day"] == "8:00-24:00"
+    given = client.post("/v1/delegations", json=body | whose, headers=issuer).json()
+    assert (given["state"], given["next_action"]) == ("waiting", None)
     revoke = f"/v1/delegations/{body['delegation_id']}/revoke"
-    assert client.post(revoke, json={"owner_id": str(owner.account_id)}).json()["state"] == "revoked"
+    assert code(client.post(revoke, json=whose, headers=issuer)) == "approval.ended", "it is its owner's now"
+    sign_in(client, league, 1)
+    (received,) = client.get("/v1/delegations").json()["received"]
+    assert received["delegation_id"] == body["delegation_id"]
     sign_in(client, league, 2)
-    assert (
-        code(client.post(revoke, json={"owner_id": str(owner.account_id)})) == "approval.unknown_delegation"
-    )
+    assert code(client.post(revoke, json=whose)) == "approval.unknown_delegation" and third != other
+    sign_in(client, league)
+    assert client.post(revoke, json=whose).json()["state"] == "revoked"
+    assert [(kind, data["by"]) for kind, data in events(ctx, "delegation")] == [
+        ("delegation.given", "owner"), ("delegation.revoked", "owner"),
+    ]  # fmt: skip
+    # One that its owner does not want, and one that its issuer wants no more.
+    no = client.post("/v1/delegations", json=body | {"delegation_id": str(new_id())}).json()
+    address = no["next_action"]["url"].replace("/wallet/", "/v1/")
+    client.post(f"{address}/refuse")
+    mine = {one["delegation_id"]: one["state"] for one in client.get("/v1/delegations").json()["granted"]}
+    assert mine[no["delegation_id"]] == "revoked"
+    back = client.post(
+        "/v1/delegations", json=body | whose | {"delegation_id": str(new_id())}, headers=issuer
+    ).json()
+    gone = client.post(f"/v1/delegations/{back['delegation_id']}/revoke", json=whose, headers=issuer).json()
+    assert (gone["state"], gone["next_action"]) == ("revoked", None)
+    asked_of = client.get(back["next_action"]["url"].replace("/wallet/", "/v1/")).json()
+    assert asked_of["state"] == "canceled", "nobody is asked for it any more"
+    assert [kind for kind, _ in events(ctx, "delegation")[2:]] == ["delegation.refused", "delegation.revoked"]
 
 
 def test_a_mandate_is_asked_for_by_the_payees_member_and_signed_by_the_payer(
@@ -185,6 +253,26 @@ def test_a_mandate_is_asked_for_by_the_payees_member_and_signed_by_the_payer(
         client.post(f"/v1/mandates/{body['mandate_id']}/revoke", headers=metro).json()["state"] == "revoked"
     )
     assert client.get("/v1/mandates?after=x").status_code == 422
+    # A payer gives one unasked, and says no to one.
+    own = {name: one for name, one in body.items() if name != "account_id"} | {"mandate_id": str(new_id())}
+    assert (
+        code(client.post("/v1/mandates", json=own | {"account_id": str(new_id())}))
+        == "identity.unknown_account"
+    )
+    assert client.post("/v1/mandates", json=own, headers=metro).status_code == 422, "whom is not said"
+    mine = client.post("/v1/mandates", json=own | {"retry_d": [1, 2]}).json()
+    assert mine["next_action"]["type"] == "approve" and mine["state"] == "asked"
+    assert client.get(f"/v1/mandates/{own['mandate_id']}", headers=metro).json()["state"] == "asked"
+    shown = signed(client, device, mine["next_action"])
+    assert shown["details"]["tried again, if money lacks"] == "1, 2 d"
+    given = client.get(f"/v1/mandates/{own['mandate_id']}", headers=metro).json()
+    assert (given["state"], given["next_action"], given["retry_d"]) == ("active", None, [1, 2])
+    no = client.post("/v1/mandates", json=body | {"mandate_id": str(new_id())}, headers=metro).json()
+    client.post(f"/v1/approvals/{no['approval_id']}/refuse")
+    assert client.post("/v1/mandates", json=own | {"retry_d": [2, 2]}).status_code == 422
+    assert [kind for kind, _ in events(ctx, "mandate")] == [
+        "mandate.given", "mandate.revoked", "mandate.given", "mandate.refused",
+    ]  # fmt: skip
 
 
 def with_payee(ctx: Context) -> None:

@@ -66,6 +66,12 @@ from hansa.approval.control import (
     view_spending,
 )
 from hansa.approval.deciding import Asked, Given, decide, give_back, judge, policy_of
+from hansa.approval.delegations_asked import (
+    advance_delegation,
+    approval_of_delegation,
+    ask_delegation,
+    take_back_asking,
+)
 from hansa.approval.delegations_used import (
     DelegatedSpend,
     DelegationLeft,
@@ -92,7 +98,7 @@ from hansa.approval.grants import (
     revoke_mandate,
     use_delegation,
 )
-from hansa.approval.incoming import BalanceCapReached, Incoming, admit, end_incoming
+from hansa.approval.incoming import BalanceCapReached, Incoming, admit, end_incoming, held_in
 from hansa.approval.limits import SPANS, Limit, Span
 from hansa.approval.mandates_pulls import (
     NewPull,
@@ -108,6 +114,7 @@ from hansa.approval.mandates_pulls import (
     next_period_at,
     pause_mandate,
     resume_mandate,
+    retry_pull,
     set_lead,
     skip_pull,
     waiting_pulls,
@@ -137,6 +144,7 @@ from hansa.approval.model import (
     Verdict,
     YearCapReached,
 )
+from hansa.approval.next_action import NextAction
 from hansa.approval.pins import PEPPER, NoPin, PinLocked, PinStanding, PinWrong, check_pin, find_pin, set_pin
 from hansa.approval.policy import REASONS, Policy, Risk, Row, own_policy, read_policy, required
 from hansa.approval.standing import NOT_FOR_CHILDREN, Delegation, Mandate
@@ -181,6 +189,7 @@ __all__ = [
     "NewDelegation",
     "NewMandate",
     "NewPull",
+    "NextAction",
     "NoPin",
     "NotCanonical",
     "NotDelegated",
@@ -216,11 +225,14 @@ __all__ = [
     "Wanted",
     "YearCapReached",
     "admit",
+    "advance_delegation",
     "advance_mandate",
     "agreed_by",
     "announce_pull",
     "approval_id_of",
+    "approval_of_delegation",
     "approval_state",
+    "ask_delegation",
     "ask_mandate",
     "begin_passkey",
     "call_off_pull",
@@ -247,6 +259,7 @@ __all__ = [
     "give_by_second_person",
     "give_by_session",
     "grant_delegation",
+    "held_in",
     "judge",
     "left_of",
     "list_changes",
@@ -271,6 +284,7 @@ __all__ = [
     "remove_co_approver",
     "required",
     "resume_mandate",
+    "retry_pull",
     "revoke_delegation",
     "revoke_mandate",
     "second_people",
@@ -282,6 +296,7 @@ __all__ = [
     "skip_pull",
     "spent_by",
     "subject_for",
+    "take_back_asking",
     "tell",
     "turn",
     "unfreeze",

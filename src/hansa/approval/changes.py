@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "limit_lowered": "A limit was lowered.",
     "limit_raise_asked": "A higher limit was asked for.",
     "limit_raise_canceled": "A higher limit was called off.",
+    "delegation_asked": "The issuer asked to let somebody spend from this wallet.",
     "delegation_granted": "Somebody was let spend from this wallet.",
     "delegation_revoked": "Somebody may no longer spend from this wallet.",
     "mandate_asked": "A payee asked for a standing approval.",

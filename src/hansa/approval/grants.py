@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import ClassVar
 from uuid import UUID
 
 from hansa import identity, webhooks
 from hansa.approval import grants_store as store
-from hansa.approval.approvals import approval_state, open_approval
+from hansa.approval.approvals import approval_state, open_approval, withdraw
 from hansa.approval.approvals_model import Approval, ApprovalState, approval_id_of
 from hansa.approval.canonical import FORM, Subject, instant_text, write_canonical
 from hansa.approval.changes import add_change
@@ -18,6 +19,7 @@ from hansa.approval.model import (
     ApprovalLevel,
     Channel,
     LimitReached,
+    MandateEnded,
     Needs,
     Reason,
     Refused,
@@ -34,6 +36,7 @@ from hansa.approval.standing import (
     Period,
     check_categories,
 )
+from hansa.approval.standing_events import record_delegation, record_mandate
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Problem
 from hansa.store import Context, Rate, TooOften, Tx, throttle
@@ -47,6 +50,13 @@ MANDATE = "mandate"
 LASTS_MAX = timedelta(days=5 * 366)
 NOTICE_MAX_H = 720
 """Hours before a payment at which its payee may have to announce it: thirty days."""
+
+RETRY_D = (1, 3, 5)
+"""Days after the due one on which an announced payment that lacked money is tried again, unless its mandate says
+otherwise."""
+
+RETRIES_MAX, RETRY_MAX_D = 5, 31
+"""How often an announced payment that lacked money is tried again at most, and how many days after it was due."""
 
 PAYEES_MAX, CATEGORIES_MAX = 50, 50
 
@@ -91,7 +101,8 @@ class NewDelegation:
 class NewMandate:
     """What a payee asks a payer for. each_minor: one payment at most; period_minor: all of a period at most.
 
-    notice_h: how many hours before each payment it is announced, 0 to 720; 0: it is not.
+    notice_h: how many hours before each payment it is announced, 0 to 720; 0: it is not. retry_d: after how many days
+    from the due one an announced payment that lacked money is tried again: rising, 1 to 31, five at most.
     """
 
     mandate_id: UUID
@@ -106,6 +117,7 @@ class NewMandate:
     ends_at: datetime
     reference: str = ""
     notice_h: int = 0
+    retry_d: Sequence[int] = ()
 
 
 # -- delegations --------------------------------------------------------------------------------------------
@@ -123,39 +135,10 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
     with ctx.tx() as tx:
         owner = identity.get_account(tx, owner_id)
         identity.get_account(tx, new.delegate_id)
-        denied = new.categories_denied
-        if denied is None:
-            denied = NOT_FOR_CHILDREN if new.kind == "child" else ()
-        _check_delegation(owner_id, new, at)
-        delegation = Delegation(
-            partition=partition,
-            delegation_id=new.delegation_id,
-            account_id=owner_id,
-            delegate_id=new.delegate_id,
-            kind=new.kind,
-            currency=new.currency,
-            payment_minor=new.payment_minor,
-            day_minor=new.day_minor,
-            month_minor=new.month_minor,
-            ask_above_minor=new.ask_above_minor,
-            categories=check_categories(new.categories, where="categories"),
-            categories_denied=check_categories(denied, where="categories_denied"),
-            payees=sorted(set(new.payees)),
-            from_hour=new.from_hour,
-            to_hour=new.to_hour,
-            granted_at=at,
-            holds_from=at + timedelta(hours=policy_of(tx, owner.issuer_id).waits.raise_h),
-            ends_at=new.ends_at,
-            revoked_at=None,
-            delegate_frozen=False,
-        )
-        if delegation.holds_from >= delegation.ends_at:
-            raise _unfit("ends_at", "it ends before it begins to hold", "Let it end later")
+        delegation = make_delegation(tx, owner, new, partition=partition, at=at, given_at=at)
         lock_account(tx, partition, owner_id)
         if store.add_delegation(tx, delegation):
-            about, other_id = str(delegation.payment), delegation.delegate_id
-            add_change(tx, partition, owner_id, "delegation_granted", at=at, about=about, other_id=other_id)
-            _tell_delegate(tx, delegation, at)
+            keep_given(tx, delegation, at)
             return delegation
         known = store.find_delegation(tx, partition, new.delegation_id)
     if known is None or (known.account_id, known.delegate_id, known.payment_minor, known.currency) != (
@@ -163,6 +146,68 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
     ):  # fmt: skip
         raise GrantDiffers
     return known
+
+
+def make_delegation(
+    tx: Tx,
+    owner: identity.Account,
+    new: NewDelegation,
+    *,
+    partition: int,
+    at: datetime,
+    given_at: datetime | None,
+    asked_by: str = "",
+) -> Delegation:
+    """The delegation as it is to be kept, which is not done here. given_at: None where its owner is to be asked.
+
+    Errors: InvalidInput naming each field at fault.
+    """
+    denied = new.categories_denied
+    if denied is None:
+        denied = NOT_FOR_CHILDREN if new.kind == "child" else ()
+    _check_delegation(owner.account_id, new, at)
+    delegation = Delegation(
+        partition=partition,
+        delegation_id=new.delegation_id,
+        account_id=owner.account_id,
+        delegate_id=new.delegate_id,
+        kind=new.kind,
+        currency=new.currency,
+        payment_minor=new.payment_minor,
+        day_minor=new.day_minor,
+        month_minor=new.month_minor,
+        ask_above_minor=new.ask_above_minor,
+        categories=check_categories(new.categories, where="categories"),
+        categories_denied=check_categories(denied, where="categories_denied"),
+        payees=sorted(set(new.payees)),
+        from_hour=new.from_hour,
+        to_hour=new.to_hour,
+        granted_at=at,
+        holds_from=at + timedelta(hours=policy_of(tx, owner.issuer_id).waits.raise_h),
+        ends_at=new.ends_at,
+        revoked_at=None,
+        delegate_frozen=False,
+        given_at=given_at,
+        asked_by=asked_by,
+    )
+    if delegation.holds_from >= delegation.ends_at:
+        raise _unfit("ends_at", "it ends before it begins to hold", "Let it end later")
+    return delegation
+
+
+def keep_given(tx: Tx, delegation: Delegation, at: datetime) -> None:
+    """Keep that a delegation was given: for its owner, for the delegate, and as an event."""
+    add_change(
+        tx,
+        delegation.partition,
+        delegation.account_id,
+        "delegation_granted",
+        at=at,
+        about=str(delegation.payment),
+        other_id=delegation.delegate_id,
+    )
+    _tell_delegate(tx, delegation, at)
+    record_delegation(tx, delegation, "given", at)
 
 
 def _tell_delegate(tx: Tx, delegation: Delegation, at: datetime) -> None:
@@ -193,6 +238,7 @@ def revoke_delegation(ctx: Context, delegation_id: UUID, by: AccountId, owner_id
         if known is None or known.account_id != owner_id or by not in (owner_id, known.delegate_id):
             raise UnknownDelegation
         if store.revoke_delegation(tx, partition, delegation_id, by, at):
+            withdraw(tx, [delegation_id], at)
             who = "owner" if by == owner_id else "delegate"
             add_change(
                 tx,
@@ -204,6 +250,7 @@ def revoke_delegation(ctx: Context, delegation_id: UUID, by: AccountId, owner_id
                 by=who,
                 other_id=known.delegate_id,
             )
+            record_delegation(tx, known, "revoked", at, by=who)
         found = store.find_delegation(tx, partition, delegation_id)
     assert found is not None
     return found
@@ -229,9 +276,11 @@ def use_delegation(tx: Tx, owner_id: AccountId, delegate_id: AccountId, at: date
 
 
 def ask_mandate(
-    ctx: Context, new: NewMandate, *, next_url: str = "/wallet/mandates"
+    ctx: Context, new: NewMandate, *, next_url: str = "/wallet/mandates", by_payer: bool = False
 ) -> tuple[Mandate, Approval]:
     """Ask a payer for a mandate: it holds once they approve it with a passkey. Asking again finds the same.
+
+    by_payer: its payer gives it unasked, and still signs it; the payee hears of it once it is given.
 
     Where policy asks for more of so much money, as all that a period lets be taken, so does the mandate: a wait in
     which it can be called off, or a second person.
@@ -260,22 +309,36 @@ def ask_mandate(
         revoked_by=None,
         notice_h=new.notice_h,
         lead_h=new.notice_h,
+        retry_d=list(new.retry_d),
     )
     with ctx.tx() as tx:
         lock_account(tx, partition, new.account_id)
         if store.add_mandate(tx, mandate):
-            asked = throttle(tx, f"approval.mandate/{new.member_id}/{new.account_id}", ASKING, at)
+            who = "payer" if by_payer else new.member_id
+            asked = throttle(tx, f"approval.mandate/{who}/{new.account_id}", ASKING, at)
             if not asked.allowed:
                 raise TooOften("This person was asked for too many mandates.", retry_after=asked.retry_after)
-            add_change(
-                tx, partition, new.account_id, "mandate_asked", at=at, about=new.payee_name, by="payee"
-            )
+            if not by_payer:
+                about = new.payee_name
+                add_change(tx, partition, new.account_id, "mandate_asked", at=at, about=about, by="payee")
         else:
             known = store.find_mandate(tx, new.mandate_id)
             if known is None or _said(known) != _said(mandate):
                 raise GrantDiffers
             mandate = known
-        level, reasons = _level_of(tx, mandate, at)
+        level, reasons = level_of(
+            tx,
+            Spend(
+                spend_id=mandate.mandate_id,
+                account_id=mandate.account_id,
+                amount=mandate.in_period,
+                payee_key=mandate.payee_key,
+                payee_name=mandate.payee_name,
+                channel=Channel.ONLINE,
+                partition=mandate.partition,
+            ),
+            at,
+        )
         approval = open_approval(
             tx,
             None,
@@ -291,17 +354,8 @@ def ask_mandate(
     return mandate, approval
 
 
-def _level_of(tx: Tx, mandate: Mandate, at: datetime) -> tuple[ApprovalLevel, tuple[Reason, ...]]:
-    """The level at which policy wants this mandate to be approved: as what it lets be taken in a period, at once."""
-    spend = Spend(
-        spend_id=mandate.mandate_id,
-        account_id=mandate.account_id,
-        amount=mandate.in_period,
-        payee_key=mandate.payee_key,
-        payee_name=mandate.payee_name,
-        channel=Channel.ONLINE,
-        partition=mandate.partition,
-    )
+def level_of(tx: Tx, spend: Spend, at: datetime) -> tuple[ApprovalLevel, tuple[Reason, ...]]:
+    """The level at which policy wants a standing approval to be given: as all that a period lets be taken, at once."""
     (verdict,) = judge(tx, [spend], at, {})  # nothing is given, so nothing is counted
     if isinstance(verdict, Needs) and verdict.level > ApprovalLevel.PASSKEY:
         return verdict.level, verdict.reasons
@@ -333,6 +387,7 @@ def mandate_subject(mandate: Mandate) -> Subject:
                 f"each {mandate.period}, at most": str(mandate.in_period),
                 "until": mandate.ends_at.date().isoformat(),
                 **({"announced before": _hours(mandate.notice_h)} if mandate.notice_h else {}),
+                **({"tried again, if money lacks": _days(mandate.retry_d)} if mandate.retry_d else {}),
             },
         }
     )
@@ -352,8 +407,13 @@ def advance_mandate(ctx: Context, mandate_id: UUID) -> None:
             add_change(
                 tx, mandate.partition, mandate.account_id, "mandate_given", at=at, about=mandate.payee_name
             )
-        elif state in (ApprovalState.REFUSED, ApprovalState.EXPIRED) and mandate.holds_from is None:
-            store.revoke_mandate(tx, mandate.partition, mandate_id, "payer", at)
+            record_mandate(tx, mandate, "given", at)
+        elif (
+            state in (ApprovalState.REFUSED, ApprovalState.EXPIRED)
+            and mandate.holds_from is None
+            and store.revoke_mandate(tx, mandate.partition, mandate_id, "payer", at)
+        ):
+            record_mandate(tx, mandate, state.value, at)
 
 
 def revoke_mandate(
@@ -361,6 +421,7 @@ def revoke_mandate(
 ) -> Mandate:
     """End a mandate at once: by its payer, or by the member who asked for it. Again changes nothing.
 
+    Whatever was announced under it and waits is called off, and its payer is not asked for it any more.
     Errors: UnknownMandate, also for everybody else.
     """
     at = ctx.clock.now()
@@ -375,6 +436,9 @@ def revoke_mandate(
         by = "payer" if known.account_id == payer else f"member:{member}"
         if store.revoke_mandate(tx, known.partition, mandate_id, by, at):
             who = "owner" if by == "payer" else "payee"
+            withdraw(tx, [mandate_id], at)
+            store.call_off_pulls(tx, known, at, MandateEnded.code)
+            record_mandate(tx, known, "revoked", at, by=who)
             add_change(
                 tx,
                 known.partition,
@@ -425,10 +489,15 @@ def _hours(notice_h: int) -> str:
     return f"{notice_h // 24} d" if notice_h % 24 == 0 else f"{notice_h} h"
 
 
+def _days(days: Sequence[int]) -> str:
+    """Days as they are signed: ``1, 3, 5 d``."""
+    return f"{', '.join(str(one) for one in days)} d"
+
+
 def _said(mandate: Mandate) -> tuple[object, ...]:
     return (
         mandate.account_id, mandate.payee_key, mandate.member_id, mandate.currency, mandate.each_minor, mandate.period,
-        mandate.period_minor, mandate.ends_at, mandate.notice_h,
+        mandate.period_minor, mandate.ends_at, mandate.notice_h, list(mandate.retry_d),
     )  # fmt: skip
 
 
@@ -478,6 +547,10 @@ def _check_mandate(new: NewMandate, at: datetime) -> None:
         )
     if not 0 <= new.notice_h <= NOTICE_MAX_H:
         problems.append(Problem("notice_h", f"it is {new.notice_h}", f"Give 0 to {NOTICE_MAX_H} hours"))
+    rises = all(one < other for one, other in pairwise((0, *new.retry_d)))
+    if len(new.retry_d) > RETRIES_MAX or not rises or max(new.retry_d, default=1) > RETRY_MAX_D:
+        remedy = f"Name at most {RETRIES_MAX} days, rising, from 1 to {RETRY_MAX_D}"
+        problems.append(Problem("retry_d", f"it is {[*new.retry_d][:9]}", remedy))
     for name, text, longest in (("payee_key", new.payee_key, 200), ("payee_name", new.payee_name, 200)):
         if not 1 <= len(text) <= longest:
             problems.append(Problem(name, f"it has {len(text)} characters", f"Give 1 to {longest}"))

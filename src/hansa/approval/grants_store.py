@@ -12,24 +12,25 @@ from hansa.store import Tx
 ADD_DELEGATION = """
 insert into approval.delegations (partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor,
     day_minor, month_minor, ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at,
-    holds_from, ends_at)
+    holds_from, ends_at, given_at, asked_by)
 values (%(partition)s, %(delegation_id)s, %(account_id)s, %(delegate_id)s, %(kind)s, %(currency)s, %(payment_minor)s,
     %(day_minor)s, %(month_minor)s, %(ask_above_minor)s, %(categories)s, %(categories_denied)s, %(payees)s,
-    %(from_hour)s, %(to_hour)s, %(granted_at)s, %(holds_from)s, %(ends_at)s)
+    %(from_hour)s, %(to_hour)s, %(granted_at)s, %(holds_from)s,
+    %(ends_at)s, %(given_at)s, %(asked_by)s)
 on conflict (partition, delegation_id) do nothing
 """
 
 DELEGATION = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen
+    revoked_at, delegate_frozen, given_at, asked_by
 from approval.delegations where partition = %s and delegation_id = %s
 """
 
 DELEGATIONS_OF = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen
+    revoked_at, delegate_frozen, given_at, asked_by
 from approval.delegations where partition = %s and account_id = %s
 order by granted_at desc, delegation_id limit 100
 """
@@ -37,8 +38,8 @@ order by granted_at desc, delegation_id limit 100
 DELEGATIONS_TO = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen
-from approval.delegations where delegate_id = %s and revoked_at is null
+    revoked_at, delegate_frozen, given_at, asked_by
+from approval.delegations where delegate_id = %s and revoked_at is null and given_at is not null
 order by granted_at desc, delegation_id limit 100
 """
 
@@ -47,28 +48,33 @@ update approval.delegations set revoked_at = %s, revoked_by = %s
 where partition = %s and delegation_id = %s and revoked_at is null
 """
 
+GIVE_DELEGATION = """
+update approval.delegations set given_at = %s, holds_from = %s
+where partition = %s and delegation_id = %s and given_at is null and revoked_at is null
+"""
+
 MARK_FROZEN = (
     "update approval.delegations set delegate_frozen = %s where delegate_id = %s and delegate_frozen <> %s"
 )
 
 ADD_MANDATE = """
 insert into approval.mandates (partition, mandate_id, account_id, payee_key, payee_name, member_id, reference,
-    currency, each_minor, period, period_minor, asked_at, holds_from, ends_at, notice_h, lead_h)
+    currency, each_minor, period, period_minor, asked_at, holds_from, ends_at, notice_h, lead_h, retry_d)
 values (%(partition)s, %(mandate_id)s, %(account_id)s, %(payee_key)s, %(payee_name)s, %(member_id)s, %(reference)s,
     %(currency)s, %(each_minor)s, %(period)s, %(period_minor)s, %(asked_at)s, %(holds_from)s, %(ends_at)s,
-    %(notice_h)s, %(lead_h)s)
+    %(notice_h)s, %(lead_h)s, %(retry_d)s)
 on conflict (partition, mandate_id) do nothing
 """
 
 MANDATE = """
 select partition, mandate_id, account_id, payee_key, payee_name, member_id, reference, currency, each_minor, period,
-    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by, notice_h, lead_h, paused_until
+    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by, notice_h, lead_h, paused_until, retry_d
 from approval.mandates where mandate_id = %s
 """
 
 FIND_MANDATES = """
 select partition, mandate_id, account_id, payee_key, payee_name, member_id, reference, currency, each_minor, period,
-    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by, notice_h, lead_h, paused_until
+    period_minor, asked_at, holds_from, ends_at, revoked_at, revoked_by, notice_h, lead_h, paused_until, retry_d
 from approval.mandates
 where (%(account_id)s::uuid is null or account_id = %(account_id)s)
     and (%(member_id)s::text is null or member_id = %(member_id)s)
@@ -88,6 +94,13 @@ update approval.mandates set revoked_at = %s, revoked_by = %s
 where partition = %s and mandate_id = %s and revoked_at is null
 """
 
+# What a mandate that is over leaves: a try that was counted against limits is under way, and ends by itself.
+CALL_OFF = """
+update approval.pulls p set state = 'called_off', ended_at = %(at)s, reason = %(reason)s, remind_at = null
+where p.partition = %(partition)s and p.mandate_id = %(mandate_id)s and p.state = 'announced'
+    and not exists (select from approval.uses u
+        where u.partition = p.partition and u.spend_id = p.payment_id and u.given_back_at is null)
+"""
 _DELEGATION_FIELDS = tuple(
     one for one in Delegation.__slots__ if one not in ("revoked_at", "delegate_frozen")
 )
@@ -123,6 +136,12 @@ def revoke_delegation(tx: Tx, partition: int, delegation_id: UUID, by: UUID, at:
     return tx.execute(REVOKE_DELEGATION, (at, by, partition, delegation_id)).rowcount == 1
 
 
+def give_delegation(tx: Tx, delegation: Delegation, at: datetime, holds_from: datetime) -> bool:
+    """Whether its owner gives it now, and did not before."""
+    values = (at, holds_from, delegation.partition, delegation.delegation_id)
+    return tx.execute(GIVE_DELEGATION, values).rowcount == 1
+
+
 def mark_delegate_frozen(tx: Tx, delegate_id: UUID, *, frozen: bool) -> None:
     """A delegate who froze their own spending spends from nobody else's wallet either."""
     tx.execute(MARK_FROZEN, (frozen, delegate_id, frozen))
@@ -130,7 +149,8 @@ def mark_delegate_frozen(tx: Tx, delegate_id: UUID, *, frozen: bool) -> None:
 
 def add_mandate(tx: Tx, mandate: Mandate) -> bool:
     """Whether it was new."""
-    return tx.execute(ADD_MANDATE, {name: getattr(mandate, name) for name in _MANDATE_FIELDS}).rowcount == 1
+    values = {name: getattr(mandate, name) for name in _MANDATE_FIELDS}
+    return tx.execute(ADD_MANDATE, values | {"retry_d": list(mandate.retry_d)}).rowcount == 1
 
 
 def find_mandate(tx: Tx, mandate_id: UUID) -> Mandate | None:
@@ -160,3 +180,9 @@ def give_mandate(tx: Tx, partition: int, mandate_id: UUID, at: datetime) -> bool
 
 def revoke_mandate(tx: Tx, partition: int, mandate_id: UUID, by: str, at: datetime) -> bool:
     return tx.execute(REVOKE_MANDATE, (at, by, partition, mandate_id)).rowcount == 1
+
+
+def call_off_pulls(tx: Tx, mandate: Mandate, at: datetime, reason: str) -> int:
+    """End what waits under a mandate that was taken back, so that none of it is tried again; gives how many."""
+    values = {"at": at, "reason": reason, "partition": mandate.partition, "mandate_id": mandate.mandate_id}
+    return tx.execute(CALL_OFF, values).rowcount

@@ -5,7 +5,7 @@ locked and what is on its way counts with what the wallet holds, so two that fit
 Refunds ask nobody: what a person had already comes back in any case.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -117,7 +117,24 @@ def _held(tx: Tx, incoming: Sequence[Incoming]) -> dict[ledger.AccountId, int]:
     What is on its way is read first: what gets into the books meanwhile counts twice, and never not at all.
     """
     wallets = {(one.account_id, one.amount.currency): one.wallet for one in incoming}
-    accounts = {one.account_id: one.partition for one in incoming}
+    return _held_by(tx, wallets, {one.account_id: one.partition for one in incoming})
+
+
+def held_in(
+    tx: Tx, partition: int, account_id: AccountId, wallets: Mapping[str, ledger.AccountId]
+) -> dict[str, int]:
+    """What counts against the cap of each of these wallets of an account, by currency, in minor units.
+
+    That is what they hold and what is on its way to them.
+    """
+    keys = {(account_id, currency): wallet for currency, wallet in wallets.items()}
+    held = _held_by(tx, keys, {account_id: partition}) if keys else {}
+    return {currency: held[wallet] for currency, wallet in wallets.items()}
+
+
+def _held_by(
+    tx: Tx, wallets: Mapping[tuple[AccountId, str], ledger.AccountId], accounts: Mapping[AccountId, int]
+) -> dict[ledger.AccountId, int]:
     held = dict.fromkeys(wallets.values(), 0)
     for account_id, currency, minor in tx.execute(
         UNDER_WAY, (list(accounts.values()), list(accounts))

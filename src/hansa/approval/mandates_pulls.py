@@ -1,7 +1,8 @@
 """Payments under mandates that are announced: their payer is told before, skips one, or has nothing taken for a while.
 
 A payee announces a payment (a pull) no later than the mandate's lead; it is taken by itself when it is due, as a
-payment of the same id, so that it is taken once whatever breaks. Where a mandate has a lead, what was not announced is
+payment of the same id, so that it is taken once whatever breaks. One that lacked money is tried again on the days that
+its payer signed. Where a mandate has a lead, what was not announced is
 refused when it is decided on, and so is what was skipped: skipping and taking hold the lock of the same account.
 """
 
@@ -23,7 +24,7 @@ from hansa.approval.limits import MINOR_MAX
 from hansa.approval.model import MandateEnded, MandateExceeded
 from hansa.approval.standing import Mandate, Period
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, fact_id
 from hansa.store import Context, Tx
 
 AHEAD_MAX = timedelta(days=90)
@@ -38,18 +39,18 @@ PullState = Literal["announced", "skipped", "called_off", "taken", "failed"]
 
 ADD = """
 insert into approval.pulls (partition, pull_id, mandate_id, account_id, minor, currency, reference, announced_at,
-    due_at, remind_at, state)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'announced')
+    due_at, remind_at, next_at, payment_id, state)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'announced')
 on conflict (partition, pull_id) do nothing
 """
 FIND = """
 select partition, pull_id, mandate_id, account_id, minor, currency, reference, announced_at, due_at, state, ended_at,
-    reason
+    reason, tries, next_at, payment_id
 from approval.pulls where mandate_id = %s and pull_id = %s
 """
 LIST = """
 select partition, pull_id, mandate_id, account_id, minor, currency, reference, announced_at, due_at, state, ended_at,
-    reason
+    reason, tries, next_at, payment_id
 from approval.pulls
 where mandate_id = %(mandate_id)s and (due_at, pull_id) < (%(at)s::timestamptz, %(id)s::uuid)
 order by due_at desc, pull_id desc limit %(limit)s
@@ -57,15 +58,15 @@ order by due_at desc, pull_id desc limit %(limit)s
 COUNT = "select count(*) from approval.pulls where mandate_id = %s and state = 'announced'"
 WAITING = """
 select partition, pull_id, mandate_id, account_id, minor, currency, reference, announced_at, due_at, state, ended_at,
-    reason
+    reason, tries, next_at, payment_id
 from approval.pulls where account_id = %s and mandate_id = any(%s::uuid[]) and state = 'announced'
 order by due_at, pull_id
 """
 DUE = """
 select p.partition, p.pull_id, p.mandate_id, p.account_id, p.minor, p.currency, p.reference, p.announced_at, p.due_at,
-    p.state, p.ended_at, p.reason
-from approval.pulls p where p.state = 'announced' and p.due_at <= %s
-order by p.due_at, p.pull_id limit %s
+    p.state, p.ended_at, p.reason, p.tries, p.next_at, p.payment_id
+from approval.pulls p where p.state = 'announced' and p.next_at <= %s
+order by p.next_at, p.pull_id limit %s
 """
 END = """
 update approval.pulls set state = %s, ended_at = %s, reason = %s, remind_at = null
@@ -77,7 +78,11 @@ where (partition, pull_id) in (
     select partition, pull_id from approval.pulls where remind_at <= %s order by remind_at limit %s
     for no key update skip locked)
 returning partition, pull_id, mandate_id, account_id, minor, currency, reference, announced_at, due_at, state, ended_at,
-    reason
+    reason, tries, next_at, payment_id
+"""
+RETRY = """
+update approval.pulls set tries = %s, next_at = %s, payment_id = %s, reason = %s
+where partition = %s and pull_id = %s and payment_id = %s and state = 'announced'
 """
 SET_WISHES = (
     "update approval.mandates set lead_h = %s, paused_until = %s where partition = %s and mandate_id = %s"
@@ -102,7 +107,11 @@ class PullEnded(HansaError):
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A payment that was announced. pull_id: the payment's too. reason: why it failed, a code of /errors."""
+    """A payment that was announced. reason: why it failed, or failed last, a code of /errors.
+
+    tries: how many were made and lacked money. next_at: when the next one is, or the last one was; the first when it is
+    due. payment_id: the payment that this try is; of the first, pull_id.
+    """
 
     partition: int
     pull_id: UUID
@@ -116,6 +125,9 @@ class Pull:
     state: PullState
     ended_at: datetime | None
     reason: str
+    tries: int
+    next_at: datetime
+    payment_id: UUID
 
     @property
     def amount(self) -> Money:
@@ -164,6 +176,8 @@ def announce_pull(ctx: Context, new: NewPull, *, member: str) -> Pull:
             at,
             new.due_at,
             remind_at if remind_at > at + timedelta(days=1) else None,
+            new.due_at,
+            new.pull_id,
         )
         if tx.execute(ADD, values).rowcount == 0:
             raise GrantDiffers
@@ -292,10 +306,50 @@ def due_pulls(tx: Tx, at: datetime, *, limit: int = 500) -> list[tuple[Pull, Man
 
 
 def end_pull(
-    tx: Tx, pull: Pull, state: Literal["taken", "failed"], at: datetime, *, reason: str = ""
+    tx: Tx, pull: Pull, mandate: Mandate, state: Literal["taken", "failed"], at: datetime, *, reason: str = ""
 ) -> bool:
-    """Keep what became of one that was due; False where it was ended otherwise before."""
-    return tx.execute(END, (state, at, reason, pull.partition, pull.pull_id)).rowcount == 1
+    """Keep what became of one that was due, and tell its payee where it failed; False where it was ended before."""
+    ended = tx.execute(END, (state, at, reason, pull.partition, pull.pull_id)).rowcount == 1
+    if ended and state == "failed":
+        _tell_payee(tx, mandate, "mandate.pull.failed", at, _facts(pull, reason), pull.pull_id)
+        if pull.tries:
+            _tell_payer(tx, mandate, pull, "mandate.given_up", at)
+    return ended
+
+
+def retry_pull(tx: Tx, pull: Pull, mandate: Mandate, at: datetime, *, reason: str) -> Pull | None:
+    """Try one that lacked money again later, by the plan that its payer signed; None where no try is left.
+
+    The next try is a payment of its own, decided on like the first: within the mandate's caps, and not once it was
+    taken back, paused or skipped. It is made a day after this one at the earliest, and before the mandate ends. Payer
+    and payee are told. Again for the same try changes nothing.
+    """
+    lock_account(tx, pull.partition, pull.account_id)
+    now = find_pull(tx, pull.mandate_id, pull.pull_id)
+    if now is None or now.state != "announced" or now.payment_id != pull.payment_id:
+        return now
+    next_at = next_try_at(mandate, pull, at)
+    held = grants_store.find_mandate(tx, mandate.mandate_id)
+    if next_at is None or held is None or held.state(at) != "active":
+        return None
+    tries = pull.tries + 1
+    payment_id = fact_id(None, "pull", pull.pull_id, tries)
+    values = (tries, next_at, payment_id, reason, pull.partition, pull.pull_id, pull.payment_id)
+    tx.execute(RETRY, values)
+    found = find_pull(tx, pull.mandate_id, pull.pull_id)
+    assert found is not None, "it was there"
+    facts = {**_facts(found, reason), "tries": tries, "next_at": next_at.isoformat()}
+    _tell_payee(tx, mandate, "mandate.pull.retrying", at, facts, pull.pull_id, tries)
+    _tell_payer(tx, mandate, found, "mandate.retried", at)
+    return found
+
+
+def next_try_at(mandate: Mandate, pull: Pull, at: datetime) -> datetime | None:
+    """When one that lacked money just now is tried again; None where the plan, or the mandate, is at its end."""
+    if pull.tries >= len(mandate.retry_d):
+        return None
+    then = max(pull.due_at + timedelta(days=mandate.retry_d[pull.tries]), at + timedelta(days=1))
+    return then if then < mandate.ends_at else None
 
 
 def remind(ctx: Context, *, limit: int = 500) -> int:
@@ -352,8 +406,9 @@ def _end(
         raise UnknownPull
     if pull.state == state:
         return pull
-    taken = store.fetch_uses(tx, [(pull.partition, pull.pull_id)])
-    if pull.state != "announced" or taken:
+    uses = store.fetch_uses(tx, [(pull.partition, pull.payment_id)])
+    under_way = any(one.given_back_at is None for one in uses.values())
+    if pull.state != "announced" or under_way:
         raise PullEnded
     tx.execute(END, (state, at, "", pull.partition, pull_id))
     ended = find_pull(tx, mandate.mandate_id, pull_id)
@@ -379,6 +434,16 @@ def _set(
     add_change(tx, mandate.partition, mandate.account_id, kind, at=at, about=mandate.payee_name)
     until = None if paused_until is None else paused_until.isoformat()
     _tell_payee(tx, mandate, "mandate.changed", at, {"lead_h": lead_h, "paused_until": until}, kind, at)
+
+
+def _facts(pull: Pull, reason: str) -> dict[str, object]:
+    return {
+        "pull_id": str(pull.pull_id),
+        "amount_minor": pull.minor,
+        "currency": pull.currency,
+        "reference": pull.reference,
+        "reason": reason,
+    }
 
 
 def _tell_payee(
@@ -410,8 +475,8 @@ def _tell_payer(tx: Tx, mandate: Mandate, pull: Pull, kind: str, at: datetime) -
             facts={
                 "payee": mandate.payee_name,
                 "amount": {"minor": pull.minor, "currency": pull.currency},
-                "due": {"at": pull.due_at.isoformat()},
+                "due": {"at": pull.next_at.isoformat()},
             },
-            fact=(pull.pull_id,),
+            fact=(pull.pull_id, *((pull.tries,) if pull.tries else ())),
         ),
     )

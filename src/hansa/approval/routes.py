@@ -11,8 +11,16 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from hansa import identity, trust
-from hansa.approval import approvals, control, delegations_used, grants, mandates_pulls, pins
+from hansa import audit, identity, ledger, trust
+from hansa.approval import (
+    approvals,
+    control,
+    delegations_asked,
+    delegations_used,
+    grants,
+    mandates_pulls,
+    pins,
+)
 from hansa.approval.approvals_model import (
     Approval,
     ApprovalEnded,
@@ -22,6 +30,7 @@ from hansa.approval.approvals_model import (
     UnknownApproval,
 )
 from hansa.approval.grants import GrantDiffers, NewDelegation, NewMandate, UnknownDelegation
+from hansa.approval.incoming import held_in
 from hansa.approval.limits import MINOR_MAX, Limit
 from hansa.approval.mandates_pulls import Pull
 from hansa.approval.model import (
@@ -32,6 +41,7 @@ from hansa.approval.model import (
     SpendingFrozen,
     UnknownMandate,
 )
+from hansa.approval.next_action import NextAction
 from hansa.approval.standing import Delegation, Mandate
 from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, in_utc
@@ -48,6 +58,12 @@ Hours = Annotated[int, msgspec.Meta(ge=0, le=grants.NOTICE_MAX_H)]
 PERSON: dict[str, Any] = {"who": ("session",)}
 
 
+RetryDays = Annotated[
+    list[Annotated[int, msgspec.Meta(ge=1, le=grants.RETRY_MAX_D)]],
+    msgspec.Meta(max_length=grants.RETRIES_MAX),
+]
+
+
 class PayeeOfAnother(HansaError):
     """This payee is not one of yours."""
 
@@ -62,7 +78,7 @@ class Desk:
 
     session: of whoever asks, None where nobody is signed in. rp: whose passkeys work at this address; None: none do.
     pepper: gives the pepper of PINs. carry_on: goes on with a subject whose approval ended. payee: a payee's key, name
-    and member; raises where there is none.
+    and member; raises where there is none. wallet: an account's wallet in the ledger, by currency.
     """
 
     session: identity.Session | None
@@ -70,6 +86,7 @@ class Desk:
     pepper: Callable[[], Secret]
     carry_on: Callable[[str, UUID], object]
     payee: Callable[[Tx, str], tuple[str, str, str]]
+    wallet: Callable[[AccountId, str], ledger.AccountId]
 
     def signed_in(self) -> identity.Session:
         """Errors: trust.NotSignedIn."""
@@ -143,8 +160,29 @@ class LimitView(msgspec.Struct, frozen=True):
     next_at: datetime | None
 
 
+class LevelCap(msgspec.Struct, frozen=True):
+    """A cap of the level of proof. used: of the year, what was paid; of the wallet, what it holds and what comes."""
+
+    max: Money
+    used: Money
+    left: Money
+
+
+class LevelAbove(msgspec.Struct, frozen=True):
+    """A level of proof that raises a cap. year, balance: what it would be; null: none. url: where it is proved."""
+
+    level: str
+    year: Money | None
+    balance: Money | None
+    url: str
+
+
 class CurrencyView(msgspec.Struct, frozen=True):
-    """What may be spent of a currency by the issuer's policy, what was, and the owner's limits."""
+    """What may be spent of a currency by the issuer's policy, what was, and the owner's limits.
+
+    year: what may be paid in a calendar year, balance: what the wallet may hold, both by the level of proof; null where
+    there is no cap. raised_by: higher levels that raise either, the next one first; empty at the top.
+    """
 
     currency: str
     payment_max: Money
@@ -154,11 +192,17 @@ class CurrencyView(msgspec.Struct, frozen=True):
     spent_month: Money
     lowered: bool
     limits: list[LimitView]
+    year: LevelCap | None
+    balance: LevelCap | None
+    raised_by: list[LevelAbove]
 
 
 class LimitsView(msgspec.Struct, frozen=True):
-    """Limits by currency. frozen_at, frozen_by: where all spending is frozen."""
+    """Limits by currency. level: how well you are known: none, contact, name or document. frozen_at, frozen_by: where
+    all spending is frozen.
+    """
 
+    level: str
     currencies: list[CurrencyView]
     frozen_at: datetime | None
     frozen_by: str | None
@@ -189,7 +233,11 @@ class FreezeView(msgspec.Struct, frozen=True):
 
 
 class DelegationView(msgspec.Struct, frozen=True):
-    """What an owner lets a delegate spend. state: waiting, active, ended or revoked."""
+    """What an owner lets a delegate spend. state: asked, waiting, active, ended or revoked.
+
+    asked: its owner has to sign it first, where next_action says; waiting: it begins at holds_from. asked_by: the
+    member who asked its owner, empty where nobody did.
+    """
 
     delegation_id: UUID
     owner_id: UUID
@@ -207,6 +255,8 @@ class DelegationView(msgspec.Struct, frozen=True):
     to_hour: int
     holds_from: datetime
     ends_at: datetime
+    asked_by: str
+    next_action: NextAction | None
 
 
 class DelegationList(msgspec.Struct, frozen=True):
@@ -217,7 +267,10 @@ class DelegationList(msgspec.Struct, frozen=True):
 
 
 class Granting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A delegation to grant. Its id is yours, so that sending it again is harmless. Caps in minor units."""
+    """A delegation to be given. Its id is yours, so that sending it again is harmless. Caps in minor units.
+
+    owner_id: whose wallet it is; yours where you are signed in, an account of yours where you are its issuer.
+    """
 
     delegation_id: UUID
     delegate_id: UUID
@@ -233,6 +286,7 @@ class Granting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payees: Annotated[list[Text], msgspec.Meta(max_length=50)] = []
     from_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 0
     to_hour: Annotated[int, msgspec.Meta(ge=1, le=24)] = 24
+    owner_id: UUID | None = None
 
 
 class Revoking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -245,7 +299,9 @@ class MandateView(msgspec.Struct, frozen=True):
     """A payer's standing approval. state: asked, active, ended or revoked. approval_id: where the payer decides.
 
     notice_h: how many hours before each payment you announce it, as was signed; lead_h: how many the payer wants now.
-    Above 0 a payment that was not announced is refused. paused_until: nothing is taken before; null: it is not paused.
+    Above 0 a payment that was not announced is refused. retry_d: after how many days from the due one an announced
+    payment that lacked money is tried again. paused_until: nothing is taken before; null: it is not paused.
+    next_action: what its payer has to do before it holds.
     """
 
     mandate_id: UUID
@@ -265,6 +321,8 @@ class MandateView(msgspec.Struct, frozen=True):
     notice_h: int
     lead_h: int
     paused_until: datetime | None
+    retry_d: list[int]
+    next_action: NextAction | None
 
 
 class MandatePage(msgspec.Struct, frozen=True):
@@ -275,13 +333,15 @@ class MandatePage(msgspec.Struct, frozen=True):
 
 
 class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mandate to ask a payer for. Its id is yours, so that sending it again is harmless.
+    """A mandate to ask a payer for, or with your own sign-in to give. Its id is yours: sending it again is harmless.
 
-    notice_h: how many hours before each payment you will announce it; 0: you will not.
+    account_id: the payer; left out with a sign-in. notice_h: how many hours before each payment it is
+    announced; 0: none. retry_d: after how many days from the due one an announced payment that lacked money is tried
+    again; left out: 1, 3
+    and 5; an empty list: never.
     """
 
     mandate_id: UUID
-    account_id: UUID
     payee_id: Text
     currency: Currency
     each_minor: Minor
@@ -290,6 +350,8 @@ class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ends_at: Instant
     reference: Text = ""
     notice_h: Hours = 0
+    account_id: UUID | None = None
+    retry_d: RetryDays | None = None
 
 
 class Announcing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -308,7 +370,9 @@ class Announcing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PullView(msgspec.Struct, frozen=True):
     """An announced payment. state: announced, taken, failed, skipped by the payer, or called_off by the payee.
 
-    pull_id: once it is due, the payment's id too. reason: why it failed, a code with a page at /errors.
+    payment_id: the payment that the next try is, or the last one was; of the first it is pull_id. tries: how many were
+    made and lacked money. next_at: when it is tried next; null where it is over. reason: why it failed, or failed last,
+    a code with a page at /errors.
     """
 
     pull_id: UUID
@@ -320,6 +384,9 @@ class PullView(msgspec.Struct, frozen=True):
     state: str
     ended_at: datetime | None
     reason: str
+    payment_id: UUID
+    tries: int
+    next_at: datetime | None
 
 
 class PullPage(msgspec.Struct, frozen=True):
@@ -448,10 +515,12 @@ def read_limits(
     desk: NamedDependency[Desk],
     currency: Annotated[str, QueryParameter(pattern=r"^[A-Z]{3}(,[A-Z]{3}){0,9}$")],
 ) -> LimitsView:
-    """What you may spend of these currencies, and have spent, in your own days and months."""
+    """What you may spend of these currencies, and have spent, in your own days and months; what your level of proof
+    lets you pay in a year and hold, what is left of that, and which level raises it.
+    """
     session = desk.signed_in()
     with ctx.tx() as tx:
-        return _limits(ctx, tx, session.account_id, currency.split(","))
+        return _limits(ctx, tx, session.account_id, currency.split(","), desk)
 
 
 @put(
@@ -544,15 +613,22 @@ def list_delegations(ctx: NamedDependency[Context], desk: NamedDependency[Desk])
     sync_to_thread=True,
     status_code=200,
     tags=["Approval"],
-    opt=PERSON | {"refuses": (identity.UnknownAccount, identity.VerifyAnew, GrantDiffers, InvalidInput)},
+    opt={
+        "needs": "approval:write",
+        "who": ("session", "key"),
+        "refuses": (identity.UnknownAccount, GrantDiffers, InvalidInput, TooOften),
+    },
 )
-def grant_delegation(
-    ctx: NamedDependency[Context], desk: NamedDependency[Desk], data: JSONBody[Granting]
+def ask_delegation(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    data: JSONBody[Granting],
 ) -> DelegationView:
-    """Let another person spend from your wallet, after a day; with your passkey just before. Again is harmless."""
-    now = ctx.clock.now()
-    with ctx.tx() as tx:
-        session = desk.fresh(tx, now)
+    """Let another person spend from your wallet, or ask an owner of yours to: it begins a day after they sign it.
+
+    Its owner signs what they are shown, word for word, where `next_action` says. Sending it again is harmless.
+    """
+    owner_id, asked_by = _whose_wallet(ctx, caller, data.owner_id)
     new = NewDelegation(
         delegation_id=data.delegation_id,
         delegate_id=AccountId(data.delegate_id),
@@ -569,7 +645,8 @@ def grant_delegation(
         from_hour=data.from_hour,
         to_hour=data.to_hour,
     )
-    return _delegation(grants.grant_delegation(ctx, session.account_id, new), now)
+    asked, _ = delegations_asked.ask_delegation(ctx, owner_id, new, asked_by=asked_by)
+    return _delegation(asked, ctx.clock.now())
 
 
 @post(
@@ -577,17 +654,26 @@ def grant_delegation(
     sync_to_thread=True,
     status_code=200,
     tags=["Approval"],
-    opt=PERSON | {"refuses": (UnknownDelegation, identity.UnknownAccount)},
+    opt={
+        "needs": "approval:write",
+        "who": ("session", "key"),
+        "refuses": (UnknownDelegation, ApprovalEnded, identity.UnknownAccount),
+    },
 )
 def revoke_delegation(
     ctx: NamedDependency[Context],
-    desk: NamedDependency[Desk],
+    caller: NamedDependency[trust.Caller],
     delegation_id: FromPath[UUID],
     data: JSONBody[Revoking],
 ) -> DelegationView:
-    """End a delegation at once, as its owner or as its delegate. Again changes nothing."""
-    session = desk.signed_in()
-    found = grants.revoke_delegation(ctx, delegation_id, session.account_id, AccountId(data.owner_id))
+    """End a delegation at once, as its owner or its delegate; or with a key, ask for it no more. Again is harmless."""
+    if caller.account_id is None:
+        caller.require("approval:write")
+        owner_id, asked_by = _whose_wallet(ctx, caller, data.owner_id)
+        found = delegations_asked.take_back_asking(ctx, delegation_id, asked_by, owner_id)
+    else:
+        by = AccountId(UUID(caller.account_id))
+        found = grants.revoke_delegation(ctx, delegation_id, by, AccountId(data.owner_id))
     return _delegation(found, ctx.clock.now())
 
 
@@ -646,6 +732,7 @@ def read_mandate(
     tags=["Approval"],
     opt={
         "needs": "approval:write",
+        "who": ("session", "key"),
         "refuses": (PayeeOfAnother, identity.UnknownAccount, GrantDiffers, InvalidInput, TooOften),
     },
 )
@@ -655,15 +742,26 @@ def ask_mandate(
     desk: NamedDependency[Desk],
     data: JSONBody[Asking],
 ) -> MandateView:
-    """Ask a payer for a mandate to one of your payees; it holds once they sign it. Again is harmless."""
-    caller.require("approval:write")
+    """Ask a payer for a mandate to one of your payees, or give one yourself, signed in. It holds once its payer signed.
+
+    What they are shown, where `next_action` says, is what they sign. Sending it again is harmless.
+    """
     with ctx.tx() as tx:
         payee_key, payee_name, member_id = desk.payee(tx, data.payee_id)
-    if caller.member_id != member_id:
-        raise PayeeOfAnother
+    own = None if caller.account_id is None else UUID(caller.account_id)
+    if own is None:
+        caller.require("approval:write")
+        if caller.member_id != member_id:
+            raise PayeeOfAnother
+    elif data.account_id not in (None, own):
+        raise identity.UnknownAccount(f"No account {data.account_id} is open here.")
+    account_id = own or data.account_id
+    if account_id is None:
+        problem = Problem("account_id", "it is missing", "Name the payer")
+        raise InvalidInput("Say who is asked.", problems=(problem,))
     new = NewMandate(
         mandate_id=data.mandate_id,
-        account_id=AccountId(data.account_id),
+        account_id=AccountId(account_id),
         payee_key=payee_key,
         payee_name=payee_name,
         member_id=member_id,
@@ -674,8 +772,9 @@ def ask_mandate(
         ends_at=in_utc(data.ends_at, where="ends_at"),
         reference=data.reference,
         notice_h=data.notice_h,
+        retry_d=grants.RETRY_D if data.retry_d is None else data.retry_d,
     )
-    return _mandate(grants.ask_mandate(ctx, new)[0], ctx.clock.now())
+    return _mandate(grants.ask_mandate(ctx, new, by_payer=own is not None)[0], ctx.clock.now())
 
 
 @post(
@@ -924,8 +1023,17 @@ def _money(minor: int, currency: str) -> Money:
     return Money(minor, currency)
 
 
+def _whose_wallet(ctx: Context, caller: trust.Caller, owner_id: UUID | None) -> tuple[AccountId, str]:
+    """Whose wallet is meant, and the member who asks, empty for its owner. Errors: as `_whose`; trust.NotAllowed."""
+    if caller.account_id is None:
+        caller.require("approval:write")
+    asked = NewFreeze(account_id=owner_id)
+    account_id, by = _whose(ctx, caller, asked, where="owner_id")
+    return account_id, "" if by == "owner" else caller.member_id or audit.LEAGUE
+
+
 def _whose(
-    ctx: Context, caller: trust.Caller, data: NewFreeze
+    ctx: Context, caller: trust.Caller, data: NewFreeze, *, where: str = "account_id"
 ) -> tuple[AccountId, Literal["owner", "issuer"]]:
     """Whose spending is meant, and who says so. Errors: identity.UnknownAccount, also where it is not the caller's."""
     if caller.account_id is not None:
@@ -934,7 +1042,7 @@ def _whose(
             raise identity.UnknownAccount(f"No account {data.account_id} is open here.")
         return AccountId(own), "owner"
     if data.account_id is None:
-        problem = Problem("account_id", "it is missing", "Name one of your accounts")
+        problem = Problem(where, "it is missing", "Name one of your accounts")
         raise InvalidInput("Say whose spending is meant.", problems=(problem,))
     with ctx.tx() as tx:
         account = identity.get_account(tx, AccountId(data.account_id))
@@ -966,8 +1074,21 @@ def _approval(one: Approval, person_id: AccountId) -> ApprovalView:
     )
 
 
-def _limits(ctx: Context, tx: Tx, account_id: AccountId, currencies: list[str]) -> LimitsView:
-    frozen = control.find_freeze(tx, ctx.directory.partition_of(account_id), account_id)
+PROVED_AT = {
+    identity.ProofLevel.CONTACT: "/wallet/me/contacts",
+    identity.ProofLevel.NAME: "/wallet/me/name",
+    identity.ProofLevel.DOCUMENT: "/wallet/me/name",
+}
+
+
+def _limits(ctx: Context, tx: Tx, account_id: AccountId, currencies: list[str], desk: Desk) -> LimitsView:
+    partition = ctx.directory.partition_of(account_id)
+    frozen = control.find_freeze(tx, partition, account_id)
+    issuer_id = identity.get_account(tx, account_id).issuer_id
+    level = identity.proof_levels(tx, [account_id])[account_id]
+    seen = control.view_spending(ctx, tx, account_id, currencies)
+    wallets = {one.currency: desk.wallet(account_id, one.currency) for one in seen if one.balance is not None}
+    held = held_in(tx, partition, account_id, wallets)
     views = [
         CurrencyView(
             one.currency,
@@ -976,12 +1097,41 @@ def _limits(ctx: Context, tx: Tx, account_id: AccountId, currencies: list[str]) 
             one.spent_month,
             one.recovered,
             [_limit(limit) for limit in one.limits],
+            _cap(one.year, one.spent_year.minor),
+            _cap(one.balance, held.get(one.currency, 0)),
+            _above(issuer_id, level, one),
         )
-        for one in control.view_spending(ctx, tx, account_id, currencies)
+        for one in seen
     ]
-    if frozen is None:
-        return LimitsView(views, None, None)
-    return LimitsView(views, frozen.frozen_at, frozen.frozen_by)
+    since, by = (None, None) if frozen is None else (frozen.frozen_at, frozen.frozen_by)
+    return LimitsView(level.name.lower(), views, since, by)
+
+
+def _cap(most: Money | None, used_minor: int) -> LevelCap | None:
+    if most is None:
+        return None
+    used = Money(used_minor, most.currency)
+    return LevelCap(most, used, Money(max(0, most.minor - used.minor), most.currency))
+
+
+def _above(issuer_id: str, level: identity.ProofLevel, one: control.SpendingView) -> list[LevelAbove]:
+    """The levels above that raise what may be paid in a year or held, beyond the level before."""
+    found: list[LevelAbove] = []
+    before = (one.year, one.balance)
+    for higher in identity.ProofLevel:
+        if higher <= level:
+            continue
+        year, balance = (
+            None if cap is None else Money(cap, one.currency)
+            for cap in (
+                identity.year_cap(issuer_id, int(higher), one.currency),
+                identity.balance_cap(issuer_id, int(higher), one.currency),
+            )
+        )
+        if (year, balance) != before:
+            found.append(LevelAbove(higher.name.lower(), year, balance, PROVED_AT[higher]))
+            before = (year, balance)
+    return found
 
 
 def _limit(one: Limit) -> LimitView:
@@ -1006,6 +1156,8 @@ def _delegation(one: Delegation, now: datetime) -> DelegationView:
         one.to_hour,
         one.holds_from,
         one.ends_at,
+        one.asked_by,
+        _to_sign(one.state(now), delegations_asked.approval_of_delegation(one)),
     )
 
 
@@ -1029,7 +1181,14 @@ def _mandate(one: Mandate, now: datetime) -> MandateView:
         one.notice_h,
         one.lead_h,
         one.paused_until if one.is_paused(now) else None,
+        list(one.retry_d),
+        _to_sign(one.state(now), approval_id),
     )
+
+
+def _to_sign(state: str, approval_id: UUID) -> NextAction | None:
+    """What has to happen to a standing approval that stands so."""
+    return NextAction("approve", f"/wallet/approvals/{approval_id}") if state == "asked" else None
 
 
 def _pull(one: Pull) -> PullView:
@@ -1043,6 +1202,9 @@ def _pull(one: Pull) -> PullView:
         one.state,
         one.ended_at,
         one.reason,
+        one.payment_id,
+        one.tries,
+        one.next_at if one.state == "announced" else None,
     )
 
 
@@ -1061,7 +1223,7 @@ def _mark(text: str) -> tuple[datetime, UUID] | None:
 
 ROUTES = [
     list_approvals, read_approval, begin_approval, give_approval, refuse_approval, read_limits, set_limit, freeze,
-    unfreeze, list_delegations, grant_delegation, revoke_delegation, list_mandates, read_mandate, ask_mandate,
+    unfreeze, list_delegations, ask_delegation, revoke_delegation, list_mandates, read_mandate, ask_mandate,
     revoke_mandate, announce_pull, list_pulls, read_pull, skip_pull, call_off_pull, pause_mandate, resume_mandate,
     set_lead, read_code_wallet, set_code_wallet,
 ]  # fmt: skip

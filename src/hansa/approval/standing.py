@@ -38,7 +38,8 @@ class Delegation:
     payment_minor, day_minor, month_minor: caps in minor units of currency. ask_above_minor: above this the owner agrees
     to each payment; None: never. categories, categories_denied: merchant categories or ranges, ``5411``,
     ``5811-5814``; none allowed by name means all. payees: payee keys; none named means all. from_hour, to_hour: of the
-    day in the owner's zone, to_hour excluded. holds_from: after the wait that a grant takes.
+    day in the owner's zone, to_hour excluded. holds_from: after the wait that a grant takes. given_at: when its owner
+    gave it, None while they are asked; asked_by: the member who asked them, empty where nobody did.
     """
 
     partition: int
@@ -61,13 +62,17 @@ class Delegation:
     ends_at: datetime
     revoked_at: datetime | None
     delegate_frozen: bool
+    given_at: datetime | None
+    asked_by: str = ""
 
-    def state(self, at: datetime) -> Literal["waiting", "active", "ended", "revoked"]:
+    def state(self, at: datetime) -> Literal["asked", "waiting", "active", "ended", "revoked"]:
         """Where it stands at this instant."""
         if self.revoked_at is not None:
             return "revoked"
         if at >= self.ends_at:
             return "ended"
+        if self.given_at is None:
+            return "asked"
         return "active" if at >= self.holds_from else "waiting"
 
     @property
@@ -94,7 +99,8 @@ class Mandate:
     member_id: who asked for it; empty where the payer gave it unasked. each_minor: one payment at most. period_minor:
     all of one period at most. holds_from: None until the payer approves. notice_h: how many hours before each payment
     the payee announces it, as was signed; lead_h: how many the payer wants now, no fewer; 0: it is not announced.
-    paused_until: nothing is taken before. unannounced: of one that is decided on, whether it lacks its announcement.
+    paused_until: nothing is taken before. retry_d: after how many days from the due one an announced payment that
+    lacked money is tried again, rising. unannounced: of one that is decided on, whether it lacks its announcement.
     """
 
     partition: int
@@ -116,6 +122,7 @@ class Mandate:
     notice_h: int = 0
     lead_h: int = 0
     paused_until: datetime | None = None
+    retry_d: Sequence[int] = ()
     unannounced: bool = False
 
     def is_paused(self, at: datetime) -> bool:
@@ -171,7 +178,12 @@ def refuse_delegation(
         return NotDelegated()
     state = delegation.state(at)
     if state != "active":
-        said = {"waiting": "does not hold yet", "ended": "is over", "revoked": "was revoked"}[state]
+        said = {
+            "asked": "was not given",
+            "waiting": "does not hold yet",
+            "ended": "is over",
+            "revoked": "was revoked",
+        }[state]
         return NotDelegated(f"What the owner lets this person spend {said}.")
     if delegation.delegate_frozen:
         return NotDelegated("Whoever asks has frozen their own spending.")

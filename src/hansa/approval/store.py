@@ -65,7 +65,7 @@ select m.mandate_id is not null, m.account_id, m.payee_key, m.payee_name, m.memb
     u.spend_id is not null, u.account_id, u.at, u.minor, u.currency, u.payee_key, u.channel, u.category, u.level,
     u.evidence, u.under_id, u.given_back_at, m.paused_until,
     case when m.lead_h > 0 then not exists (select from approval.pulls q
-        where q.partition = w.partition and q.pull_id = w.spend_id and q.mandate_id = m.mandate_id
+        where q.partition = w.partition and q.payment_id = w.spend_id and q.mandate_id = m.mandate_id
             and q.state = 'announced') else false end
 from unnest(%(partitions)s::integer[], %(spends)s::uuid[], %(accounts)s::uuid[], %(payees)s::text[],
     %(currencies)s::text[], %(mandates)s::uuid[])
@@ -113,7 +113,8 @@ join unnest(%s::integer[], %s::uuid[]) as w (partition, account_id) using (parti
 
 MANDATES = """
 select m.partition, m.mandate_id, m.account_id, m.payee_key, m.payee_name, m.member_id, m.reference, m.currency,
-    m.each_minor, m.period, m.period_minor, m.asked_at, m.holds_from, m.ends_at, m.revoked_at, m.revoked_by
+    m.each_minor, m.period, m.period_minor, m.asked_at, m.holds_from, m.ends_at, m.revoked_at, m.revoked_by, m.notice_h,
+    m.lead_h, m.paused_until, m.retry_d
 from approval.mandates m
 join unnest(%s::integer[], %s::uuid[]) as w (partition, mandate_id) using (partition, mandate_id)
 """
@@ -121,11 +122,11 @@ join unnest(%s::integer[], %s::uuid[]) as w (partition, mandate_id) using (parti
 DELEGATIONS = """
 select d.partition, d.delegation_id, d.account_id, d.delegate_id, d.kind, d.currency, d.payment_minor, d.day_minor,
     d.month_minor, d.ask_above_minor, d.categories, d.categories_denied, d.payees, d.from_hour, d.to_hour,
-    d.granted_at, d.holds_from, d.ends_at, d.revoked_at, d.delegate_frozen
+    d.granted_at, d.holds_from, d.ends_at, d.revoked_at, d.delegate_frozen, d.given_at, d.asked_by
 from approval.delegations d
 join unnest(%s::integer[], %s::uuid[], %s::uuid[]) as w (partition, account_id, delegate_id)
     using (partition, account_id, delegate_id)
-where d.revoked_at is null
+where d.revoked_at is null and d.given_at is not null
 """
 
 POLICIES = """

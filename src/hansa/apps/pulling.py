@@ -1,5 +1,7 @@
 """Announced payments that are due: taken as payments of the same ids under their mandates, once whatever breaks.
 
+One that lacked money is tried again on the days that its payer signed, each time as a payment of its own.
+
 The payment is made first and what became of it is kept after it; a kill between the two makes the same payment again,
 which payments answers with what it came to.
 """
@@ -23,7 +25,7 @@ def turn(ctx: Context, *, limit: int = 500) -> int:
         due = approval.due_pulls(tx, at, limit=limit)
     new = [
         NewPayment(
-            payment_id=pull.pull_id,
+            payment_id=pull.payment_id,
             payee_id=mandate.payee_key.removeprefix(PAYEE),
             amount=pull.amount,
             by=f"mandate:{mandate.mandate_id}",
@@ -37,15 +39,25 @@ def turn(ctx: Context, *, limit: int = 500) -> int:
     ]
     answers = payments.create(ctx, new) if new else []
     partition_of = ctx.directory.partition_of
+    keys = [(partition_of(pull.payment_id), pull.payment_id) for pull, _ in due]
     with ctx.tx() as tx:
         # As they stand now: a payment that was made before is answered as it was then.
-        stand = payments.find_payments(tx, [(partition_of(one.pull_id), one.pull_id) for one, _ in due])
-        for (pull, _), answer in zip(due, answers, strict=True):
-            outcome = _outcome(stand.get(pull.pull_id, answer))
-            if outcome is not None:
-                taken, reason = outcome
-                done += approval.end_pull(tx, pull, "taken" if taken else "failed", at, reason=reason)
+        stand = payments.find_payments(tx, keys)
+    for (pull, mandate), answer in zip(due, answers, strict=True):
+        outcome = _outcome(stand.get(pull.payment_id, answer))
+        if outcome is not None:
+            done += _keep(ctx, pull, mandate, *outcome)
     return done
+
+
+def _keep(ctx: Context, pull: approval.Pull, mandate: approval.Mandate, taken: bool, reason: str) -> int:
+    """Keep what became of one: it was taken, is tried again on a later day, or failed; gives how many were kept."""
+    at = ctx.clock.now()
+    lacked = reason == payments.InsufficientFunds.code
+    with ctx.tx() as tx:
+        if not taken and lacked and approval.retry_pull(tx, pull, mandate, at, reason=reason) is not None:
+            return 1
+        return approval.end_pull(tx, pull, mandate, "taken" if taken else "failed", at, reason=reason)
 
 
 def _outcome(answer: payments.Answer) -> tuple[bool, str] | None:

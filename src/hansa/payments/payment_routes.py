@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hansa import approval, identity, store, trust
-from hansa.approval import Channel, approval_id_of
+from hansa.approval import Channel, NextAction, approval_id_of
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
 from hansa.payments import changing, payees, paying, payment_codes
@@ -141,13 +141,6 @@ class PayeeChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # --- what is answered
-
-
-class NextAction(msgspec.Struct, frozen=True):
-    """What has to happen next. type: `approve` by the payer, or `pay` by whoever comes. url: where."""
-
-    type: Literal["approve", "pay"]
-    url: str
 
 
 class PaymentAnswer(msgspec.Struct, frozen=True):

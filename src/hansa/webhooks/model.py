@@ -104,6 +104,39 @@ _CARD = {
     "state": "what it is now",
     "replaces": "the card that was lost, whose place it takes, or null",
 }
+_MANDATE = {
+    "mandate_id": "the mandate",
+    "account_id": "its payer",
+    "payee_key": "who takes money by it",
+    "reference": "the payee's own",
+    "currency": "of all amounts",
+    "each_minor": "one payment at most",
+    "period": "day, week, month or year",
+    "period_minor": "all of a period at most",
+    "ends_at": "until when it holds",
+    "by": "whose doing it is: owner or payee",
+}
+_DELEGATION = {
+    "delegation_id": "the delegation",
+    "owner_id": "whose wallet it is",
+    "delegate_id": "who may spend from it",
+    "kind": "carer, child, employee or other",
+    "currency": "of all amounts",
+    "payment_minor": "one payment at most",
+    "day_minor": "all of a day at most",
+    "month_minor": "all of a month at most",
+    "holds_from": "when it begins, once it is given",
+    "ends_at": "until when it holds",
+    "by": "whose doing it is: owner, delegate or issuer",
+}
+_PULL = {
+    "mandate_id": "the mandate",
+    "pull_id": "the announced payment",
+    "amount_minor": "what it is, minor units",
+    "currency": "of the amount",
+    "reference": "the payee's own",
+    "reason": "why, as a code",
+}
 _ENDPOINT = {"endpoint_id": "the endpoint"}
 
 _PAYMENT = {
@@ -161,6 +194,22 @@ TYPES: tuple[EventType, ...] = (
             "amount_minor": "what it was, minor units",
             "currency": "of the amount",
         },
+    ),
+    EventType(
+        "mandate.pull.retrying",
+        "An announced payment lacked money, and is tried again by its plan.",
+        _PULL | {"tries": "how many were made", "next_at": "when it is tried next"},
+    ),
+    EventType("mandate.pull.failed", "An announced payment was not taken, and is not tried any more.", _PULL),
+    EventType("mandate.given", "A payer signed a mandate: it holds.", _MANDATE),
+    EventType("mandate.refused", "A payer said no to a mandate.", _MANDATE),
+    EventType("mandate.expired", "A payer did not answer a mandate in time.", _MANDATE),
+    EventType("mandate.revoked", "A mandate was taken back: nothing is taken by it any more.", _MANDATE),
+    EventType("delegation.given", "An owner signed a delegation: it begins.", _DELEGATION),
+    EventType("delegation.refused", "An owner said no to a delegation.", _DELEGATION),
+    EventType("delegation.expired", "An owner did not answer a delegation in time.", _DELEGATION),
+    EventType(
+        "delegation.revoked", "A delegation was taken back: nothing is spent by it any more.", _DELEGATION
     ),
     EventType(
         "mandate.changed",

@@ -17,6 +17,7 @@ logger = logging.getLogger("hansa.approval")
 
 ADVANCE: dict[str, Callable[[Context, UUID], object]] = {
     "mandate": approval.advance_mandate,
+    "delegation": approval.advance_delegation,
     payments.SUBJECT: payments.advance_spend,
     "transfer": wallets.transfers.advance,
     "card": cards.go_on,

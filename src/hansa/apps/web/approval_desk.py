@@ -25,6 +25,7 @@ def desk_of(request: Request[Any, Any, Any], site: Here) -> Desk:
         pepper=partial(pepper_of, site),
         carry_on=partial(_carry_on, site),
         payee=_payee,
+        wallet=payments.wallet_id,
     )
 
 

@@ -590,7 +590,7 @@ def _grant_view(
         say(KIND_WORDS[delegation.kind]),
         say(STATE_WORDS[state]),
         tone,
-        state in ("active", "waiting"),
+        state in ("asked", "active", "waiting"),
         tuple(delegation.categories_denied) == approval.NOT_FOR_CHILDREN,
         approval.left_of(tx, delegation, now) if state == "active" else None,
         _spent_lines(tx, delegation, say, now),
