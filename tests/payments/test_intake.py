@@ -47,7 +47,7 @@ def test_each_of_a_crowd_is_answered_once_with_its_own(committed_ctx: Context, s
         one.join(120)
     takes.stop()
 
-    assert counts == {number: 4 for number in range(24)}
+    assert counts == dict.fromkeys(range(24), 4)
     assert sum(sizes) == 24 * 4 and max(sizes) > intake.CROWD, sizes
     assert held(committed_ctx)[0] == 100_00 - 4 * sum(range(1, 25))
     check_books(committed_ctx)
