@@ -37,14 +37,14 @@ def seeing(chromium: Browser, film: Path) -> Iterator[BrowserContext]:
     browser.close()
 
 
-def open_shop(served: Served) -> merchants.Merchant:
-    """The tea shop of Gao Lan, open."""
-    now, owner = served.ctx.clock.now(), served.league.riders["Gao Lan"].account_id
+def open_shop(served: Served, *, owner: str = "Gao Lan") -> merchants.Merchant:
+    """A tea shop in Hangzhou, open."""
+    now, owner_id = served.ctx.clock.now(), served.league.riders[owner].account_id
     with served.ctx.tx() as tx:
         merchants.apply(
             tx,
             SHOP,
-            account_id=owner,
+            account_id=owner_id,
             member_id="hangzhou-card",
             name="West Lake Tea",
             local_name="西湖茶庄",
