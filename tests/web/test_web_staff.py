@@ -169,6 +169,35 @@ def test_a_members_staff_see_what_is_their_members_own(house: House) -> None:
     assert {path: browser.get(path).status_code for path in others} == dict.fromkeys(others, 403)
 
 
+def test_a_members_staff_choose_among_their_own_operators_and_write_for_them(
+    house: House, acts: Acts
+) -> None:
+    browser = house.person("hu", "viewer", "operator", member="hangzhou")
+    form = {"operator": "hangzhou-metro", "toml": "x = ", "way": "text", "nonce": "1", "base": ""}
+    files = {"files": ("", b"")}
+
+    for path in ("/console/tariffs/new", "/console/tariffs/compare"):
+        page = browser.get(path).text
+        assert 'value="hangzhou-metro"' in page and "toronto" not in page, path
+    unsaid = browser.post("/console/tariffs/new", data=form, files=files)
+    other = browser.post(
+        "/console/tariffs/new", data=form | {"operator": "toronto-ttc", "note": "n"}, files=files
+    )
+    kept = browser.post("/console/tariffs/new", data=form | {"note": "up by 3 %"}, files=files)
+    link = kept.headers["location"]
+    pages = [
+        house.person(name, "operator", member=name).get(link).status_code for name in ("hangzhou", "toronto")
+    ]
+    decided = house.person("tom", "operator", member="toronto").post(
+        f"{link}/decide", data={"what": "withdraw", "why": "not theirs"}
+    )
+
+    assert "Nothing has been done yet" in unsaid.text
+    assert (other.status_code, kept.status_code) == (403, 303)
+    assert ("staff:hu", "tariff.write", "up by 3 %") in acts(action="tariff")
+    assert (pages, decided.status_code) == ([200, 404], 404)
+
+
 def test_a_deed_is_kept_before_it_is_tried_and_with_what_became_of_it(house: House, acts: Acts) -> None:
     browser = house.person("ada", "admin")
     sent = browser.post(
@@ -240,8 +269,7 @@ def test_over_the_threshold_a_second_person_confirms_the_very_same_form(house: H
     )
     form = {
         "id": "0191d9f0-0000-7000-8000-000000000001",
-        "whose": "toronto CAD",
-        "currency": "CAD",
+        "whose": "toronto|CAD",
         "cap": "15000.01",
     }
     form |= {"hansa_reason": "winter"}
@@ -273,21 +301,53 @@ def test_over_the_threshold_a_second_person_confirms_the_very_same_form(house: H
 @pytest.mark.parametrize(
     ("fields", "needs"),
     [
-        ({"amount": "500.00 EUR"}, False),
-        ({"amount": "500.01 EUR"}, True),
-        ({"amount": "500,01", "currency": "eur"}, True),
-        ({"amount": "80001", "currency": "JPY"}, True),
-        ({"amount": "1 XAU"}, True),
-        ({"amount": "soon EUR"}, False),
-        ({"amount": ""}, False),
+        ({"value": "50", "count": "200", "currency": "EUR"}, False),
+        ({"value": "50", "count": "201", "currency": "EUR"}, True),
+        ({"value": "10000,01", "count": " 1 ", "currency": "eur"}, True),
+        ({"value": "1600001", "count": "1", "currency": "JPY"}, True),
+        ({"value": "1", "count": "1", "currency": "XAU"}, True),
+        ({"value": "1", "count": "1"}, True),
+        ({"value": "soon", "count": "1", "currency": "EUR"}, False),
+        ({"value": "99999", "count": "many", "currency": "EUR"}, False),
+        ({"value": "", "count": "1"}, False),
         ({}, False),
     ],
 )
 def test_thresholds_are_whole_units_by_currency(fields: dict[str, str], needs: bool) -> None:
-    rule = own_rights().find_rule("POST", "/console/disputes/new", fields)
+    rule = own_rights().find_rule("POST", "/console/counter/batches", fields)
     assert rule is not None and isinstance(rule.two, Two)
 
     assert rule.needs_two(fields) is needs
+
+
+def test_the_currency_of_a_threshold_is_the_one_that_is_booked(house: House, acts: Acts) -> None:
+    """A field that the page does not read changes nothing: 100,000 yen are a little, 100,000 dollars are not."""
+    browser = house.person("ada", "treasurer")
+    form = {"id": "0191d9f0-0000-7000-8000-000000000002", "whose": "toronto|CAD", "cap": "100000"}
+
+    sent = browser.post("/console/liquidity/cap", data=form | {"currency": "JPY", "hansa_reason": "winter"})
+
+    assert sent.headers["location"].startswith("/console/proposals/")
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/console/counter/top-ups", {"to": "x", "amount": "8000.01", "currency": "CNY"}),
+        ("/console/counter/batches", {"value": "100", "count": "801", "currency": "CNY", "about": "spring"}),
+    ],
+)
+def test_money_made_at_a_counter_over_the_threshold_needs_a_reason_and_two(
+    house: House, acts: Acts, path: str, form: dict[str, str]
+) -> None:
+    browser = house.person("ada", "treasurer")
+
+    asked = browser.post(path, data=form)
+    proposed = browser.post(path, data=form | {"hansa_reason": "sold to a school"})
+
+    assert "about" in form or "Nothing has been done yet" in asked.text
+    assert proposed.headers["location"].startswith("/console/proposals/")
+    assert acts(action="counter") == []
 
 
 def test_reading_somebodys_data_is_kept(house: House, league: LittleLeague, acts: Acts) -> None:

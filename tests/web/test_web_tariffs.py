@@ -28,7 +28,13 @@ def source() -> TariffSource:
 
 def written(client: Client, *, nonce: str = "1", files: Any = None, **fields: str) -> Any:
     """What the form of a tariff answers, as a browser sends it."""
-    data = {"operator": HANGZHOU, "base": IN_FORCE, "nonce": nonce, "note": "", **fields}
+    data = {
+        "operator": HANGZHOU,
+        "base": IN_FORCE,
+        "nonce": nonce,
+        "note": "as the council decided",
+        **fields,
+    }
     parts = files or {"files": ("", b"")}
     return client.post("/console/tariffs/new", data=data, files=parts, follow_redirects=False)
 
@@ -38,7 +44,11 @@ def act_as(client: Client, name: str) -> None:
 
 
 def decide(client: Client, link: str, what: str, **fields: str) -> Any:
-    return client.post(f"{link}/decide", data={"what": what, **fields}, follow_redirects=False)
+    return client.post(
+        f"{link}/decide",
+        data={"what": what, "why": "as the council decided", **fields},
+        follow_redirects=False,
+    )
 
 
 def proposals(ctx: Context) -> list[rides.Proposal]:
@@ -81,6 +91,24 @@ def test_a_tariff_is_written_proposed_and_approved_by_another(
     assert (one.state, one.made_by, one.by("approved")) == ("scheduled", "demo:Ada", "demo:Bo")
     listed = client.get("/console/tariffs").text
     assert "scheduled" in listed and "span-scheduled" in listed
+
+
+def test_a_tariff_is_written_and_decided_for_a_reason_that_is_kept(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    silent = written(client, way="day", first_day=next_month(ctx), note=" ")
+    assert silent.status_code == 422 and "Say what changes and why" in silent.text and proposals(ctx) == []
+    link = written(client, way="day", first_day=next_month(ctx), note="summer").headers["location"]
+
+    for what in ("propose", "approve", "withdraw"):
+        assert decide(client, link, what, why="").status_code == 422
+    assert [one.state for one in proposals(ctx)] == ["draft"]
+    decide(client, link, "propose", why="ready for the council")
+    act_as(client, "Bo")
+    decide(client, link, "approve", why="the council agreed")
+
+    page = client.get(link).text
+    assert all(f"· {why}" in page for why in ("summer", "ready for the council", "the council agreed"))
 
 
 def test_a_form_sent_twice_is_one_draft(ctx: Context, client: Client, league: LittleLeague) -> None:

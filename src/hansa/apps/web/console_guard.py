@@ -62,7 +62,7 @@ ACT = "hansa_act"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A form as it was sent. plain: as text alone, so that our own fields are taken out. files: it has files as well."""
+    """A form as it was sent. plain: as text, so that our own fields can be taken out. files: it has files too."""
 
     pairs: Pairs
     plain: bool = False
@@ -210,6 +210,8 @@ def _require_own(tx: Tx, who: SignedIn, rule: Rule, request: Asked, fields: Fiel
     member_id = who.staff.member_id
     if member_id is None or PAGE in rule.own:
         return
+    if rule.offers and fields is None and not any(name in request.query_params for name in rule.own):
+        return
     members = trust.list_members(tx)
     own = own_of(member_id, {one.member_id: one.clears_as for one in members})
     cities = {one.city_id for one in members if one.member_id in own}
@@ -244,14 +246,14 @@ def _before_deed(
     if not fresh and fields.get(CREDENTIAL):
         keep_secret(request, check_step_up(request, site, who, fields[CREDENTIAL]))
         fresh = True
-    reason = rule.reason_in(fields)
-    if sent.files and rule.asks and not reason:
+    reason, plain = rule.reason_in(fields), dict(without_ours(pairs))
+    asks = (rule.asks or rule.needs_two(plain)) and not reason
+    if sent.files and asks:
         raise ReasonNeeded
     if sent.files and not fresh:
         raise StepUpNeeded
-    if (rule.asks and not reason) or not fresh:
-        return _asking_page(request, path, pairs, asks=rule.asks and not reason, confirms=not fresh)
-    plain = dict(without_ours(pairs))
+    if asks or not fresh:
+        return _asking_page(request, path, pairs, asks=asks, confirms=not fresh)
     if fields.get(PROPOSAL):
         with ctx.tx() as tx:
             proposal_id = _uuid(fields[PROPOSAL])

@@ -21,11 +21,16 @@ PROPOSAL, REASON, CREDENTIAL = "hansa_proposal", "hansa_reason", "credential"
 
 
 class Two(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a second person must confirm: always, or where an amount is over so many whole units of its currency."""
+    """When a second person must confirm: always, or where an amount is over so many whole units of its currency.
+
+    currency: the field that the page itself takes the currency from, after a ``|`` if it has one. times: a field that
+    says how many of the amount there are.
+    """
 
     always: bool = False
     field: str = ""
     currency: str = "currency"
+    times: str = ""
     over: dict[str, int] = {}
 
 
@@ -37,6 +42,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     own: tuple[str, ...] = ()
     person: Read = ""
     looks: bool = False
+    offers: bool = False
     act: str = ""
     reason: str = ""
     asks: bool = True
@@ -64,18 +70,16 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.two.always
         if not written:
             return False
-        amount, _, code = written.rpartition(" ")
-        currency = fields.get(self.two.currency, "").strip().upper() or code.upper()
+        currency = fields.get(self.two.currency, "").rpartition("|")[2].strip().upper()
         limit = self.two.over.get(currency)
         if limit is None:
             return True
+        times = fields.get(self.two.times, "").strip() if self.two.times else "1"
         try:
-            minor = read_minor(
-                amount if code.upper() == currency else written, currency, where=self.two.field
-            )
+            minor = read_minor(written, currency, where=self.two.field)
         except HansaError:
             return False
-        return minor > limit * 10 ** CURRENCY_EXPONENTS[currency]
+        return times.isdecimal() and minor * int(times[:9]) > limit * 10 ** CURRENCY_EXPONENTS[currency]
 
 
 class Rights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

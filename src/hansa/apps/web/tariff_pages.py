@@ -19,6 +19,7 @@ from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.journey_views import PRODUCTS
 from hansa.apps.web.pages import page
+from hansa.apps.web.recovery_desk import own_members
 from hansa.apps.web.site import Here, Site
 from hansa.apps.web.tariff_forms import (
     FILE_BYTES_MAX,
@@ -156,10 +157,11 @@ def show_proposal(
     rows: Text = "",
 ) -> Response[str]:
     """A proposal: what is wrong with it, what it says, and what can be done with it."""
-    get_operator(request, site)
+    own = own_members(request, site)
     asked = _question(origin, destination, at, rider_class, product, line, minutes, language)
     with site.ctx.tx() as tx:
         shown = views.shown_proposal(tx, proposal_id, site.ctx.clock.now())
+        _refuse_others(own, shown)
         told = _told(tx, site, shown, asked, start, rows)
     return page("console/tariff.html", **told, **_clerk_words(request, site))
 
@@ -184,9 +186,11 @@ def give_file(request: Asked, site: Here, name: FromPath[str], operator: Ref, re
 
 
 @get("/console/tariffs/new", sync_to_thread=True, include_in_schema=False)
-def show_form(request: Asked, site: Here, operator: Ref, base: Ref = "") -> Response[str]:
-    """The forms in which a tariff is written: amounts, files, or the text itself."""
+def show_form(request: Asked, site: Here, operator: Ref = "", base: Ref = "") -> Response[str]:
+    """The forms in which a tariff is written: amounts, files, or the text itself; first, whose."""
     get_operator(request, site)
+    if not operator:
+        return _choice_page(request, site, "new")
     return _form_page(request, site, operator, base)
 
 
@@ -211,7 +215,7 @@ def write_tariff(
             base = views.shown_by_ref(tx, operator, base_ref, now) if base_ref else None
             source = _written(data, toml, None if base is None else base.source)
             open_one = base is not None and base.proposal is not None and base.state in ("draft", "proposed")
-            note = _field(data, "note")[:500]
+            note = _said(_field(data, "note"), "note", "Say what changes and why; whoever approves reads it")
             nonce = _field(data, "nonce")[:80]
             told = rides.propose_tariff(
                 tx,
@@ -237,6 +241,7 @@ def write_tariff(
             problems=views.problems_of(error),
             toml=toml or None,
             way=_field(data, "way"),
+            note=_field(data, "note")[:500],
             status_code=error.status,
         )
     return Redirect(proposal_link(told.proposal_id), status_code=303)
@@ -292,6 +297,16 @@ def _uploads(data: dict[str, Any]) -> list[tuple[str, bytes]]:
     return [(one.filename, one.file.read()) for one in files if isinstance(one, UploadFile)]
 
 
+def _said(text: str, where: str, remedy: str) -> str:
+    """A reason, as it is kept. Errors: InvalidInput where none is given."""
+    said = " ".join(text.split())[:500]
+    if not said:
+        raise InvalidInput(
+            "A tariff is decided for a reason.", problems=(Problem(where, "is missing", remedy),)
+        )
+    return said
+
+
 def _field(data: dict[str, Any], name: str) -> str:
     value = data.get(name, "")
     return value.replace("\0", "") if isinstance(value, str) else ""
@@ -306,6 +321,7 @@ def _form_page(
     problems: Sequence[Problem] = (),
     toml: str | None = None,
     way: str = "",
+    note: str = "",
     status_code: int = 200,
 ) -> Response[str]:
     now = site.ctx.clock.now()
@@ -332,7 +348,28 @@ def _form_page(
         small={name: table for name, table in source.tables.items() if len(table) <= 60_000},
         problems=problems,
         way=way or ("amounts" if editable else "text"),
+        note_text=note,
         nonce=str(new_id()),
+        **_clerk_words(request, site),
+    )
+
+
+def _choice_page(request: Asked, site: Site, what: str) -> Response[str]:
+    """Whose tariff: the operators that the reader may choose from."""
+    own = own_members(request, site)
+    with site.ctx.tx() as tx:
+        versions = rides.list_tariffs(tx)
+        cities = {city.city_id: city.name for city in atlas.list_cities(tx)}
+        found = [one for one in trust.list_members(tx) if one.role == "operator" and one.member_id in own]
+    counts = {one.member_id: sum(v.operator_id == one.member_id for v in versions) for one in found}
+    offered = [one for one in found if what == "new" or counts[one.member_id]]
+    return page(
+        "console/tariff_choose.html",
+        here="tariffs",
+        what=what,
+        operators=sorted(offered, key=lambda one: one.name),
+        counts=counts,
+        cities=cities,
         **_clerk_words(request, site),
     )
 
@@ -379,8 +416,11 @@ def decide(
     """Propose, approve or withdraw, or show the question again with what stands in the way."""
     by, now = clerk_of(request, site), site.ctx.clock.now()
     why = data.why.replace("\0", "")[:500]
+    own = own_members(request, site)
     try:
+        _said(why, "why", "Say why, in a few words")
         with site.ctx.tx() as tx:
+            _refuse_others(own, views.shown_proposal(tx, proposal_id, now))
             if data.what == "propose":
                 rides.submit_tariff(tx, proposal_id, by=by, at=now, why=why)
             elif data.what == "approve":
@@ -407,10 +447,11 @@ def _decision_page(
     error: HansaError | None = None,
     status_code: int = 200,
 ) -> Response[str]:
-    now = site.ctx.clock.now()
+    now, own = site.ctx.clock.now(), own_members(request, site)
     what = what if what in ("propose", "approve", "withdraw") else "approve"
     with site.ctx.tx() as tx:
         shown = views.shown_proposal(tx, proposal_id, now)
+        _refuse_others(own, shown)
         again = rides.DaysAgain(0, 0, 0)
         begun = False
         if shown.tariff is not None:
@@ -447,6 +488,12 @@ def _decision_page(
     )
 
 
+def _refuse_others(own: frozenset[str], shown: Shown) -> None:
+    """Go on only with a proposal of one's own operators; for the league's staff all are. Errors: UnknownProposal."""
+    if shown.operator_id not in own:
+        raise rides.UnknownProposal("There is no such proposal.")
+
+
 def _in_force(tx: Tx, shown: Shown, now: datetime) -> Shown | None:
     """What a proposal would follow: the version that holds on the day before its first one."""
     if shown.valid_from is None:
@@ -465,15 +512,17 @@ def _in_force(tx: Tx, shown: Shown, now: datetime) -> Shown | None:
 def show_comparison(
     request: Asked,
     site: Here,
-    operator: Ref,
+    operator: Ref = "",
     before: Ref = "",
     after: Ref = "",
     first: FromQuery[date | None] = None,
     last: FromQuery[date | None] = None,
     form: Text = "",
 ) -> Response[str]:
-    """Two tariffs over past journeys: the question, and once it is asked, what came of it."""
+    """Two tariffs over past journeys: first whose, then the question, and once it is asked, what came of it."""
     get_operator(request, site)
+    if not operator:
+        return _choice_page(request, site, "compare")
     now = site.ctx.clock.now()
     with site.ctx.tx() as tx:
         member = trust.get_member(tx, operator)
