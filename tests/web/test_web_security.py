@@ -1,6 +1,7 @@
 """What browsers are told on every route, what they tell us, and where finders of faults turn to."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ REPORT = {
     },
 }
 
+
+NAMED = re.compile(r'(attachment|inline); filename="[A-Za-z0-9._-]+"')
+"""How a file is named to whoever saves it: by us, in letters that end no header and lead to no folder."""
 
 OPEN_DATA = ("/v1/ledger/log/", "/disputes/statistics.")
 """Beginnings of addresses whose answers are for everybody's pages: the log's tiles, and figures."""
@@ -57,8 +61,14 @@ def test_every_answer_says_what_may_run_and_who_may_frame(client: Client, strang
     for path in [*paths, "/nothing", "/static/hansa.css", "/static/nothing.js"]:
         asked = [(stranger, "GET")] + ([(client, "PATCH")] if path.startswith("/console") else [])
         for asker, method in asked:
-            answer = asker.request(method, path, headers={"accept": "text/html"}, follow_redirects=False)
+            sent = {"accept": "text/html"} | ({"origin": "https://evil.example"} if method == "GET" else {})
+            answer = asker.request(method, path, headers=sent, follow_redirects=False)
             headers = answer.headers
+            kind = headers.get("content-type", "")
+            assert kind or not answer.content, path
+            assert "charset=utf-8" in kind or not kind.startswith("text/"), (path, kind)
+            if "content-disposition" in headers:
+                assert NAMED.fullmatch(headers["content-disposition"]), (path, headers["content-disposition"])
             for name, value in SECURITY_HEADERS.items():
                 open_to_all = path.startswith(OPEN_DATA) and name == "cross-origin-resource-policy"
                 if name != "content-security-policy" and not open_to_all:
@@ -74,6 +84,32 @@ def test_every_answer_says_what_may_run_and_who_may_frame(client: Client, strang
             if answer.status_code < 400 and method == "GET" and path.startswith(("/console", "/wallet")):
                 is_file = path.endswith(("sw.js", "manifest.webmanifest"))
                 assert is_file or "no-store" in headers.get("cache-control", "no-store"), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/..%2f..%2fpages.py", "/static/%2e%2e/pages.py", "/static/js/..%2f..%2fpages.py",
+        "/static/..%5cpages.py", "/static//etc/passwd", "/static/%2fetc%2fpasswd", "/vendor/..%2fpackage.json",
+        "/static/", "/static/js", "/static/js/", "/vendor/", "/.git/config", "/.git/HEAD", "/pyproject.toml",
+        "/.hansa/keys/lists.pem", "/static/.hidden",
+    ],
+)  # fmt: skip
+def test_no_address_leads_out_of_our_files_or_lists_them(client: Client, path: str) -> None:
+    answer = client.get(path, headers={"accept": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "web.not_found")
+
+
+def test_nothing_is_a_debugger_and_nothing_is_sent_back_as_it_came(client: Client) -> None:
+    answers = [
+        client.request("TRACE", path, headers={"x-mine": "secret"})
+        for path in ("/", "/v1/me", "/wallet/", "/static/hansa.css")
+    ]
+
+    assert not _application(find_browser_files()).debug
+    assert [one.status_code for one in answers] == [405] * 4
+    assert not any("secret" in one.text for one in answers)
 
 
 def test_a_page_is_let_to_compile_webassembly_only_where_its_route_says_so() -> None:
