@@ -23,7 +23,7 @@ import limits
 from disks import SmallDisk, small_disks
 from hansa.apps.rooms import SQL_FOLDERS
 from hansa.kernel import FixedClock, HansaError
-from hansa.store import Context, EmbeddedServer, Tx, migrate, open_context
+from hansa.store import SESSION, Context, EmbeddedServer, Tx, migrate, open_context
 from scratch import NOON, ScratchServer, given_server
 
 HOMES = "hansa-test-"
@@ -124,7 +124,7 @@ def shared_connection(scratch_server: ScratchServer) -> Generator[Tx]:
     """The one connection on which every ``ctx`` makes its savepoints."""
     name = scratch_server.make_migrated()
     with psycopg.connect(scratch_server.url_of(name), autocommit=True) as connection:
-        connection.execute("set timezone to 'UTC'")
+        connection.execute(SESSION)
         yield connection
     scratch_server.drop(name)
 

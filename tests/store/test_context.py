@@ -139,6 +139,18 @@ def test_connections_that_died_in_the_pool_are_not_handed_out(parcels: Context) 
     assert [_count(parcels) for _ in range(6)] == [1] * 6
 
 
+def test_no_statement_is_compiled_whatever_the_server_does_of_itself(
+    ctx: Context, committed_ctx: Context
+) -> None:
+    with psycopg.connect(committed_ctx.url, autocommit=True) as connection:
+        connection.execute(
+            "do $$ begin execute format('alter database %I set jit to on', current_database()); end $$"
+        )
+
+    with open_context(committed_ctx.url) as opened, opened.tx() as tx, ctx.tx() as shared:
+        assert tx.execute("show jit").fetchone() == shared.execute("show jit").fetchone() == ("off",)
+
+
 def test_one_transaction_too_many_is_told_after_a_while(parcels: Context) -> None:
     with open_context(parcels.url, connections_max=1, wait_s=0.1) as small:
         first, second = small.tx(), small.tx()

@@ -33,7 +33,7 @@ from hansa.ledger.mail import answer_waiting_mail
 from hansa.ledger.model import ResultCode
 from hansa.ledger.store import Deposed
 from hansa.ledger.writer import ACCOUNTS_MAX, Made, Writer, fold_all
-from hansa.store import Context, StoreUnavailable, Tx, told_to_the_caller
+from hansa.store import SESSION, Context, StoreUnavailable, Tx, told_to_the_caller
 
 log = logging.getLogger(__name__)
 
@@ -681,7 +681,7 @@ def _up_to(blocks: "Iterable[_Committed]", transfers: int) -> "list[_Committed]"
 
 def _connect(ctx: Context) -> Tx:
     connection = psycopg.connect(ctx.url, autocommit=True, application_name="hansa ledger")
-    connection.execute("set timezone to 'UTC'")
+    connection.execute(SESSION)
     return connection
 
 

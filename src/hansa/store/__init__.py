@@ -7,6 +7,7 @@ answers, and coming back whole after a crash. No room's tables are here.
 
 from hansa.store.answers import IdempotencyConflict, forget_answers, idempotent, remember, request_digest
 from hansa.store.context import (
+    SESSION,
     BadDatabaseAddress,
     Context,
     StoreBusy,
@@ -64,6 +65,7 @@ from hansa.store.throttle import (
 
 __all__ = [
     "KEY_MAX",
+    "SESSION",
     "START",
     "BadDatabaseAddress",
     "Bookmark",
