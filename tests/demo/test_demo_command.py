@@ -124,7 +124,7 @@ def test_people_did_what_the_day_tells(told: str) -> None:
         (("clearing", "close", DAY), "is settled"),
         (("audit", "check"), "Whole: "),
         (("privacy", "keys"), "accounts"),
-        (("key", "create", "london-tfl", "--scope", "taps:write"), "hansa_"),
+        (("key", "create", "london-tfl", "--scope", "taps:write", "--reason", "gates"), "hansa_"),
     ],
 )
 def test_the_commands_read_what_it_left(home: Path, told: str, words: tuple[str, ...], expected: str) -> None:

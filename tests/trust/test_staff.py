@@ -297,3 +297,26 @@ def test_every_change_of_staff_is_in_the_audit_record(ctx: Context) -> None:
 def test_a_policy_that_does_not_fit_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"staff_policy\.toml"):
         read_staff_policy("[roles]\nviewer = ['view']\n[sessions]\nidle_s = 0\n")
+
+
+def test_a_key_that_staff_make_has_its_reason_in_the_audit_record(ctx: Context) -> None:
+    with ctx.tx() as tx:
+        league = trust.MemberId("league")
+        trust.add_members(tx, [trust.Member(league, "The League", "league", None, league, "TEST-1")])
+
+    def make(reason: str) -> str:
+        with ctx.tx() as tx:
+            secret = trust.create_api_key(
+                tx, "league", ["rates:write"], at=ctx.clock.now(), by="operator:root", reason=reason
+            )
+            return trust.caller_of_key(tx, secret).key_id or ""
+
+    with pytest.raises(ReasonNeeded):
+        make(" ")
+    key_id = make("sets the day's rates")
+
+    with ctx.tx() as tx:
+        [act] = audit.search(tx, action="key.make")
+        keys = trust.list_api_keys(tx, "league")
+    assert (act.actor, act.subject, act.reason) == ("operator:root", f"key:{key_id}", "sets the day's rates")
+    assert [one.key_id for one in keys] == [key_id]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 
+from hansa import audit
+from hansa.audit import Act
 from hansa.codes import PRODUCTS, KeyStatus, TrustedKey
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Tx
@@ -25,6 +27,7 @@ from hansa.trust.model import (
     UnknownKey,
     UnknownMember,
 )
+from hansa.trust.staff_model import ReasonNeeded
 
 _SCOPE = re.compile(r"[a-z]+:[a-z]+")
 _PERSON = re.compile(r"[a-z0-9]+([._@-][a-z0-9]+)*")
@@ -169,14 +172,17 @@ def create_api_key(
     person: str = "",
     version: date | None = None,
     test: bool = False,
+    by: str = "",
+    reason: str = "",
 ) -> str:
     """A new key for a member's programs, its people or one gate. The secret is shown this once; its hash is kept.
 
     scopes: a room and what may be done there, such as ``taps:write``; each room asks for its own. person: who acts with
     it, at most 60 of small letters, digits and ``.-_@``; where two persons must look, one person's keys are one.
     version: of the interface, that the key's requests are read by; the newest if not given. test: for a sandbox alone.
-    Errors: UnknownMember; UnknownGate (also for another operator's gate); InvalidInput for what cannot be a scope or a
-    person.
+    by, reason: who of the staff makes it and why, for the audit record; what a program makes is kept with its call.
+    Errors: UnknownMember; ReasonNeeded; UnknownGate (also for another operator's gate); InvalidInput for what cannot be
+    a scope or a person.
     """
     get_member(tx, member_id)
     scopes = sorted(set(scopes))
@@ -208,6 +214,12 @@ def create_api_key(
         version=version,
         test=test,
     )
+    if by:
+        if not reason.strip():
+            raise ReasonNeeded
+        told = {"member": member_id, "scopes": scopes, "gate": gate_id or "", "person": person, "test": test}
+        made = Act(by, "key.make", f"key:{_hash(secret)[:8].hex()}", reason.strip(), told, member_id)
+        audit.record(tx, made, at or datetime.now(UTC))
     return secret
 
 

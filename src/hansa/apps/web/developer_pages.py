@@ -17,6 +17,7 @@ from hansa import trust, webhooks
 from hansa.apps.sandbox import CONNECTOR, FAULTY_AMOUNTS, PEOPLE
 from hansa.apps.sandbox.faults import FAULTS
 from hansa.apps.web.callers import demo_operator
+from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.description import VERBS, Json, curl_of, description_of, needs_key
 from hansa.apps.web.error_book import ErrorPage, error_pages
 from hansa.apps.web.interface import every_scope
@@ -32,6 +33,9 @@ Asked = Request[Any, Any, Any]
 
 DEMO_SHOP = "london-tfl"
 """The member whose test key the quick start takes."""
+
+TO_TRY = "to try the interface"
+"""Why a test key is made, where its maker says nothing."""
 
 DEMO_SCOPES = (
     "keys:write",
@@ -50,6 +54,7 @@ class KeyForm:
 
     member_id: str = DEMO_SHOP
     scopes: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,15 @@ def make_test_key(
         )
     scopes = data.scopes.replace(",", " ").split() or DEMO_SCOPES
     with site.ctx.tx() as tx:
-        secret = trust.create_api_key(tx, data.member_id, scopes, at=site.ctx.clock.now(), test=True)
+        secret = trust.create_api_key(
+            tx,
+            data.member_id,
+            scopes,
+            at=site.ctx.clock.now(),
+            test=True,
+            by=clerk_of(request, site),
+            reason=data.reason.strip()[:500] or TO_TRY,
+        )
     if wants_page(request):
         return _keys_page(request, site, secret=secret, member_id=data.member_id)
     if "text/plain" in request.headers.get("accept", ""):
