@@ -1,5 +1,8 @@
 """An id made twice of the same fact is the same; ids made in order sort in order."""
 
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import RFC_4122, UUID
 
@@ -63,6 +66,27 @@ def test_fresh_ids_are_uuids_of_version_7_that_carry_the_time() -> None:
     assert {(one.version, one.variant) for one in made} == {(7, RFC_4122)}
     told = datetime.fromtimestamp((made[0].int >> 80) / 1000, UTC)
     assert timedelta(milliseconds=-1) <= told - before < timedelta(minutes=1)
+
+
+def test_no_two_fresh_ids_are_one_over_threads_and_forks() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = [
+            one for many in pool.map(lambda _: [new_id() for _ in range(2_000)], range(4)) for one in many
+        ]
+    reads, writes = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests may be about
+        child = os.fork()
+    if child == 0:  # says what its next ids would be, and ends without a word to pytest
+        os.write(writes, b"".join(new_id().bytes[6:] for _ in range(100)))
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as told:
+        of_child = told.read()
+    assert os.waitpid(child, 0)[1] == 0
+    tails = [one.bytes[6:] for one in (*made, *(new_id() for _ in range(100)))]
+    tails += [of_child[at : at + 10] for at in range(0, len(of_child), 10)]
+    assert len(tails) == len(set(tails)) == 4 * 2_000 + 100 + 100
 
 
 def test_an_id_as_read_aloud() -> None:

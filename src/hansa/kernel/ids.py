@@ -8,10 +8,22 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID, SafeUUID
 
+TAILS = 256
+"""Random tails of new ids drawn at a time: each call of the system hands the interpreter to another thread."""
+
+_tails: list[bytes] = []
+os.register_at_fork(after_in_child=_tails.clear)  # a child that kept them would make its parent's ids again
+
 
 def new_id() -> UUID:
     """A fresh UUIDv7: 48 bits of Unix milliseconds, then randomness. Source: RFC 9562 section 5.7."""
-    return _shape(time.time_ns() // 1_000_000, os.urandom(10), version=7)
+    try:
+        tail = _tails.pop()
+    except IndexError:
+        drawn = os.urandom(10 * TAILS)
+        tail = drawn[:10]
+        _tails.extend([drawn[at : at + 10] for at in range(10, len(drawn), 10)])
+    return _shape(time.time_ns() // 1_000_000, tail, version=7)
 
 
 def fact_id(at: datetime | None, *parts: object) -> UUID:
