@@ -39,17 +39,19 @@ def test_who_is_not_let_is_written_down_without_what_was_sent(
         stranger.post("/v1/payees", headers=by, json={"payee_id": "c", "name": "C", "currency": "CNY"}),
         stranger.post("http://localhost/wallet/passkey", data=form),
         stranger.post("/wallet/recover/code", data={"code": GUESS}),
+        stranger.post("/console/join", data={"code": GUESS}),
         stranger.post("/wallet/sign-in", data={"account_id": account}, headers={"origin": "https://evil.example"}),
     ]  # fmt: skip
     told = _told(caplog)
 
     assert nobody.status_code == 401
-    assert [one.status_code for one in answers] == [401, 403, 422, 422, 403]
+    assert [one.status_code for one in answers] == [401, 403, 422, 422, 403, 403]
     assert [(one["code"], one["asked"]) for one in told] == [
         ("trust.not_signed_in", "GET /v1/me"),
         ("trust.not_allowed", "POST /v1/payees"),
         ("identity.ceremony_refused", "POST /wallet/passkey"),
         ("identity.code_refused", "POST /wallet/recover/code"),
+        ("trust.invitation_refused", "POST /console/join"),
         ("web.cross_site", "POST /wallet/sign-in"),
     ]
     assert all(one["from"] and one["id"] for one in told)

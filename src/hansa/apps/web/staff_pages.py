@@ -18,6 +18,7 @@ from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.console_looks import desk_of
 from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
+from hansa.apps.web.refusals import note_error
 from hansa.apps.web.relying_party import by_its_name, find_rp
 from hansa.apps.web.site import Here, Site
 from hansa.apps.web.staff_door import (
@@ -386,6 +387,8 @@ def way_in(
     request: Asked, site: Site, back: str, *, status_code: int = 200, error: HansaError | None = None
 ) -> Response[Any]:
     """The page with the way in. back: where to go on, if that is at the console."""
+    if error is not None:
+        note_error(request, error)
     return _say(
         request,
         site,
@@ -408,6 +411,8 @@ def _join_page(
     roles: tuple[str, ...] = (),
     error: HansaError | None = None,
 ) -> Response[Any]:
+    if error is not None:
+        note_error(request, error)
     return _say(
         request,
         site,
@@ -423,6 +428,8 @@ def _join_page(
 
 
 def _me_page(request: Asked, site: Site, *, error: HansaError | None = None) -> Response[Any]:
+    if error is not None:
+        note_error(request, error)
     who, now = _get_staff(request, site), site.ctx.clock.now()
     with site.ctx.tx() as tx:
         passkeys = staff_store.list_passkeys(tx, who.staff.staff_id)
