@@ -8,6 +8,9 @@
 BIN := .venv/bin
 ARGS ?=
 
+# Tests start many processes. One that may not keep bytecode compiles all of Hansa anew: twice the processor time of a start.
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## list these commands
 	@echo "Hansa: one account, honoured in every city. Commands:"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +26,7 @@ test: setup chromium mosquitto ## run all tests (ARGS="tests/ledger -k chain")
 cover: setup chromium mosquitto ## run all tests and tell which lines none of them reaches (half as long again)
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
-quick: setup ## run the tests of the developer's loop: all but the slow and the browser's
+quick: setup ## run all tests but the slow and the browser's (ARGS=tests/ledger: those of one room, the developer's loop)
 	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
 
 check: setup ## check format, lint, imports between rooms, and types
