@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from hansa import merchants, payments
+from hansa import ledger, merchants, payments
+from hansa.approval import Channel
 from hansa.codes import emvco
 from hansa.kernel import FixedClock, HansaError, InvalidInput, Money, new_id
 from hansa.merchants import (
@@ -375,6 +376,75 @@ def test_money_given_back_over_the_interface_is_in_the_days_sums_and_is_not_give
         town.ctx, new_id(), sale.payment_id, amount=Money(3_00, "CNY"), reason="All of it", by="person:x"
     )
     assert rest.state == "done" and town.balance(town.buyer.account_id) == shops.BIG
+
+
+def test_a_payment_of_the_interface_is_a_sale_of_the_shops_day_capture_by_capture_and_so_is_what_went_back(
+    town: Town,
+) -> None:
+    till = merchants.pay_order(town.ctx, town.order(minor=10_00).order_id, town.asker()).sale
+    before = shop_day_of(town)
+    ids = [new_id() for _ in range(3)]
+    asked = [
+        payments.NewPayment(
+            payment_id=payment_id, payee_id=town.shop.payee_id, amount=Money(minor, "CNY"), by="key:shop",
+            payer=town.buyer.account_id, channel=Channel.ONLINE, capture=capture, reference=f"bill {minor}",
+            session_at=town.ctx.clock.now(), credential_at=town.ctx.clock.now() - timedelta(days=90),
+        )
+        for payment_id, minor, capture in zip(ids, (4_00, 6_00, 9_00), ("automatic", "manual", "manual"), strict=True)
+    ]  # fmt: skip
+    made = payments.create(town.ctx, asked)
+    assert [getattr(one, "state", one) for one in made] == ["captured", "authorized", "authorized"]
+    assert shop_day_of(town).sold_minor == 14_00, "what is only held is no sale yet"
+    with town.ctx.tx() as tx:
+        listed = merchants.list_sales(town.ctx, tx, SHOP)
+        first_two = merchants.list_sales(town.ctx, tx, SHOP, limit=2)
+        mark = (first_two[-1].begun_at, first_two[-1].payment_id)
+        rest = merchants.list_sales(town.ctx, tx, SHOP, before=mark)
+    assert {one.payment_id for one in listed} == {till.payment_id, *ids}
+    assert [*first_two, *rest] == listed, "pages go through both alike"
+    assert {one.payment_id: one.state for one in listed}[ids[1]] == "begun"
+
+    payments.capture(town.ctx, ids[1], capture_id=new_id(), minor=2_50, by="key:shop", final=False)
+    payments.capture(town.ctx, ids[1], capture_id=new_id(), minor=1_50, by="key:shop", final=True)
+    payments.void(town.ctx, ids[2], by="key:shop")
+    refund_id = new_id()
+    back = merchants.refund_sale(
+        town.ctx, refund_id, ids[0], amount=Money(3_00, "CNY"), reason="Cold tea", by="person:x"
+    )
+    assert (
+        back.state == "done"
+        and merchants.refund_sale(
+            town.ctx, refund_id, ids[0], amount=Money(3_00, "CNY"), reason="Cold tea", by="person:x"
+        )
+        == back
+    )
+    with pytest.raises(RefundTooLarge):
+        merchants.refund(town.ctx, new_id(), ids[0], amount=Money(1_01, "CNY"), reason="More", by="person:x")
+    with pytest.raises(merchants.RefundDiffers):
+        merchants.refund(town.ctx, refund_id, ids[0], amount=Money(1_00, "CNY"), reason="Cold", by="person:x")
+    payments.refund(town.ctx, ids[1], refund_id=new_id(), minor=1_00, reason="Wrong tea", by="key:y")
+
+    day = shop_day_of(town)
+
+    assert (day.sales, day.sold_minor) == (before.sales + 3, before.sold_minor + 8_00)
+    assert (day.refunds, day.refunded_minor) == (2, 4_00)
+    kept = {ids[0]: 1_00, ids[1]: 3_00}
+    for payment_id, minor in kept.items():
+        lines = [one for one in day.lines if one.payment_id == payment_id]
+        assert {one.channel for one in lines} == {"online"}
+        assert sum(one.minor for one in lines) == minor
+        assert sum(one.fee_minor for one in lines) == daily.fee_of(minor, town.shop.fee_bp)
+    with town.ctx.tx() as tx:
+        account = payments.merchant_account(town.shop.payee_id, "CNY")
+        balance = ledger.balances(tx, [account])[account]
+        states = {one.payment_id: one.state for one in merchants.list_sales(town.ctx, tx, SHOP)}
+    assert balance.credit_minor == day.sold_minor - day.refunded_minor, "the day is what the books say"
+    assert states == {till.payment_id: "paid", ids[0]: "paid", ids[1]: "paid"}
+
+
+def shop_day_of(town: Town) -> merchants.ShopDay:
+    with town.ctx.tx() as tx:
+        return merchants.shop_day(tx, town.shop, NOON.date())
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,19 +1,23 @@
 """A shop's day: what was sold, given back and kept by the acquirer, and what is paid out when. Pure but for one door.
 
+Sales of tills and payments that came by none count alike; the latter capture by capture, on the day of each.
+
 A fee is a share of what a sale came to, rounded half to even at the minor unit; a refund gives its part back, worked
 out from what is left of the sale, so that a sale given back whole has cost nothing.
 """
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Literal
 from uuid import UUID
 
+from hansa import payments
 from hansa.kernel import Money, service_day_bounds
-from hansa.merchants import paying, store
+from hansa.merchants import online, paying, store
 from hansa.merchants.model import Merchant, Refund, Sale
 from hansa.store import Tx
 
@@ -67,12 +71,79 @@ def shop_day(tx: Tx, merchant: Merchant, day: date) -> ShopDay:
     """What a shop's day came to, so far where it is not over."""
     first, last = service_day_bounds(day, merchant.tz)
     sold = store.sales_paid(tx, merchant.merchant_id, first, last)
-    done, ever = paying.refunds_done(tx, merchant, first, last)
+    done, ever, partitions = paying.refunds_done(tx, merchant, first, last)
     found = {payment_id: store.find_sale(tx, payment_id) for payment_id in {one.payment_id for one in done}}
     sales = {payment_id: sale for payment_id, sale in found.items() if sale is not None}
-    # A payment that is no sale of the shop's tills is in no day of theirs, and what was given back of it neither.
-    back = [one for one in done if one.payment_id in sales]
-    return day_of(merchant, day, sold, back, sales, ever)
+    tills = day_of(merchant, day, sold, [one for one in done if one.payment_id in sales], sales, ever)
+    back = {(partitions[one.payment_id], one.payment_id) for one in done if one.payment_id not in sales}
+    return _with_online(tx, tills, back, first, last)
+
+
+def _with_online(
+    tx: Tx, tills: ShopDay, back: set[tuple[int, UUID]], first: datetime, last: datetime
+) -> ShopDay:
+    """The day of the tills and what came by none, capture by capture. back: which of the latter had refunds."""
+    merchant = tills.merchant
+    taken = online.captured_online(tx, merchant, first, last)
+    keys = back | {(one.partition, one.payment_id) for one in taken}
+    if not keys:
+        return tills
+    sales = online.sales_by(tx, merchant, keys)
+    captures = payments.captures_of(tx, keys)
+    refunds = paying.refunds_of_keys(tx, merchant, keys)
+    lines = [line for line in online_lines(sales, captures, refunds) if first <= line.at < last]
+    every = sorted([*tills.lines, *lines], key=lambda line: (line.at, line.kind == "refund"))
+    sold = [line for line in lines if line.kind == "sale"]
+    returned = [line for line in lines if line.kind == "refund"]
+    return replace(
+        tills,
+        lines=tuple(every),
+        sales=tills.sales + len(sold),
+        refunds=tills.refunds + len(returned),
+        sold_minor=tills.sold_minor + sum(line.minor for line in sold),
+        refunded_minor=tills.refunded_minor - sum(line.minor for line in returned),
+        fees_minor=tills.fees_minor + sum(line.fee_minor for line in lines),
+    )
+
+
+def online_lines(
+    sales: Mapping[UUID, Sale], captures: Sequence[payments.Captured], refunds: Sequence[Refund]
+) -> list[DayLine]:
+    """A line for each capture and each refund of these sales, in order.
+
+    The fee of a line is that on what the shop keeps after it less that on what it kept before, so the lines of a
+    payment come to the fee on what is left of it, and a line never changes by what happens later.
+    """
+    moved: list[tuple[datetime, bool, UUID, int, str]] = [
+        (one.at, False, one.payment_id, one.minor, sales[one.payment_id].made_by)
+        for one in captures
+        if one.payment_id in sales
+    ]
+    moved += [
+        (one.done_at or one.asked_at, True, one.payment_id, -one.amount_minor, one.made_by)
+        for one in sorted(refunds, key=lambda one: (one.done_at or one.asked_at, one.refund_id))
+        if one.state == "done" and one.payment_id in sales
+    ]
+    kept: dict[UUID, int] = {}
+    lines: list[DayLine] = []
+    for at, is_back, payment_id, minor, by in sorted(moved, key=lambda one: (one[0], one[1])):
+        sale, before = sales[payment_id], kept.get(payment_id, 0)
+        kept[payment_id] = before + minor
+        lines.append(
+            DayLine(
+                at=at,
+                kind="refund" if is_back else "sale",
+                payment_id=payment_id,
+                minor=minor,
+                tip_minor=0,
+                fee_minor=fee_of(before + minor, sale.fee_bp) - fee_of(before, sale.fee_bp),
+                bill_number=sale.bill_number,
+                till="",
+                channel=sale.channel,
+                by=by,
+            )
+        )
+    return lines
 
 
 def day_of(

@@ -19,7 +19,8 @@ OrderKind = Literal["sale", "tickets"]
 OrderState = Literal["open", "claimed", "paid", "expired", "canceled"]
 TipKind = Literal["none", "prompt", "fixed", "percentage"]
 SaleState = Literal["begun", "paid", "failed"]
-Channel = Literal["order", "static", "code"]
+Channel = Literal["order", "static", "code", "online"]
+"""How a sale came: by a QR order, the counter's code, the payer's code; online: by no till, over the interface."""
 
 NAME_MAX, CITY_MAX = 25, 15
 """Letters of a name and of a city in a code (EMVCo MPM 1.1, table 3.2)."""

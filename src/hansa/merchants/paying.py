@@ -1,6 +1,6 @@
 """What merchants ask of payments: open a payee, make a payment, see how it stands, give money back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -23,6 +23,7 @@ CHANNELS: dict[Channel, ApprovalChannel] = {
     "order": ApprovalChannel.QR,
     "static": ApprovalChannel.QR,
     "code": ApprovalChannel.CODE,
+    "online": ApprovalChannel.ONLINE,
 }
 
 _PAID = (PaymentState.CAPTURED, PaymentState.SETTLED)
@@ -156,14 +157,20 @@ def refunds_of(ctx: Context, tx: Tx, sales: Sequence[Sale]) -> list[Refund]:
 
 def refunds_done(
     tx: Tx, merchant: Merchant, first: datetime, end: datetime
-) -> tuple[list[Refund], list[Refund]]:
+) -> tuple[list[Refund], list[Refund], dict[UUID, int]]:
     """What a shop gave back from an instant on, before another, however it was asked for; and all that was ever given
-    back of the same payments; both in order.
+    back of the same payments; both in order; and the partitions of these payments.
     """
     done = payments.refunds_settled(tx, first=first, end=end, payee_id=merchant.payee_id)
     ever = payments.refunds_of_all(tx, {(one.partition, one.payment_id) for one in done})
     mine = merchant.merchant_id
-    return [_refund(one, mine) for one in done], [_refund(one, mine) for one in ever]
+    partitions = {one.payment_id: one.partition for one in done}
+    return [_refund(one, mine) for one in done], [_refund(one, mine) for one in ever], partitions
+
+
+def refunds_of_keys(tx: Tx, merchant: Merchant, keys: Collection[tuple[int, UUID]]) -> list[Refund]:
+    """What was given back of a shop's payments, by partition and id; in order."""
+    return [_refund(one, merchant.merchant_id) for one in payments.refunds_of_all(tx, keys)]
 
 
 def _refund(one: payments.Refund, merchant_id: MerchantId) -> Refund:

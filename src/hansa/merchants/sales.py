@@ -13,7 +13,7 @@ from uuid import UUID
 from hansa import approval
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
-from hansa.merchants import paying, qr_orders, store
+from hansa.merchants import online, paying, qr_orders, store
 from hansa.merchants.actions import get_merchant, get_open_merchant
 from hansa.merchants.model import (
     CLAIM_LASTS,
@@ -181,8 +181,14 @@ def cancel_sale(ctx: Context, payment_id: UUID, *, by: str) -> Sale:
 
 
 def get_sale(ctx: Context, tx: Tx, payment_id: UUID) -> Sale:
-    """The sale of a payment, with what was given back of it by now. Errors: UnknownSale."""
-    return _with_refunds(ctx, tx, [_written(tx, payment_id)])[0]
+    """The sale of a payment, with what was given back of it by now; of one that no till began, too.
+
+    Errors: UnknownSale.
+    """
+    found = store.find_sale(tx, payment_id) or online.find_online(ctx, tx, payment_id)
+    if found is None:
+        raise UnknownSale
+    return _with_refunds(ctx, tx, [found])[0]
 
 
 def _written(tx: Tx, payment_id: UUID) -> Sale:
@@ -216,8 +222,12 @@ def _refunds(ctx: Context, tx: Tx, sales: Sequence[Sale]) -> list[Refund]:
 def list_sales(
     ctx: Context, tx: Tx, merchant_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int = 50
 ) -> list[Sale]:
-    """A shop's sales that are paid or under way, the newest first; those before a mark."""
-    return _with_refunds(ctx, tx, store.list_sales(tx, merchant_id, before=before, limit=limit))
+    """A shop's sales that are paid or under way, however they came, the newest first; those before a mark."""
+    tills = store.list_sales(tx, merchant_id, before=before, limit=limit)
+    since = tills[-1].begun_at if len(tills) == limit else None
+    others = online.list_online(tx, get_merchant(tx, merchant_id), before=before, limit=limit, since=since)
+    found = sorted([*tills, *others], key=lambda one: (one.begun_at, one.payment_id), reverse=True)
+    return _with_refunds(ctx, tx, found[:limit])
 
 
 def sync_sale(ctx: Context, payment_id: UUID) -> Sale:
@@ -227,7 +237,9 @@ def sync_sale(ctx: Context, payment_id: UUID) -> Sale:
     """
     at = ctx.clock.now()
     with ctx.tx() as tx:
-        sale = _written(tx, payment_id)
+        sale = get_sale(ctx, tx, payment_id)
+        if sale.channel == "online":
+            return sale
         if sale.state != "begun":
             return _with_refunds(ctx, tx, [sale])[0]
         payment = paying.find_payment(ctx, tx, payment_id)
@@ -265,8 +277,54 @@ def refund(ctx: Context, refund_id: UUID, payment_id: UUID, *, amount: Money, re
     """
     at = ctx.clock.now()
     with ctx.tx() as tx:
+        sale = get_sale(ctx, tx, payment_id)
+    if sale.channel == "online":
+        return _refund_online(ctx, sale, refund_id, amount=amount, reason=reason, by=by)
+    with ctx.tx() as tx:
         asked = ask_refund(ctx, tx, refund_id, payment_id, amount=amount, reason=reason, by=by, at=at)
     return end_refund(ctx, asked)
+
+
+def _refund_online(
+    ctx: Context, sale: Sale, refund_id: UUID, *, amount: Money, reason: str, by: str
+) -> Refund:
+    """Give money of a sale back that no till began: payments keeps the refund, and is asked for it by the same id."""
+    reason = plain_text(reason, "reason", REASON_MAX, least=1)
+    with ctx.tx() as tx:
+        known = next((one for one in _refunds(ctx, tx, [sale]) if one.refund_id == refund_id), None)
+    if known is not None and known.amount_minor != amount.minor:
+        raise RefundDiffers
+    if known is not None and known.state != "asked":
+        return known
+    if sale.state != "paid":
+        raise UnknownSale
+    _check_back(amount, sale)
+    if known is None and amount.minor > sale.left.minor:
+        raise RefundTooLarge(f"{sale.left} is left of this sale.")
+    asked = Refund(
+        refund_id,
+        sale.payment_id,
+        sale.merchant_id,
+        amount.minor,
+        reason,
+        by,
+        ctx.clock.now(),
+        "asked",
+        None,
+    )
+    paying.give_back(ctx, asked)
+    with ctx.tx() as tx:
+        return next(
+            (one for one in _refunds(ctx, tx, [sale]) if one.refund_id == refund_id),
+            asked,
+        )
+
+
+def _check_back(amount: Money, sale: Sale) -> None:
+    """Errors: InvalidInput for nothing, or money of another currency."""
+    if amount.currency != sale.currency or amount.minor <= 0:
+        problem = Problem("amount", f"it is {amount}", f"Give back more than nothing, in {sale.currency}")
+        raise InvalidInput("This cannot be given back.", problems=(problem,))
 
 
 def ask_refund(
@@ -290,9 +348,7 @@ def ask_refund(
         if (known.payment_id, known.amount_minor) != (payment_id, amount.minor):
             raise RefundDiffers
         return known
-    if amount.currency != sale.currency or amount.minor <= 0:
-        problem = Problem("amount", f"it is {amount}", f"Give back more than nothing, in {sale.currency}")
-        raise InvalidInput("This cannot be given back.", problems=(problem,))
+    _check_back(amount, sale)
     sale = _with_refunds(ctx, tx, [sale])[0]
     if amount.minor > sale.left.minor:
         raise RefundTooLarge(f"{sale.left} is left of this sale.")

@@ -345,6 +345,8 @@ where merchant_id = %s and state = 'paid' and paid_at >= %s and paid_at < %s
 order by paid_at, payment_id
 """
 
+KNOWN_SALES = "select payment_id from merchants.sales where payment_id = any(%s)"
+
 SET_SALE = "update merchants.sales set state = %s, paid_at = %s, refunded_minor = %s where payment_id = %s"
 
 UNFINISHED_SALES = """
@@ -415,6 +417,13 @@ def sales_paid(tx: Tx, merchant_id: UUID, first: datetime, last: datetime) -> li
     """Sales that were paid from an instant on, before another, in order."""
     with tx.cursor(row_factory=class_row(Sale)) as cursor:
         return cursor.execute(SALES_PAID, (merchant_id, first, last)).fetchall()
+
+
+def known_sales(tx: Tx, payment_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these payments that a till began."""
+    if not payment_ids:
+        return set()
+    return {payment_id for (payment_id,) in tx.execute(KNOWN_SALES, (list(payment_ids),))}
 
 
 def set_sale(tx: Tx, sale: Sale) -> None:

@@ -24,6 +24,7 @@ from hansa.payments.actions import (
 )
 from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, shaped_ids, uuid_texts
 from hansa.payments.by_code import create_by_code
+from hansa.payments.captures import Captured, captures_of, captures_to
 from hansa.payments.changing import (
     acquirers,
     cancel,
@@ -146,6 +147,7 @@ __all__ = [
     "SUBJECT",
     "Action",
     "Answer",
+    "Captured",
     "CarriedFares",
     "Charge",
     "ChargeDiffers",
@@ -212,6 +214,8 @@ __all__ = [
     "balance_of",
     "cancel",
     "capture",
+    "captures_of",
+    "captures_to",
     "carry_fares",
     "cash_account",
     "changing_accounts",
