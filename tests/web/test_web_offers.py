@@ -15,9 +15,10 @@ from hansa.kernel import FixedClock, Money, new_id
 from hansa.payments import Payment, PaymentState
 from hansa.store import Context
 from merchants import shops
-from merchants.shops import Town
+from merchants.shops import SHOP, Town
 from notifications.hearing import hear_here
 from scratch import NOON
+from web.test_web_approval import later
 from web.test_web_merchant import sign_in
 from web.test_web_quotes import form_of
 
@@ -221,6 +222,56 @@ def test_the_acquirer_and_an_owner_name_the_sites_and_nobody_else(
     head = {"authorization": f"Bearer {keys['hangzhou-card']}"}
     orders = client.get(f"/v1/qr-orders?merchant_id={town.shop.merchant_id}&limit=1", headers=head).json()
     assert len(orders["qr_orders"]) == 1
+
+
+def test_owners_name_their_sites_and_by_the_shops_terms_two_of_them(
+    ctx: Context, client: Client, town: Town
+) -> None:
+    page, api = f"/merchant/{SHOP}/sites", f"/v1/payees/{SHOP}/return-origins"
+    with ctx.tx() as tx:
+        acquirer = trust.create_api_key(tx, "hangzhou-card", ("merchants:write",), at=NOON)
+        other = trust.create_api_key(tx, "toronto-card", ("merchants:write",), at=NOON)
+        secret = merchants.invite(tx, SHOP, by=town.owner.account_id, role="owner", at=ctx.clock.now())
+        cashier = merchants.invite(tx, SHOP, by=town.owner.account_id, role="cashier", at=ctx.clock.now())
+    sign_in(client, town, "Qian Qing")
+    client.post(f"/merchant/join/{cashier}")
+    assert client.get(page).status_code == 403, "cashiers name no sites"
+    sign_in(client, town, "Gao Lan")
+    wrong = client.post(page, data={"origins": "http://shop.example"})
+    assert wrong.status_code == 422 and "http://shop.example" in wrong.text
+    assert (
+        "hold from now on"
+        in client.post(page, data={"origins": "https://a.example\nhttps://B.example/"}).text
+    )
+    assert client.get(api).json()["origins"] == ["https://a.example", "https://b.example"]
+
+    terms = f"/v1/merchants/{SHOP}/terms"
+    body = {"second_owner": True}
+    assert client.put(terms, json=body, headers={"authorization": f"Bearer {other}"}).status_code == 404
+    assert client.put(terms, json=body, headers={"authorization": f"Bearer {acquirer}"}).json() == body
+    asked = client.post(page, data={"origins": "https://evil.example"})
+    assert "Another owner has to agree first" in asked.text
+    read = client.get(api).json()
+    assert read["origins"] == ["https://a.example", "https://b.example"]
+    assert read["waiting"]["origins"] == ["https://evil.example"]
+    answer = {"asked_id": read["waiting"]["asked_id"]}
+    own = client.post(page, data=answer | {"agree": "yes"})
+    assert own.status_code == 422 and "another owner" in own.text.lower()
+    assert client.get(api).json() == read, "nobody agrees with themselves"
+
+    sign_in(client, town, "Qian Qing")
+    client.post(f"/merchant/join/{secret}")
+    assert "https://evil.example" in client.get(page).text
+    assert "not asked for any more" in client.post(page, data=answer | {"agree": "no"}).text
+    gone = client.post(f"{api}/answer", json=answer | {"agree": True})
+    assert gone.json()["code"] == "merchants.unknown_sites_asked"
+    mine = client.put(api, json={"origins": ["https://c.example"]}).json()["waiting"]
+    sign_in(client, town, "Gao Lan")
+    agreed = client.post(f"{api}/answer", json={"asked_id": mine["asked_id"], "agree": True}).json()
+    assert agreed == {"payee_id": str(SHOP), "origins": ["https://c.example"], "waiting": None}
+    later(ctx, minutes=10)
+    verify = client.post(page, data={"origins": ""}, follow_redirects=False)
+    assert verify.headers["location"].startswith("/wallet/verify"), "it is proved first who asks"
 
 
 def test_an_issuer_reads_what_its_people_sent_and_no_other_does(

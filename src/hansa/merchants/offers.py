@@ -54,15 +54,21 @@ def check_origin(text: str) -> str:
     return origin
 
 
+def check_origins(origins: Sequence[str]) -> list[str]:
+    """These origins as they are kept, each once, in order. Errors: InvalidInput."""
+    wanted = sorted({check_origin(one) for one in origins})
+    if len(wanted) > ORIGINS_MAX:
+        problem = Problem("origins", f"there are {len(wanted)}", f"Name at most {ORIGINS_MAX}")
+        raise InvalidInput("A shop has a few sites.", problems=(problem,))
+    return wanted
+
+
 def set_return_origins(tx: Tx, payee_id: str, origins: Sequence[str], *, by: str, at: datetime) -> list[str]:
     """From now on customers of this payee may go back to these sites, and no others; gives them in order.
 
     The caller sees to it that the payee is its own. Errors: InvalidInput; nothing is changed then.
     """
-    wanted = sorted({check_origin(one) for one in origins})
-    if len(wanted) > ORIGINS_MAX:
-        problem = Problem("origins", f"there are {len(wanted)}", f"Name at most {ORIGINS_MAX}")
-        raise InvalidInput("A shop has a few sites.", problems=(problem,))
+    wanted = check_origins(origins)
     tx.execute(SET_ORIGINS, {"payee_id": payee_id, "origins": wanted, "at": at, "by": by})
     return wanted
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from hansa import approval, payments, trust
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Money, in_utc
-from hansa.merchants import actions, offers, qr_orders, sales
+from hansa.merchants import actions, offers, qr_orders, sales, sites
 from hansa.merchants import model as shops
 from hansa.merchants.routes import QrOrderView, order_view, person_of, shop_of
 from hansa.store import Context, Tx
@@ -67,10 +67,33 @@ class ReturnOrigins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReturnOriginsView(msgspec.Struct, frozen=True):
-    """A payee's sites, in order."""
+    """A payee's sites, in order. waiting: those that wait for another owner of the shop, by its terms; else null."""
 
     payee_id: str
     origins: list[str]
+    waiting: "WaitingSites | None" = None
+
+
+class WaitingSites(msgspec.Struct, frozen=True):
+    """Sites that an owner named and another has not agreed to."""
+
+    asked_id: UUID
+    origins: list[str]
+    asked_by: UUID
+    expires_at: datetime
+
+
+class SitesAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An answer of another owner. agree: false has them not."""
+
+    asked_id: UUID
+    agree: bool
+
+
+class ShopTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shop's terms. second_owner: another owner agrees to the sites that an owner names."""
+
+    second_owner: bool
 
 
 @get(
@@ -156,7 +179,7 @@ def read_return_origins(
     """To which sites customers of your payee may go back from the page on which they paid."""
     with ctx.tx() as tx:
         _check_payee(tx, caller, payee_id, "payments:read")
-        return ReturnOriginsView(payee_id, offers.list_return_origins(tx, payee_id))
+        return _sites(tx, payee_id, ctx.clock.now())
 
 
 @put(
@@ -180,15 +203,82 @@ def set_return_origins(
     Send a customer to the `url` of `next_action` with `return_to=` and an address on one of them. The page shows a way
     back with `payment_id` added; what became of the payment you read at `/v1/payments/{payment_id}`.
     """
+    at = ctx.clock.now()
     with ctx.tx() as tx:
         _check_payee(tx, caller, payee_id, "payments:write")
-        at = ctx.clock.now()
-        return ReturnOriginsView(
-            payee_id, offers.set_return_origins(tx, payee_id, data.origins, by=caller.who, at=at)
-        )
+        if caller.account_id is not None:
+            sites.name_sites(tx, UUID(payee_id), data.origins, by=person_of(caller), at=at)
+        else:
+            offers.set_return_origins(tx, payee_id, data.origins, by=caller.who, at=at)
+        return _sites(tx, payee_id, at)
 
 
-ROUTES = [list_qr_orders, pay_qr_order, read_return_origins, set_return_origins]
+@post(
+    "/v1/payees/{payee_id:str}/return-origins/answer",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Merchants"],
+    opt={
+        "who": ("session",),
+        "refuses": (
+            payments.UnknownPayeeId,
+            shops.OwnersOnly,
+            sites.UnknownSitesAsked,
+            sites.SecondOwnerNeeded,
+        ),
+    },
+)
+def answer_return_origins(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    payee_id: FromPath[str],
+    data: JSONBody[SitesAnswer],
+) -> ReturnOriginsView:
+    """Agree to the sites that another owner of your shop named, or have them not; your own you take back."""
+    at = ctx.clock.now()
+    me = person_of(caller)
+    with ctx.tx() as tx:
+        _check_payee(tx, caller, payee_id, "")
+        sites.answer_sites(tx, UUID(payee_id), data.asked_id, agree=data.agree, by=me, at=at)
+        return _sites(tx, payee_id, at)
+
+
+@put(
+    "/v1/merchants/{merchant_id:uuid}/terms",
+    sync_to_thread=True,
+    tags=["Merchants"],
+    opt={"needs": "merchants:write", "refuses": (shops.UnknownMerchant,)},
+)
+def set_shop_terms(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    merchant_id: FromPath[UUID],
+    data: JSONBody[ShopTerms],
+) -> ShopTerms:
+    """Set the terms of a shop of yours, as its acquirer. Again changes nothing."""
+    caller.require("merchants:write")
+    with ctx.tx() as tx:
+        shop = actions.get_merchant(tx, merchant_id)
+        if caller.kind != "league" and caller.member_id != shop.member_id:
+            raise shops.UnknownMerchant
+        sites.set_terms(tx, merchant_id, second_owner=data.second_owner, by=caller.who, at=ctx.clock.now())
+    return data
+
+
+ROUTES = [
+    list_qr_orders, pay_qr_order, read_return_origins, set_return_origins, answer_return_origins, set_shop_terms,
+]  # fmt: skip
+
+
+def _sites(tx: Tx, payee_id: str, at: datetime) -> ReturnOriginsView:
+    try:
+        asked = sites.find_sites_asked(tx, UUID(payee_id), at)
+    except ValueError:
+        asked = None
+    waiting = None
+    if asked is not None:
+        waiting = WaitingSites(asked.asked_id, asked.origins, asked.asked_by, asked.expires_at)
+    return ReturnOriginsView(payee_id, offers.list_return_origins(tx, payee_id), waiting)
 
 
 def _check_payee(tx: Tx, caller: trust.Caller, payee_id: str, scope: str) -> None:

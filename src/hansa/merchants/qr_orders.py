@@ -4,8 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hansa import atlas, codes, webhooks
-from hansa.codes import emvco
+from hansa import atlas, webhooks
 from hansa.kernel import InvalidInput, Money, Problem
 from hansa.merchants import paying, seats, store
 from hansa.merchants.actions import get_merchant, get_open_merchant
@@ -228,7 +227,3 @@ def _check(merchant: Merchant, amount: Money, tip_kind: TipKind, tip_value: int,
         problems.append(Problem("expires_in_s", "it is not within 31 days", "Give 1 second to 31 days"))
     if problems:
         raise InvalidInput("This cannot be asked for.", problems=tuple(problems))
-
-
-CODE_REFUSALS = (emvco.PaymentCodeRefused, codes.PayerCodeRefused)
-"""What making or reading a code may refuse."""

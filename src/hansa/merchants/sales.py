@@ -518,8 +518,3 @@ def _sale(
         fee_bp=merchant.fee_bp,
         spender=asker.spender,
     )
-
-
-def merchant_of(tx: Tx, sale: Sale) -> Merchant:
-    """The shop of a sale."""
-    return get_merchant(tx, sale.merchant_id)

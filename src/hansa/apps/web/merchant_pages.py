@@ -14,6 +14,7 @@ from litestar.response import Redirect
 
 from hansa import atlas, identity, merchants, payments
 from hansa.apps.web.amounts import read_minor
+from hansa.apps.web.approval_pages import is_fresh
 from hansa.apps.web.callers import find_signed_in, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.pages import page
@@ -116,6 +117,21 @@ class TextRead(msgspec.Struct, frozen=True):
     """What the camera read at the entry."""
 
     text: Annotated[str, msgspec.Meta(max_length=5_000)] = ""
+
+
+class SitesForm(msgspec.Struct, frozen=True):
+    """Sites to go back to, one a line; or an answer to those that another owner named."""
+
+    origins: Annotated[str, msgspec.Meta(max_length=4_000)] = ""
+    asked_id: UUID | None = None
+    agree: Annotated[str, msgspec.Meta(max_length=3)] = ""
+
+
+SITES_DONE = {
+    "set": "These sites hold from now on.",
+    "asked": "Another owner has to agree first. Until then the sites of before hold.",
+    "dropped": "These sites are not asked for any more.",
+}
 
 
 class EntryAnswer(msgspec.Struct, frozen=True):
@@ -717,6 +733,70 @@ def join(request: Asked, site: Here, secret: FromPath[str]) -> Redirect:
     return Redirect(f"/merchant/{shop.merchant_id}", status_code=303)
 
 
+# -- sites to go back to ------------------------------------------------------------------------------------
+
+
+@get("/merchant/{merchant_id:uuid}/sites", sync_to_thread=True, include_in_schema=False)
+def show_sites(request: Asked, site: Here, merchant_id: FromPath[UUID], done: Short = "") -> Response[str]:
+    """To which sites customers may go back, and those that wait for another owner."""
+    return _sites_page(request, site, _desk(request, site, merchant_id, owner=True), done=done)
+
+
+@post("/merchant/{merchant_id:uuid}/sites", sync_to_thread=True, include_in_schema=False)
+def change_sites(
+    request: Asked,
+    site: Here,
+    merchant_id: FromPath[UUID],
+    data: Annotated[SitesForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Name the sites, or answer those of another owner; whoever does proved just now who they are."""
+    desk = _desk(request, site, merchant_id, owner=True)
+    at, me = site.ctx.clock.now(), desk.account.account_id
+    address = f"/merchant/{merchant_id}/sites"
+    with site.ctx.tx() as tx:
+        if not is_fresh(tx, site, desk.session):
+            return Redirect(f"/wallet/verify?next={address}", status_code=303)
+    try:
+        with site.ctx.tx() as tx:
+            if data.asked_id is not None:
+                merchants.answer_sites(
+                    tx, merchant_id, data.asked_id, agree=data.agree == "yes", by=me, at=at
+                )
+                done = "set" if data.agree == "yes" else "dropped"
+            else:
+                asked = merchants.name_sites(tx, merchant_id, data.origins.split(), by=me, at=at)
+                done = "set" if asked is None else "asked"
+    except (InvalidInput, merchants.UnknownSitesAsked, merchants.SecondOwnerNeeded) as refused:
+        return _sites_page(request, site, desk, written=data.origins, refused=told_of(refused, desk.say))
+    return Redirect(f"{address}?done={done}", status_code=303)
+
+
+def _sites_page(
+    request: Asked, site: Site, desk: Desk, *, done: str = "", written: str = "", refused: str = ""
+) -> Response[str]:
+    merchant_id = desk.shop.merchant_id
+    with site.ctx.tx() as tx:
+        origins = merchants.list_return_origins(tx, desk.shop.payee_id)
+        asked = merchants.find_sites_asked(tx, merchant_id, site.ctx.clock.now())
+        asker = None if asked is None else identity.find_account(tx, identity.AccountId(asked.asked_by))
+        second_owner = merchants.needs_second_owner(tx, merchant_id)
+    return _page(
+        desk,
+        request,
+        "sites.html",
+        here="sites",
+        origins=origins,
+        written=written or "\n".join(origins),
+        asked=asked,
+        asker=asker,
+        second_owner=second_owner,
+        most=merchants.ORIGINS_MAX,
+        done=desk.say(SITES_DONE[done]) if done in SITES_DONE else "",
+        refused=refused,
+        status_code=422 if refused else 200,
+    )
+
+
 # -- entry tickets ------------------------------------------------------------------------------------------
 
 
@@ -907,6 +987,8 @@ ROUTES = [
     change_tills,
     show_join,
     join,
+    show_sites,
+    change_sites,
     show_tickets,
     add_product,
     add_slots,
