@@ -1,12 +1,13 @@
 """What the books tell: a wallet that runs low, budgets of a month, guardians; and news of a day in one e-mail."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa import identity, ledger, notifications, payments, trust, webhooks
+from hansa import approval, identity, ledger, notifications, payments, trust, wallets, webhooks
 from hansa.apps import book_notices
 from hansa.apps.notices import send_due
 from hansa.kernel import InvalidInput, Money, new_id
@@ -124,10 +125,8 @@ def test_a_budget_is_passed_exactly(spent: int, planned: int) -> None:
     assert passed == (100 if spent >= planned else 80 if 5 * spent >= 4 * planned else 0)
 
 
-def test_guardians_who_may_see_money_hear_what_their_ward_pays_and_cannot(ctx: Context) -> None:
-    open_town(ctx, more=1)
-    other = person("person-0")
-    guardianships = [(BEN, ["see_money"]), (other, ["approve"])]
+def guarded(ctx: Context, *guardianships: tuple[identity.AccountId, list[str]]) -> None:
+    """These persons are guardians of Ann, with these rights."""
     with ctx.tx() as tx:
         for guardian, rights in guardianships:
             tx.execute(
@@ -138,6 +137,12 @@ def test_guardians_who_may_see_money_hear_what_their_ward_pays_and_cannot(ctx: C
                 """,
                 (new_id(), ANN, guardian, rights),
             )
+
+
+def test_guardians_who_may_see_money_hear_what_their_ward_pays_and_cannot(ctx: Context) -> None:
+    open_town(ctx, more=1)
+    other = person("person-0")
+    guarded(ctx, (BEN, ["see_money"]), (other, ["approve"]))
     made(ctx, asks(30_00))
     failed = webhooks.ForPerson(
         account_id=ANN, kind="payment.failed", at=ctx.clock.now(), subject="x", fact=(1,),
@@ -145,16 +150,55 @@ def test_guardians_who_may_see_money_hear_what_their_ward_pays_and_cannot(ctx: C
     )  # fmt: skip
     with ctx.tx() as tx:
         webhooks.tell(tx, failed, failed)
+    # A limit of Ann's forbids what she would send: that is told though all of it is undone.
+    approval.set_limit(ctx, ANN, currency="CNY", span="payment", minor=5_00)
+    sent = wallets.NewTransfer(
+        transfer_id=new_id(),
+        sender_id=ANN,
+        receiver_id=BEN,
+        amount=Money(6_00, "CNY"),
+        session_at=ctx.clock.now(),
+    )
+    for _ in range(2):
+        with pytest.raises(approval.LimitReached):
+            wallets.transfers.send(ctx, sent)
 
-    texts = heard(ctx, BEN)
+    texts = [one for one in heard(ctx, BEN) if "limit was" not in one]
 
     with ctx.tx() as tx:
-        name = identity.masked_name(identity.get_account(tx, ANN).name)
+        name, ben = (identity.masked_name(identity.get_account(tx, one).name) for one in (ANN, BEN))
     assert sorted(texts) == [
         f"{name} could not pay ¥99.00 to Tea house.",
         f"{name} paid ¥30.00 to Tea house.",
+        f"{name} wanted to spend ¥6.00 on {ben}, and a limit forbade it.",
     ]
-    assert len(heard(ctx, ANN)) == 2 and heard(ctx, other) == []
+    assert (
+        f"A limit forbade ¥6.00 to {ben}. Nothing was taken." in heard(ctx, ANN) and heard(ctx, other) == []
+    )
+
+
+def test_guardians_hear_what_a_wards_ride_cost_and_not_where_it_was(ctx: Context) -> None:
+    open_town(ctx, more=1)
+    guarded(ctx, (BEN, ["see_money"]), (person("person-0"), ["approve"]))
+    follow(ctx)
+    for n, minor in enumerate((3_00, 2_00)):
+        (done,) = ledger.post(
+            ctx,
+            [
+                ledger.Transfer(
+                    ledger.TransferId(new_id()), WALLET, payments.wallet_id(BEN, "CNY"), minor, "CNY",
+                    ledger.TransferCode.FARE, event_at=ctx.clock.now(), reference=new_id(),
+                )
+            ],
+        )  # fmt: skip
+        assert done.code is ledger.ResultCode.CREATED, n
+
+    follow(ctx)
+
+    with ctx.tx() as tx:
+        name = identity.masked_name(identity.get_account(tx, ANN).name)
+    assert heard(ctx, BEN) == [f"{name} paid ¥{minor}.00 for a ride." for minor in (3, 2)]
+    assert heard(ctx, person("person-0")) == [] and follow(ctx) == 0
 
 
 @given(st.integers(0, 1439), st.integers(0, 525_600))
@@ -169,7 +213,18 @@ def test_news_of_a_day_comes_at_the_next_such_time_of_day(minute: int, since: in
     assert digest_due(Settings(), at, "UTC") is None
 
 
-def test_what_can_wait_comes_together_in_one_email_and_warnings_by_themselves(ctx: Context) -> None:
+def raised(error: type[BaseException]) -> Any:
+    """Something that ends in this error whatever it is given."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_what_can_wait_comes_together_in_one_email_and_warnings_by_themselves(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_town(ctx)
     keys, messenger = Keys(), Outbox()
     reach(ctx, keys)
@@ -190,7 +245,22 @@ def test_what_can_wait_comes_together_in_one_email_and_warnings_by_themselves(ct
 
     assert send_due(ctx, keys.sealer(), messenger) == 1, "a warning does not wait"
     set_clock(ctx, ctx.clock.now() + timedelta(hours=24))
+    # Killed once it was taken and before it was handed over; the next sender, at another time, has the same e-mail.
+    first = notifications.lease_messages(ctx, limit=1)
+    assert len(first) == 3 and len({one.message_id for one in first}) == 1, "a person's are never parted"
+    assert send_due(ctx, keys.sealer(), messenger) == 0, "it is the first sender's still"
+    made(ctx, asks(2_00, n="late"))
+    hear_here(ctx)
+    set_clock(ctx, ctx.clock.now() + timedelta(minutes=3))
+    # And killed after it was handed over, before that was written down: handed over again, it is the same message.
+    with monkeypatch.context() as dies:
+        dies.setattr(notifications, "ended", raised(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            send_due(ctx, keys.sealer(), messenger)
+    assert set(messenger.sent) >= {first[0].message_id} and messenger.times == 2
+    set_clock(ctx, ctx.clock.now() + timedelta(minutes=3))
     assert send_due(ctx, keys.sealer(), messenger) == 3 and send_due(ctx, keys.sealer(), messenger) == 0
+    assert messenger.times == 3 and len(messenger.sent) == 2, "one id, so one e-mail"
 
     (digest,) = [one for one in messenger.sent.values() if one.kind == "digest"]
     assert len(messenger.sent) == 2 and digest.text.count("- You paid ¥1.00 to Tea house.") == 3

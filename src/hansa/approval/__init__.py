@@ -15,7 +15,6 @@ from hansa.approval.approvals import (
     get_approval,
     give_by_passkey,
     give_by_pin,
-    give_by_second_person,
     give_by_session,
     list_open,
     open_approval,
@@ -147,6 +146,7 @@ from hansa.approval.model import (
 from hansa.approval.next_action import NextAction
 from hansa.approval.pins import PEPPER, NoPin, PinLocked, PinStanding, PinWrong, check_pin, find_pin, set_pin
 from hansa.approval.policy import REASONS, Policy, Risk, Row, own_policy, read_policy, required
+from hansa.approval.refusals import refusals_told, refused
 from hansa.approval.standing import NOT_FOR_CHILDREN, Delegation, Mandate
 from hansa.approval.store import Wanted
 
@@ -256,7 +256,6 @@ __all__ = [
     "give_back",
     "give_by_passkey",
     "give_by_pin",
-    "give_by_second_person",
     "give_by_session",
     "grant_delegation",
     "held_in",
@@ -279,7 +278,9 @@ __all__ = [
     "read_canonical",
     "read_policy",
     "read_subject",
+    "refusals_told",
     "refuse",
+    "refused",
     "remind_of_pulls",
     "remove_co_approver",
     "required",

@@ -251,10 +251,6 @@ def give_by_passkey(
     return _settled(ctx, give)
 
 
-give_by_second_person = give_by_passkey
-"""A second person agrees by a passkey as a payer approves; who they are shows which it is."""
-
-
 def refuse(ctx: Context, approval_id: UUID, person_id: AccountId) -> Approval:
     """Say no, or call off what cools; what was counted is given back. Saying it again changes nothing.
 

@@ -5,7 +5,7 @@ one in the order given, in memory, and writes the outcome in one statement. In m
 costs a tenth of a UUID's.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -213,23 +213,6 @@ def lock_accounts(tx: Tx, keys: Collection[tuple[int, AccountId]]) -> dict[Accou
 def policy_of(tx: Tx, issuer_id: str) -> Policy:
     """The policy that holds for the accounts of this issuer."""
     return _rules(tx, issuer_id, store.policy_revisions(tx, [issuer_id]).get(issuer_id)).policy
-
-
-def limits_left(
-    limits: Iterable[Limit], counters: Mapping[Holder, Counter], holder: Holder, at: datetime
-) -> dict[Span, int]:
-    """What an owner's limits leave of one holder, in minor units, by span; nothing where there is no limit."""
-    counter = counters.get(holder)
-    left: dict[Span, int] = {}
-    for limit in limits:
-        bound = limit.holds(at)
-        if bound is None or (limit.currency, limit.scope) != (holder.currency, holder.scope):
-            continue
-        spent = 0
-        if counter is not None and limit.span != "payment":
-            spent = counter.day_minor if limit.span == "day" else counter.period_minor
-        left[limit.span] = bound - spent
-    return left
 
 
 # -- one by one ---------------------------------------------------------------------------------------------

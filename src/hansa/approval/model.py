@@ -141,6 +141,8 @@ class LimitReached(HansaError):
     )
     next_action: ClassVar[str] = "see_limits"
 
+    spend: "Spend | None" = None
+
 
 class YearCapReached(LimitReached):
     """This is more than is left of what the account may pay in a calendar year, by how well its holder is known."""

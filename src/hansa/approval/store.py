@@ -363,16 +363,6 @@ def fetch_uses(tx: Tx, keys: Collection[tuple[int, UUID]]) -> dict[UUID, UseRow]
     return {row[1]: UseRow(*row) for row in rows}
 
 
-def fetch_payees(tx: Tx, keys: Collection[tuple[int, UUID, str]]) -> dict[tuple[UUID, str], datetime]:
-    """Since when these accounts know these payees, for those that they do."""
-    values = (
-        array_text([one for one, _, _ in keys]),
-        _ids([one for _, one, _ in keys]),
-        [one for _, _, one in keys],
-    )
-    return {(account_id, key): at for account_id, key, at in tx.execute(PAYEES, values).fetchall()}
-
-
 def fetch_limits(tx: Tx, keys: Collection[AccountKey]) -> dict[UUID, list[Limit]]:
     """The limits that the owners of these accounts set."""
     found: dict[UUID, list[Limit]] = {}

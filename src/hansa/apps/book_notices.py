@@ -52,6 +52,7 @@ def _read(ctx: Context, partition: int, head: int, blocks: int) -> int:
         )
         told = [
             *_fares(tx, partition, [one for one in moves if one.code in FARES]),
+            *_fares_of_wards(tx, [one for one in moves if one.code in FARES]),
             *_low(tx, partition, [one for one in moves if one.account_id in watched]),
             *_budgets(ctx, tx, partition, {one.account_id for one in moves if one.account_id in watched}),
         ]
@@ -94,6 +95,28 @@ def _fares(tx: Tx, partition: int, moves: Sequence[WalletMove]) -> list[ForPerso
             )
         )
     return told
+
+
+def _fares_of_wards(tx: Tx, moves: Sequence[WalletMove]) -> list[ForPerson]:
+    """What guardians who may see a ward's money are told of its fares: how much, and not where it rode."""
+    paid = [one for one in moves if one.minor < 0 and one.reference is not None]
+    guardians: dict[UUID, list[UUID]] = {}
+    for ward, guardian in identity.guardians_among(
+        tx, {AccountId(UUID(one.holder)) for one in paid}, "see_money"
+    ):
+        guardians.setdefault(ward, []).append(guardian)
+    return [
+        ForPerson(
+            account_id=guardian,
+            kind="ward.fare",
+            at=one.event_at,
+            subject=f"journey {one.reference}",
+            facts={"amount": {"minor": -one.minor, "currency": one.currency}, "person": one.holder},
+            fact=(one.reference, one.code, one.block, one.minor, guardian),
+        )
+        for one in paid
+        for guardian in guardians.get(UUID(one.holder), ())
+    ]
 
 
 def _place(tx: Tx, city_id: str) -> str:

@@ -8,13 +8,13 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
+from uuid import UUID
 
 from hansa import atlas, identity, notifications, payments
 from hansa.apps.messages import TEXT_MAX, Message, Messenger, NotSent
 from hansa.apps.personal_means import means_of
 from hansa.apps.web.languages import Words
 from hansa.apps.web.notice_words import said, words_in
-from hansa.identity import AccountId
 from hansa.kernel import HansaError
 from hansa.notifications import Due, Outcome, Said
 from hansa.store import Context, Tx
@@ -68,17 +68,17 @@ def keep_notices(ctx: Context, home: Path, *, demo: bool, every_s: float = EVERY
 def send_due(ctx: Context, sealer: identity.Sealer, messenger: Messenger, *, limit: int = SOME) -> int:
     """Hand over messages that are due; gives how many were looked at. What a person wants together is one e-mail.
 
-    Killed before it is written down that one was handed over, it is handed over again under the same id.
+    Which go together was written down before; killed before it is written down that they were handed over, the same
+    ones are handed over again under the same id, by which whoever brings them knows them.
     """
     due = notifications.lease_messages(ctx, limit=limit)
-    together: dict[AccountId, list[Due]] = {}
+    together: dict[UUID, list[Due]] = {}
     for one in due:
-        if one.digest:
-            together.setdefault(one.notice.account_id, []).append(one)
-    for some in [*([one] for one in due if not one.digest), *together.values()]:
-        outcome = _send(ctx, sealer, messenger, sorted(some, key=lambda one: one.notice.seq))
-        for one in some:
-            notifications.ended(ctx, one, outcome)
+        together.setdefault(one.message_id, []).append(one)
+    for some in together.values():
+        notifications.ended(
+            ctx, some, _send(ctx, sealer, messenger, sorted(some, key=lambda one: one.notice.seq))
+        )
     return len(due)
 
 
@@ -102,10 +102,10 @@ def _send(ctx: Context, sealer: identity.Sealer, messenger: Messenger, some: Seq
         message_id=due.message_id,
         way=due.channel,
         to=contact.value,
-        subject=say(DIGEST if due.digest else SUBJECT),
-        text=_digest(texts, say) if due.digest else _text(texts[0], due, say),
+        subject=say(DIGEST if due.batch_id else SUBJECT),
+        text=_digest(texts, say) if due.batch_id else _text(texts[0], due, say),
         language=say.language,
-        kind="digest" if due.digest else due.notice.kind,
+        kind="digest" if due.batch_id else due.notice.kind,
         made_at=due.notice.made_at,
     )
     try:

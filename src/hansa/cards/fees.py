@@ -106,7 +106,7 @@ def pay(
     identity.AccountBlocked, and what the approval forbids.
     """
     at = ctx.clock.now()
-    with ctx.tx() as tx:
+    with approval.refusals_told(ctx), ctx.tx() as tx:
         card = _own(tx, account_id, card_id)
         fee = fees_store.lock(tx, card_id)
         if fee is None or fee.state == "dropped" or (fee.state == "paid" and fee.way != "wallet"):
@@ -253,7 +253,7 @@ def _may_begin(tx: Tx, card: Card, fee: Fee, session_at: datetime, at: datetime)
     )
     (verdict,) = approval.decide(tx, [spend], at)
     if isinstance(verdict, approval.Refused):
-        raise verdict.error
+        raise approval.refused(verdict.error, spend)
     if isinstance(verdict, approval.Allowed):
         return True
     deposit = Money(fee.deposit_minor, fee.currency)

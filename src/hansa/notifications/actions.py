@@ -56,7 +56,7 @@ WAITS = (
 class Due:
     """A message that is to be sent now. message_id: the same for the same notice and channel. tries: this one too.
 
-    digest: it comes together with the person's others that say so.
+    batch_id: the one e-mail in which it comes together with others; None: it comes by itself.
     """
 
     notice: Notice
@@ -64,12 +64,12 @@ class Due:
     partition: int
     tries: int
     amounts: bool
-    digest: bool = False
+    batch_id: UUID | None = None
 
     @property
     def message_id(self) -> UUID:
-        """What makes a second sending of it the first one."""
-        return fact_id(None, "message", self.notice.notice_id, self.channel)
+        """What makes a second sending of it the first one; the same for all that come together."""
+        return self.batch_id or fact_id(None, "message", self.notice.notice_id, self.channel)
 
 
 # --- hearing
@@ -164,7 +164,11 @@ def take(ctx: Context, tx: Tx, told: Sequence[Mapping[str, Any]], payees: Names)
     store.add_messages(tx, messages, now)
 
 
-WARDS: Mapping[str, str] = {"payment.paid": "ward.paid", "payment.failed": "ward.failed"}
+WARDS: Mapping[str, str] = {
+    "payment.paid": "ward.paid",
+    "payment.failed": "ward.failed",
+    "spending.refused": "ward.refused",
+}
 """What guardians are told of what their wards are told."""
 
 
@@ -332,14 +336,16 @@ def set_settings(
 def lease_messages(ctx: Context, *, limit: int = 50) -> list[Due]:
     """Messages that are due, for this caller alone for two minutes; ``ended`` says what became of each.
 
+    Those of one batch_id are one e-mail, and all of it is here. limit: of those that come by themselves.
+
     What was read in the wallet before it was due, and is not urgent, is ended here and sent to nobody.
     """
     now = ctx.clock.now()
     due: list[Due] = []
     with ctx.tx() as tx:
-        for partition, channel, tries, made_at, digest, notice in store.lease(
-            tx, now=now, until=now + LEASED, limit=limit
-        ):
+        leased = store.lease(tx, now=now, until=now + LEASED, limit=limit)
+        leased += store.lease_digests(tx, now=now, until=now + LEASED, limit=limit)
+        for partition, channel, tries, made_at, batch_id, notice in leased:
             owner = (partition, notice.account_id)
             kind = kinds().get(notice.kind)
             if kind is None:
@@ -348,19 +354,23 @@ def lease_messages(ctx: Context, *, limit: int = 50) -> list[Due]:
                 store.end(tx, owner, notice.seq, channel, "read", now)
             else:
                 settings = store.settings(tx, owner)
-                due.append(Due(notice, channel, partition, tries, settings.amounts, digest))
+                due.append(Due(notice, channel, partition, tries, settings.amounts, batch_id))
     return due
 
 
-def ended(ctx: Context, due: Due, outcome: Outcome | None) -> None:
-    """What became of a message; None: nobody took it, so it is tried again, or given up after the last try."""
+def ended(ctx: Context, some: Sequence[Due], outcome: Outcome | None) -> None:
+    """What became of messages that were handed over as one; None: nobody took it.
+
+    It is tried again then, or given up after the last try. All of them are written down at once.
+    """
     now = ctx.clock.now()
-    owner = (due.partition, due.notice.account_id)
     with ctx.tx() as tx:
-        if outcome is None and due.tries <= len(WAITS):
-            store.try_again(tx, owner, due.notice.seq, due.channel, now + WAITS[due.tries - 1])
-        else:
-            store.end(tx, owner, due.notice.seq, due.channel, outcome or "gave_up", now)
+        for due in some:
+            owner = (due.partition, due.notice.account_id)
+            if outcome is None and due.tries <= len(WAITS):
+                store.try_again(tx, owner, due.notice.seq, due.channel, now + WAITS[due.tries - 1])
+            else:
+                store.end(tx, owner, due.notice.seq, due.channel, outcome or "gave_up", now)
 
 
 # --- forgetting

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from hansa.identity import AccountId
+from hansa.kernel import new_id
 from hansa.notifications.model import Channel, Notice, Outcome, Settings
 from hansa.store import START, Bookmark, Tx
 
@@ -158,7 +159,7 @@ from unnest(%s::integer[], %s::uuid[], %s::bigint[], %s::text[], %s::timestamptz
 LEASE = """
 with due as (
     select partition, account_id, seq, channel from notifications.messages
-    where next_at <= %(now)s and leased_until <= %(now)s
+    where next_at <= %(now)s and leased_until <= %(now)s and not digest
     order by next_at, account_id limit %(limit)s
     for no key update skip locked
 )
@@ -166,7 +167,30 @@ update notifications.messages m set leased_until = %(until)s, tries = m.tries + 
 from due
 join notifications.notices n using (partition, account_id, seq)
 where (m.partition, m.account_id, m.seq, m.channel) = (due.partition, due.account_id, due.seq, due.channel)
-returning m.partition, m.channel, m.tries, m.made_at, m.digest, n.account_id, n.seq, n.notice_id, n.kind, n.at,
+returning m.partition, m.channel, m.tries, m.made_at, m.batch_id, n.account_id, n.seq, n.notice_id, n.kind, n.at,
+    n.subject, n.facts, n.made_at, n.read_at
+"""
+
+# All of a person's that is due together is one sender's: whoever holds the person's row takes it whole.
+LOCK_DIGESTS = """
+select p.partition, p.account_id from notifications.people p
+where (p.partition, p.account_id) in (
+    select partition, account_id from notifications.messages
+    where next_at <= %(now)s and leased_until <= %(now)s and digest
+    order by next_at, account_id limit %(limit)s)
+order by p.partition, p.account_id
+for no key update skip locked
+"""
+
+LEASE_DIGESTS = """
+update notifications.messages m
+set leased_until = %(until)s, tries = m.tries + 1, batch_id = coalesce(m.batch_id, w.batch_id)
+from unnest(%(partitions)s::integer[], %(accounts)s::uuid[], %(batches)s::uuid[])
+    as w (partition, account_id, batch_id)
+join notifications.notices n using (partition, account_id)
+where (m.partition, m.account_id, m.seq) = (n.partition, n.account_id, n.seq)
+    and m.next_at <= %(now)s and m.leased_until <= %(now)s and m.digest
+returning m.partition, m.channel, m.tries, m.made_at, m.batch_id, n.account_id, n.seq, n.notice_id, n.kind, n.at,
     n.subject, n.facts, n.made_at, n.read_at
 """
 
@@ -346,14 +370,32 @@ def set_settings(tx: Tx, owner: Owner, wanted: Settings, at: datetime) -> None:
     tx.execute(SET_WISHES, (*owner, at, *_columns(rows, 3)))
 
 
-def lease(
-    tx: Tx, *, now: datetime, until: datetime, limit: int
-) -> list[tuple[int, Channel, int, datetime, bool, Notice]]:
-    """Messages that are due, for this caller alone until then.
+Leased = tuple[int, Channel, int, datetime, UUID | None, Notice]
+"""Of a message: partition, channel, which try, when it was made, with which others it goes, its notice."""
 
-    Of each: partition, channel, which try, when it was made, whether it comes with others.
-    """
+
+def lease(tx: Tx, *, now: datetime, until: datetime, limit: int) -> list[Leased]:
+    """Messages that are due by themselves, for this caller alone until then."""
     rows = tx.execute(LEASE, {"now": now, "until": until, "limit": limit}).fetchall()
+    return [(row[0], row[1], row[2], row[3], None, Notice(*row[5:])) for row in rows]
+
+
+def lease_digests(tx: Tx, *, now: datetime, until: datetime, limit: int) -> list[Leased]:
+    """Messages that go together and are due, all of a person's at once, for this caller alone until then.
+
+    Which go together is written down here, before any is handed over. limit: how many messages name their persons.
+    """
+    people = tx.execute(LOCK_DIGESTS, {"now": now, "limit": limit}).fetchall()
+    if not people:
+        return []
+    values = {
+        "now": now,
+        "until": until,
+        "partitions": [partition for partition, _ in people],
+        "accounts": [account_id for _, account_id in people],
+        "batches": [new_id() for _ in people],
+    }
+    rows = tx.execute(LEASE_DIGESTS, values).fetchall()
     return [(row[0], row[1], row[2], row[3], row[4], Notice(*row[5:])) for row in rows]
 
 

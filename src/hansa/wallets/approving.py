@@ -56,7 +56,7 @@ def may_begin(tx: Tx, asked: Asked, at: datetime) -> bool:
     )
     (verdict,) = approval.decide(tx, [spend], at)
     if isinstance(verdict, approval.Refused):
-        raise verdict.error
+        raise approval.refused(verdict.error, spend)
     if isinstance(verdict, approval.Allowed):
         return True
     subject = approval.subject_for(

@@ -67,7 +67,7 @@ def send(ctx: Context, new: NewTransfer, *, step: Step = no_step) -> Transfer:
     TransferDiffers, UnknownAccount, AccountBlocked, CannotReceive, InsufficientFunds, payments' of quotes,
     approval.NotDelegated for who may not spend from the sender's wallet, and what the approval forbids.
     """
-    with ctx.tx() as tx:
+    with approval.refusals_told(ctx), ctx.tx() as tx:
         transfer = begin(tx, new, at=ctx.clock.now(), directory=ctx.directory)
     step("begun")
     return _advance(ctx, transfer, step)

@@ -60,7 +60,7 @@ def begin(
     Errors, and nothing is kept then: InvalidInput, WithdrawalDiffers, those of ``bank_accounts.get_own``,
     BankAccountCooling, AccountBlocked, InsufficientFunds, and what the approval forbids.
     """
-    with ctx.tx() as tx:
+    with approval.refusals_told(ctx), ctx.tx() as tx:
         kept = _keep(tx, ctx, new, session_at)
     step("begun")
     return advance(ctx, rail, kept.withdrawal_id, step=step)
