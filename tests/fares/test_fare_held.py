@@ -18,12 +18,13 @@ def figures(words: str) -> set[str]:
 
 
 def test_each_reason_has_words_in_each_language_with_figures_that_are_given() -> None:
-    english, chinese = REASONS["en"], REASONS["zh"]
+    english, chinese, french = REASONS["en"], REASONS["zh"], REASONS["fr"]
 
     assert set(REASONS) == set(LANGUAGES)
-    assert english.keys() == chinese.keys()
+    assert english.keys() == chinese.keys() == french.keys()
     for cause, words in english.items():
         assert figures(chinese[cause]) <= figures(words), cause
+        assert figures(french[cause]) <= figures(words) and french[cause] != words, cause
         assert re.search("[\u4e00-\u9fff]", chinese[cause]), cause
 
 

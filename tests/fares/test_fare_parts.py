@@ -8,7 +8,7 @@ import pytest
 
 from fares.cases import CLASSES, TUESDAY, Town, Track, charges, ride, shown, tariff_with
 from hansa.fares import Around, Counters, HeldPass, Payment, Pricer, open_window
-from hansa.fares.wording import LANGUAGES, RULES, en, say, zh
+from hansa.fares.wording import LANGUAGES, RULES, en, fr, say, zh
 from hansa.kernel import InvalidInput
 
 STREET = Town(
@@ -862,10 +862,15 @@ def test_what_if_there_is_no_fare_says_why() -> None:
 
 
 def test_every_rule_has_words_in_every_language() -> None:
-    assert LANGUAGES == ("en", "zh")
-    assert en.WORDS.keys() == zh.WORDS.keys() == RULES
+    assert LANGUAGES == ("en", "zh", "fr")
+    assert en.WORDS.keys() == zh.WORDS.keys() == fr.WORDS.keys() == RULES
     assert say("unheard-of", 150, "EUR", {}) == "unheard-of: €1.50"
-    assert say("fee", 150, "EUR", {"name": "Port"}, "fr") == "Port: €1.50"
+    assert say("fee", 150, "EUR", {"name": "Port"}, "de") == "Port: €1.50"
+    assert say("fee", 150, "EUR", {"name": "Port"}, "fr-CH") == "Port : €1.50"
+    taken = {"over_m": 12_500, "up_to_m": 16_000, "class": "senior", "band": "peak"}
+    assert say("distance", 410, "EUR", taken, "fr") == (
+        "Tranche de 12,5 à 16 km, heures de pointe, senior : €4.10"
+    )
     assert say("flat", 300, "CNY", {"class": "adult"}, "zh-CN") == "单一票价（成人）：¥3.00"
 
 

@@ -28,9 +28,9 @@ def test_a_row_of_the_page_comes_out_as_written(rules: PairingRules, row: Row) -
     assert told(paired) == (row.journeys, row.notes)
     assert pair(shuffled, rules, row.evidence, name_of=str.upper) == paired
     for note in (note for one in paired for note in one.notes):
-        assert (note.amount, LANGUAGES) == (0, ("en", "zh"))
+        assert (note.amount, LANGUAGES) == (0, ("en", "zh", "fr"))
         assert note.rule not in note.said("en"), "there are English words for it"
-        assert note.said("zh") != note.said("en"), "and Chinese ones"
+        assert len({note.said(one) for one in LANGUAGES}) == 3, "and Chinese and French ones"
 
 
 def test_each_note_is_shown_on_the_page() -> None:
@@ -42,7 +42,7 @@ def test_each_note_is_shown_on_the_page() -> None:
         for note in one.notes
     }
 
-    assert shown == PAIRING["en"].keys() == PAIRING["zh"].keys()
+    assert shown == PAIRING["en"].keys() == PAIRING["zh"].keys() == PAIRING["fr"].keys()
 
 
 @pytest.mark.parametrize(("reads", "codes", "came", "corrected"), clock_rows())

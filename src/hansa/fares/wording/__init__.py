@@ -1,12 +1,12 @@
 """A fare's steps in plain words. The books keep the rule and its figures; the words are made when read."""
 
-from hansa.fares.wording import en, zh
+from hansa.fares.wording import en, fr, zh
 from hansa.fares.wording.feed import FEED
 from hansa.fares.wording.held import why
 from hansa.fares.wording.pairing import PAIRING
 from hansa.fares.wording.said import Facts, Said, money
 
-_WORDS = {"en": en.WORDS, "zh": zh.WORDS}
+_WORDS = {"en": en.WORDS, "zh": zh.WORDS, "fr": fr.WORDS}
 
 LANGUAGES = tuple(_WORDS)
 RULES = frozenset(en.WORDS)

@@ -31,6 +31,20 @@ def _change_zh(said: Said) -> str:
     return f"换乘 {_product(said)}：{said.paid}" if _product(said) else "换乘免费"
 
 
+def _before_fr(said: Said) -> str:
+    if said.paid.startswith("−"):
+        return f"Les trajets d’avant, déjà payés : {said.paid}"
+    return f"Avec ce trajet, ceux d’avant coûtent davantage : {said.paid}"
+
+
+def _change_fr(said: Said) -> str:
+    return (
+        f"Correspondance vers {_product(said)} : {said.paid}"
+        if _product(said)
+        else "Correspondance : rien à payer"
+    )
+
+
 FEED: dict[str, Words] = {
     "en": {
         "feed_join": lambda _: "Counts as one with the ride before: they meet in the same station",
@@ -51,6 +65,19 @@ FEED: dict[str, Words] = {
         "feed_before": _before_zh,
         "feed_later": lambda said: f"因同一行程的后续乘车而减收：{said.paid}",
         "feed_exit": lambda said: f"下车站不明，按 {said.facts['line']} 线最高票价计",
+    },
+    "fr": {
+        "feed_join": lambda _: (
+            "Ne fait qu’un avec le trajet d’avant : ils se rejoignent dans la même station"
+        ),
+        "feed_leg": lambda said: f"{_product(said)} : {said.paid}",
+        "feed_transfer": _change_fr,
+        "feed_dropped": lambda said: f"La correspondance remplace {_product(said)} : {said.paid}",
+        "feed_before": _before_fr,
+        "feed_later": lambda said: f"En moins, pour un trajet suivant du même voyage : {said.paid}",
+        "feed_exit": lambda said: (
+            f"On ne sait pas où vous êtes descendu ; prix le plus élevé de la ligne {said.facts['line']}"
+        ),
     },
 }
 """By language and rule; the steps themselves are made where the feed is priced by (``rides.faresv2``)."""

@@ -1,7 +1,8 @@
-"""Why a ride has no price, by the name of the reason, in plain English and Chinese; the figures stand in braces."""
+"""Why a ride has no price, by the name of the reason, in plain words; the figures stand in braces."""
 
+from hansa.fares.wording import fr_names, zh_names
+from hansa.fares.wording.fr_names import grouped_fr
 from hansa.fares.wording.said import Facts
-from hansa.fares.wording.zh_names import BANDS, CLASSES
 
 REASONS = {
     "en": {
@@ -92,6 +93,55 @@ REASONS = {
         "no_network": "该城市 {day} 没有路网数据",
         "no_rate_of_exchange": "{day} 没有 {currency} 与 {other} 之间的汇率",
     },
+    "fr": {
+        "no_stop": "la validation ne nomme aucun arrêt, et le prix dépend des arrêts",
+        "no_line": "la validation ne nomme aucune ligne, et personne n’a validé en sortant",
+        "off_network": "{stop} n’est pas sur le réseau",
+        "line_off_network": "la ligne {line} n’est pas sur le réseau",
+        "line_unknown": "la ligne est inconnue et n’est pas sur le réseau",
+        "no_way": "aucun chemin de {origin} à {destination} sur le réseau",
+        "not_on_line": "la ligne {line} ne dessert pas {origin} et {destination}",
+        "no_line_between": "aucune ligne ne mène de {origin} à {destination}",
+        "no_line_at": "aucune ligne ne dessert {stop}",
+        "no_place": "on ne sait pas où se trouve {stop}",
+        "no_minutes": "le prix dépend des minutes, et une seule validation est connue",
+        "no_metres": "le prix dépend des mètres donnés avec le trajet, et aucun n’est donné",
+        "no_metres_row": "la table des mètres n’a pas de ligne de {origin} à {destination}",
+        "no_row": "la table n’a pas de ligne de {origin} à {destination}",
+        "no_zone": "{stop} n’est dans aucune zone tarifaire",
+        "outside_zones": "{origin} ou {destination} n’est dans aucune zone du tarif",
+        "outside_sets": "{origin} ou {destination} n’est dans aucun ensemble de zones du tarif",
+        "too_many_zones": "le tarif n’a pas de prix pour {count} zones",
+        "beyond_bands": "{metres} m dépassent la dernière tranche de distance",
+        "beyond_stops": "{stops} arrêts dépassent la dernière tranche",
+        "beyond_minutes": "{minutes} minutes dépassent la dernière tranche",
+        "beyond_rates": "{metres} m dépassent le dernier taux",
+        "no_line_fare": "le tarif n’a pas de prix pour la ligne {line}",
+        "no_line_fare_unknown": "le tarif n’a pas de prix pour une ligne inconnue",
+        "no_class": "le tarif ne connaît pas la catégorie {class}",
+        "no_amount": "le tarif n’a pas de montant pour {band}, {class}",
+        "no_amount_any": "le tarif n’a pas de montant pour {class}",
+        "no_rate": "le tarif n’a pas de taux pour {class}",
+        "no_farthest": "le plus lointain des trajets réunis ne peut être établi ainsi ({measure})",
+        "nothing_known": "une validation manque et l’autre ne nomme aucun arrêt",
+        "no_fare_from": "le tarif n’a pas de prix depuis {stop}",
+        "no_fare": "le tarif n’a pas de prix",
+        "none_of": "aucune des règles n’a de prix pour ce trajet",
+        "no_feed": "le prix figure dans les données de la ville, et aucune n’est donnée avec le trajet",
+        "no_feed_fares": "les données de la ville n’ont pas de Fares v2 ce jour-là",
+        "feed_below_nothing": "les prix de ce trajet dans les données font moins que rien",
+        "feed_no_fare": "les données n’ont pas de prix sur la ligne {line} à cette heure",
+        "feed_both_ends": "le prix dépend des arrêts de montée et de descente, et la validation ne les dit pas",
+        "feed_end": "le prix dépend de l’arrêt de descente, et la validation ne le dit pas",
+        "no_tariff": "aucun tarif n’est en vigueur le {day}",
+        "no_network": "la ville n’a pas de réseau le {day}",
+        "no_rate_of_exchange": "aucun cours n’est fixé entre {currency} et {other} pour le {day}",
+    },
+}
+
+_NAMED = {
+    "zh": {**zh_names.BANDS, **zh_names.CLASSES},
+    "fr": {**fr_names.BANDS, **fr_names.CLASSES},
 }
 
 
@@ -101,8 +151,10 @@ def why(facts: Facts, language: str = "en") -> str:
     words = REASONS.get(known, REASONS["en"]).get(str(facts.get("cause", "")))
     if words is None:
         return str(facts.get("why", ""))
-    named = {**BANDS, **CLASSES} if known == "zh" else {}
+    named = _NAMED.get(known, {})
     figures = {
         key: named.get(str(fact), fact) if key in ("band", "class") else fact for key, fact in facts.items()
     }
+    if known == "fr":
+        figures = {key: grouped_fr(fact) if isinstance(fact, int) else fact for key, fact in figures.items()}
     return words.format_map(figures)

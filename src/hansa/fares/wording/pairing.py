@@ -1,7 +1,8 @@
-"""How taps became a journey, in plain English and Chinese: the notes of pairing, which move no money."""
+"""How taps became a journey, in plain English, Chinese and French: the notes of pairing, which move no money."""
 
 from collections.abc import Callable
 
+from hansa.fares.wording.pairing_fr import WORDS as _FR
 from hansa.fares.wording.said import Facts, Said
 
 _ACTIONS_ZH = {"entry": "进站", "exit": "出站", "board": "上车"}
@@ -266,4 +267,4 @@ _ZH: dict[str, Callable[[Said], str]] = {
     "pairing.stated_unused": _stated_unused_zh,
 }
 
-PAIRING = {"en": _EN, "zh": _ZH}
+PAIRING = {"en": _EN, "zh": _ZH, "fr": _FR}
