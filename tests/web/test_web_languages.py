@@ -34,8 +34,6 @@ OTHERS = (
     "developers",
     "errors",
     "docs.html",
-    "proof_parts.html",
-    "wallet/receipt.html",
     "wallet/statement.html",
 )
 """Templates of clerks and developers, which are in English."""

@@ -440,3 +440,43 @@ def test_pages_stand_on_empty_books(client: Client, ctx: Context) -> None:
     assert "The books are empty" in client.get("/console/log").text
     assert client.get("/verify/").status_code == 200
     assert client.get("/v1/ledger/log/key").text == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "fr",
+            ("Vérifié pas à pas", "Entrée ", " empreintes mènent à la racine.", "1 ont signé, 1 demandés"),
+        ),
+        ("zh", ("逐步核对", "凭证内容前后一致", "个哈希值通向根", "已有 1 方签名")),
+    ],
+)
+def test_a_receipt_is_told_in_the_riders_language_by_server_and_script(
+    ctx: Context, client: Client, league: LittleLeague, witnessed: str, language: str, said: tuple[str, ...]
+) -> None:
+    sign_in(client, league.riders["Gao Lan"])
+    transfer_id = top_up_of(ctx, league.riders["Gao Lan"])
+
+    page = client.get(f"/wallet/receipts/{transfer_id}?language={language}").text
+    words = json.loads(page.partition('id="words">')[2].partition("</script>")[0])
+
+    assert all(one in page for one in said)
+    assert "Checked step by step" not in page.replace(json.dumps(words), "")
+    assert words["Not proven. The steps above say why."] != "Not proven. The steps above say why."
+
+
+def test_a_shop_has_its_name_in_the_books_with_its_id_beside_it(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    payee = payments.Payee(
+        payee_id="0191d9f0-0000-7000-8000-0000000000aa",
+        member_id="hangzhou-card",
+        name="Tea House",
+        currency="CNY",
+    )
+    payments.open_payees(ctx, [payee])
+
+    page = client.get(f"/console/ledger/accounts/{payments.merchant_account(payee.payee_id, 'CNY')}").text
+
+    assert "<h1>Merchant Tea House (…000000aa)</h1>" in page and payee.payee_id in page

@@ -12,7 +12,7 @@ from uuid import UUID
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from hansa import atlas, clearing, identity, ledger, rides, settlement, trust
+from hansa import atlas, clearing, identity, ledger, payments, rides, settlement, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
 from hansa.apps.web.journey_views import Places, view_journey
@@ -29,6 +29,8 @@ ITEMS_ON_PAGE = 50
 LINES_ON_PAGE = 50
 GATES_SHOWN = 200
 BLOCKS_SHOWN = 10
+SHORT_ID = 24
+"""Characters of an id that is shown whole beside a name."""
 SPAN = 10
 """Minutes of one bar of the day's charts."""
 SLOT = 5
@@ -353,7 +355,7 @@ def show_account(
         shown = found[:LINES_ON_PAGE]
         lines = _lines(tx, names, shown)
         balance = ledger.balance(tx, wanted)
-        rider = names.rider(record)
+        rider, payee = names.rider(record), names.payee(record)
         name = names.of(record)
     meaning = ledger.CHART[record.code].meaning
     last = shown[-1].booked.place if len(found) > LINES_ON_PAGE else None
@@ -365,6 +367,7 @@ def show_account(
         meaning=meaning[:1].upper() + meaning[1:],
         balance=balance,
         rider=rider,
+        payee=payee,
         lines=lines,
         after=after,
         older=f"{last.block}-{last.position}" if last else "",
@@ -733,6 +736,16 @@ def _item_views(tx: Tx, items: Sequence[clearing.Item]) -> list[ItemView]:
     return views
 
 
+def kind_of(account: ledger.Account) -> str:
+    """What kind of account it is, in a word."""
+    return account.code.name.capitalize()
+
+
+def short_of(payee_id: str) -> str:
+    """A payee's id as it stands beside its name: whole where it is words, else its end."""
+    return payee_id if len(payee_id) <= SHORT_ID else f"…{payee_id[-8:]}"
+
+
 class AccountNames:
     """What the console calls accounts of the ledger, each looked up once for a page."""
 
@@ -740,6 +753,7 @@ class AccountNames:
         self._tx = tx
         self._members = member_names(tx)
         self._refs: dict[UUID, AccountRef] = {}
+        self._payees: dict[str, payments.Payee] = {}
 
     def ref(self, account_id: ledger.AccountId) -> AccountRef:
         if account_id not in self._refs:
@@ -747,13 +761,26 @@ class AccountNames:
         return self._refs[account_id]
 
     def of(self, account: ledger.Account) -> str:
-        kind = account.code.name.capitalize()
+        kind = kind_of(account)
         rider = self.rider(account)
         if rider is not None:
             return f"{kind} of {rider.name}"
-        # A position is held between two members: "hong-kong-card to london-tfl".
-        parties = [self._members.get(name, name) for name in account.holder.split(" to ")]
-        return f"{kind} of {' with '.join(parties)}"
+        payee = self.payee(account)
+        if payee is not None:
+            return f"{kind} {payee.name} ({short_of(payee.payee_id)})"
+        return f"{kind} of {' with '.join(self.parties(account))}"
+
+    def parties(self, account: ledger.Account) -> list[str]:
+        """Whose it is, by name. A position is held between two members: "hong-kong-card to london-tfl"."""
+        return [self._members.get(name, name) for name in account.holder.split(" to ")]
+
+    def payee(self, account: ledger.Account) -> payments.Payee | None:
+        """Which shop's it is; None for other accounts."""
+        if account.code is not ledger.AccountCode.MERCHANT:
+            return None
+        if account.holder not in self._payees:
+            self._payees |= payments.find_payees(self._tx, [account.holder])
+        return self._payees.get(account.holder)
 
     def rider(self, account: ledger.Account) -> identity.Account | None:
         """Whose wallet it is; None for other accounts."""

@@ -4,8 +4,9 @@ What a page says it checked, the server checked with the one-file verifier that 
 can, it then checks the same receipt again on the reader's own device.
 """
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +19,9 @@ from litestar.params import Body, FromPath, QueryParameter
 
 from hansa import identity, ledger, rides
 from hansa.apps.web.callers import find_caller, get_account, get_operator
-from hansa.apps.web.console import AccountNames, AccountRef, what_moved
+from hansa.apps.web.console import AccountNames, AccountRef, kind_of, what_moved
 from hansa.apps.web.journey_views import Places
-from hansa.apps.web.languages import spoken, words_for
+from hansa.apps.web.languages import Words, spoken, words_for, words_of_scripts
 from hansa.apps.web.marks import read_line
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
@@ -126,23 +127,27 @@ class KeptCheckpoint(msgspec.Struct, frozen=True):
 def show_receipt(request: Asked, site: Here, transfer_id: FromPath[UUID]) -> Response[str]:
     """A transfer of the rider's own wallet, and its proof."""
     account = get_account(request, site)
+    say = words_for(request, account_language=account.language)
     with site.ctx.tx() as tx:
         caller = find_caller(request, site)
         booked = ledger.open_transfer(tx, caller, ledger.TransferId(transfer_id))
         wallets = own_wallets(tx, account)
-        moved = _moved(booked, _NamesForRider(tx, wallets))
+        moved = _moved(booked, _NamesForRider(tx, wallets, say))
         checked = check(tx, site, booked)
         zone = Places(tx).network(account.home_city_id).city.tz
-    return page(
+    answer = page(
         "wallet/receipt.html",
         here="statement",
         account=account,
-        moved=moved,
+        say=say,
+        moved=replace(moved, what=say(moved.what)),
         gained=booked.transfer.credit in wallets,
-        checked=checked,
+        checked=replace(checked, steps=[_in_words(step, say) for step in checked.steps]),
+        words_of_scripts=words_of_scripts(say, "receipt.js"),
         zone=zone,
         download=f"/v1/ledger/transfers/{transfer_id}/receipt",
     )
+    return spoken(answer, say, request)
 
 
 def own_wallets(tx: Tx, account: identity.Account) -> set[UUID]:
@@ -274,7 +279,15 @@ def show_verify(request: Asked, site: Here) -> Response[str]:
     with site.ctx.tx() as tx:
         keys = [str(site.signer.verifier_key(head.partition)) for head in ledger.list_heads(tx)]
     say = words_for(request)
-    answer = page("verify.html", here="verify", say=say, log_keys=keys, witnesses=_witnesses(site))
+    scripts = words_of_scripts(say, "receipt.js")
+    answer = page(
+        "verify.html",
+        here="verify",
+        say=say,
+        log_keys=keys,
+        witnesses=_witnesses(site),
+        words_of_scripts=scripts,
+    )
     return spoken(answer, say, request)
 
 
@@ -388,14 +401,24 @@ def _witnesses(site: Site) -> list[WitnessLine]:
 class _NamesForRider(AccountNames):
     """What a rider's own page calls accounts: hers, and of others' wallets nothing but that they are."""
 
-    def __init__(self, tx: Tx, wallets: set[UUID]) -> None:
+    def __init__(self, tx: Tx, wallets: set[UUID], say: Words) -> None:
         super().__init__(tx)
-        self._wallets = wallets
+        self._wallets, self._say = wallets, say
 
     def of(self, account: ledger.Account) -> str:
+        say = self._say
         if account.account_id in self._wallets:
-            return "Your wallet"
-        return "Another wallet" if account.code is ledger.AccountCode.WALLET else super().of(account)
+            return say("Your wallet")
+        if account.code is ledger.AccountCode.WALLET:
+            return say("Another wallet")
+        kind, payee = say(kind_of(account)), self.payee(account)
+        if payee is not None:
+            return payee.name
+        parties = self.parties(account)
+        name = (
+            say("{one} with {other}", one=parties[0], other=parties[1]) if len(parties) == 2 else parties[0]
+        )
+        return say("{kind} of {name}", kind=kind, name=name)
 
 
 def _moved(booked: ledger.Booked, names: AccountNames) -> Moved:
@@ -447,6 +470,35 @@ def _shown(step: Step) -> Step:
         return step
     detail = step.detail[:1].upper() + step.detail[1:]
     return Step(step.name, step.ok, detail if detail.endswith(".") else f"{detail}.")
+
+
+_SAID = (
+    (
+        re.compile(r"What it shows is what its row says, and the proof is for its place\."),
+        "What it shows is what its row says, and the proof is for its place.",
+    ),
+    (
+        re.compile(
+            r"Entry (?P<index>[0-9]+) of (?P<size>[0-9]+); (?P<hashes>[0-9]+) hashes lead to the root\."
+        ),
+        "Entry {index} of {size}; {hashes} hashes lead to the root.",
+    ),
+    (
+        re.compile(r"(?P<signed>[0-9]+) signed, (?P<asked>[0-9]+) asked for: (?P<told>.*)\."),
+        "{signed} signed, {asked} asked for: {told}.",
+    ),
+    (re.compile(r"No --witness was given\."), "No witness was asked for."),
+)
+"""What the verifier says where all is well, as the page's script says it too. Why something fails stays English."""
+
+
+def _in_words(step: Step, say: Words) -> Step:
+    """A step in the reader's language."""
+    for pattern, english in _SAID:
+        if found := pattern.fullmatch(step.detail):
+            facts = {name: value.replace(" at ", ", ") for name, value in found.groupdict().items()}
+            return Step(say(step.name), step.ok, say(english, **facts))
+    return Step(say(step.name), step.ok, step.detail)
 
 
 def _file(data: bytes, name: str, media_type: str) -> Response[bytes]:

@@ -1,10 +1,11 @@
 // Receipts on a page: one that the page brings along is checked again on this device, and so is a file that is chosen.
 
 import { mount } from "./receipt.js";
+import { inWords } from "./words.js";
 
 for (const part of document.querySelectorAll("[data-check-receipt]")) {
   const byServer = part.querySelector("[data-said-by-server]");
-  mount(part).then((result) => {
+  mount(part, undefined, inWords).then((result) => {
     byServer.hidden = result !== undefined;
   });
 }
@@ -25,7 +26,7 @@ async function check(part, file) {
   found.dataset.witnesses = witnesses.join(" ");
   found.dataset.quorum = String(witnesses.length);
   part.querySelector("[data-found]").replaceChildren(found);
-  await mount(found, text);
+  await mount(found, text, inWords);
 }
 
 /** Our key for the log that the receipt names, and those of our witnesses whose name stands under its checkpoint. */

@@ -12,47 +12,70 @@ const NO_NAME = /[\u0000-\u0020+\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202
 
 const utf8 = new TextEncoder();
 
+/** What a step found: a sentence, by its English with the figures that stand in it, for pages in other languages. */
+class Said {
+  constructor(english, facts) {
+    Object.assign(this, { english, facts });
+  }
+
+  toString() {
+    return this.english.replaceAll(/\{(\w+)\}/g, (place, name) => (name in this.facts ? String(this.facts[name]) : place));
+  }
+}
+
+function inWords(english, facts = {}) {
+  return new Said(english, facts);
+}
+
 /** Something does not hold; the message says what. */
 class Unproven extends Error {}
 
 /** This browser cannot check it, so nothing is said either way. */
-class CannotCheck extends Error {}
+class CannotCheck extends Error {
+  constructor(said) {
+    super(String(said));
+    this.said = said;
+  }
+}
 
 /**
  * Check a receipt (its parsed JSON) against a policy: logKey, a verifier key's text; witnesses, a list of them; quorum,
  * how many of these must have signed, all if not given. Gives every step as {name, ok, detail}, where ok is null for
- * what was not asked or cannot be checked here, and ok for the whole: whether all that was asked for is proven.
+ * what was not asked or cannot be checked here, and ok for the whole: whether all that was asked for is proven. With say,
+ * names and details are what it makes of their English and their figures; why something does not hold stays English.
  */
-export async function verifyReceipt(receipt, policy = {}) {
+export async function verifyReceipt(receipt, policy = {}, say = undefined) {
   const steps = [];
+  const told = (words) => (say && words instanceof Said ? say(words.english, words.facts) : String(words));
   const take = async (name, work) => {
     try {
       const { value, detail } = await work();
-      steps.push({ name, ok: true, detail });
+      steps.push({ name: told(name), ok: true, detail: told(detail) });
       return value;
     } catch (error) {
       if (!(error instanceof Unproven || error instanceof CannotCheck)) throw error;
-      steps.push({ name, ok: error instanceof Unproven ? false : null, detail: error.message });
+      steps.push({ name: told(name), ok: error instanceof Unproven ? false : null, detail: told(error.said ?? error.message) });
       return undefined;
     }
   };
 
-  const read = await take("The receipt agrees with itself", async () => ({
+  const read = await take(inWords("The receipt agrees with itself"), async () => ({
     value: readReceipt(receipt),
-    detail: "What it shows is what its row says, and the proof is for its place.",
+    detail: inWords("What it shows is what its row says, and the proof is for its place."),
   }));
   if (!read) return { steps, ok: false };
   const { proof, salt, row } = read;
   const { checkpoint } = proof;
 
-  await take("The transfer is in the log", async () => {
+  await take(inWords("The transfer is in the log"), async () => {
     const entry = await sha256(salt, row);
     const root = await rootOfPath(await sha256([0], entry), proof.index, checkpoint.size, proof.path);
     if (!same(root, checkpoint.root)) throw new Unproven("The row and its salt do not lead to the root of the checkpoint.");
-    return { detail: `Entry ${proof.index} of ${checkpoint.size}; ${proof.path.length} hashes lead to the root.` };
+    const facts = { index: proof.index, size: checkpoint.size, hashes: proof.path.length };
+    return { detail: inWords("Entry {index} of {size}; {hashes} hashes lead to the root.", facts) };
   });
 
-  await take("The checkpoint is signed by its log", async () => {
+  await take(inWords("The checkpoint is signed by its log"), async () => {
     if (!policy.logKey) throw new Unproven("No log key was given, so nobody answers for these books.");
     const key = await readKey(policy.logKey, LOG);
     if (key.name !== checkpoint.origin) {
@@ -64,8 +87,8 @@ export async function verifyReceipt(receipt, policy = {}) {
 
   const texts = policy.witnesses ?? [];
   const quorum = policy.quorum ?? texts.length;
-  await take("Witnesses saw the same books", async () => {
-    if (texts.length === 0 && quorum === 0) throw new CannotCheck("No witness was asked for.");
+  await take(inWords("Witnesses saw the same books"), async () => {
+    if (texts.length === 0 && quorum === 0) throw new CannotCheck(inWords("No witness was asked for."));
     return { detail: await witnessed(checkpoint, texts, quorum, policy.logKey) };
   });
 
@@ -76,31 +99,32 @@ export async function verifyReceipt(receipt, policy = {}) {
 /**
  * Check a receipt and list the steps in this element. The receipt is the text that is given, a script of type
  * application/json within the element, or is fetched from data-receipt-url. data-log-key, data-witnesses (separated by
- * spaces) and data-quorum are the policy.
+ * spaces) and data-quorum are the policy. say: makes a sentence in the page's language of its English and its figures.
  */
-export async function mount(element, text = undefined) {
+export async function mount(element, text = undefined, say = (english, facts) => String(inWords(english, facts))) {
   const list = document.createElement("ol");
   const words = document.createElement("p");
   words.setAttribute("role", "status");
   element.append(list, words);
   element.dataset.state = "checking";
-  words.textContent = "Checking on this device …";
+  const told = ({ english, facts }) => say(english, facts);
+  words.textContent = told(inWords("Checking on this device …"));
   try {
     const { logKey, witnesses, quorum } = element.dataset;
     const result = await verifyReceipt(await given(element, text), {
       logKey,
       witnesses: (witnesses ?? "").split(/\s+/).filter(Boolean),
       quorum: quorum ? Number(quorum) : undefined,
-    });
+    }, say);
     list.replaceChildren(...result.steps.map(line));
     element.dataset.state = result.ok ? "proven" : "unproven";
-    words.textContent = result.ok
-      ? "Proven on this device: the transfer stands in these books."
-      : "Not proven. The steps above say why.";
+    words.textContent = told(result.ok
+      ? inWords("Proven on this device: the transfer stands in these books.")
+      : inWords("Not proven. The steps above say why."));
     return result;
   } catch (error) {
     element.dataset.state = "unproven";
-    words.textContent = `Cannot check this receipt: ${error.message}`;
+    words.textContent = told(inWords("Cannot check this receipt: {why}", { why: error.message }));
     return undefined;
   }
 }
@@ -307,15 +331,15 @@ async function witnessed(checkpoint, texts, quorum, logKey) {
     try {
       const at = await verifySignature(checkpoint, key);
       signed += 1;
-      told.push(`${shown(key.name)} at ${at}`);
+      told.push(`${shown(key.name)}, ${at}`);
     } catch (error) {
       if (!(error instanceof Unproven)) throw error;
       forged ||= checkpoint.signatures.some(({ name, id }) => name === key.name && id === key.id);
       told.push(error.message);
     }
   }
-  const detail = `${signed} signed, ${quorum} asked for: ${told.join("; ")}.`;
-  if (forged || signed < quorum) throw new Unproven(detail);
+  const detail = inWords("{signed} signed, {asked} asked for: {told}.", { signed, asked: quorum, told: told.join("; ") });
+  if (forged || signed < quorum) throw new Unproven(String(detail));
   return detail;
 }
 
@@ -326,7 +350,9 @@ async function ed25519Verify(publicKey, signature, message) {
     key = await crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
   } catch (error) {
     if (error.name === "NotSupportedError" || error.name === "TypeError") {
-      throw new CannotCheck("This browser cannot check Ed25519 signatures. A newer one can, and so can hansa_verify.py.");
+      throw new CannotCheck(
+        inWords("This browser cannot check Ed25519 signatures. A newer one can, and so can hansa_verify.py."),
+      );
     }
     throw new Unproven("A public key is no point of Ed25519.");
   }
@@ -355,7 +381,7 @@ async function rootOfPath(leaf, index, size, path) {
   return node;
 }
 
-const INSECURE = "Browsers compute this only on pages served over HTTPS or from this machine.";
+const INSECURE = inWords("Browsers compute this only on pages served over HTTPS or from this machine.");
 
 async function sha256(...parts) {
   if (!globalThis.crypto?.subtle) throw new CannotCheck(INSECURE);
