@@ -53,7 +53,7 @@ def test_what_hangs_fails_tells_where_and_lets_the_others_run(tmp_path: Path) ->
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-p", "limits", "-p", "no:cacheprovider", "test_hanging.py"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        env=os.environ | {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
