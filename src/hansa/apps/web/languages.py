@@ -114,13 +114,13 @@ class Words:
             return f"{local.month}月{local.day}日 {_WEEKDAYS_ZH[local.weekday()]} {local:%H:%M}"
         return f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
 
-    def day(self, day: date) -> str:
-        """A day: ``Tue 17 Nov 2026``; ``2026年11月17日 周二``; ``mar. 17 nov. 2026``."""
-        if self.language == "fr":
-            return f"{_day_fr(day)} {day.year}"
+    def day(self, day: date, *, year: bool = True) -> str:
+        """A day: ``Tue 17 Nov 2026``; ``2026年11月17日 周二``; ``mar. 17 nov. 2026``. year: whether it is told."""
         if self.language == "zh":
-            return f"{day.year}年{day.month}月{day.day}日 {_WEEKDAYS_ZH[day.weekday()]}"
-        return f"{day:%a} {day.day} {day:%b} {day.year}"
+            of_year = f"{day.year}年" if year else ""
+            return f"{of_year}{day.month}月{day.day}日 {_WEEKDAYS_ZH[day.weekday()]}"
+        told = _day_fr(day) if self.language == "fr" else f"{day:%a} {day.day} {day:%b}"
+        return f"{told} {day.year}" if year else told
 
 
 def _day_fr(day: date) -> str:

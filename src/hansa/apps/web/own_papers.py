@@ -246,7 +246,7 @@ def write_bundle(
 
 def say_month(statement: OwnStatement, say: Words) -> str:
     """From which day until which day."""
-    first, last = (one.isoformat() for one in (statement.month, _last_day(statement)))
+    first, last = (say.day(one) for one in (statement.month, _last_day(statement)))
     return say("{first} to {last}", first=first, last=last)
 
 

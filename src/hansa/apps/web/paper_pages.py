@@ -22,6 +22,7 @@ from hansa.apps.own_statement import (
     read_statement,
 )
 from hansa.apps.web.callers import find_caller, get_account
+from hansa.apps.web.insight_pages import month_name
 from hansa.apps.web.journey_views import Places
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.marks import mark_text, read_mark
@@ -352,7 +353,7 @@ def _zone(tx: Tx, account: identity.Account) -> str:
 def _shown(
     request: Asked, account: identity.Account, say: Words, template: str, **values: Any
 ) -> Response[str]:
-    answer = page(template, here="money", account=account, say=say, **values)
+    answer = page(template, here="money", account=account, say=say, month_name=month_name, **values)
     return spoken(answer, say, request)
 
 
