@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import uvicorn
@@ -14,12 +15,14 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from browser import passkeys
 from browser.passkeys import VirtualAuthenticator
+from browser.test_browser_money import check
 from hansa import audit, trust
 from hansa.apps.web import create_app, listen
 from hansa.apps.web.origins import Origins
-from hansa.kernel import FixedClock, SystemClock
+from hansa.kernel import FixedClock, SystemClock, new_id
 from hansa.store import Context
-from hansa.trust import staff
+from hansa.trust import staff, staff_store
+from hansa.trust.staff_model import Proposal
 from web import little_league
 
 pytestmark = pytest.mark.browser
@@ -85,6 +88,27 @@ def _join(page: Page, apart: Apart, handle: str, *roles: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def _proposed(apart: Apart) -> UUID:
+    """Something that waits for a second person; its id."""
+    at = apart.ctx.clock.now()
+    fields = {"whose": "toronto CAD", "currency": "CAD", "cap": "15000.01"}
+    with apart.ctx.tx() as tx:
+        admin = staff.get_staff(tx, "ada")
+        one = Proposal(
+            new_id(),
+            "/console/liquidity/cap",
+            fields,
+            admin.member_id,
+            "liquidity.write",
+            "winter",
+            "staff:bo",
+            at,
+            at + timedelta(hours=8),
+        )
+        staff_store.add_proposal(tx, one)
+    return one.proposal_id
+
+
 def test_a_person_comes_in_by_passkey_alone_and_confirms_with_it(
     apart: Apart,
     desk: BrowserContext,
@@ -97,6 +121,11 @@ def test_a_person_comes_in_by_passkey_alone_and_confirms_with_it(
     cookie = next(one for one in desk.cookies() if one.get("name") == "hansa_staff")
     assert (cookie.get("httpOnly"), cookie.get("sameSite")) == (True, "Strict")
     assert cookie.get("domain") == "console.localhost"
+
+    waits = _proposed(apart)
+    for address in ("me", "staff", "staff/ada", "proposals", f"proposals/{waits}"):
+        assert page.goto(f"{apart.console}/console/{address}").ok  # pyright: ignore[reportOptionalMemberAccess]
+        check(page, address)
 
     apart.ctx.clock.at += timedelta(minutes=6)  # type: ignore[attr-defined]
     page.goto(f"{apart.console}/console/members/toronto")
