@@ -212,8 +212,10 @@ def test_a_database_lost_on_the_way_is_told_with_what_to_do(home: Path) -> None:
 def test_the_command_line_tells_what_is_wrong_and_no_password(
     words: list[str], environment: dict[str, str], told: str, tmp_path: Path
 ) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = ["--port", str(free.getsockname()[1])] if words[0] == "serve" else []
     run = subprocess.run(
-        [*HANSA, *words],
+        [*HANSA, *words, *port],
         env=os.environ | {"NO_COLOR": "1"} | environment,
         cwd=tmp_path,
         capture_output=True,
