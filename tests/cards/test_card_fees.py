@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
@@ -10,10 +11,11 @@ from uuid import UUID
 
 import pytest
 
+from approval.approving import join
 from cards.test_cards import ISSUER, OTHER, class_of, rider, sealer
 from hansa import approval, cards, clearing, identity, ledger, payments, trust
 from hansa.apps.personal_data import obstacles
-from hansa.cards import fees
+from hansa.cards import by_payment, fees
 from hansa.cards.actions import STANDARD
 from hansa.identity import AccountId, ProofLevel, Sealer
 from hansa.kernel import InvalidInput, Money, fact_id
@@ -278,6 +280,64 @@ def test_a_payment_that_needs_approval_waits_for_it_and_one_refused_is_due_again
 
     assert cards.pay(ctx, ann, card.card_id, session_at=old).state == "active"
     assert books(ctx, ann) == (75_00, 5_00, 20_00, 100_00)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 9])
+def test_another_issuers_card_is_paid_from_the_wallet_by_one_payment_whatever_is_killed(
+    ctx: Context, sealer: Sealer, ann: AccountId, nth: int
+) -> None:
+    away = replace(CHILD, product_id="away", issuer_id=OTHER, city_id="toronto", rider_class="adult")
+    with ctx.tx() as tx:
+        cards.offer(tx, away, by="other", at=ctx.clock.now())
+        league = trust.MemberId("league")
+        trust.add_members(tx, [trust.Member(league, "League", "league", None, league, "league-1")])
+    payments.open_member_accounts(ctx, [OTHER], ["CNY"])
+    card = cards.apply(ctx, sealer, ann, fact_id(None, "away"), "away")
+    before, now = books(ctx, ann)[0], ctx.clock.now()
+
+    with suppress(Killed):
+        fees.pay(ctx, ann, card.card_id, session_at=now, step=dies_at(nth))
+    cards.turn(ctx)
+    paid = approve_payment(ctx, cards.pay(ctx, ann, card.card_id, session_at=now))
+
+    assert paid.fee is not None and (paid.state, paid.fee.way, paid.fee.state) == (
+        "active",
+        "payment",
+        "paid",
+    )
+    assert cards.turn(ctx) == 0 and cards.pay(ctx, ann, card.card_id, session_at=now) == paid
+    partition = ctx.directory.partition_of(ann)
+    payee = by_payment.payee_of(OTHER, "CNY")
+    with ctx.tx() as tx:
+        assert ledger.trial_balance(tx).is_even
+        accounts = [
+            payments.wallet_id(ann, "CNY"), payments.merchant_account(payee, "CNY", partition),
+            clearing.earned_account(OTHER, "CNY", partition), cards.deposit_account(OTHER, "CNY", partition),
+        ]  # fmt: skip
+        held = ledger.balances(tx, accounts)
+        made = payments.list_payments(tx, payee_id=payee)
+    assert [held[one].credit_minor for one in accounts] == [before - 25_00, 0, 5_00, 20_00]
+    assert [(one.amount.minor, one.reference) for one in made] == [(25_00, str(card.card_id))]
+
+
+def approve_payment(ctx: Context, card: cards.Card) -> cards.Card:
+    """The card, once what its payment waits for is given; as it is where that waits for nothing."""
+    assert card.fee is not None
+    if card.fee.state != "paying":
+        return card
+    with ctx.tx() as tx:
+        payment = by_payment.find(ctx, tx, card.fee)
+        (asked,) = approval.list_open(tx, AccountId(card.account_id), ctx.clock.now())
+    assert payment is not None and payment.state.value == "requires_approval"
+    assert join(ctx, AccountId(card.account_id)).approve(asked).given
+    payments.advance_spend(ctx, payment.spend_id)
+    cards.turn(ctx)
+    return next(one for one in listed(ctx, card) if one.card_id == card.card_id)
+
+
+def listed(ctx: Context, card: cards.Card) -> list[cards.Card]:
+    with ctx.tx() as tx:
+        return cards.list_own(tx, AccountId(card.account_id))
 
 
 def test_a_lost_card_is_blocked_at_once_and_another_takes_its_place(

@@ -8,11 +8,12 @@ it the same way. The price is the issuer's; a deposit stands on DEPOSIT, as what
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from hansa import approval, audit, clearing, identity, ledger, payments
 from hansa.approval import ApprovalState
-from hansa.cards import fees_store, granting, store
+from hansa.cards import by_payment, fees_store, granting, store
 from hansa.cards.model import (
     Card,
     Fee,
@@ -26,7 +27,7 @@ from hansa.cards.model import (
 )
 from hansa.cards.telling import tell
 from hansa.identity import AccountId
-from hansa.kernel import Money, fact_id
+from hansa.kernel import HansaError, Money, fact_id
 from hansa.ledger import AccountCode, ResultCode, TransferCode, TransferFlag, TransferId
 from hansa.payments import Step, no_step
 from hansa.store import Context, Tx
@@ -98,9 +99,11 @@ def drop(tx: Tx, card_id: UUID, at: datetime) -> None:
 
 
 def pay(
-    ctx: Context, account_id: AccountId, card_id: UUID, *, session_at: datetime, step: Step = no_step
+    ctx: Context, account_id: AccountId, card_id: UUID, *, session_at: datetime | None, step: Step = no_step
 ) -> Card:
     """Pay a card from its holder's wallet; gives how far it is: in force, or waiting for an approval.
+
+    Another issuer's card is paid by a payment to that issuer, from the wallet in the card's currency.
 
     Again is harmless. Errors, and nothing moves then: UnknownCard, FeeMoved, NotCleared, PaidAtCounter, FeeNotCovered,
     identity.AccountBlocked, and what the approval forbids.
@@ -109,14 +112,15 @@ def pay(
     with approval.refusals_told(ctx), ctx.tx() as tx:
         card = _own(tx, account_id, card_id)
         fee = fees_store.lock(tx, card_id)
-        if fee is None or fee.state == "dropped" or (fee.state == "paid" and fee.way != "wallet"):
+        if fee is None or fee.state == "dropped" or (fee.state == "paid" and fee.way == "counter"):
             raise FeeMoved
-        if fee.state == "due":
-            _check(tx, fee, account_id)
+        if fee.state == "due" and _check(tx, fee, account_id) == "payment":
+            by_payment.mark_begun(tx, fee, at)
+        elif fee.state == "due":
             goes_on = _may_begin(tx, card, fee, session_at, at)
             fees_store.move(tx, card_id, "paying" if goes_on else "approving", at, way="wallet")
     step("begun")
-    _advance(ctx, card_id, step)
+    _advance(ctx, card_id, step, session_at=session_at, asked=True)
     with ctx.tx() as tx:
         return _own(tx, account_id, card_id)
 
@@ -223,20 +227,22 @@ def finish(ctx: Context, *, limit: int = 500) -> int:
 # --- inside
 
 
-def _check(tx: Tx, fee: Fee, account_id: AccountId) -> None:
+def _check(tx: Tx, fee: Fee, account_id: AccountId) -> Literal["wallet", "payment"]:
+    """By which way its holder pays it. Errors: what forbids it."""
     if not fee.cleared:
         raise NotCleared
     account = identity.get_account(tx, account_id)
     held = {one.currency: one for one in payments.balance_of(tx, account_id, partition=fee.partition)}
-    if account.issuer_id != fee.issuer_id or fee.currency not in held:
+    if fee.currency not in held:
         raise PaidAtCounter
     if identity.standing_of(tx, account_id).level == "blocked":
         raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
     if held[fee.currency].minor < fee.total.minor:
         raise FeeNotCovered
+    return "wallet" if account.issuer_id == fee.issuer_id else "payment"
 
 
-def _may_begin(tx: Tx, card: Card, fee: Fee, session_at: datetime, at: datetime) -> bool:
+def _may_begin(tx: Tx, card: Card, fee: Fee, session_at: datetime | None, at: datetime) -> bool:
     """Whether it is paid at once; False: its holder is asked to approve it. Errors: what forbids it."""
     spend_id = spend_of(fee)
     fees_store.set_spend(tx, fee.card_id, spend_id)
@@ -271,7 +277,33 @@ def _may_begin(tx: Tx, card: Card, fee: Fee, session_at: datetime, at: datetime)
     return False
 
 
-def _advance(ctx: Context, card_id: UUID, step: Step) -> None:
+def _advance_payment(ctx: Context, fee: Fee, session_at: datetime | None, *, asked: bool) -> bool:
+    """Go on with the payment of a card of another issuer: whether it is paid. One that came to nothing leaves it due.
+
+    asked: its holder waits for the answer. Errors: those by which payments refuses, for them; it is due again then.
+    """
+    with ctx.tx() as tx:
+        card = granting.get(tx, fee.card_id)
+    refused: HansaError | None = None
+    try:
+        paid = by_payment.go_on(ctx, card, fee, session_at=session_at)
+    except HansaError as error:
+        if error.status >= 500:
+            raise
+        paid, refused = False, error
+    if paid is False:
+        with ctx.tx() as tx:
+            now = fees_store.lock(tx, fee.card_id)
+            if now is not None and (now.state, now.attempt) == ("paying", fee.attempt):
+                fees_store.move(tx, fee.card_id, "due", ctx.clock.now(), next_attempt=True)
+    if refused is not None and asked:
+        raise refused
+    return bool(paid)
+
+
+def _advance(
+    ctx: Context, card_id: UUID, step: Step, *, session_at: datetime | None = None, asked: bool = False
+) -> None:
     at = ctx.clock.now()
     with ctx.tx() as tx:
         fee = fees_store.lock(tx, card_id)
@@ -286,8 +318,14 @@ def _advance(ctx: Context, card_id: UUID, step: Step) -> None:
                 fees_store.move(tx, card_id, "due", at, next_attempt=True)
     if fee is None or fee.state != "paying":
         return
+    if fee.way == "payment":
+        if not _advance_payment(ctx, fee, session_at, asked=asked):
+            return
+        step("taken")
     code = _post(ctx, fee, _chain(fee))
     step("posted")
+    if code is not ResultCode.CREATED and fee.way == "payment":
+        return  # its money is the issuer's already: the next turn books it
     if code is not ResultCode.CREATED and _given_up(ctx, fee):
         with ctx.tx() as tx:
             now = fees_store.lock(tx, card_id)
@@ -343,6 +381,9 @@ def _chain(fee: Fee) -> tuple[ledger.Transfer, ...]:
     """Price and deposit, both or none."""
     if fee.way == "wallet":
         payer = payments.wallet_id(AccountId(fee.account_id), fee.currency)
+    elif fee.way == "payment":
+        payee_id = by_payment.payee_of(fee.issuer_id, fee.currency)
+        payer = payments.merchant_account(payee_id, fee.currency, fee.partition)
     else:
         payer = payments.cash_account(fee.issuer_id, fee.currency, fee.partition)
     parts = [

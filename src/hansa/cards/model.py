@@ -119,7 +119,7 @@ class NotCleared(HansaError):
 
 
 class PaidAtCounter(HansaError):
-    """This card is another issuer's, or in a currency that your wallet has not: it is paid at its issuer's counter."""
+    """This card is in a currency that your wallet has not: it is paid at its issuer's counter."""
 
     code: ClassVar[str] = "cards.paid_at_counter"
     status: ClassVar[int] = 409
@@ -220,7 +220,7 @@ class Fee:
     state: FeeState
     cleared: bool
     attempt: int
-    way: Literal["", "wallet", "counter"]
+    way: Literal["", "wallet", "counter", "payment"]
     by_whom: str
     asked_at: datetime
     moved_at: datetime

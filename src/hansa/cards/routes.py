@@ -9,8 +9,8 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from hansa import trust
-from hansa.cards import actions, fees
+from hansa import approval, identity, trust
+from hansa.cards import actions, by_payment, fees
 from hansa.cards.model import (
     COSTS_MAX,
     FACES,
@@ -20,6 +20,7 @@ from hansa.cards.model import (
     CardMoved,
     Fee,
     FeeMoved,
+    FeeNotCovered,
     NoDeposit,
     NotCleared,
     NotEligible,
@@ -95,7 +96,10 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeeView(msgspec.Struct, frozen=True):
-    """What is paid for a card, minor units. state: due, approving, paying, paid or dropped. way: wallet or counter.
+    """What is paid for a card, minor units. state: due, approving, paying, paid or dropped.
+
+    way: wallet, counter, or payment, which another issuer's card is paid by: payment_id, at /v1/payments. next_action:
+    what its holder has to do before it goes on.
 
     cleared: its holder may have it, so it can be paid. deposit: none, held, returning, returned, keeping or kept.
     """
@@ -107,6 +111,8 @@ class FeeView(msgspec.Struct, frozen=True):
     cleared: bool
     way: str
     deposit: str
+    payment_id: UUID | None
+    next_action: approval.NextAction | None
 
 
 class CardView(msgspec.Struct, frozen=True):
@@ -366,6 +372,28 @@ def take_card_back(
     return _card(fees.hand_in(ctx, issuers, card_id, to=data.deposit_to, by=caller.who))
 
 
+@post(
+    "/v1/me/cards/{card_id:uuid}/pay",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Cards"],
+    opt={
+        "who": ("session",),
+        "refuses": (
+            UnknownCard, FeeMoved, NotCleared, PaidAtCounter, FeeNotCovered, identity.AccountBlocked,
+            approval.LimitReached, approval.SpendingFrozen,
+        ),
+    },
+)  # fmt: skip
+def pay_card(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    card_id: FromPath[UUID],
+) -> CardView:
+    """Pay a card of yours from your wallet, once however often it is asked. Another issuer's is paid by a payment."""
+    return _card(fees.pay(ctx, _person(caller), card_id, session_at=None))
+
+
 def _person(caller: trust.Caller) -> AccountId:
     """Errors: trust.NotSignedIn."""
     if caller.account_id is None:
@@ -424,8 +452,23 @@ def _card(one: Card) -> CardView:
 
 
 def _fee(one: Fee) -> FeeView:
+    by = by_payment.payment_of(one) if one.way == "payment" and one.state in ("paying", "paid") else None
+    waits = None
+    if one.state == "approving":
+        approval_id = approval.approval_id_of(fees.SUBJECT, fees.spend_of(one))
+        waits = approval.NextAction("approve", f"/wallet/approvals/{approval_id}")
+    elif by is not None and one.state == "paying":
+        waits = approval.NextAction("approve", "/wallet/approvals")
     return FeeView(
-        one.currency, one.price_minor, one.deposit_minor, one.state, one.cleared, one.way, one.deposit
+        one.currency,
+        one.price_minor,
+        one.deposit_minor,
+        one.state,
+        one.cleared,
+        one.way,
+        one.deposit,
+        by,
+        waits,
     )
 
 
@@ -437,6 +480,7 @@ ROUTES = [
     renew_card,
     end_card,
     replace_card,
+    pay_card,
     list_cards,
     decide_card,
     take_card_payment,
