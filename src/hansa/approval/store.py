@@ -98,13 +98,6 @@ from approval.uses u
 join unnest(%s::integer[], %s::uuid[]) as w (partition, spend_id) using (partition, spend_id)
 """
 
-PAYEES = """
-select p.account_id, p.payee_key, p.first_at
-from approval.payees p
-join unnest(%s::integer[], %s::uuid[], %s::text[]) as w (partition, account_id, payee_key)
-    using (partition, account_id, payee_key)
-"""
-
 LIMITS = """
 select l.account_id, l.currency, l.scope, l.span, l.minor, l.next_minor, l.next_at, l.set_at
 from approval.limits l

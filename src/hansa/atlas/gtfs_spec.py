@@ -390,10 +390,3 @@ EXPERIMENTAL: Mapping[str, str] = MappingProxyType({"fare_leg_rules.txt": "trans
 ``transfer_only`` is a proposed extension that the Massachusetts Bay Transportation Authority publishes: a rule with 1
 may be considered only for a leg that a transfer rule leads to.
 """
-
-FARES_V2 = (
-    "fare_products.txt",
-    "fare_leg_rules.txt",
-    "fare_transfer_rules.txt",
-    "fare_leg_join_rules.txt",
-)

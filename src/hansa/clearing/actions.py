@@ -284,11 +284,6 @@ def window_nets(tx: Tx, window_id: str) -> list[NetPosition]:
     return store.net_positions(tx, get_window(tx, window_id).window_id)
 
 
-def day_matrix(tx: Tx, day: date) -> Mapping[tuple[MemberId, MemberId, str], int]:
-    """Who owes whom how much for a day before netting: (debtor, creditor, currency). Errors: UnknownDay."""
-    return matrix(obligations(positions(tx, day)))
-
-
 def window_matrix(tx: Tx, window_id: str) -> Mapping[tuple[MemberId, MemberId, str], int]:
     """Who owes whom how much for a window before netting: (debtor, creditor, currency). Errors: UnknownWindow."""
     return matrix(obligations(window_positions(tx, window_id)))

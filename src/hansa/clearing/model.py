@@ -86,9 +86,6 @@ class WindowStatus(StrEnum):
     SETTLED = "settled"
 
 
-DayStatus = WindowStatus
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The league's business day: it ends at the cut-off, local wall time of the zone, of the next calendar day."""
@@ -184,7 +181,6 @@ class Window:
 
 
 ClearingDay = Window
-DayTotal = WindowTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,11 +360,6 @@ def window_label(window_id: str) -> str:
     """What postings and people call a window: a business day of the league by its date, another by its id."""
     stamp = stamp_of(window_id)
     return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:]}" if window_id.startswith(f"{DAILY}-") else window_id
-
-
-def day_reference(day: date) -> UUID:
-    """What all transfers of a business day refer to."""
-    return window_reference(day_window(day))
 
 
 def window_reference(window_id: str) -> UUID:

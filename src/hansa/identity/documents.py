@@ -20,7 +20,6 @@ _PROVINCES = frozenset(
 """First two digits of GB/T 2260 regions; 81 to 83 are those of residence permits for Hong Kong, Macau and Taiwan."""
 _RESIDENT_CHECKS = "10X98765432"
 
-_TD3_LENGTH = 44
 _MRZ = re.compile(r"^[A-Z0-9<]{44}$")
 _COUNTRY = re.compile(r"^[A-Z]{1,3}<{0,2}$")
 _WEIGHTS = (7, 3, 1)

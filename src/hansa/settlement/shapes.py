@@ -71,8 +71,6 @@ _DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,17})?")
 COUNT = matches(re.compile(r"[0-9]{1,15}"), "a count")
 AMOUNT = matches(_DECIMAL, "an amount")
 CURRENCY = one_of(*CURRENCY_EXPONENTS)
-STATUS = matches(re.compile(r"[A-Z]{4}"), "a status of four letters")
-
 NAME: Shape = (("Nm", 1, 1, at_most(140)),)
 OTHER_34: Shape = (("Id", 1, 1, at_most(34)),)
 OTHER_35: Shape = (("Id", 1, 1, at_most(35)),)

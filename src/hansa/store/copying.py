@@ -56,11 +56,6 @@ def texts(*values: str | None) -> bytes:
     return b"".join(parts)
 
 
-def json_piece(encoded: bytes) -> bytes:
-    """A column of jsonb: a version, and the text."""
-    return pack(">iB", len(encoded) + 1, 1) + encoded
-
-
 def uuid_pieces(ids: npt.NDArray[Any]) -> list[bytes]:
     """Columns of uuid that may be null elsewhere."""
     pieces = np.empty(len(ids), [("size", ">i4"), ("id", "V16")])

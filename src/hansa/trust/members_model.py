@@ -23,7 +23,6 @@ DOINGS: tuple[Doing, ...] = get_args(Doing)
 COOLING = timedelta(hours=24)
 """How long an approved change of a bank account waits, so that whoever it robs can stop it."""
 
-RESERVE_BP_MAX = 10_000
 TEXT_BYTES_MAX = 64 * 1024
 WHY_MAX = 500
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import ClassVar, Literal, NewType, get_args
+from typing import ClassVar, Literal, NewType
 
 from hansa.kernel import HansaError
 
@@ -11,8 +11,6 @@ MemberId = NewType("MemberId", str)
 Role = Literal["city", "issuer", "operator", "bank", "league"]
 CallerKind = Literal["member", "person", "gate", "operator", "league", "anonymous"]
 GateAction = Literal["entry", "exit", "board"]
-
-ROLES: tuple[Role, ...] = get_args(Role)
 
 API_VERSIONS = (date(2026, 11, 17), date(2026, 11, 28))
 """Dated versions of the interface, oldest first. A key is made for the newest and stays with it."""

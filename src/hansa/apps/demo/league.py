@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from pathlib import Path
 from typing import ClassVar
 
 from hansa import atlas, clearing, gate, identity, payments, rides, trust
@@ -259,8 +258,3 @@ def _read_city(ctx: Context, role: CityRole) -> None:
     with ctx.tx() as tx:
         atlas.import_city(tx, atlas.read_city(folder))
         rides.import_tariff(tx, rides.read_tariff(rides.tariff_folder(role.operator_id)))
-
-
-def default_home() -> Path:
-    """Where a demonstration keeps its data when nothing else is said: ``.hansa`` in the present folder."""
-    return Path(".hansa")
