@@ -14,6 +14,8 @@ from litestar.testing import TestClient
 from hansa import ledger, payments, wallets
 from hansa.apps import spending
 from hansa.apps.spending import CATEGORIES, category_of, month_before, read_month, starts_at
+from hansa.apps.web import languages
+from hansa.apps.web.insight_pages import month_short
 from hansa.kernel import new_id
 from hansa.store import Context
 from payments.shopping import ANN, BANK, BEN, asks, held, made, open_town, set_clock
@@ -198,3 +200,11 @@ def test_budgets_are_planned_by_a_plain_form_and_shown_beside_what_is_spent(gao:
     assert "¥0.00 of ¥100.00" not in gone.text and "¥0.00 of ¥12.50" in gone.text
     assert "每月预算" in gao.get("/wallet/insight?language=zh").text
     assert "Budgets du mois" in gao.get("/wallet/insight?language=fr").text
+
+
+def test_no_two_months_of_the_picture_have_the_same_name() -> None:
+    months = [date(2026, month, 1) for month in range(1, 13)]
+
+    for language in languages.LANGUAGES:
+        say = languages.Words(language, languages.catalogue(language))
+        assert len({month_short(one, say) for one in months}) == 12, language

@@ -545,8 +545,9 @@ def _tell(tx: Tx, approval: Approval, kind: str, people: Sequence[AccountId], at
     shown = approval.shown
     if shown.amount is None or (approval.spend is None and kind != "approval.second"):
         return
+    to_a_link = shown.payee_key.startswith("link:")  # its name is a word, and not somebody's own
     facts = {
-        "payee": shown.payee_name,
+        "payee": {"word": shown.payee_name} if to_a_link else shown.payee_name,
         "amount": {"minor": shown.amount.minor, "currency": shown.amount.currency},
         "until": {"at": (approval.executes_at or approval.expires_at).isoformat()},
     }

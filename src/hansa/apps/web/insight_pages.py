@@ -269,6 +269,13 @@ def month_name(first: date, say: Words) -> str:
     return f"{(_MONTHS_FR if say.language == 'fr' else _MONTHS)[first.month - 1]} {first.year}"
 
 
+def month_short(first: date, say: Words) -> str:
+    """A month where there is little room: ``Nov``, ``11月``, ``nov.``; no two of a year are the same."""
+    if say.language == "zh":
+        return f"{first.month}月"
+    return _MONTHS_SHORT_FR[first.month - 1] if say.language == "fr" else _MONTHS[first.month - 1][:3]
+
+
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -276,6 +283,9 @@ _MONTHS = (
 _MONTHS_FR = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
     "décembre",
+)  # fmt: skip
+_MONTHS_SHORT_FR = (
+    "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc.",
 )  # fmt: skip
 
 
@@ -285,7 +295,7 @@ def _bars(month: spending.Month, say: Words) -> list[Bar]:
     bars: list[Bar] = []
     for place, (first, minor) in enumerate(month.months):
         height = (GROUND - TOP) * max(minor, 0) / highest if highest > 0 else 0
-        name = f"{first.month}月" if say.language == "zh" else month_name(first, say)[:3]
+        name = month_short(first, say)
         bars.append(
             Bar(
                 step * place + step // 2,
