@@ -1,6 +1,7 @@
 """A transaction keeps all or nothing, says what went wrong outside, and the next one works again."""
 
 import threading
+from collections.abc import Generator
 from datetime import UTC
 
 import psycopg
@@ -23,12 +24,14 @@ def _count(ctx: Context) -> int:
 
 
 @pytest.fixture
-def parcels(committed_ctx: Context) -> Context:
-    """A Context on a database with a table of parcels, which has one."""
+def parcels(committed_ctx: Context) -> Generator[Context]:
+    """A Context on a database with a table of parcels, which has one; without it the next test can use the database."""
     with committed_ctx.tx() as tx:
         tx.execute(TABLE)
         tx.execute("insert into parcel values (1)")
-    return committed_ctx
+    yield committed_ctx
+    with psycopg.connect(committed_ctx.url, autocommit=True) as connection:
+        connection.execute("drop table parcel")
 
 
 def test_a_block_that_ends_well_is_kept(parcels: Context) -> None:
