@@ -1,11 +1,11 @@
-"""People's money in Chromium: the main walks with scripts off, and every page without a fault of accessibility."""
+"""People's money in Chromium: the main walks with scripts off, and no fault of accessibility on the way of money sent:
+forms that are refused, what is asked once more, links. Pages as they stand are looked at in test_browser_axe.py.
+"""
 
 import os
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
-from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -14,8 +14,7 @@ from browser.conftest import DESK, PHONE, Served
 from hansa import wallets
 from hansa.apps.bank.people_rails import rails_at
 from hansa.apps.personal_means import means_of
-from hansa.kernel import Money
-from hansa.wallets import approving, finding, vouchers
+from hansa.wallets import approving, finding
 from identity.levels import prove_names
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -95,26 +94,12 @@ def test_money_walks_without_scripts(chromium: Browser, served: Served) -> None:
 
 
 @pytest.mark.slow
-def test_no_page_of_money_has_a_fault_of_accessibility(chromium: Browser, served: Served) -> None:
+def test_no_page_on_the_way_of_money_has_a_fault_of_accessibility(chromium: Browser, served: Served) -> None:
     context = chromium.new_context(viewport=PHONE, bypass_csp=True)  # pyright: ignore[reportArgumentType]
     page = context.new_page()
     league, ctx = served.league, served.ctx
-    qian, gao = league.riders["Qian Qing"].account_id, league.riders["Gao Lan"].account_id
+    qian = league.riders["Qian Qing"].account_id
     code = wallets.code_text(finding.code_of(ctx, qian))
-    batch = wallets.NewBatch(
-        batch_id=UUID(int=7),
-        issuer_id="hangzhou-card",
-        value=Money(25_00, "CNY"),
-        count=1,
-        expires_at=ctx.clock.now() + timedelta(days=90),
-    )
-    vouchers.make(ctx, batch, by="anna")
-    wallets.requests.ask(
-        ctx,
-        wallets.NewRequest(
-            request_id=UUID(int=8), asker_id=qian, payer_id=gao, amount=Money(18_00, "CNY"), note="Cinema"
-        ),
-    )
     sign_in(page, served.url, "Gao Lan")
 
     page.goto(f"{served.url}/wallet/send?to={code}")
@@ -141,37 +126,12 @@ def test_no_page_of_money_has_a_fault_of_accessibility(chromium: Browser, served
     address = page.locator("p.mono").first.inner_text()
     page.goto(address)
     check(page, "transfer_claim")
-    page.goto(f"{served.url}/wallet/requests")
-    check(page, "requests")
-    page.goto(f"{served.url}/wallet/requests/{UUID(int=8)}")
-    check(page, "request")
-    page.goto(f"{served.url}/wallet/split")
-    check(page, "split")
-    page.get_by_label("What for").fill("Hot pot")
-    page.get_by_label("Amount", exact=True).fill("30")
-    page.get_by_label("Person 1", exact=True).fill(code)
-    page.get_by_role("button", name="Ask them").click()
-    check(page, "split_view")
     page.goto(f"{served.url}/wallet/top-up")
     check(page, "top_up_first")
-    prove_names(ctx, means_of(served.home, demo=True).sealer, [league.riders["Gao Lan"]])
-    page.goto(f"{served.url}/wallet/top-up")
-    check(page, "top_up_proved")
-    page.get_by_text("Add a bank account").click()
-    page.get_by_label("Account number or IBAN").fill("622200014242")
-    page.get_by_role("button", name="Add it").click()
-    check(page, "top_up")
-    page.locator("#bank-amount").fill("20")
-    page.get_by_role("button", name="Pay in now").click()
-    check(page, "top_up_done")
     page.goto(f"{served.url}/wallet/vouchers")
     page.get_by_label("Code").fill("0000-0000-0000-0000")
     page.get_by_role("button", name="Top up with it").click()
     check(page, "voucher")
-    page.goto(f"{served.url}/wallet/withdraw")
-    check(page, "withdraw")
-    page.goto(f"{served.url}/wallet/money")
-    check(page, "money")
     page.goto(f"{served.url}/wallet/money?language=zh")
     check(page, "money_zh")
     context.close()
