@@ -2,8 +2,8 @@
 
 A page says what it says in English, ``say("Journeys")``, and the catalogue of another language (the files of
 ``words/zh``, one for each part of the pages) has the same sentence in that language. What a catalogue lacks is said in
-English, and a test finds it. Fares are told in the languages of ``hansa.fares``, which are fewer: what they say then
-has a ``lang`` of its own.
+English, and a test finds it. Fares are told in the languages of ``hansa.fares``; what they say has a ``lang`` of
+its own, since a language may be spoken by pages before fares speak it.
 """
 
 import re
