@@ -51,7 +51,7 @@ Size = Annotated[int, QueryParameter(ge=1, le=100)]
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=MINOR_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
-Category = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}(-[0-9]{4})?$")]
+Category = Text
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Hours = Annotated[int, msgspec.Meta(ge=0, le=grants.NOTICE_MAX_H)]
 
@@ -746,11 +746,12 @@ def ask_mandate(
 
     What they are shown, where `next_action` says, is what they sign. Sending it again is harmless.
     """
+    if caller.account_id is None:
+        caller.require("approval:write")
     with ctx.tx() as tx:
         payee_key, payee_name, member_id = desk.payee(tx, data.payee_id)
     own = None if caller.account_id is None else UUID(caller.account_id)
     if own is None:
-        caller.require("approval:write")
         if caller.member_id != member_id:
             raise PayeeOfAnother
     elif data.account_id not in (None, own):
