@@ -68,11 +68,14 @@ def test_fresh_ids_are_uuids_of_version_7_that_carry_the_time() -> None:
     assert timedelta(milliseconds=-1) <= told - before < timedelta(minutes=1)
 
 
+def _many() -> list[UUID]:
+    return [new_id() for _ in range(2_000)]
+
+
 def test_no_two_fresh_ids_are_one_over_threads_and_forks() -> None:
     with ThreadPoolExecutor(4) as pool:
-        made = [
-            one for many in pool.map(lambda _: [new_id() for _ in range(2_000)], range(4)) for one in many
-        ]
+        making = [pool.submit(_many) for _ in range(4)]
+    made = [one for many in making for one in many.result()]
     reads, writes = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests may be about
