@@ -92,6 +92,8 @@ def _rides(tx: Tx, riders: Sequence[Rider]) -> Iterator[rides.JourneyRecord]:
         if rider.here != CITY:
             continue
         for one in reversed(rides.journeys(tx, rider.account_id)):
+            if one.city_id != CITY:
+                continue  # they rode elsewhere before they came
             charges = rides.journey(tx, one.journey_id).charges
             paid = sum(charge.amount.minor for charge in charges if charge.status == "posted")
             if 0 < paid <= most.get(one.fare.currency, 0):

@@ -11,7 +11,7 @@ from litestar.response import Redirect
 
 from hansa import approval, atlas, cards, identity, trust
 from hansa.apps.web.callers import get_account, get_operator, get_signed_in
-from hansa.apps.web.clerks import clerk_of
+from hansa.apps.web.clerks import clerk_of, reader_of
 from hansa.apps.web.journey_views import city_name
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import means, zone_of
@@ -355,7 +355,7 @@ def take_back(
 def _desk_page(
     request: Asked, site: Site, *, number: str = "", done: str = "", refused: HansaError | None = None
 ) -> Response[str]:
-    own, by, now = _own(request, site), clerk_of(request, site), site.ctx.clock.now()
+    own, reader, now = _own(request, site), reader_of(request, site), site.ctx.clock.now()
     with site.ctx.tx() as tx:
         found = None
         if number:
@@ -367,7 +367,7 @@ def _desk_page(
         holders = identity.find_accounts(tx, [AccountId(one.account_id) for one in shown])
         levels = identity.proof_levels(tx, [AccountId(one.account_id) for one in shown])
         for one in shown:
-            identity.saw(tx, AccountId(one.account_id), by, "profile", "deciding on a card", now)
+            identity.saw(tx, AccountId(one.account_id), reader, "profile", "deciding on a card", now)
         products = [one for one in cards.list_products(tx, offered=False) if one.issuer_id in own]
     return page(
         "console/cards.html",

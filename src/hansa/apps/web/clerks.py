@@ -41,6 +41,13 @@ def clerk_of(request: Asked, site: Site) -> str:
     return f"demo:{wanted if wanted in DEMO_CLERKS else DEMO_CLERKS[0]}"
 
 
+def reader_of(request: Asked, site: Site) -> str:
+    """As a person reads who looked at their data: a member's staff by their member. Errors: as get_operator."""
+    operator, by = get_operator(request, site), clerk_of(request, site)
+    member_id = None if operator.kind == "league" else operator.member_id
+    return by if member_id is None or by.startswith(f"{member_id}:") else f"{member_id}:{by}"
+
+
 def clerk_words(request: Asked, site: Site, *, back: str) -> dict[str, Any]:
     """Who acts, and in a demo who else could, for the head of a page. back: where the other goes on."""
     by = clerk_of(request, site)

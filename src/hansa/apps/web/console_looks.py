@@ -15,7 +15,7 @@ from litestar import Request
 
 from hansa import atlas, audit, cards, identity, rides, trust
 from hansa.apps.web.callers import get_operator
-from hansa.apps.web.clerks import clerk_of
+from hansa.apps.web.clerks import clerk_of, reader_of
 from hansa.apps.web.me_view import means
 from hansa.apps.web.recovery_desk import own_members
 from hansa.apps.web.site import Site
@@ -51,20 +51,17 @@ class NobodyFound(HansaError):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who looks. by: as their decisions are kept. own: whose riders and operators. asks: a look needs a reason.
+    """Who looks. by: as their decisions are kept; reader: as the person reads who it was.
 
-    member_id: None for the league's, whose desk is every member's.
+    own: whose riders and operators. member_id: None for the league's, whose desk is every member's. asks: a look needs
+    a reason.
     """
 
     by: str
+    reader: str
     member_id: str | None
     own: frozenset[str]
     asks: bool
-
-    @property
-    def reader(self) -> str:
-        """As the person reads who it was: a member's staff by their member."""
-        return self.by if self.member_id is None else f"{self.member_id}:{self.by}"
 
     @property
     def chain(self) -> str:
@@ -86,7 +83,8 @@ def desk_of(request: Asked, site: Site) -> Desk:
     operator = get_operator(request, site)
     member_id = None if operator.kind == "league" else operator.member_id
     by = clerk_of(request, site)
-    return Desk(by, member_id, own_members(request, site), asks=not by.startswith("demo:"))
+    own = own_members(request, site)
+    return Desk(by, reader_of(request, site), member_id, own, asks=not by.startswith("demo:"))
 
 
 def find_look(tx: Tx, desk: Desk, account_id: AccountId, at: datetime) -> str | None:

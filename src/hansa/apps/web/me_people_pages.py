@@ -16,6 +16,7 @@ from hansa.apps.web.callers import get_account
 from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.languages import LANGUAGES, Words, catalogue, words_for
 from hansa.apps.web.me_view import LEVEL_NAMES, ME, go, me_page, means
+from hansa.apps.web.own_words import KIND_WORDS
 from hansa.apps.web.refusals import note_error
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, choose_language, new_id
@@ -545,6 +546,7 @@ def show_ward(request: Asked, site: Here, account_id: FromPath[UUID]) -> Respons
         ward=ward,
         balances=balances,
         movements=movements,
+        kind_words=KIND_WORDS,
         journeys=journeys,
         sees_money=sees_money,
         sees_journeys=sees_journeys,

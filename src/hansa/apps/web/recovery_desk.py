@@ -11,7 +11,7 @@ from litestar.response import Redirect
 
 from hansa import identity, trust
 from hansa.apps.web.callers import get_operator
-from hansa.apps.web.clerks import clerk_of
+from hansa.apps.web.clerks import clerk_of, reader_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Problem
@@ -51,7 +51,7 @@ def approve(
 ) -> Response[Any]:
     """Say whose account it is and that the person may come back; they wait, and whoever holds it may say no."""
     own = own_members(request, site)
-    by, now = clerk_of(request, site), site.ctx.clock.now()
+    by, reader, now = clerk_of(request, site), reader_of(request, site), site.ctx.clock.now()
     try:
         account_id = identity.AccountId(UUID(data.account_id))
     except ValueError:
@@ -64,7 +64,7 @@ def approve(
             identity.approve_recovery(
                 tx, recovery_id, account_id, proof="desk", by=by, reason=data.reason, at=now
             )
-            identity.saw(tx, account_id, by, "profile", "coming back without a passkey", now)
+            identity.saw(tx, account_id, reader, "profile", "coming back without a passkey", now)
     except (
         InvalidInput,
         identity.AccountBlocked,

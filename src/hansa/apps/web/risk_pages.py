@@ -13,7 +13,7 @@ from litestar.response import Redirect
 
 from hansa import identity, rides, risk
 from hansa.apps.web.callers import get_operator
-from hansa.apps.web.clerks import clerk_of
+from hansa.apps.web.clerks import reader_of
 from hansa.apps.web.journey_views import ACTIONS, Places
 from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
@@ -215,7 +215,7 @@ def show_rules(request: Asked, site: Here) -> Response[str]:
 @get("/console/risk/{case_id:uuid}", sync_to_thread=True, include_in_schema=False)
 def show_case(request: Asked, site: Here, case_id: FromPath[UUID]) -> Response[str]:
     """A case: its story, its evidence, what was done, and the form that decides it."""
-    return _case_page(site, case_id, by=clerk_of(request, site))
+    return _case_page(site, case_id, by=reader_of(request, site))
 
 
 @post("/console/risk/{case_id:uuid}/decide", sync_to_thread=True, include_in_schema=False)
@@ -234,7 +234,7 @@ def decide_case(
         return _case_page(
             site,
             case_id,
-            by=clerk_of(request, site),
+            by=reader_of(request, site),
             fault="Choose what it was.",
             reason=data.reason,
             status_code=422,
@@ -255,7 +255,7 @@ def decide_case(
         return _case_page(
             site,
             case_id,
-            by=clerk_of(request, site),
+            by=reader_of(request, site),
             fault=told,
             reason=data.reason,
             status_code=error.status,
