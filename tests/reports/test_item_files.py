@@ -102,6 +102,17 @@ def test_csv_of_items_says_what_parquet_says(ctx: Context, tmp_path: Path) -> No
     assert not (tmp_path / "csv" / "hangzhou.items.csv").exists()
 
 
+def test_a_window_in_which_nothing_was_cleared_has_nothing_to_hand_out(ctx: Context, tmp_path: Path) -> None:
+    open_league(ctx)
+    top_up(ctx)
+    close(ctx)
+
+    written = reports.write_statements(ctx, WINDOW, tmp_path / "day", item_form="parquet")
+
+    assert (written.members, written.items, written.lines) == (0, 0, 0)
+    assert not list((tmp_path / "day").glob("*.items.*"))
+
+
 def test_what_waits_is_bounded(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ride_all(ctx)
     ride(ctx, list(range(200, 240)), [("beijing-card", "hangzhou-metro", 100 + n) for n in range(40)])

@@ -225,6 +225,8 @@ class ItemFiles:
             parts.append(mine)
             members.append(who[who >= 0])
         both, who = np.concatenate(parts), np.concatenate(members)
+        if not len(both):
+            return  # nothing of these is anybody's here
         order = np.lexsort((both["place"], who))
         both, who = both[order], who[order]
         found, starts = np.unique(who, return_index=True)
