@@ -174,7 +174,8 @@ def test_words_come_in_the_language_that_is_asked_for_and_else_in_english(
         ({}, "", "en"),
         ({}, "zh-Hans-CN,zh;q=0.9,en;q=0.8", "zh"),
         ({"language": "zh"}, "en", "zh"),
-        ({"language": "fr"}, "zh", "en"),
+        ({"language": "fr"}, "zh", "fr"),
+        ({"language": "de"}, "zh", "en"),
         ({"language": "en"}, "zh", "en"),
     ):
         answer = client.get("/v1/journeys", params=params, headers={"accept-language": header})
