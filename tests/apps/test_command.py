@@ -62,6 +62,25 @@ def test_every_command_explains_itself_as_the_list_does(name: str) -> None:
     assert line == PARTS[name].line
 
 
+def test_each_module_of_commands_is_named_by_a_part_that_has_all_of_them() -> None:
+    """A module that adds commands to a group of another's would be forgotten if only that other one were imported."""
+    counting = (
+        "import importlib; from pathlib import Path; import hansa.apps; from hansa.apps.command import PARTS\n"
+        "groups = {name: part.imported() for name, part in PARTS.items()}\n"
+        "def sizes():\n"
+        "    return {name: len(getattr(one, 'registered_commands', ())) for name, one in groups.items()}\n"
+        "before = sizes()\n"
+        "for path in Path(hansa.apps.__file__).parent.glob('*_commands.py'):\n"
+        "    importlib.import_module(f'hansa.apps.{path.stem}')\n"
+        "after = sizes()\n"
+        "print({name: (n, after[name]) for name, n in before.items() if after[name] != n}, after['audit'])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", counting], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert told.stdout.split() == ["{}", "4"], told.stdout
+
+
 def test_a_command_that_is_not_there_is_refused_and_the_nearest_is_named() -> None:
     told = CliRunner().invoke(app, ["legder", "tree"])
 

@@ -20,21 +20,25 @@ def test_a_clerk_changes_an_amount_by_keyboard_and_another_approves(
 
     amount = page.locator("input[name^=amount-]").first
     expect(amount).to_have_value("2.00")
+    why = page.locator("details[open]").get_by_label("What changes, and why")
+    why.fill("Short rides dearer")
     amount.fill("dear")
     amount.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("'dear' is no amount")
     amount = page.locator("input[name^=amount-]").first
     amount.fill("2.50")
-    page.locator("details[open]").get_by_label("What changes, in a few words").fill("Short rides dearer")
+    expect(why).to_have_value("Short rides dearer")
     page.locator("details[open]").get_by_role("button", name="Keep as a draft").press("Enter")
 
     expect(page.get_by_text("Nothing is wrong with it")).to_be_visible()
     page.get_by_role("link", name="Propose it").press("Enter")
+    page.get_by_label("Why", exact=True).fill("The council decided so in June")
     page.get_by_role("button", name="Propose", exact=True).press("Enter")
     page.get_by_role("link", name="Approve…").press("Enter")
     expect(page.get_by_text("cannot approve it")).to_be_visible()
     page.get_by_role("button", name="Act as Bo").press("Enter")
     expect(page.get_by_text("No ride of the past is priced again.")).to_be_visible()
+    page.get_by_label("Why", exact=True).fill("As the council decided")
     page.get_by_role("button", name="Approve", exact=True).press("Enter")
     expect(page.locator(".tag", has_text="scheduled")).to_be_visible()
 

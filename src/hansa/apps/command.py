@@ -103,7 +103,11 @@ PARTS = {
     "fspiop": Part("fspiop.command", "fspiop_app", "Mojaloop's interfaces over the hub."),
     "report": Part("report_commands", "report_app", "Reports: statements of members as files."),
     "compare": Part("reconcile_commands", "compare_app", "Members' own files held against our items."),
-    "audit": Part("report_commands", "audit_app", "Audit packs: a window that proves itself without us."),
+    "audit": Part(
+        "audit_commands",
+        "audit_app",
+        "The record of who did what, and audit packs: a window that proves itself without us.",
+    ),
     "secrets": Part(
         "secret_commands",
         "secrets_app",

@@ -15,7 +15,10 @@ from hansa.trust import KeyFolder
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 report_app = typer.Typer(no_args_is_help=True, help="Reports: statements of members as files.")
-audit_app = typer.Typer(no_args_is_help=True, help="Audit packs: a window that proves itself without us.")
+audit_app = typer.Typer(
+    no_args_is_help=True,
+    help="The record of who did what, and audit packs: a window that proves itself without us.",
+)
 
 SIGNS = {True: "yes ", False: "NO  ", None: "open"}
 
