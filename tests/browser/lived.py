@@ -13,7 +13,18 @@ from uuid import UUID
 
 from atlas.test_feeds_handed_in import CHANGED, packed
 from browser.conftest import Served
-from hansa import atlas, clearing, identity, merchants, payments, reconciliation, trust, wallets, webhooks
+from hansa import (
+    atlas,
+    clearing,
+    identity,
+    merchants,
+    payments,
+    reconciliation,
+    reports,
+    trust,
+    wallets,
+    webhooks,
+)
 from hansa.apps import hub_clearing
 from hansa.apps.demo.cast import account_of, approve, find_cast
 from hansa.apps.demo.joining import Tools, attraction, shop_of, slots_of, tools_of
@@ -204,6 +215,10 @@ def _as_desk(ctx: Context, home: Path, day: date) -> tuple[str, ...]:
     )
     own = trust.MemberId(feed_town.OPERATOR)
     with ctx.tx() as tx:
+        members = [one.member_id for one in trust.list_members(tx)]
+        gate = trust.list_gates(tx, "hangzhou-metro")[0]
+        box = trust.NewDevice("xianghu-in", "gate", gate.operator_id, gate.gate_id, roles=("taps",))
+        trust.add_devices(tx, [box], now)
         trust.add_members(tx, [trust.Member(own, "Town Transit", "operator", "town", own, "bank")])
     for number, archive in enumerate((packed(), packed(**CHANGED))):
         feed_id = fact_id(None, "axe feed", number)
@@ -219,6 +234,11 @@ def _as_desk(ctx: Context, home: Path, day: date) -> tuple[str, ...]:
         )
         with ctx.tx() as tx:
             atlas.approve_feed(tx, feed_id, by="bo", at=now)
+    for member_id in members:
+        party = reports.Party(
+            member_id, f"{member_id} Ltd", "Main Street 1", "Town", "10000", "DE", "DE123", day
+        )
+        reports.set_party(ctx, party, by="anna")
     hub_clearing.carry(ctx)
     window = clearing.close_day(ctx, day + timedelta(days=1))
     hub_clearing.follow(ctx, window.window_id, "closing", "")
