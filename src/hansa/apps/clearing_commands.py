@@ -1,9 +1,6 @@
 """The commands of ``hansa clearing``: business days, and windows and models beside them."""
 
 import sys
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +8,7 @@ from rich.table import Table
 
 from hansa import clearing
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Day, Home
 from hansa.apps.window_commands import COMMANDS as WINDOW_COMMANDS
 from hansa.kernel import Money
 
@@ -19,17 +17,6 @@ out = Console(width=None if sys.stdout.isatty() else 120)
 clearing_app = typer.Typer(no_args_is_help=True, help="Business days: close one, read its positions.")
 for command_name, window_command in WINDOW_COMMANDS.items():
     clearing_app.command(command_name)(window_command)
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="HANSA_HOME",
-        help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
-    ),
-]
-Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 @clearing_app.command("close")

@@ -1,7 +1,6 @@
 """The commands of ``hansa key``: API keys of members' programs and gates."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,21 +8,12 @@ from rich.console import Console
 
 from hansa import trust
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.staff_commands import BY
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
 key_app = typer.Typer(no_args_is_help=True, help="API keys of members' programs and gates.")
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="HANSA_HOME",
-        help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
-    ),
-]
-DEFAULT_HOME = Path(".hansa")
 
 
 @key_app.command("create")

@@ -11,22 +11,13 @@ from rich.table import Table
 from hansa import ledger
 from hansa.apps.log_commands import checkpoint, receipt, tiles
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.kernel import Money
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The books: trial balance and proof.")
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="HANSA_HOME",
-        help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
-    ),
-]
-DEFAULT_HOME = Path(".hansa")
 
 
 @ledger_app.command("trial-balance")

@@ -24,6 +24,7 @@ from hansa.apps.demo.spec import DEMO_DAY, Spec
 from hansa.apps.engines import ledger_engines
 from hansa.apps.notices import keep_notices
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.personal_means import keep_personal_data
 from hansa.apps.trust_commands import keep_trust_list
 from hansa.apps.webhook_commands import courier
@@ -37,14 +38,6 @@ if TYPE_CHECKING:
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="HANSA_HOME",
-        help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
-    ),
-]
 WalletOrigin = Annotated[
     str,
     typer.Option(
@@ -57,7 +50,6 @@ ConsoleOrigin = Annotated[
         envvar="HANSA_CONSOLE_ORIGIN", help="Where browsers find the console: https://console.example."
     ),
 ]
-DEFAULT_HOME = Path(".hansa")
 
 
 def demo(

@@ -1,7 +1,6 @@
 """The commands of ``hansa settlement``: bank files out, statements in."""
 
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,22 +9,12 @@ from rich.console import Console
 
 from hansa import settlement
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Day, Home
 from hansa.kernel import Money
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
 settlement_app = typer.Typer(no_args_is_help=True, help="Bank files out, statements in.")
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="HANSA_HOME",
-        help="Folder of the embedded database, keys and bank files. HANSA_DATABASE_URL uses a server instead.",
-    ),
-]
-Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 @settlement_app.command("files")
