@@ -12,7 +12,7 @@ import pytest
 RIDERS = "240"
 SCRIPT = Path(__file__).parent / "dying_run.py"
 
-# Where to die, how many milliseconds into it, and who dies there.
+# Where to die, how many milliseconds (of taken, batches) into it, and who dies there.
 DEATHS = [
     [("people", 150, "process"), ("day", 300, "both")],
     [("tap", 40, "database"), ("tap", 15, "both"), ("price", 60, "process")],
@@ -20,6 +20,7 @@ DEATHS = [
     [("clear", 8, "both"), ("clear", 25, "process"), ("settle", 20, "both"), ("next-post", 5, "process")],
     [("agree", 15, "both"), ("early", 60, "process"), ("pay", 15, "both"), ("report", 200, "process")],
     [("join", 250, "both"), ("spend", 150, "process"), ("spend", 900, "both"), ("spend", 2_400, "process")],
+    [("taken", 2, "process"), ("taken", 3, "both"), ("taken", 7, "process"), ("taken", 9, "both")],
     [("dispute", 120, "both"), ("dispute", 350, "process"), ("watch", 10, "process"), ("watch", 25, "both")],
 ]
 

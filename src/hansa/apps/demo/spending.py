@@ -95,6 +95,8 @@ def spend_the_day(
     kept = read_kept(home)
     if kept.done:
         return
+    # What a crash left half done is of this day, at whatever hour; nobody else is at it.
+    payments.finish_payments(ctx, older_than=timedelta(days=-1))
     day = _Day(ctx, clock, league, cast, tools, home, kept)
     yield day.money_in()
     yield day.sales()

@@ -45,8 +45,14 @@ globalThis.hansaOutbox = (() => {
   const put = (entry) => ask(REQUESTS, "readwrite", (store) => store.put(entry));
   const account = () => ask(FACTS, "readonly", (store) => store.get("account"));
 
-  /** Whose wallet this browser shows: only that rider's requests are sent. */
-  const setAccount = (id) => ask(FACTS, "readwrite", (store) => store.put(id, "account"));
+  /** One at a time in this browser, of all its pages and the service worker. */
+  const alone = (work) => (navigator.locks ? navigator.locks.request("hansa-outbox", work) : work());
+
+  /** Whose wallet this browser shows: only that rider's requests are sent. What is being sent is first let go through. */
+  async function setAccount(id) {
+    if ((await account()) === id) return;
+    await alone(() => ask(FACTS, "readwrite", (store) => store.put(id, "account")));
+  }
 
   /** Keep a request. Nothing was sent when this returns, and nothing is lost any more. */
   async function keep({ journey_id, title, reason, words }) {
@@ -82,7 +88,7 @@ globalThis.hansaOutbox = (() => {
       }
       return left;
     };
-    return navigator.locks ? navigator.locks.request("hansa-outbox", work) : work();
+    return alone(work);
   }
 
   /** What becomes of a request: sent, refused with the reason, or waiting where there was no answer to it. */
