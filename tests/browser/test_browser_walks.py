@@ -4,12 +4,14 @@ a wallet lent and taken back, one's papers and data taken along.
 
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from browser.conftest import PHONE, Served
+from browser.conftest import PATIENCE_S, PHONE, Served
+from browser.passkeys import VirtualAuthenticator, at_localhost, authenticator
 from browser.test_browser_money import sign_in
 from browser.test_browser_scan import open_shop
 from hansa import merchants, payments, wallets
@@ -19,6 +21,7 @@ from hansa.kernel import Money
 from hansa.trust.tlog.standalone import hansa_verify
 from identity.levels import prove_names
 
+__all__ = ["authenticator"]
 pytestmark = pytest.mark.browser
 
 PIN = "845291"
@@ -39,7 +42,7 @@ def rails() -> None:
 def plain_page(chromium: Browser) -> Page:
     """A phone's browser without scripts."""
     context = chromium.new_context(viewport=PHONE, java_script_enabled=False)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     return context.new_page()
 
 
@@ -171,21 +174,33 @@ def set_limit(page: Page, url: str, amount: str) -> None:
 
 
 def test_a_wallet_is_lent_spent_from_and_taken_back(
-    served: Served, phone: BrowserContext, desk: BrowserContext
+    served: Served,
+    phone: BrowserContext,
+    desk: BrowserContext,
+    authenticator: Callable[[Page], VirtualAuthenticator],
 ) -> None:
-    url, text = served.url, counter_code(served, owner="Omar Singh")
+    url, text = at_localhost(served.url), counter_code(served, owner="Omar Singh")
     code = wallets.finding.code_of(served.ctx, served.league.riders["Qian Qing"].account_id)
     owner, child = desk.new_page(), phone.new_page()
+    authenticator(owner)
     sign_in(owner, url, "Gao Lan")
     sign_in(child, url, "Qian Qing")
+    owner.goto(f"{url}/wallet/security")
+    owner.get_by_role("button", name="Add a passkey").click()
+    owner.wait_for_url("**/wallet/security?done=*")
 
     owner.goto(f"{url}/wallet/delegations")
     owner.get_by_label("Their code for being paid").fill(wallets.code_text(code))
     owner.get_by_label("Who they are to you").select_option("child")
     for label, amount in (("one payment", "6"), ("a day", "10"), ("a month", "30")):
         owner.get_by_label(label, exact=True).fill(amount)
-    owner.get_by_role("button", name="Let them spend").click()
-    expect(owner.get_by_role("status")).to_contain_text("It is granted")
+    owner.get_by_role("button", name="Continue").click()
+    expect(owner.get_by_role("heading", name="Let somebody spend from your wallet")).to_be_visible()
+    expect(owner.locator("main")).to_contain_text("¥30.00")
+    owner.get_by_role("button", name="Allow it").click()
+    expect(owner.get_by_role("status")).to_contain_text("Approved")
+    owner.get_by_role("link", name="Go on").click()
+    expect(owner.get_by_role("region", name="From your wallet")).to_contain_text("holds soon")
     read_code(child, url, text)
     expect(child.get_by_label("Pay from")).to_have_count(0)  # not before a day is over
     pass_days(served)

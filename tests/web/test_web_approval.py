@@ -227,30 +227,6 @@ def test_a_freeze_ends_ride_codes_where_that_is_asked(client: Client, league: Li
     assert "ride codes end" in client.post("/wallet/limits/freeze", data={"rides": "yes"}).text
 
 
-def test_a_delegation_is_granted_seen_by_both_and_ended(
-    client: Client, ctx: Context, league: LittleLeague
-) -> None:
-    owner, other = list(league.riders.values())[:2]
-    code = wallets.finding.code_of(ctx, other.account_id)
-    sign_in(client, league)
-    form = {
-        "delegation_id": str(new_id()), "currency": "CNY", "person": code, "kind": "child", "payment": "20",
-        "day": "30", "month": "200", "ask_above": "15", "until": "2027-03-01",
-    }  # fmt: skip
-    assert client.post("/wallet/delegations", data=form | {"person": "nobody"}).status_code == 404
-    assert "no more than a month" in client.post("/wallet/delegations", data=form | {"month": "1"}).text
-
-    granted = client.post("/wallet/delegations", data=form).text
-
-    assert "It is granted" in granted and other.name in granted and "betting" in granted
-    sign_in(client, league, 1)
-    assert owner.name in client.get("/wallet/delegations").text
-    ended = client.post(
-        f"/wallet/delegations/{form['delegation_id']}/revoke", data={"owner_id": str(owner.account_id)}
-    )
-    assert "It has ended." in ended.text
-
-
 def test_a_second_person_is_named_and_removed(client: Client, ctx: Context, league: LittleLeague) -> None:
     other = list(league.riders.values())[1]
     code = wallets.finding.code_of(ctx, other.account_id)

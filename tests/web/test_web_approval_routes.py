@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from litestar.testing import TestClient
 
-from hansa import approval, identity, payments, trust
+from hansa import approval, identity, payments, trust, wallets
 from hansa.apps.approval_commands import check
 from hansa.apps.web import advancing
 from hansa.kernel import new_id
@@ -219,6 +219,74 @@ def test_a_delegation_is_asked_for_signed_by_its_owner_and_ended(
     asked_of = client.get(back["next_action"]["url"].replace("/wallet/", "/v1/")).json()
     assert asked_of["state"] == "canceled", "nobody is asked for it any more"
     assert [kind for kind, _ in events(ctx, "delegation")[2:]] == ["delegation.refused", "delegation.revoked"]
+
+
+def test_a_delegation_of_the_page_is_signed_word_for_word_and_ended(
+    client: Client, ctx: Context, league: LittleLeague
+) -> None:
+    owner, other = list(league.riders.values())[:2]
+    name = wallets.finding.code_of(ctx, other.account_id)
+    sign_in(client, league)
+    form = {
+        "delegation_id": str(new_id()), "currency": "CNY", "person": name, "kind": "child", "payment": "20",
+        "day": "30", "month": "200", "ask_above": "15", "until": "2027-03-01",
+    }  # fmt: skip
+    assert client.post("/wallet/delegations", data=form | {"person": "nobody"}).status_code == 404
+    assert "no more than a month" in client.post("/wallet/delegations", data=form | {"month": "1"}).text
+    no_passkey = client.post("/wallet/delegations", data=form)
+    assert (
+        "This needs a passkey, and you have none." in no_passkey.text and 'name="pin"' not in no_passkey.text
+    )
+    device = with_passkey(client, ctx, owner)
+    sign_in(client, league)
+
+    asked = client.post("/wallet/delegations", data=form, follow_redirects=False)
+    where = asked.headers["location"]
+
+    assert "¥200.00" in client.get(where).text and where in client.get("/wallet/delegations").text
+    for way in ({"method": "session"}, {"method": "pin", "pin": PIN}):
+        assert client.post(where, data=way).status_code in (403, 409)
+    differs = client.post("/wallet/delegations", data=form | {"payment": "30"})
+    assert differs.status_code == 409 and "Send it once more" in differs.text
+    assert (
+        form["delegation_id"]
+        not in differs.text.partition('<form method="post" action="/wallet/delegations">')[2]
+    )
+    with ctx.tx() as tx:
+        assert approval.list_delegations_to(tx, other.account_id) == [], "nothing is given yet"
+        assert len(approval.list_delegations(tx, 0, owner.account_id)) == 1, "and nothing more is asked"
+    options = client.post(f"{where}/options").text
+    assert "Approved" in client.post(f"{where}/passkey", data={"credential": device.get(options)}).text
+    with ctx.tx() as tx:
+        (given,) = approval.list_delegations_to(tx, other.account_id)
+        found, (proof,) = approval.check(tx, UUID(where.rpartition("/")[2]))
+    assert (given.state(ctx.clock.now()), given.payment_minor, given.ask_above_minor) == (
+        "waiting",
+        20_00,
+        15_00,
+    )
+    assert (proof.method, proof.account_id) == ("passkey", owner.account_id)
+    details = json.loads(found.canonical)["details"]
+    assert (details["each month, at most"], details["asks you above"]) == ("¥200.00", "¥15.00")
+
+    # whoever asks for more, asks for another one, and signs that
+    more = client.post(
+        "/wallet/delegations",
+        data=form | {"payment": "30", "delegation_id": str(new_id())},
+        follow_redirects=False,
+    )
+    assert more.headers["location"] != where
+    client.post(f"{more.headers['location']}/refuse")
+    sign_in(client, league, 1)
+    assert owner.name in client.get("/wallet/delegations").text
+    ended = client.post(
+        f"/wallet/delegations/{form['delegation_id']}/revoke", data={"owner_id": str(owner.account_id)}
+    )
+    assert "It has ended." in ended.text
+    with ctx.tx() as tx:
+        assert [one.state(ctx.clock.now()) for one in approval.list_delegations(tx, 0, owner.account_id)] == [
+            "revoked"
+        ] * 2
 
 
 def test_a_mandate_is_asked_for_by_the_payees_member_and_signed_by_the_payer(

@@ -272,6 +272,12 @@ def test_owners_name_their_sites_and_by_the_shops_terms_two_of_them(
     later(ctx, minutes=10)
     verify = client.post(page, data={"origins": ""}, follow_redirects=False)
     assert verify.headers["location"].startswith("/wallet/verify"), "it is proved first who asks"
+    for stale in (
+        client.put(api, json={"origins": []}),
+        client.post(f"{api}/answer", json={"asked_id": mine["asked_id"], "agree": True}),
+    ):
+        assert (stale.status_code, stale.json()["code"]) == (403, "identity.verify_anew")
+    assert client.get(api).json() == agreed, "a sign-in of before changes nothing over HTTP either"
 
 
 def test_an_issuer_reads_what_its_people_sent_and_no_other_does(

@@ -126,7 +126,8 @@ class NewMandate:
 def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> Delegation:
     """Let another person spend from this wallet, after the wait that the owner's issuer asks for. Again is harmless.
 
-    Whether the owner proved just now who they are, the caller sees. A child is denied NOT_FOR_CHILDREN unless
+    No owner signs this: it is for the people of a demonstration, who have no passkeys; pages and the interface ask
+    (``ask_delegation``). A child is denied NOT_FOR_CHILDREN unless
     categories_denied says otherwise. Errors: InvalidInput naming each field at fault; identity.UnknownAccount for the
     delegate; GrantDiffers. Nothing is granted then.
     """

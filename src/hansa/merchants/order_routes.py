@@ -1,15 +1,15 @@
 """HTTP of QR orders beyond making one: list a shop's, pay one as a person; and where customers go back to."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import get, post, put
+from litestar import Request, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from hansa import approval, payments, trust
+from hansa import approval, identity, payments, trust
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Money, in_utc
 from hansa.merchants import actions, offers, qr_orders, sales, sites
@@ -17,6 +17,7 @@ from hansa.merchants import model as shops
 from hansa.merchants.routes import QrOrderView, order_view, person_of, shop_of
 from hansa.store import Context, Tx
 
+Asking = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
@@ -174,7 +175,7 @@ def pay_qr_order(
     },
 )
 def read_return_origins(
-    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payee_id: FromPath[str]
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payee_id: PayeePath
 ) -> ReturnOriginsView:
     """To which sites customers of your payee may go back from the page on which they paid."""
     with ctx.tx() as tx:
@@ -189,16 +190,19 @@ def read_return_origins(
     opt={
         "needs": "payments:write",
         "who": ("key", "session"),
-        "refuses": (payments.UnknownPayeeId, shops.OwnersOnly, InvalidInput),
+        "refuses": (payments.UnknownPayeeId, shops.OwnersOnly, InvalidInput, identity.VerifyAnew),
     },
 )
 def set_return_origins(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    payee_id: FromPath[str],
+    request: Asking,
+    payee_id: PayeePath,
     data: JSONBody[ReturnOrigins],
 ) -> ReturnOriginsView:
     """Name the sites to which customers of your payee may go back; those that you leave out are no more.
+
+    With a sign-in, within five minutes of proving at /wallet/verify who you are.
 
     Send a customer to the `url` of `next_action` with `return_to=` and an address on one of them. The page shows a way
     back with `payment_id` added; what became of the payment you read at `/v1/payments/{payment_id}`.
@@ -207,6 +211,7 @@ def set_return_origins(
     with ctx.tx() as tx:
         _check_payee(tx, caller, payee_id, "payments:write")
         if caller.account_id is not None:
+            _refuse_stale(tx, request, at)
             sites.name_sites(tx, UUID(payee_id), data.origins, by=person_of(caller), at=at)
         else:
             offers.set_return_origins(tx, payee_id, data.origins, by=caller.who, at=at)
@@ -225,20 +230,26 @@ def set_return_origins(
             shops.OwnersOnly,
             sites.UnknownSitesAsked,
             sites.SecondOwnerNeeded,
+            identity.VerifyAnew,
         ),
     },
 )
 def answer_return_origins(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    payee_id: FromPath[str],
+    request: Asking,
+    payee_id: PayeePath,
     data: JSONBody[SitesAnswer],
 ) -> ReturnOriginsView:
-    """Agree to the sites that another owner of your shop named, or have them not; your own you take back."""
+    """Agree to the sites that another owner of your shop named, or have them not; your own you take back.
+
+    Within five minutes of proving at /wallet/verify who you are.
+    """
     at = ctx.clock.now()
     me = person_of(caller)
     with ctx.tx() as tx:
         _check_payee(tx, caller, payee_id, "")
+        _refuse_stale(tx, request, at)
         sites.answer_sites(tx, UUID(payee_id), data.asked_id, agree=data.agree, by=me, at=at)
         return _sites(tx, payee_id, at)
 
@@ -268,6 +279,16 @@ def set_shop_terms(
 ROUTES = [
     list_qr_orders, pay_qr_order, read_return_origins, set_return_origins, answer_return_origins, set_shop_terms,
 ]  # fmt: skip
+
+
+def _refuse_stale(tx: Tx, request: Asking, at: datetime) -> None:
+    """Go on where the person proved just now who they are. Errors: trust.NotSignedIn, identity.VerifyAnew."""
+    secret = identity.secret_in(request.cookies, secure=request.url.scheme == "https")
+    session = identity.find_session(tx, secret, at)
+    if session is None:
+        raise trust.NotSignedIn
+    has_passkey = bool(identity.list_passkeys(tx, session.account_id))
+    identity.refuse_stale(session, at, has_passkey=has_passkey, policy=identity.own_people_policy())
 
 
 def _sites(tx: Tx, payee_id: str, at: datetime) -> ReturnOriginsView:

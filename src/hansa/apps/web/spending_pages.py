@@ -21,7 +21,7 @@ from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.identity import Account, AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem, new_id
-from hansa.store import Tx
+from hansa.store import TooOften, Tx
 
 Asked = Request[Any, Any, Any]
 Done = Annotated[str, QueryParameter(max_length=20)]
@@ -38,7 +38,6 @@ LIMITS_DONE: dict[str, str] = {
     "removed": "This person is asked no more.",
 }
 GRANTS_DONE: dict[str, str] = {
-    "granted": "It is granted, and holds after a day. You can end it at any time.",
     "ended": "It has ended.",
     "skipped": "This payment is not taken. The standing approval holds for others.",
     "paused": "Nothing is taken for now.",
@@ -192,7 +191,8 @@ class SpentLine:
 @dataclass(frozen=True, slots=True)
 class GrantView:
     """A delegation as a line. other: the delegate to its owner, the owner to its delegate. as_children: what is denied
-    is what a child is denied where nothing else is said. left: while it holds. spent: under it lately, latest first.
+    is what a child is denied where nothing else is said. decide_at: where its owner signs it, empty once they did.
+    left: while it holds. spent: under it lately, latest first.
     """
 
     delegation: approval.Delegation
@@ -202,6 +202,7 @@ class GrantView:
     tone: str
     open: bool
     as_children: bool
+    decide_at: str
     left: approval.DelegationLeft | None
     spent: list[SpentLine]
 
@@ -358,18 +359,20 @@ def grant(
     site: Here,
     data: Annotated[DelegationForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
-    session, account = get_signed_in(request, site)
+    """Let somebody spend: the page after it shows what the owner's passkey signs. Nothing is given before."""
+    _, account = get_signed_in(request, site)
     with site.ctx.tx() as tx:
-        fresh = is_fresh(tx, site, session)
         zone = atlas.get_city(tx, account.home_city_id).tz
-    if not fresh:
-        return Redirect("/wallet/verify?next=/wallet/delegations", status_code=303)
     try:
         other = wallets.finding.find_receiver(site.ctx, account.account_id, data.person)
-        approval.grant_delegation(site.ctx, account.account_id, _new(data, other.account_id, zone))
-    except (InvalidInput, wallets.UnknownReceiver, approval.GrantDiffers) as refused:
+        new = _new(data, other.account_id, zone)
+        _, asked = approval.ask_delegation(site.ctx, account.account_id, new)
+    except approval.GrantDiffers as refused:  # the form was sent before, with something else in it
+        another = msgspec.structs.replace(data, delegation_id=new_id())
+        return _delegations_page(request, site, form=another, refused=refused)
+    except (InvalidInput, wallets.UnknownReceiver, TooOften) as refused:
         return _delegations_page(request, site, form=data, refused=refused)
-    return Redirect("/wallet/delegations?done=granted", status_code=303)
+    return Redirect(f"/wallet/approvals/{asked.approval_id}", status_code=303)
 
 
 @post("/wallet/delegations/{delegation_id:uuid}/revoke", sync_to_thread=True, include_in_schema=False)
@@ -418,7 +421,7 @@ def _delegations_page(
     form: DelegationForm | None = None,
     refused: HansaError | None = None,
 ) -> Response[Any]:
-    session, account = get_signed_in(request, site)
+    _, account = get_signed_in(request, site)
     say, now = words_for(request, account_language=account.language), site.ctx.clock.now()
     partition = site.ctx.directory.partition_of(account.account_id)
     with site.ctx.tx() as tx:
@@ -438,7 +441,7 @@ def _delegations_page(
             currencies=currencies,
             form=form or DelegationForm(new_id(), currencies[0] if currencies else "CNY", until=until),
             kinds=[(name, say(words)) for name, words in KIND_WORDS.items()],
-            fresh=is_fresh(tx, site, session),
+            has_passkey=bool(identity.list_passkeys(tx, account.account_id)),
             zone=zone,
             done=say(GRANTS_DONE[done]) if done in GRANTS_DONE else "",
             refused=_told(refused, say),
@@ -583,7 +586,7 @@ def _grant_view(
 ) -> GrantView:
     state = delegation.state(now)
     account = identity.find_account(tx, other)
-    tone = {"active": "", "waiting": "warm"}.get(state, "plain")
+    tone = {"active": "", "waiting": "warm", "asked": "warm"}.get(state, "plain")
     return GrantView(
         delegation,
         account.name if account is not None else str(other),
@@ -592,6 +595,9 @@ def _grant_view(
         tone,
         state in ("asked", "active", "waiting"),
         tuple(delegation.categories_denied) == approval.NOT_FOR_CHILDREN,
+        f"/wallet/approvals/{approval.approval_id_of('delegation', delegation.delegation_id)}"
+        if state == "asked"
+        else "",
         approval.left_of(tx, delegation, now) if state == "active" else None,
         _spent_lines(tx, delegation, say, now),
     )
@@ -619,6 +625,12 @@ def _told(refused: HansaError | None, say: Words) -> str:
         return ""
     if isinstance(refused, wallets.UnknownReceiver):
         return say("Nobody has this code. Ask the person for the code by which they are paid.")
+    if isinstance(refused, approval.GrantDiffers):
+        return say(
+            "You asked for this one before, with other caps. Send it once more to ask for another one."
+        )
+    if isinstance(refused, TooOften):
+        return say("You asked for too many of these. Try again tomorrow.")
     if isinstance(refused, approval.FrozenByIssuer):
         return say("Your issuer froze this wallet, and only its desk lifts that.")
     fields = {one.where for one in refused.problems}
