@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from hansa import approval, identity, payments, trust
 from hansa.identity import AccountId
@@ -19,6 +19,7 @@ from hansa.store import Context, Tx
 
 Asking = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
+PayeePath = Annotated[str, PathParameter(max_length=64)]
 Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
