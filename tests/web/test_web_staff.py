@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 import pytest
 from litestar.testing import TestClient
 
-from hansa import audit, trust
+from hansa import audit, payments, trust
 from hansa.apps.web import create_app
 from hansa.apps.web.app import _application  # pyright: ignore[reportPrivateUsage]
 from hansa.apps.web.console_rights import Two, own_rights, read_rights
-from hansa.kernel import FixedClock, InvalidInput
+from hansa.kernel import FixedClock, InvalidInput, Money, new_id
 from hansa.store import Context
 from hansa.trust import staff
 from hansa.trust.staff_model import NewPasskey, own_staff_policy
@@ -196,6 +196,66 @@ def test_a_members_staff_choose_among_their_own_operators_and_write_for_them(
     assert (other.status_code, kept.status_code) == (403, 303)
     assert ("staff:hu", "tariff.write", "up by 3 %") in acts(action="tariff")
     assert (pages, decided.status_code) == ([200, 404], 404)
+
+
+def test_a_members_treasurers_have_a_counter_for_their_own_riders_alone(
+    house: House, league: LittleLeague, acts: Acts
+) -> None:
+    ours, theirs = (house.person(name[:3], "treasurer", member=name) for name in ("hangzhou", "toronto"))
+    clerk = house.person("hu", "viewer", "operator", member="hangzhou")
+    rider = league.riders["Gao Lan"].account_id
+    batch = {
+        "batch_id": str(new_id()), "issuer": "hangzhou-card", "value": "20", "currency": "CNY", "count": "3",
+        "until": "2027-06-30", "expiry": "keep", "about": "Spring",
+    }  # fmt: skip
+    cash = {
+        "top_up_id": str(new_id()),
+        "to": str(rider),
+        "amount": "15",
+        "currency": "CNY",
+        "at_counter": "West",
+    }
+    counter = "/console/counter"
+
+    def holds() -> list[Money]:
+        with house.ctx.tx() as tx:
+            return payments.balance_of(tx, rider)
+
+    money = f'<p><a href="{counter}">'
+    assert money in ours.get("/console/mine").text and money not in clerk.get("/console/mine").text
+    shown = ours.get(counter).text
+    assert 'value="hangzhou-card"' in shown and "toronto" not in shown and "/console/ledger" not in shown
+    refused = [
+        clerk.get(counter), clerk.post(f"{counter}/top-ups", data=cash), clerk.post(f"{counter}/batches", data=batch),
+        theirs.post(f"{counter}/top-ups", data=cash), theirs.post(f"{counter}/batches", data=batch),
+        ours.post(f"{counter}/batches", data=batch | {"issuer": "toronto-card"}),
+        ours.post(f"{counter}/batches", data=batch | {"issuer": "hangzhou-metro"}),
+    ]  # fmt: skip
+    assert [one.status_code for one in refused] == [403] * 3 + [422] * 4
+    assert holds() == [Money(100_00, "CNY")] and "None yet." in ours.get(counter).text
+
+    receipt = ours.post(f"{counter}/top-ups", data=cash).headers["location"]
+    assert ours.post(f"{counter}/batches", data=batch).status_code == 200
+    own = f"{counter}/batches/{batch['batch_id']}"
+    others = [theirs.get(receipt), theirs.get(own), theirs.post(f"{own}/sell", data={"first": "1"})]
+    others.append(theirs.post(f"{own}/void", data={"hansa_reason": "mischief"}))
+    assert [one.status_code for one in others] == [404] * 4 and own not in theirs.get(counter).text
+    assert ours.get(receipt).status_code == ours.get(own).status_code == 200
+    assert ours.post(f"{own}/sell", data={"first": "1", "last": "3"}).headers["location"].endswith("sold=1-3")
+    assert holds() == [Money(115_00, "CNY")]
+
+    # over the threshold another treasurer of theirs confirms, and nobody of another member
+    form = batch | {"batch_id": str(new_id()), "value": "90000", "count": "1", "about": "Lottery"}
+    waits = ours.post(f"{counter}/batches", data=form).headers["location"]
+    confirm = form | {"hansa_proposal": waits.rpartition("/")[2]}
+    refused = [ours.post(f"{counter}/batches", data=confirm), theirs.post(f"{counter}/batches", data=confirm)]
+    assert [one.status_code for one in refused] == [409, 404] and "Lottery" not in ours.get(counter).text
+    second = house.person("second", "treasurer", member="hangzhou")
+    assert second.post(f"{counter}/batches", data=confirm).status_code == 200
+    assert "Lottery" in ours.get(counter).text
+    made = acts(action="counter.make-vouchers")
+    assert ("staff:second", "counter.make-vouchers", "Lottery") in made
+    assert ("staff:han", "counter.make-vouchers", "Spring") in made
 
 
 def test_a_deed_is_kept_before_it_is_tried_and_with_what_became_of_it(house: House, acts: Acts) -> None:

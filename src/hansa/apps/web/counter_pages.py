@@ -1,6 +1,11 @@
-"""The console's counter: vouchers made, printed, sold and voided; money that a clerk takes for a person's wallet."""
+"""The console's counter: vouchers made, printed, sold and voided; money that a clerk takes for a person's wallet.
+
+The league's treasurers work for each issuer; a member's own treasurers for their member, and for issuers that settle
+through it. What is another's is not found.
+"""
 
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,8 +17,8 @@ from litestar.response import Redirect
 
 from hansa import identity, trust, wallets
 from hansa.apps.web.amounts import read_minor
-from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
+from hansa.apps.web.console_looks import desk_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.identity import AccountId
@@ -87,6 +92,7 @@ def make_batch(request: Asked, site: Here, data: Annotated[BatchForm, Form]) -> 
     return page(
         "console/counter_sheet.html",
         here="counter",
+        desk=desk_of(request, site),
         batch=batch,
         codes=[(serial, wallets.code_text(code, group=4)) for serial, code in enumerate(codes, start=1)],
     )
@@ -107,7 +113,8 @@ def sell(
     try:
         first = _number(data.first, "first")
         last = _number(data.last, "last") if data.last.strip() else first
-        vouchers.activate(site.ctx, batch_id, first, last, by=by, issuer_id=_own(request, site))
+        issuer_id = _own_batch(request, site, batch_id).issuer_id
+        vouchers.activate(site.ctx, batch_id, first, last, by=by, issuer_id=issuer_id)
     except (InvalidInput, wallets.VoucherMoved) as refused:
         return _batch(request, site, batch_id, data, refused=_told(refused))
     return Redirect(f"{COUNTER}/batches/{batch_id}?sold={first}-{last}", status_code=303)
@@ -117,7 +124,7 @@ def sell(
 def void(request: Asked, site: Here, batch_id: FromPath[UUID]) -> Redirect:
     """Void what was not sold, such as a print that was lost."""
     clerk_of(request, site)
-    vouchers.void(site.ctx, batch_id, issuer_id=_own(request, site))
+    vouchers.void(site.ctx, batch_id, issuer_id=_own_batch(request, site, batch_id).issuer_id)
     return Redirect(f"{COUNTER}/batches/{batch_id}", status_code=303)
 
 
@@ -149,15 +156,18 @@ def show_receipt(
     request: Asked, site: Here, account_id: FromPath[UUID], top_up_id: FromPath[UUID]
 ) -> Response[str]:
     """The receipt of money taken at a counter, to print."""
-    get_operator(request, site)
+    desk = desk_of(request, site)
     with site.ctx.tx() as tx:
         partition = site.ctx.directory.partition_of(account_id)
         found = top_ups.get(tx, AccountId(account_id), top_up_id, partition=partition)
+        if found.issuer_id not in desk.own:
+            raise wallets.UnknownTopUp
         account = identity.get_account(tx, AccountId(account_id))
         issuer = trust.get_member(tx, trust.MemberId(found.issuer_id))
     return page(
         "console/counter_receipt.html",
         here="counter",
+        desk=desk,
         found=found,
         name=identity.masked_name(account.name),
         issuer=issuer.name,
@@ -170,16 +180,23 @@ def show_receipt(
 def _counter(
     request: Asked, site: Site, batch: BatchForm, cash: CashForm, *, refused: str = ""
 ) -> Response[str]:
-    own = _own(request, site)
+    desk = desk_of(request, site)
     with site.ctx.tx() as tx:
-        batches = vouchers.list_batches(tx, issuer_id=own, limit=LISTED)
-        members = trust.list_members(tx)
+        issuers = [
+            one for one in trust.list_members(tx) if one.role == "issuer" and one.member_id in desk.own
+        ]
+        if desk.member_id is None:
+            batches = vouchers.list_batches(tx, issuer_id=None, limit=LISTED)
+        else:
+            found = [vouchers.list_batches(tx, issuer_id=one.member_id, limit=LISTED) for one in issuers]
+            batches = sorted(chain(*found), key=lambda one: one.made_at, reverse=True)[:LISTED]
     return page(
         "console/counter.html",
         here="counter",
+        desk=desk,
         **clerk_words(request, site, back=COUNTER),
         batches=batches,
-        issuers=[one for one in members if one.role == "issuer" and own in (None, one.member_id)],
+        issuers=issuers,
         currencies=[one for one in ("CNY", "HKD", "GBP", "JPY", "CAD", "EUR") if one in CURRENCY_EXPONENTS],
         batch=batch,
         cash=cash,
@@ -197,11 +214,11 @@ def _batch(
     *,
     refused: str = "",
 ) -> Response[str]:
-    with site.ctx.tx() as tx:
-        found = vouchers.get_batch(tx, batch_id, issuer_id=_own(request, site))
+    found = _own_batch(request, site, batch_id)
     return page(
         "console/counter_batch.html",
         here="counter",
+        desk=desk_of(request, site),
         **clerk_words(request, site, back=f"{COUNTER}/batches/{batch_id}"),
         batch=found,
         form=form,
@@ -211,27 +228,30 @@ def _batch(
     )
 
 
-def _own(request: Asked, site: Site) -> str | None:
-    """Whose vouchers this operator sees: a member's staff their member's, the league all."""
-    operator = get_operator(request, site)
-    return None if operator.kind == "league" else operator.member_id
+def _own_batch(request: Asked, site: Site, batch_id: UUID) -> wallets.Batch:
+    """A batch of an issuer for whom this clerk works. Errors: wallets.UnknownBatch, also for another's."""
+    own = desk_of(request, site).own
+    with site.ctx.tx() as tx:
+        found = vouchers.get_batch(tx, batch_id, issuer_id=None)
+    if found.issuer_id not in own:
+        raise wallets.UnknownBatch
+    return found
 
 
 def _issuer(request: Asked, site: Site, wanted: str) -> str:
-    own = _own(request, site)
-    if own is not None:
-        return own
+    """An issuer for whom this clerk works. Errors: InvalidInput, also for who is no issuer."""
+    own = desk_of(request, site).own
     with site.ctx.tx() as tx:
-        member = trust.get_member(tx, trust.MemberId(wanted))
-    if member.role != "issuer":
-        problem = Problem("issuer", f"{wanted} issues no wallets", "Choose an issuer")
-        raise InvalidInput("Only issuers make vouchers.", problems=(problem,))
-    return member.member_id
+        members = {one.member_id: one for one in trust.list_members(tx) if one.role == "issuer"}
+    if wanted not in own or wanted not in members:
+        problem = Problem("issuer", f"{wanted[:40]!r} is no issuer of yours", "Choose one from the list")
+        raise InvalidInput("Vouchers are made for an issuer.", problems=(problem,))
+    return wanted
 
 
 def _person(request: Asked, site: Site, text: str) -> identity.Account:
     """The person of a code or an account's id, where this operator may top them up."""
-    own = _own(request, site)
+    own = desk_of(request, site).own
     found = finding.account_of_code(site.ctx, text)
     with site.ctx.tx() as tx:
         account = identity.find_account(tx, found) if found else None
@@ -240,7 +260,7 @@ def _person(request: Asked, site: Site, text: str) -> identity.Account:
                 account = identity.find_account(tx, AccountId(UUID(text.strip())))
             except ValueError:
                 account = None
-    if account is None or own not in (None, account.issuer_id):
+    if account is None or account.issuer_id not in own:
         raise wallets.UnknownReceiver("Nobody has this code here. Ask for the code on their page of money.")
     return account
 
