@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +33,8 @@ ARGUMENTS = [
     "--use-fake-ui-for-media-stream",
 ]
 # A busy machine is no failure, and some parts of a page renew themselves only every 5 s.
-expect.set_options(timeout=30_000)
+PATIENCE_S = 60
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
@@ -62,12 +63,14 @@ class Served:
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listening]}, daemon=True)
         self.thread.start()
         while not self.server.started:
+            assert self.thread.is_alive(), "the server did not start"
             time.sleep(0.02)
 
     def stop(self) -> None:
         if self.server is not None and self.thread is not None:
             self.server.should_exit = True
-            self.thread.join(timeout=15)
+            self.thread.join(timeout=PATIENCE_S)
+            assert not self.thread.is_alive(), "the server still has its port"
             self.server = None
 
 
@@ -105,7 +108,7 @@ def served(committed_ctx: Context, tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def phone(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport=PHONE, has_touch=True)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     yield context
     with suppress(Exception):
         context.close()
@@ -114,7 +117,7 @@ def phone(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def desk(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport=DESK)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     yield context
     with suppress(Exception):
         context.close()
@@ -138,9 +141,18 @@ def shown_code(page: Page, *, other_than: str = "") -> str:
 
 
 def show_to_gate(page: Page, code: str) -> str:
-    """Paste a code at the gate screen; what the screen then says."""
+    """Paste a code at the gate screen; what the screen then says, and not what it said to the code before."""
+    page.evaluate("document.querySelector('[data-result]').dataset.state = 'ready'")
     page.get_by_label("Paste a code").fill(code)
     with page.expect_response("**/read"):
         page.get_by_role("button", name="Show it to the gate").click()
     page.wait_for_function("() => document.querySelector('[data-result]').dataset.state !== 'ready'")
     return page.locator("[data-result]").inner_text()
+
+
+def until(page: Page, what: str, holds: Callable[[], bool]) -> None:
+    """Wait until this holds; what the page hears meanwhile is heard. what: said when it does not come about."""
+    over = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < over, f"not within {PATIENCE_S} s: {what}"
+        page.wait_for_timeout(50)

@@ -10,7 +10,7 @@ import pytest
 import zxingcpp
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from browser.conftest import ARGUMENTS, DESK, Served, find_chromium, shown_code, sign_in
+from browser.conftest import ARGUMENTS, DESK, PATIENCE_S, Served, find_chromium, shown_code, sign_in
 from hansa.codes import NO_PLACE, REASONS
 from hansa.gate.conformance.bench import Bench
 from hansa.gate.conformance.drafts import text_of
@@ -38,7 +38,7 @@ def gate_desk(chromium: Browser, film: Path) -> Iterator[BrowserContext]:
         executable_path=find_chromium(), args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
     )
     context = browser.new_context(viewport=DESK)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     yield context
     browser.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from browser.conftest import DESK, PHONE, Served
 from hansa import wallets
@@ -75,21 +75,21 @@ def test_money_walks_without_scripts(chromium: Browser, served: Served) -> None:
     page.get_by_label("Amount", exact=True).fill("12.50")
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Send ¥12.50").click()
-    assert "Arrived" in page.get_by_role("status").inner_text()
+    expect(page.get_by_role("status")).to_contain_text("Arrived")
     page.reload()
     page.goto(f"{served.url}/wallet/split")
     page.get_by_label("What for").fill("Hot pot")
     page.get_by_label("Amount", exact=True).fill("30")
     page.get_by_label("Person 1", exact=True).fill(code)
     page.get_by_role("button", name="Ask them").click()
-    assert "¥15.00" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("¥15.00")
     page.goto(f"{served.url}/wallet/top-up")
     page.get_by_text("Add a bank account").click()
     page.get_by_label("Account number or IBAN").fill("622200014242")
     page.get_by_role("button", name="Add it").click()
     page.locator("#bank-amount").fill("20")
     page.get_by_role("button", name="Pay in now").click()
-    assert "In your wallet" in page.get_by_role("status").inner_text()
+    expect(page.get_by_role("status")).to_contain_text("In your wallet")
     context.close()
 
 

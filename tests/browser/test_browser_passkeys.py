@@ -75,8 +75,8 @@ def test_a_life_with_passkeys_from_joining_to_a_lost_phone(
 
     # recovery codes, shown once
     page.get_by_role("button", name="Make recovery codes").click()
+    expect(page.locator(".codes-shown li")).to_have_count(identity.own_people_policy().codes)
     codes = page.locator(".codes-shown li").all_inner_texts()
-    assert len(codes) == identity.own_people_policy().codes
     page.goto(f"{url}/wallet/security")
     assert page.locator(".codes-shown").count() == 0
 

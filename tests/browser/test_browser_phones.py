@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from browser.conftest import Served, shown_code, sign_in
+from browser.conftest import Served, shown_code, sign_in, until
 from browser.test_browser_console import POOR_CONTRAST, UNNAMED, watch
 from hansa import codes, gate, identity, rides, trust
 from web.little_league import WAY_IN
@@ -61,6 +61,11 @@ def kept(wallet: Page) -> dict[str, Any]:
           return { ...rest, tokens: rest.tokens.map(({ token, ...one }) => one) };
         }"""
     )
+
+
+def ids_kept(wallet: Page) -> set[str]:
+    """The ids of the tokens that the phone keeps."""
+    return {one["cti"] for one in kept(wallet)["tokens"]}
 
 
 def phones_of(served: Served, name: str) -> list[identity.Phone]:
@@ -273,7 +278,7 @@ def sign_in_anew(wallet: Page, name: str) -> None:
 def test_rotated_tokens_are_replaced_at_the_next_question(served: Served, phone: BrowserContext) -> None:
     wallet = phone.new_page()
     sign_in(wallet, served.url, "Gao Lan")
-    before = {one["cti"] for one in kept(wallet)["tokens"]}
+    before = ids_kept(wallet)
     with served.ctx.tx() as tx:
         account_id = served.league.riders["Gao Lan"].account_id
         rides.end_tokens(tx, account_id=account_id, at=served.ctx.clock.now(), reason="risk: a test")
@@ -281,10 +286,9 @@ def test_rotated_tokens_are_replaced_at_the_next_question(served: Served, phone:
     with wallet.expect_response("**/tokens"):
         wallet.reload()
 
-    wallet.wait_for_function("() => document.querySelector('[data-ride-code]').dataset.state === 'ready'")
-    wallet.wait_for_timeout(500)
-    after = {one["cti"] for one in kept(wallet)["tokens"]}
-    assert len(after) == 4 and not after & before
+    until(wallet, "the old tokens are gone", lambda: len(ids_kept(wallet) - before) == 4)
+    assert not ids_kept(wallet) & before
+    await_state(wallet, "ready")
     code = shown_code(wallet, other_than=shown_code(wallet))
     assert a_gate(served).decide(code, served.ctx.clock.now()).reason == "ok"
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from browser.conftest import Served
+from browser.conftest import Served, until
 from hansa import disputes, identity, rides
 from web.little_league import BUS, Phone
 
@@ -33,7 +33,7 @@ def ride(served: Served, phone: BrowserContext) -> tuple[Page, str]:
 
 def booked(served: Served, account: identity.AccountId) -> rides.JourneyRecord:
     """The journey, once the server has priced it."""
-    for _ in range(200):
+    for _ in range(1_200):
         with served.ctx.tx() as tx:
             found = rides.journeys(tx, account)
         if found:
@@ -131,8 +131,8 @@ def test_the_browser_sends_in_the_background_when_no_page_is_open(
     hear: Callable[[dict[str, Any]], None] = lambda told: seen.extend(told["registrations"])  # noqa: E731
     tools.on("ServiceWorker.workerRegistrationUpdated", hear)
     tools.send("ServiceWorker.enable")
-    wallet.wait_for_timeout(200)
-    number = next(one["registrationId"] for one in seen if one["scopeURL"].endswith("/wallet/"))
+    until(wallet, "the service worker is registered", lambda: any(map(is_wallets, seen)))
+    number = next(one["registrationId"] for one in seen if is_wallets(one))
     wallet.goto("about:blank")
 
     tools.send(
@@ -140,11 +140,11 @@ def test_the_browser_sends_in_the_background_when_no_page_is_open(
         {"origin": served.url, "registrationId": number, "tag": "hansa-outbox", "lastChance": False},
     )
 
-    for _ in range(100):
-        if asked(served):
-            break
-        wallet.wait_for_timeout(100)
-    assert len(asked(served)) == 1
+    until(wallet, "it is sent", lambda: len(asked(served)) == 1)
+
+
+def is_wallets(registration: dict[str, Any]) -> bool:
+    return registration["scopeURL"].endswith("/wallet/")
 
 
 def test_another_riders_words_are_neither_shown_nor_sent(served: Served, ride: tuple[Page, str]) -> None:

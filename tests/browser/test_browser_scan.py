@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser.conftest import ARGUMENTS, PHONE, Served, find_chromium, sign_in
+from browser.conftest import ARGUMENTS, PATIENCE_S, PHONE, Served, find_chromium, sign_in
 from browser.test_browser_camera import drawn, write_film
 from hansa import codes, merchants
 from hansa.kernel import Money, fact_id, new_id
@@ -32,7 +32,7 @@ def seeing(chromium: Browser, film: Path) -> Iterator[BrowserContext]:
         executable_path=find_chromium(), args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
     )
     context = browser.new_context(viewport=PHONE, has_touch=True)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     yield context
     browser.close()
 

@@ -14,6 +14,7 @@ import uvicorn
 from playwright.sync_api import BrowserContext, Page, expect
 
 from browser import passkeys
+from browser.conftest import PATIENCE_S
 from browser.passkeys import VirtualAuthenticator
 from browser.test_browser_money import check
 from hansa import audit, trust
@@ -60,12 +61,13 @@ def _served(ctx: Context, home: Path) -> Generator[Apart]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server did not start"
         time.sleep(0.02)
     try:
         yield apart
     finally:
         server.should_exit = True
-        thread.join(timeout=15)
+        thread.join(timeout=PATIENCE_S)
 
 
 @pytest.fixture

@@ -34,11 +34,13 @@ def test_the_code_renews_without_server_and_network_and_opens_a_gate(
     served.start()
     gate = desk.new_page()
     gate.goto(f"{served.url}/gate/{WAY_IN}")
-    assert "Go in" in show_to_gate(gate, second)
-    refused = show_to_gate(gate, second)
+    before = shown_code(wallet)
+    third = shown_code(wallet, other_than=before)  # made this moment: a code is good for 20 s
+    assert "Go in" in show_to_gate(gate, third)
+    refused = show_to_gate(gate, third)
     assert "used here already" in refused and "replay" in refused
-    older = show_to_gate(gate, first)
-    assert "replay" in older
+    older = show_to_gate(gate, before)
+    assert "replay" in older or "clock_skew" in older
 
 
 def test_a_bus_ride_abroad_appears_on_the_open_wallet_in_seconds(
