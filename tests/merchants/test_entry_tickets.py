@@ -290,7 +290,9 @@ def test_what_cannot_be_bought_is_refused_and_takes_no_place(town: Town) -> None
                 made_by="x",
             )
     with town.ctx.tx() as tx:
-        merchants.end_product(tx, product.product_id, town.shop.merchant_id, NOON)
+        with pytest.raises(merchants.UnknownProduct):
+            merchants.end_product(tx, product.product_id, new_id(), by="x", at=NOON)
+        merchants.end_product(tx, product.product_id, town.shop.merchant_id, by="x", at=NOON)
     with pytest.raises(merchants.UnknownProduct):
         buy(town, slot)
     assert slots(town, product)[0].taken == 0

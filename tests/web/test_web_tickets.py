@@ -1,6 +1,7 @@
 """Entry tickets in the wallet: found by city, bought for a time, put on a phone, given back by the rule."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import merchants
+from hansa import audit, merchants
 from hansa.kernel import Money, new_id
 from hansa.store import Context
 from merchants import shops
@@ -69,6 +70,49 @@ def test_a_ticket_is_bought_shown_on_one_phone_and_given_back(buyer: Client, tow
     assert "given back" in buyer.get(at).text
     assert town.balance(town.buyer.account_id) == Money(98_00, "CNY")
     assert buyer.post(f"{at}/token", json={"phone_id": str(phone.phone_id)}).status_code == 409
+
+
+def test_an_owner_sells_something_no_more_and_what_is_sold_stays_good(client: Client, town: Town) -> None:
+    product = shops.pagoda(town)
+    shop, other = f"/merchant/{town.shop.merchant_id}", f"/v1/ticket-products/{product.product_id}"
+    with town.ctx.tx() as tx:
+        slot, later = merchants.list_slots(
+            tx, product.product_id, first=product.made_at, last=product.made_at.replace(hour=20)
+        )
+    first, paying = new_id(), new_id()
+    for one in (first, paying):
+        merchants.order_tickets(
+            town.ctx, one, slot.slot_id, account_id=town.buyer.account_id, wanted={"adult": 1}, made_by="x"
+        )
+    merchants.pay_order(town.ctx, first, town.asker("Qian Qing"))
+    buy, end = f"/wallet/tickets/buy/{product.product_id}", f"{shop}/tickets/{product.product_id}/end"
+    client.post("/wallet/sign-in", data={"account_id": str(town.buyer.account_id)})
+    assert client.post(end).status_code == 404 and client.post(f"{other}/end").status_code == 404
+    assert client.get(buy).status_code == 200, "whom the shop is not of ends nothing"
+    client.post("/wallet/sign-in", data={"account_id": str(town.owner.account_id)})
+    assert end in client.get(f"{shop}/tickets").text
+    assert client.post(f"{shop}/tickets/{new_id()}/end").status_code == 404
+
+    ended = client.post(end).text
+
+    assert "Pagoda is sold no more." in ended and end not in ended
+    assert client.post(f"{other}/end").json()["product_id"] == str(product.product_id), (
+        "again changes nothing"
+    )
+    client.post("/wallet/sign-in", data={"account_id": str(town.buyer.account_id)})
+    assert buy not in client.get("/wallet/tickets?city=hangzhou").text
+    gone = [client.get(buy), client.get(f"{other}/slots")]
+    form = {"order_id": str(new_id()), "slot": str(later.slot_id), "adult": "1"}
+    assert [one.status_code for one in gone] == [404, 404] and client.post(buy, data=form).status_code == 404
+    merchants.pay_order(town.ctx, paying, town.asker("Qian Qing"))
+    with town.ctx.tx() as tx:
+        assert [one.state for one in merchants.list_tickets(tx, town.buyer.account_id)] == ["valid"] * 2
+        told = [(act.actor, act.action) for act in audit.search(tx, action="merchants.product-end")]
+        with pytest.raises(merchants.UnknownProduct):
+            merchants.add_slots(
+                tx, product.product_id, [(later.ends_at, later.ends_at + timedelta(hours=1), 5)]
+            )
+    assert told == [(f"person:{town.owner.account_id}", "merchants.product-end")]
 
 
 def test_anothers_ticket_is_not_there(buyer: Client, town: Town) -> None:

@@ -816,6 +816,29 @@ def add_slots(
 
 
 @get(
+@post(
+    "/v1/ticket-products/{product_id:uuid}/end",
+    sync_to_thread=True,
+    status_code=200,
+    tags=["Merchants"],
+    opt={
+        "needs": "merchants:write",
+        "who": ("key", "session"),
+        "refuses": (shops.UnknownMerchant, shops.OwnersOnly, tickets.UnknownProduct),
+    },
+)
+def end_product(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], product_id: FromPath[UUID]
+) -> ProductView:
+    """Sell something no more: tickets that are sold stay good. Again changes nothing."""
+    _require(caller, "merchants:write")
+    with ctx.tx() as tx:
+        product = tickets.get_product(tx, product_id)
+        shop = shop_of(tx, caller, product.merchant_id, "merchants:write", owner=True)
+        ended = tickets.end_product(tx, product_id, product.merchant_id, by=caller.who, at=ctx.clock.now())
+    return _product(ended, shop)
+
+
     "/v1/ticket-products/{product_id:uuid}/slots",
     sync_to_thread=True,
     tags=["Merchants"],
@@ -829,7 +852,7 @@ def list_slots(
     """Times of the days ahead, with the places that are left. Anybody may ask."""
     now = ctx.clock.now()
     with ctx.tx() as tx:
-        tickets.get_product(tx, product_id)
+        tickets.get_offered(tx, product_id)
         found = tickets.list_slots(tx, product_id, first=now, last=now + timedelta(days=days))
     return SlotList([_slot(one) for one in found])
 
@@ -947,6 +970,7 @@ ROUTES = [
     list_products,
     add_slots,
     list_slots,
+    end_product,
     order_tickets,
     list_tickets,
     return_ticket,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.rows import class_row
 
-from hansa import codes, identity, payments, trust, webhooks
+from hansa import audit, codes, identity, payments, trust, webhooks
 from hansa.codes import RIDER_CLASSES, RiderClass, TicketScope, ticket_place
 from hansa.codes.tickets import ENTRIES_MAX
 from hansa.identity import AccountId
@@ -338,22 +338,39 @@ def get_product(tx: Tx, product_id: UUID) -> Product:
     return found[0]
 
 
+def get_offered(tx: Tx, product_id: UUID) -> Product:
+    """What is sold under this id now. Errors: UnknownProduct, also for what is sold no more."""
+    found = get_product(tx, product_id)
+    if found.ended_at is not None:
+        raise UnknownProduct("It is sold no more.")
+    return found
+
+
 def list_products(tx: Tx, *, merchant_id: UUID | None = None, city_id: str | None = None) -> list[Product]:
     """What a merchant sells, or all open ones of a city do, in the order in which it was offered."""
     return _products(tx, merchant_id=merchant_id, city_id=city_id)
 
 
-def end_product(tx: Tx, product_id: UUID, merchant_id: UUID, at: datetime) -> None:
-    """Sell something no more; tickets that are sold stay good. Again is harmless."""
-    tx.execute(END_PRODUCT, (at, product_id, merchant_id))
+def end_product(tx: Tx, product_id: UUID, merchant_id: UUID, *, by: str, at: datetime) -> Product:
+    """Sell something no more; tickets that are sold, or kept for who is paying, stay good. Again changes nothing.
+
+    by: who ends it, for the audit record. Errors: UnknownProduct, also for another shop's.
+    """
+    product = get_product(tx, product_id)
+    if product.merchant_id != merchant_id:
+        raise UnknownProduct
+    if tx.execute(END_PRODUCT, (at, product_id, merchant_id)).rowcount:
+        told = {"merchant": str(merchant_id), "name": product.name}
+        audit.record(tx, audit.Act(by, "merchants.product-end", f"product:{product_id}", "", told), at)
+    return get_product(tx, product_id)
 
 
 def add_slots(tx: Tx, product_id: UUID, slots: Sequence[tuple[datetime, datetime, int]]) -> list[Slot]:
     """Offer times: (starts at, ends at, places). A time that is offered already stays as it is.
 
-    Errors: UnknownProduct, InvalidInput.
+    Errors: UnknownProduct, also for what is sold no more; InvalidInput.
     """
-    get_product(tx, product_id)
+    get_offered(tx, product_id)
     for place, (starts_at, ends_at, capacity) in enumerate(slots):
         if not starts_at < ends_at or capacity <= 0 or len(slots) > SLOTS_MAX:
             problem = Problem(
@@ -415,12 +432,12 @@ def order_tickets(
     with ctx.tx() as tx:
         slot = seats.find_slot(tx, slot_id)
         product = get_product(tx, slot.product_id)
-        if product.ended_at is not None:
-            raise UnknownProduct
         places = _check_wanted(product, wanted)
         total = sum(product.prices[one].minor * count for one, count in wanted.items())
         currency = next(iter(product.prices.values())).currency
         before = store.find_order(tx, order_id)
+        if before is None:
+            get_offered(tx, product.product_id)
         order = qr_orders.make_order(
             tx,
             order_id,

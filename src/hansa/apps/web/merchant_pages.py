@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, JSONBody, QueryParameter
+from litestar.params import Body, FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from hansa import atlas, identity, merchants, payments
@@ -801,12 +801,16 @@ def _sites_page(
 
 
 @get("/merchant/{merchant_id:uuid}/tickets", sync_to_thread=True, include_in_schema=False)
-def show_tickets(request: Asked, site: Here, merchant_id: FromPath[UUID]) -> Response[str]:
+def show_tickets(
+    request: Asked, site: Here, merchant_id: FromPath[UUID], ended: FromQuery[UUID | None] = None
+) -> Response[str]:
     desk = _desk(request, site, merchant_id, owner=True)
-    return _tickets_page(request, site, desk)
+    return _tickets_page(request, site, desk, ended=ended)
 
 
-def _tickets_page(request: Asked, site: Site, desk: Desk, *, refused: str = "") -> Response[str]:
+def _tickets_page(
+    request: Asked, site: Site, desk: Desk, *, refused: str = "", ended: UUID | None = None
+) -> Response[str]:
     now = site.ctx.clock.now()
     with site.ctx.tx() as tx:
         products = merchants.list_products(tx, merchant_id=desk.shop.merchant_id)
@@ -822,10 +826,12 @@ def _tickets_page(request: Asked, site: Site, desk: Desk, *, refused: str = "") 
         "tickets.html",
         here="tickets",
         products=products,
+        gone = None if ended is None else merchants.get_product(tx, ended)
         slots=slots,
         product_id=new_id(),
         today=service_day(now, desk.shop.tz),
         classes=RIDER_CLASSES,
+        gone=gone if gone is not None and gone.merchant_id == desk.shop.merchant_id else None,
         refused=refused,
         status_code=422 if refused else 200,
     )
@@ -894,6 +900,21 @@ def _slots(form: SlotsForm, tz: str) -> list[tuple[datetime, datetime, int]]:
         first = datetime.fromisoformat(f"{form.day}T{form.first}").replace(tzinfo=ZoneInfo(tz))
         last = datetime.fromisoformat(f"{form.day}T{form.last}").replace(tzinfo=ZoneInfo(tz))
     except ValueError as fault:
+@post(
+    "/merchant/{merchant_id:uuid}/tickets/{product_id:uuid}/end",
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def end_product(
+    request: Asked, site: Here, merchant_id: FromPath[UUID], product_id: FromPath[UUID]
+) -> Redirect:
+    """Sell something no more; tickets that are sold stay good."""
+    desk = _desk(request, site, merchant_id, owner=True)
+    with site.ctx.tx() as tx:
+        merchants.end_product(tx, product_id, merchant_id, by=desk.who, at=site.ctx.clock.now())
+    return Redirect(f"/merchant/{merchant_id}/tickets?ended={product_id}", status_code=303)
+
+
         raise _unfit("first", "it is no time of a day", "Write them as 09:00 and 17:00") from fault
     minutes, capacity = _number(form.minutes, "minutes"), _number(form.capacity, "capacity")
     if not 5 <= minutes <= 1_440 or (last - first) / timedelta(minutes=minutes) > SLOTS_OF_FORM:
@@ -996,3 +1017,4 @@ ROUTES = [
     read_ticket,
     scan_ticket,
 ]
+    end_product,

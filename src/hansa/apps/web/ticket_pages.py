@@ -200,7 +200,7 @@ def _offer_page(
     say = words_for(request, account_language=account.language)
     now = site.ctx.clock.now()
     with site.ctx.tx() as tx:
-        product = merchants.get_product(tx, product_id)
+        product = merchants.get_offered(tx, product_id)
         shop = merchants.get_merchant(tx, product.merchant_id)
         today = service_day(now, shop.tz)
         last = now + timedelta(days=DAYS_AHEAD)
