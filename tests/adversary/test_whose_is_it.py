@@ -254,7 +254,7 @@ def build(ctx: Context, town: Town, home: Path) -> dict[str, str]:
         "guardianship_id": str(new_id()),
         "card_id": str(new_id()),
         "endpoint_id": str(endpoint[0]),
-        "key_id": str(new_id()),
+        "key_id": new_id().hex[:16],
         "purpose": "research",
     }
 

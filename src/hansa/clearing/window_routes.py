@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from hansa import trust
 from hansa.clearing import actions, models
@@ -135,15 +135,14 @@ def list_windows(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     model: Annotated[str | None, QueryParameter(max_length=20, pattern=r"^[a-z0-9]*$")] = None,
-    after: FromQuery[int | None] = None,
+    after: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
     limit: Limit = 50,
 ) -> WindowPage:
     """Windows of all models, or of one, latest first. after: a number of that one model, to read on."""
     caller.require("clearing:read")
-    number = None if after is None else max(0, min(after, 2**31 - 1))
     with ctx.tx() as tx:
         found = actions.list_windows(
-            tx, model_id=model, before_number=number if model else None, limit=limit + 1
+            tx, model_id=model, before_number=after if model else None, limit=limit + 1
         )
     page = found[:limit]
     following = page[-1].number if model and len(found) > limit else None
@@ -296,7 +295,7 @@ def decide_model(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     model_id: ModelName,
-    version: FromPath[int],
+    version: Annotated[int, PathParameter(ge=1, le=2**31 - 1)],
     data: JSONBody[Decision],
 ) -> ModelView:
     """Approve or refuse a settlement model that another person proposed. Needs `clearing:models`."""

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hansa import trust
 from hansa.hub import alarms, liquidity, lots, notices, payments
@@ -436,7 +436,7 @@ def list_notices(
     caller: NamedDependency[trust.Caller],
     after: Seen = 0,
     limit: Limit = 100,
-    member_id: FromQuery[str | None] = None,
+    member_id: Annotated[str | None, QueryParameter(max_length=80, pattern=r"^[^\x00]*$")] = None,
 ) -> NoticePage:
     """Your feed after a number: every payment reserved for you, committed or aborted, and alarms. Needs `hub:read`.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from hansa import trust
 from hansa.identity import accesses, consents, persons, proofing_store
@@ -120,7 +120,7 @@ def list_consents(
 def say_consent(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    purpose: FromPath[str],
+    purpose: Annotated[str, PathParameter(max_length=40)],
     data: JSONBody[ConsentSaid],
 ) -> ConsentView:
     """Agree to a purpose, or take that back; it counts from this moment. Saying the same again changes nothing."""

@@ -90,7 +90,9 @@ def read_checkpoint(ctx: Ctx, log_signer: LogSigner, partition: Partition) -> Re
     media_type=tlog.TILE_TYPE,
     opt={"refuses": (log.NoLog, tlog.OutsideTree)},
 )
-def read_tile(ctx: Ctx, partition: Partition, place: FromPath[str]) -> Response[bytes]:
+def read_tile(
+    ctx: Ctx, partition: Partition, place: Annotated[str, PathParameter(max_length=80)]
+) -> Response[bytes]:
     """A tile of hashes, or a bundle of entries, at its address of C2SP tlog-tiles: `0/x001/067`, `entries/003.p/12`."""
     tile = tlog.parse_path(f"tile{place}")
     if tile is None:

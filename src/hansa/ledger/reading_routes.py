@@ -33,6 +33,10 @@ SIGN_OF_LIFE_S = 15.0
 Ctx = NamedDependency[Context]
 Caller = NamedDependency[trust.Caller]
 Words = Annotated[str, QueryParameter(max_length=PATH_MAX)]
+Labels = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=2 * PATH_MAX + 1)]] | None,
+    QueryParameter(max_items=LABELS_MAX),
+]
 PlaceText = Annotated[
     str, QueryParameter(max_length=24, description="the place of the last one seen: block-position")
 ]
@@ -94,7 +98,7 @@ def find_accounts(
     code: Annotated[int, QueryParameter(ge=0, le=32_767)] = 0,
     currency: Annotated[str, QueryParameter(max_length=3)] = "",
     path: Words = "",
-    label: Annotated[list[str] | None, QueryParameter(max_items=LABELS_MAX)] = None,
+    label: Labels = None,
     after: FromQuery[UUID | None] = None,
     limit: Limit = 100,
 ) -> FoundAccounts:

@@ -54,7 +54,8 @@ After = Annotated[
 PARTITION_MAX = 32_767
 Partition = Annotated[int, QueryParameter(ge=0, le=PARTITION_MAX)]
 Amount = (
-    Annotated[int, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(pattern="^[0-9]{1,39}$", max_length=39)]
+    Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": AMOUNT_MAX})]
+    | Annotated[str, msgspec.Meta(pattern="^[0-9]{1,39}$", max_length=39)]
 )
 """Minor units as they are sent: a JSON integer or a string of digits, 0 to 2**128 - 1."""
 

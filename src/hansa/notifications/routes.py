@@ -107,7 +107,9 @@ _OWN: dict[str, Any] = {"who": ("session",), "refuses": (trust.NotSignedIn,)}
 def list_notices(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    after: Annotated[int | None, QueryParameter(ge=1, description="`next` of the page before")] = None,
+    after: Annotated[
+        int | None, QueryParameter(ge=1, le=2**53 - 1, description="`next` of the page before")
+    ] = None,
     unread: Annotated[bool, QueryParameter(description="Only those that are unread")] = False,
     limit: Annotated[int, QueryParameter(ge=1, le=LIST_MAX)] = 50,
 ) -> NoticeList:

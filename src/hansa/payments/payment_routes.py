@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from hansa import approval, identity, store, trust
 from hansa.approval import Channel, NextAction, approval_id_of
@@ -64,6 +64,7 @@ After = Annotated[str, QueryParameter(max_length=100, description="`next` of the
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
 Minor = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
 PayeeId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+PayeePath = Annotated[str, PathParameter(max_length=64)]
 Words = Annotated[str, msgspec.Meta(max_length=WORDS_MAX)]
 Reference = Annotated[str, msgspec.Meta(max_length=REFERENCE_MAX)]
 Asked = Request[Any, Any, Any]
@@ -605,7 +606,7 @@ def open_payee(
     opt={"needs": "payments:read", "refuses": (UnknownPayeeId,)},
 )
 def read_payee(
-    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payee_id: FromPath[str]
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], payee_id: PayeePath
 ) -> PayeeAnswer:
     """One of your payees."""
     acquirer = _whose(caller, "payments:read")
@@ -623,7 +624,7 @@ def read_payee(
 def change_payee(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    payee_id: FromPath[str],
+    payee_id: PayeePath,
     data: JSONBody[PayeeChange],
 ) -> PayeeAnswer:
     """Pause one of your payees, open it again, or close it for good. Payments that were made stay as they are."""

@@ -27,7 +27,7 @@ from hansa.reconciliation.timeline import timeline
 from hansa.store import Context
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-Rows = Annotated[list[int], msgspec.Meta(max_length=100)]
+Rows = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]], msgspec.Meta(max_length=100)]
 SideName = Literal["ours", "theirs"]
 
 
@@ -247,7 +247,7 @@ def list_unmatched(
     caller: NamedDependency[trust.Caller],
     file_id: FromPath[UUID],
     side: Annotated[SideName, QueryParameter(description="Whose rows")],
-    after: Annotated[int, QueryParameter(ge=0)] = 0,
+    after: Annotated[int, QueryParameter(ge=0, le=2**63 - 1)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
 ) -> list[RowView]:
     """Rows of a side without a partner, in order; `after` is the last row seen. A member asks about its own files."""

@@ -82,11 +82,18 @@ class DeskFiles(msgspec.Struct, frozen=True):
     files: list[DeskFile]
 
 
+class SumRead(msgspec.Struct, frozen=True):
+    """A sum as somebody read it, in minor units."""
+
+    minor: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]
+
+
 class Release(msgspec.Struct, frozen=True):
     """The totals as whoever releases the file read them."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-    control_sum: Money
+    control_sum: SumRead
     why: Why = ""
 
 

@@ -25,6 +25,8 @@ REASON_MAX = 500
 """Characters of the reason why a device is shut out."""
 
 SETTINGS_MAX = 50
+SETTING_TEXT_MAX = 500
+SETTING_ROWS_MAX = 1_000
 """Names in one set of settings."""
 
 OURS = "hansa-"
@@ -287,9 +289,7 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         if not _SETTING.fullmatch(name):
             problems.append(Problem("values", f"{name[:60]!r}", "Use small letters, digits and underscores"))
         elif not _is_plain(value) and not _is_table(value):
-            remedy = (
-                "Give text of at most 500, a number below 2^53, true or false, or a table of texts by name"
-            )
+            remedy = f"Give text of at most {SETTING_TEXT_MAX}, a number below 2^53, true or false, or a table of texts"
             problems.append(Problem(f"values.{name}", "it cannot be sent", remedy))
     if problems:
         raise InvalidInput("These cannot be settings.", problems=tuple(problems))
@@ -298,12 +298,12 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_plain(value: object) -> bool:
     if isinstance(value, str):
-        return len(value) <= 500 and "\0" not in value
+        return len(value) <= SETTING_TEXT_MAX and "\0" not in value
     return isinstance(value, bool) or (type(value) is int and -(2**53) < value < 2**53)
 
 
 def _is_table(value: object) -> bool:
-    if not isinstance(value, dict) or len(cast(dict[object, object], value)) > 1_000:
+    if not isinstance(value, dict) or len(cast(dict[object, object], value)) > SETTING_ROWS_MAX:
         return False
     rows = cast(dict[object, object], value).items()
     return all(

@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
 from hansa.trust import devices
 from hansa.trust.actions import get_gate
 from hansa.trust.device_model import (
+    SETTING_ROWS_MAX,
+    SETTING_TEXT_MAX,
+    SETTINGS_MAX,
     DeviceDiffers,
     DeviceNotActive,
     DeviceState,
@@ -27,6 +30,16 @@ from hansa.trust.model import Caller, GateRecord, NotAllowed, UnknownGate
 
 Pem = Annotated[str, msgspec.Meta(max_length=8_000)]
 Name = Annotated[str, QueryParameter(max_length=100)]
+MaybeName = Annotated[str | None, QueryParameter(max_length=100)]
+DeviceId = Annotated[str, PathParameter(max_length=64)]
+SettingText = Annotated[str, msgspec.Meta(max_length=SETTING_TEXT_MAX)]
+Setting = (
+    bool
+    | Annotated[int, msgspec.Meta(gt=-(2**53), lt=2**53)]
+    | SettingText
+    | Annotated[dict[SettingText, SettingText], msgspec.Meta(max_length=SETTING_ROWS_MAX)]
+)
+"""What a setting may be: as ``check_settings`` has it."""
 
 
 class Enrolment(msgspec.Struct, frozen=True):
@@ -175,7 +188,9 @@ class InvitedView(msgspec.Struct, frozen=True):
 class WantedBody(msgspec.Struct, frozen=True):
     """The settings, whole: what is not named is left to the device."""
 
-    values: dict[Annotated[str, msgspec.Meta(max_length=40)], bool | int | str | dict[str, str]]
+    values: Annotated[
+        dict[Annotated[str, msgspec.Meta(max_length=40)], Setting], msgspec.Meta(max_length=SETTINGS_MAX)
+    ]
 
 
 class StatusBody(msgspec.Struct, frozen=True):
@@ -266,8 +281,8 @@ def renew(
 def list_devices(
     ctx: NamedDependency[Context],
     caller: NamedDependency[Caller],
-    city_id: FromQuery[Name | None] = None,
-    status: FromQuery[Name | None] = None,
+    city_id: MaybeName = None,
+    status: MaybeName = None,
     connected: FromQuery[bool | None] = None,
     q: Name = "",
     after: Name = "",
@@ -306,7 +321,7 @@ def list_devices(
     opt={"needs": "devices:read", "refuses": (UnknownDevice,)},
 )
 def get_device(
-    ctx: NamedDependency[Context], caller: NamedDependency[Caller], device_id: FromPath[str]
+    ctx: NamedDependency[Context], caller: NamedDependency[Caller], device_id: DeviceId
 ) -> DeviceDetail:
     """A device of yours: what it said last, its open alerts, the settings it is to follow. Needs `devices:read`."""
     member_id = _whose(caller, "devices:read")
@@ -353,7 +368,7 @@ def add_device(
     opt={"needs": "devices:write", "refuses": (UnknownDevice, DeviceNotActive)},
 )
 def invite_device(
-    ctx: NamedDependency[Context], caller: NamedDependency[Caller], device_id: FromPath[str]
+    ctx: NamedDependency[Context], caller: NamedDependency[Caller], device_id: DeviceId
 ) -> InvitedView:
     """Make a one-time code with which a box of yours enrols within a day. Needs `devices:write`.
 
@@ -375,7 +390,7 @@ def invite_device(
 def put_settings(
     ctx: NamedDependency[Context],
     caller: NamedDependency[Caller],
-    device_id: FromPath[str],
+    device_id: DeviceId,
     data: JSONBody[WantedBody],
 ) -> SettingsView:
     """Say what a device of yours is to be set to. The same again makes no new version. Needs `devices:write`."""
@@ -402,7 +417,7 @@ def put_settings(
 def post_status(
     ctx: NamedDependency[Context],
     caller: NamedDependency[Caller],
-    device_id: FromPath[str],
+    device_id: DeviceId,
     data: JSONBody[StatusBody],
 ) -> Changed:
     """Suspend a device of yours, retire it, or let it enrol again. Needs `devices:write`.

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from hansa.kernel import InvalidInput
 from hansa.store import Context
@@ -14,7 +14,7 @@ from hansa.trust import actions
 from hansa.trust.model import ApiKey, Caller, NotAllowed, UnknownKey
 
 Scope = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z]+$", max_length=40)]
-KeyId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
+KeyId = Annotated[str, PathParameter(pattern=r"^[0-9a-f]{16}$")]
 
 
 class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,9 +101,7 @@ def make_key(
     tags=["Trust"],
     opt={"needs": "keys:write", "refuses": (UnknownKey,)},
 )
-def end_key(
-    ctx: NamedDependency[Context], caller: NamedDependency[Caller], key_id: FromPath[KeyId]
-) -> KeyView:
+def end_key(ctx: NamedDependency[Context], caller: NamedDependency[Caller], key_id: KeyId) -> KeyView:
     """End a key of your member: it is good for nothing any more, at some addresses 5 seconds later."""
     caller.require("keys:write")
     member = _member(caller)

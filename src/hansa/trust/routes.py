@@ -85,7 +85,10 @@ def members(ctx: NamedDependency[Context]) -> Members:
 def trust_list(
     ctx: NamedDependency[Context],
     known: Annotated[
-        str, HeaderParameter(name="if-none-match", description="The ETag of the list that the gate has")
+        str,
+        HeaderParameter(
+            name="if-none-match", max_length=1_000, description="The ETag of the list that the gate has"
+        ),
     ] = "",
 ) -> Response[bytes]:
     """The issuers' keys, signed by the league's root: COSE_Sign1 over CBOR, see docs/ride-code.
@@ -101,7 +104,9 @@ def trust_list(
 
 
 @get("/v1/deny-list", sync_to_thread=True, tags=["Trust"], opt={"refuses": (InvalidInput,)})
-def deny_list(ctx: NamedDependency[Context], since: Annotated[int, QueryParameter(ge=0)] = 0) -> DenyListView:
+def deny_list(
+    ctx: NamedDependency[Context], since: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0
+) -> DenyListView:
     """Revoked tokens that are still alive. A gate asks with the version it has and adds what it gets."""
     with ctx.tx() as tx:
         version, added = lists.deny_list_since(tx, since, at=ctx.clock.now())

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from hansa import approval, identity, payments, trust
 from hansa.identity import AccountId
@@ -35,6 +35,7 @@ from hansa.wallets.rails import BadBankNumber, BankRail, RailAway
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 After = Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")]
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
+CurrencyPath = Annotated[str, PathParameter(pattern=r"^[A-Z]{3}$")]
 Note = Annotated[str, msgspec.Meta(max_length=people.NOTE_MAX)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=finding.TEXT_MAX)]
 
@@ -915,19 +916,18 @@ def list_top_ups(
 def set_automatic(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
-    currency: FromPath[str],
+    currency: CurrencyPath,
     data: JSONBody[AutomaticBody],
 ) -> AutomaticView:
     """Top up by itself in this currency. It stops itself when the bank refuses for good."""
-    unit = currency[:3].upper()
     return _automatic(
         automatic.turn_on(
             ctx,
             person_of(caller),
-            below=Money(data.below_minor, unit),
-            add=Money(data.add_minor, unit),
-            day_max=Money(data.day_max_minor, unit),
-            month_max=Money(data.month_max_minor, unit),
+            below=Money(data.below_minor, currency),
+            add=Money(data.add_minor, currency),
+            day_max=Money(data.day_max_minor, currency),
+            month_max=Money(data.month_max_minor, currency),
             bank_account_id=data.bank_account_id,
         )
     )
@@ -941,10 +941,10 @@ def set_automatic(
     opt={"who": ("session",)},
 )
 def end_automatic(
-    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], currency: FromPath[str]
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], currency: CurrencyPath
 ) -> None:
     """Top up by itself no more in this currency. Again is harmless."""
-    automatic.turn_off(ctx, person_of(caller), currency[:3].upper())
+    automatic.turn_off(ctx, person_of(caller), currency)
 
 
 @post(

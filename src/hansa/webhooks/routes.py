@@ -199,7 +199,7 @@ def list_events(
     caller: NamedDependency[trust.Caller],
     after: FromQuery[Seen] = 0,
     limit: FromQuery[Limit] = 100,
-    event_type: FromQuery[Name | None] = None,
+    event_type: Annotated[str | None, QueryParameter(max_length=80, pattern=r"^[^\x00]*$")] = None,
     member_id: FromQuery[Whose] = None,
 ) -> EventPage:
     """Your events after a number, in order and without a gap, for who was away. Needs `webhooks:read`.

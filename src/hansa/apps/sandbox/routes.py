@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from hansa import trust
 from hansa.apps.sandbox.clock import NoSandbox, SandboxClock
@@ -31,7 +31,7 @@ SLOW_S = 20.0
 KEPT_MAX = 100
 
 HOOK = re.compile(r"(ok|down|gone|slow)(-[a-z0-9]{1,20})?")
-Hook = Annotated[str, msgspec.Meta(pattern=r"^(ok|down|gone|slow)(-[a-z0-9]{1,20})?$")]
+Hook = Annotated[str, PathParameter(pattern=r"^(ok|down|gone|slow)(-[a-z0-9]{1,20})?$")]
 
 
 class PersonView(msgspec.Struct, frozen=True):
@@ -142,7 +142,7 @@ def set_clock(
     opt={"refuses": (NoSandbox, HookSilent, InvalidInput)},
 )
 async def take_hook(
-    ctx: NamedDependency[Context], name: FromPath[Hook], request: Request[Any, Any, Any]
+    ctx: NamedDependency[Context], name: Hook, request: Request[Any, Any, Any]
 ) -> Response[dict[str, str]]:
     """A receiver of webhooks to register: it keeps what it is sent, and answers as its name says.
 
@@ -168,9 +168,7 @@ async def take_hook(
     tags=["Sandbox"],
     opt={"refuses": (NoSandbox, InvalidInput)},
 )
-def read_hook(
-    ctx: NamedDependency[Context], name: FromPath[Hook], request: Request[Any, Any, Any]
-) -> HookView:
+def read_hook(ctx: NamedDependency[Context], name: Hook, request: Request[Any, Any, Any]) -> HookView:
     """What a hook was sent, the newest first: also the code that verifies an endpoint. Open to everyone."""
     clock = _clock(ctx)
     _check_hook(name)

@@ -14,7 +14,10 @@ from uuid import UUID, uuid5
 
 import msgspec
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 
+from hansa.apps.web.bounds import bound_operation, bound_struct, pushed_in
 from hansa.apps.web.versions import NEWEST
 from hansa.trust import API_VERSIONS
 
@@ -117,16 +120,26 @@ def description_of(app: Litestar) -> Json:
     """The whole description, worked out once for each application. Nobody changes it: it is shared."""
     known = _described.get(id(app))
     if known is None:
-        known = _described[id(app)] = (app, describe(app.openapi_schema.to_schema()))
+        known = _described[id(app)] = (app, describe(app.openapi_schema.to_schema(), _asked(app)))
     return known[1]
 
 
-def describe(schema: Json) -> Json:
-    """This description with what holds everywhere, examples, and samples of how to ask."""
-    told = cast(Json, _mended(copy.deepcopy(schema)))
-    told["info"]["version"] = str(NEWEST)
+def describe(schema: Json, asked: Mapping[str, HTTPRouteHandler]) -> Json:
+    """This description with what holds everywhere, all bounds, examples, and samples of how to ask.
+
+    asked: the route of each operation, by the operation's id.
+    """
+    told = copy.deepcopy(schema)
     components = cast(Json, told.setdefault("components", {}))
     _describe_schemas(cast(dict[str, Json], components.get("schemas", {})))
+    for item in cast(dict[str, Json], told["paths"]).values():
+        for verb in VERBS:
+            handler = asked.get(str(item.get(verb, {}).get("operationId", "")))
+            if handler is not None:
+                bound_operation(item[verb], handler)
+    told = cast(Json, _mended(told))
+    told["info"]["version"] = str(NEWEST)
+    components = cast(Json, told["components"])
     components.setdefault("parameters", {}).update(PARAMETERS)
     components.setdefault("headers", {}).update(HEADERS)
     for path, item in cast(dict[str, Json], told["paths"]).items():
@@ -136,9 +149,20 @@ def describe(schema: Json) -> Json:
     return told
 
 
+def _asked(app: Litestar) -> dict[str, HTTPRouteHandler]:
+    """The routes that are described, by the id of their operation."""
+    return {
+        handler.operation_id: handler
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if isinstance(handler.operation_id, str)
+    }
+
+
 def _describe_schemas(schemas: dict[str, Json]) -> None:
-    """Give each schema the docstring of its struct: Litestar leaves it out."""
-    structs: dict[str, list[type]] = {}
+    """Give each schema the docstring of its struct, which Litestar leaves out, and all bounds of its fields."""
+    structs: dict[str, list[type[msgspec.Struct]]] = {}
     for one in _structs(msgspec.Struct):
         if one.__module__.startswith("hansa."):
             structs.setdefault(one.__name__, []).append(one)
@@ -149,22 +173,26 @@ def _describe_schemas(schemas: dict[str, Json]) -> None:
             for one in structs.get(name, structs.get(short, []))
             if not module or one.__module__.replace(".", "_").endswith(module)
         ]
-        words = (fitting[0].__doc__ or "").strip() if len(fitting) == 1 else ""
+        if len(fitting) != 1:
+            continue
+        bound_struct(schema, fitting[0])
+        words = (fitting[0].__doc__ or "").strip()
         if words and "description" not in schema:
             schema["description"] = "\n\n".join(" ".join(part.split()) for part in words.split("\n\n"))
 
 
-def _structs(struct: type) -> list[type]:
+def _structs(struct: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
     return [below for one in struct.__subclasses__() for below in (one, *_structs(one))]
 
 
 def _mended(part: Any, name: str = "") -> Any:
     """Patterns as ECMA-262 has them, which JSON Schema speaks: Python's ``\\Z`` is its ``$``.
 
-    A time of day, which Litestar calls a duration, is a text: the format ``time`` would want an offset.
+    A time of day, which Litestar calls a duration, is a text: the format ``time`` would want an offset. Bounds stand
+    with what they bound, and those of whole numbers are whole.
     """
     if isinstance(part, dict):
-        told = {key: _mended(value, key) for key, value in cast(Json, part).items()}
+        told = pushed_in({key: _mended(value, key) for key, value in cast(Json, part).items()})
         if told.get("format") == "duration":
             del told["format"]
             told["pattern"] = "^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]+)?)?$"
@@ -173,6 +201,8 @@ def _mended(part: Any, name: str = "") -> Any:
         return [_mended(one, name) for one in cast(list[Any], part)]
     if name == "pattern" and isinstance(part, str):
         return part.replace("\\Z", "$")
+    if name in ("minimum", "maximum") and isinstance(part, float) and part.is_integer():
+        return int(part)
     return part
 
 
