@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -232,8 +233,9 @@ def test_a_card_of_another_city_stands_beside_and_changes_no_class(ctx: Context,
     assert card.state == "active" and class_of(ctx, guest) == "adult"
     assert {one.product.city_id for one in cards.own_cards(ctx, sealer, guest)} == {"hangzhou", "toronto"}
     with ctx.tx() as tx:
-        cards.set_offered(tx, OTHER, "visitor", offered=False)
+        said: dict[str, Any] = {"by": "me", "reason": "no more tourists", "at": ctx.clock.now()}
+        cards.set_offered(tx, [OTHER], "visitor", offered=False, **said)
         with pytest.raises(cards.UnknownProduct):
-            cards.set_offered(tx, ISSUER, "visitor", offered=True)
+            cards.set_offered(tx, [ISSUER], "visitor", offered=True, **said)
     with pytest.raises(cards.UnknownProduct):
         cards.apply(ctx, sealer, rider(ctx, 6), fact_id(None, "late"), "visitor")

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar.testing import TestClient
 
-from hansa import cards, identity
+from hansa import audit, cards, identity, trust
 from hansa.cards.actions import STANDARD
 from hansa.kernel import fact_id
 from hansa.store import Context
@@ -120,3 +120,41 @@ def test_a_card_that_costs_something_is_paid_taken_back_and_replaced_on_pages(
     assert "came back" in over and "Deposit given back" in client.get("/wallet/statement").text
     insight = client.get("/wallet/insight").text
     assert "Public transport" in insight
+
+
+def test_a_card_is_offered_no_more_and_again_with_a_reason(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = next(one for one in league.riders.values() if one.home_city_id == "hangzhou")
+    sign_in(client, account)
+    product = f"{account.issuer_id}-adult"
+    desk, api = f"/console/cards/products/{product}", f"/v1/card-products/{product}/offered"
+    held = re.findall(r"/wallet/cards/[0-9a-f-]{36}", client.get("/wallet/cards").text)[0]
+    with ctx.tx() as tx:
+        mine, other = (
+            {"authorization": f"Bearer {trust.create_api_key(tx, name, ['cards:write'], at=ctx.clock.now())}"}
+            for name in (account.issuer_id, "toronto-card")
+        )
+
+    def offered() -> bool:
+        listed = client.get("/v1/card-products", params={"issuer_id": account.issuer_id}).json()[
+            "card_products"
+        ]
+        return product in {one["product_id"] for one in listed}
+
+    assert client.post(desk, data={"offered": "no"}).status_code == 422 and offered(), "not without a reason"
+    body = {"offered": False, "reason": "a new one comes"}
+    assert client.put(api, json=body, headers=other).status_code == 404 and offered()
+    withdrawn = client.post(desk, data={"offered": "no", "reason": "a new one comes"}).text
+    assert "can be had no more" in withdrawn and "Offer it again" in withdrawn and not offered()
+    assert product not in client.get("/wallet/cards").text
+    late = {"card_id": str(fact_id(None, "late")), "product_id": product}
+    assert client.post("/wallet/cards", data=late).status_code == 409
+    assert "in force" in client.get(held).text, "what was given stays"
+    assert client.put(api, json=body, headers=mine).json()["status"] == "withdrawn", "again changes nothing"
+    assert client.put(api, json=body | {"offered": True}, headers=mine).json()["status"] == "offered"
+    assert offered()
+    with ctx.tx() as tx:
+        found = [(one.action, one.reason) for one in audit.search(tx, action="card")]
+    told = [one for one in found if one[0].startswith("card.product")]
+    assert told == [("card.product-offer", "a new one comes"), ("card.product-withdraw", "a new one comes")]

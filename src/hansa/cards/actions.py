@@ -1,6 +1,6 @@
 """What can be done with cards: offer, apply, decide, renew, suspend, end; and what time does to them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -98,15 +98,25 @@ def offer(tx: Tx, product: Product, *, by: str, at: datetime) -> Product:
     return known
 
 
-def set_offered(tx: Tx, issuer_id: str | None, product_id: str, *, offered: bool) -> Product:
-    """Offer a product again, or withdraw it; cards that were given stay good. issuer_id: None is the league.
+def set_offered(
+    tx: Tx, issuers: Collection[str], product_id: str, *, offered: bool, by: str, reason: str, at: datetime
+) -> Product:
+    """Offer a product again, or withdraw it; cards that were given stay good. Again changes nothing.
 
-    Errors: UnknownProduct, also for another issuer's.
+    issuers: for whom whoever asks decides. by, reason: who and why, for the audit record.
+    Errors: UnknownProduct, also for another issuer's; InvalidInput without a reason.
     """
     product = get_product(tx, product_id)
-    if issuer_id not in (None, product.issuer_id):
-        raise UnknownProduct
-    store.set_status(tx, product_id, "offered" if offered else "withdrawn")
+    if product.issuer_id not in issuers:
+        raise UnknownProduct(f"There is no card product {product_id[:80]!r} of yours.")
+    reason = read_reason(reason)
+    status = "offered" if offered else "withdrawn"
+    if product.status != status:
+        store.set_status(tx, product_id, status)
+        action = "card.product-offer" if offered else "card.product-withdraw"
+        told = {"product": product_id, "name": product.name}
+        act = audit.Act(by, action, f"card-product:{product_id}", reason, told, product.issuer_id)
+        audit.record(tx, act, at)
     return get_product(tx, product_id)
 
 

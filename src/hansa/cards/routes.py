@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from hansa import approval, identity, trust
 from hansa.cards import actions, by_payment, fees
@@ -167,6 +167,13 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
+class Offering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a card can be had from now on, and why that changes."""
+
+    offered: bool
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
 class CardDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a card is to go, and why. active: grants an application, or puts a suspended card in force again."""
 
@@ -214,6 +221,33 @@ def offer_card(
             currency=data.currency,
         )
         return _product(actions.offer(tx, wanted, by=caller.who, at=ctx.clock.now()))
+
+
+@put(
+    "/v1/card-products/{product_id:str}/offered",
+    sync_to_thread=True,
+    tags=["Cards"],
+    opt={"needs": "cards:write", "refuses": (UnknownProduct, InvalidInput)},
+)
+def set_offered(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    product_id: Annotated[str, PathParameter(max_length=64)],
+    data: JSONBody[Offering],
+) -> ProductView:
+    """Offer a card of yours again, or no more: those that were given stay good. Again changes nothing."""
+    caller.require("cards:write")
+    with ctx.tx() as tx:
+        changed = actions.set_offered(
+            tx,
+            _issuers(tx, caller),
+            product_id,
+            offered=data.offered,
+            by=caller.who,
+            reason=data.reason,
+            at=ctx.clock.now(),
+        )
+        return _product(changed)
 
 
 @get("/v1/me/cards", sync_to_thread=True, tags=["Cards"], opt={"who": ("session",)})
@@ -475,6 +509,7 @@ def _fee(one: Fee) -> FeeView:
 ROUTES = [
     list_card_products,
     offer_card,
+    set_offered,
     list_own_cards,
     apply_for_card,
     renew_card,

@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from hansa import approval, atlas, cards, identity, trust
 from hansa.apps.web.callers import get_account, get_operator, get_signed_in
 from hansa.apps.web.clerks import clerk_of, reader_of
+from hansa.apps.web.console_looks import desk_of
 from hansa.apps.web.journey_views import city_name
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import means, zone_of
@@ -86,6 +87,13 @@ class DeskForm(msgspec.Struct, frozen=True):
     """A decision at the desk."""
 
     to: Literal["", "active", "refused", "suspended", "ended"] = ""
+    reason: Text = ""
+
+
+class OfferedForm(msgspec.Struct, frozen=True):
+    """Whether a card can be had from now on, and why that changes."""
+
+    offered: Literal["yes", "no"]
     reason: Text = ""
 
 
@@ -352,6 +360,21 @@ def take_back(
     return Redirect(f"{DESK}?done=ended", status_code=303)
 
 
+@post(f"{DESK}/products/{{product_id:str}}", sync_to_thread=True, include_in_schema=False)
+def set_offered(
+    request: Asked, site: Here, product_id: FromPath[str], data: Annotated[OfferedForm, Form]
+) -> Response[Any]:
+    """Offer a card again, or no more, with the reason; those that were given stay good."""
+    own, by = _own(request, site), clerk_of(request, site)
+    at, offered = site.ctx.clock.now(), data.offered == "yes"
+    try:
+        with site.ctx.tx() as tx:
+            cards.set_offered(tx, own, product_id, offered=offered, by=by, reason=data.reason, at=at)
+    except InvalidInput as refused:
+        return _desk_page(request, site, refused=refused)
+    return Redirect(f"{DESK}?done={'offered' if offered else 'withdrawn'}", status_code=303)
+
+
 def _desk_page(
     request: Asked, site: Site, *, number: str = "", done: str = "", refused: HansaError | None = None
 ) -> Response[str]:
@@ -372,8 +395,10 @@ def _desk_page(
     return page(
         "console/cards.html",
         here="cards",
+        desk=desk_of(request, site),
         number=number,
         done=STATE_WORDS.get(done, ""),
+        changed=done if done in ("offered", "withdrawn") else "",
         refused=refused,
         cards=shown,
         by_number=found is not None,
@@ -411,4 +436,5 @@ ROUTES = [
     decide,
     take_payment,
     take_back,
+    set_offered,
 ]
