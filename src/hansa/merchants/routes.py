@@ -4,7 +4,7 @@ An acquirer's key acts for its shops, a person for those where they are owner or
 """
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,7 @@ Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
 Minor = Annotated[int, msgspec.Meta(ge=1, le=qr_orders.AMOUNT_MAX)]
 CodeText = Annotated[str, msgspec.Meta(min_length=1, max_length=5_000)]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
+CLASSES = len(get_args(RiderClass))
 Count = Annotated[int, msgspec.Meta(ge=1, le=tickets.TICKETS_MAX)]
 
 READS = (shops.UnknownMerchant,)
@@ -226,7 +227,7 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: Line
-    prices: dict[RiderClass, Minor]
+    prices: Annotated[dict[RiderClass, Minor], msgspec.Meta(max_length=CLASSES)]
     about: Annotated[str, msgspec.Meta(max_length=tickets.ABOUT_MAX)] = ""
     entries: Annotated[int, msgspec.Meta(ge=1, le=255)] = 1
     early_s: Annotated[int, msgspec.Meta(ge=0, le=tickets.SECONDS_MAX)] = 900
@@ -288,7 +289,7 @@ class TicketOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tickets that you would like: how many of each class. Their places are kept for 15 minutes while you pay."""
 
     slot_id: UUID
-    tickets: dict[RiderClass, Count]
+    tickets: Annotated[dict[RiderClass, Count], msgspec.Meta(max_length=CLASSES)]
 
 
 class TicketView(msgspec.Struct, frozen=True):
@@ -815,7 +816,6 @@ def add_slots(
     return SlotList([_slot(one) for one in made])
 
 
-@get(
 @post(
     "/v1/ticket-products/{product_id:uuid}/end",
     sync_to_thread=True,
@@ -839,6 +839,7 @@ def end_product(
     return _product(ended, shop)
 
 
+@get(
     "/v1/ticket-products/{product_id:uuid}/slots",
     sync_to_thread=True,
     tags=["Merchants"],
@@ -969,8 +970,8 @@ ROUTES = [
     add_product,
     list_products,
     add_slots,
-    list_slots,
     end_product,
+    list_slots,
     order_tickets,
     list_tickets,
     return_ticket,

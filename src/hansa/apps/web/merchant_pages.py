@@ -17,7 +17,7 @@ from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.approval_pages import is_fresh
 from hansa.apps.web.callers import find_signed_in, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
-from hansa.apps.web.pages import page
+from hansa.apps.web.pages import in_zone, page
 from hansa.apps.web.pay_pages import told_of
 from hansa.apps.web.qr_pictures import picture_of
 from hansa.apps.web.shop_paper import day_pdf
@@ -286,6 +286,7 @@ def _till_page(
         form=form,
         tills=tills,
         sales=sales,
+        today=_today(site, desk),
         refused=refused,
         status_code=422 if refused else 200,
     )
@@ -302,7 +303,12 @@ def show_sales(request: Asked, site: Here, merchant_id: FromPath[UUID]) -> Respo
             merchants.sync_sale(site.ctx, one.payment_id)
     with site.ctx.tx() as tx:
         sales = merchants.list_sales(site.ctx, tx, merchant_id, limit=SALES_SHOWN)
-    return page("merchant/_sales.html", say=desk.say, shop=desk.shop, sales=sales)
+    return page("merchant/_sales.html", say=desk.say, shop=desk.shop, sales=sales, today=_today(site, desk))
+
+
+def _today(site: Site, desk: Desk) -> str:
+    """The day it is at the shop, as ``2026-11-29``."""
+    return in_zone(site.ctx.clock.now(), desk.shop.tz, "%F")
 
 
 @post("/merchant/{merchant_id:uuid}/orders", sync_to_thread=True, include_in_schema=False)
@@ -820,18 +826,18 @@ def _tickets_page(
             )
             for one in products
         }
+        gone = None if ended is None else merchants.get_product(tx, ended)
     return _page(
         desk,
         request,
         "tickets.html",
+        gone=gone if gone is not None and gone.merchant_id == desk.shop.merchant_id else None,
         here="tickets",
         products=products,
-        gone = None if ended is None else merchants.get_product(tx, ended)
         slots=slots,
         product_id=new_id(),
         today=service_day(now, desk.shop.tz),
         classes=RIDER_CLASSES,
-        gone=gone if gone is not None and gone.merchant_id == desk.shop.merchant_id else None,
         refused=refused,
         status_code=422 if refused else 200,
     )
@@ -894,12 +900,6 @@ def add_slots(
     return Redirect(f"/merchant/{merchant_id}/tickets", status_code=303)
 
 
-def _slots(form: SlotsForm, tz: str) -> list[tuple[datetime, datetime, int]]:
-    """The times of a form, one after another. Errors: InvalidInput."""
-    try:
-        first = datetime.fromisoformat(f"{form.day}T{form.first}").replace(tzinfo=ZoneInfo(tz))
-        last = datetime.fromisoformat(f"{form.day}T{form.last}").replace(tzinfo=ZoneInfo(tz))
-    except ValueError as fault:
 @post(
     "/merchant/{merchant_id:uuid}/tickets/{product_id:uuid}/end",
     sync_to_thread=True,
@@ -915,6 +915,12 @@ def end_product(
     return Redirect(f"/merchant/{merchant_id}/tickets?ended={product_id}", status_code=303)
 
 
+def _slots(form: SlotsForm, tz: str) -> list[tuple[datetime, datetime, int]]:
+    """The times of a form, one after another. Errors: InvalidInput."""
+    try:
+        first = datetime.fromisoformat(f"{form.day}T{form.first}").replace(tzinfo=ZoneInfo(tz))
+        last = datetime.fromisoformat(f"{form.day}T{form.last}").replace(tzinfo=ZoneInfo(tz))
+    except ValueError as fault:
         raise _unfit("first", "it is no time of a day", "Write them as 09:00 and 17:00") from fault
     minutes, capacity = _number(form.minutes, "minutes"), _number(form.capacity, "capacity")
     if not 5 <= minutes <= 1_440 or (last - first) / timedelta(minutes=minutes) > SLOTS_OF_FORM:
@@ -1011,10 +1017,10 @@ ROUTES = [
     show_sites,
     change_sites,
     show_tickets,
+    end_product,
     add_product,
     add_slots,
     show_entry,
     read_ticket,
     scan_ticket,
 ]
-    end_product,
