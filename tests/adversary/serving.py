@@ -86,7 +86,7 @@ def serving(ctx: Context, home: Path) -> Generator[Caller]:
         yield Caller(listening.getsockname()[1], {})
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join(60)
 
 
 def all_at_once(work: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -95,7 +95,7 @@ def all_at_once(work: Sequence[Callable[[], Any]]) -> list[Any]:
     came: list[Any] = [None] * len(work)
 
     def do(place: int) -> None:
-        start.wait(30)
+        start.wait(120)
         try:
             came[place] = work[place]()
         except Exception as error:  # handed to whoever waits

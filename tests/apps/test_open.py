@@ -87,7 +87,7 @@ def test_a_run_that_is_told_to_end_stops_its_database(home: Path, number: signal
     was_running = EmbeddedServer(home).pid
 
     run.send_signal(number)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=120)
 
     assert was_running is not None
     assert run.returncode == 128 + number
@@ -102,7 +102,7 @@ def test_a_run_that_is_told_to_end_while_its_database_starts_leaves_none(home: P
         time.sleep(0.005)
 
     run.terminate()
-    run.wait(timeout=30)
+    run.wait(timeout=120)
 
     assert run.returncode == 128 + signal.SIGTERM
     assert server.pid is None
@@ -123,7 +123,7 @@ def test_serving_that_is_told_to_end_finishes_and_stops_its_database(
         time.sleep(0.05)
 
     serving.send_signal(number)
-    said, _ = serving.communicate(timeout=30)
+    said, _ = serving.communicate(timeout=120)
 
     assert (serving.returncode, said) == (0, "stopped\n")
     assert EmbeddedServer(home).pid is None
@@ -166,7 +166,7 @@ def test_a_second_hansa_joins_the_first_only_when_it_asks_to(home: Path) -> None
         answer = tx.execute("select count(*) from store.migrations").fetchone()
     still = EmbeddedServer(home).pid
     first.terminate()
-    first.communicate(timeout=30)
+    first.communicate(timeout=120)
 
     assert answer is not None
     assert answer[0] > 0
@@ -220,7 +220,7 @@ def test_the_command_line_tells_what_is_wrong_and_no_password(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -232,7 +232,7 @@ def test_the_command_line_tells_what_is_wrong_and_no_password(
 
 def test_a_file_that_is_not_there_is_named_in_one_line(home: Path) -> None:
     words = ["settlement", "statement", "/nope", "--home", str(home)]
-    run = subprocess.run([*HANSA, *words], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([*HANSA, *words], capture_output=True, text=True, timeout=300, check=False)
 
     assert run.returncode == 1
     assert run.stderr.startswith("/nope: No such file or directory.")

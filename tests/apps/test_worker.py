@@ -74,7 +74,7 @@ def test_a_worker_begins_and_stops(committed_ctx: Context) -> None:
             enough.set()
 
     with Worker(committed_ctx, pause_s=0.01, before=[count]):
-        assert enough.wait(timeout=30)
+        assert enough.wait(timeout=120)
     seen = len(turns)
 
     assert len(turns) == seen >= 3
@@ -104,7 +104,7 @@ def test_a_job_that_fails_stops_no_other(committed_ctx: Context, caplog: pytest.
         broken(committed_ctx)
 
     with Worker(committed_ctx, pause_s=0.001, before=[stumble], jobs=jobs):
-        assert enough.wait(timeout=30)
+        assert enough.wait(timeout=120)
 
     assert turns["refused"] < turns["sound"]  # what fails is left alone for a while
     assert turns["broken"] < 2 * turns["sound"]
@@ -164,4 +164,4 @@ def test_a_worker_outlives_a_fault(committed_ctx: Context) -> None:
         enough.set()
 
     with Worker(committed_ctx, pause_s=0.01, before=[stumble]):
-        assert enough.wait(timeout=30)
+        assert enough.wait(timeout=120)

@@ -50,7 +50,7 @@ class Member:
 
     def wait_for(self, method: str, path: str) -> Told:
         """The first such call; fails where none comes in time."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             for one in list(self.told):
                 if (one.method, one.path) == (method, path):
@@ -141,7 +141,7 @@ def open_doors(
         with (
             fspiop.running(ctx, home, choices, turns=False) as app,
             _served(app) as url,
-            httpx.Client() as client,
+            httpx.Client(timeout=60) as client,
         ):
             del client.headers["accept"]
             doors = Doors(ctx, app, url, members, client)

@@ -362,7 +362,7 @@ def link(previous: bytes, tap: Tap) -> bytes:
     )
 
 
-def wait_for(holds: Any, what: str, most_s: float = 20) -> None:
+def wait_for(holds: Any, what: str, most_s: float = 60) -> None:
     until = time.monotonic() + most_s
     while not holds():
         assert time.monotonic() < until, what
@@ -371,7 +371,7 @@ def wait_for(holds: Any, what: str, most_s: float = 20) -> None:
 
 def asked(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -57,7 +57,7 @@ def gate_config(here: City, folder: Path, *, url: str = "") -> Config:
 def agent_at(
     config: Config, *, clock: GateClock | None = None, steady: Callable[[], float] | None = None
 ) -> Agent:
-    http = HttpLink(config.league_url, config.api_key, timeout_s=1)
+    http = HttpLink(config.league_url, config.api_key, timeout_s=20)
     more = {} if steady is None else {"steady": steady}
     return Agent(config, LineActuator(io.StringIO()), http, links=[http], clock=clock, **more)
 

@@ -89,7 +89,7 @@ def test_a_box_with_the_package_runs_a_gate(box: Path, tmp_path: Path) -> None:
         assert program.show("nonsense")["reason"] == "malformed"
         program.process.terminate()
 
-        assert program.process.wait(20) == 0
+        assert program.process.wait(60) == 0
         assert sorted(league.taps) == [1]
 
 

@@ -24,20 +24,20 @@ def leaves():
 def waits_beside():
     locked.acquire()
 
-@pytest.mark.limit(0.5)
+@pytest.mark.limit(1)
 def test_waits():
     threading.Thread(target=waits_beside, daemon=True).start()
     locked.acquire()
 
-@pytest.mark.limit(0.5)
+@pytest.mark.limit(1)
 def test_waits_and_so_does_its_tear_down(leaves):
     locked.acquire()
 
-@pytest.mark.limit(0.5)
+@pytest.mark.limit(1)
 def test_fails_and_its_tear_down_waits(leaves):
     assert False
 
-@pytest.mark.limit(0.5)
+@pytest.mark.limit(1)
 @given(strategies.just(1))
 def test_waits_with_every_example(number):
     locked.acquire()
@@ -70,5 +70,5 @@ def test_what_hangs_fails_tells_where_and_lets_the_others_run(tmp_path: Path) ->
         ("FAILED", "test_waits_with_every_example"),
         ("PASSED", "test_is_well"),
     ], run.stdout
-    assert "test_waits takes longer than its 0.5 s." in run.stdout
+    assert "test_waits takes longer than its 1 s." in run.stdout
     assert "in waits_beside" in run.stdout

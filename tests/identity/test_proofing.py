@@ -313,7 +313,7 @@ def test_two_accounts_with_one_document_at_once_prove_one(committed_ctx: Context
     states: list[str] = []
 
     def wait(question: identity.Question) -> identity.Answer:
-        together.wait(10)
+        together.wait(60)
         return Match(ProofLevel.NAME, b"yes")
 
     def prove(account: identity.Account) -> None:

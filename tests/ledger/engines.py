@@ -53,14 +53,14 @@ def crash(engine: Engine) -> None:
     engine.stop()
 
 
-def wait_until(true: Callable[[], bool], *, most_s: float = 20) -> None:
+def wait_until(true: Callable[[], bool], *, most_s: float = 60) -> None:
     deadline = time.monotonic() + most_s
     while not true():
         assert time.monotonic() < deadline, "it should have happened by now"
         time.sleep(0.01)
 
 
-def post_until_told(ctx: Context, transfers: Sequence[Transfer], *, most_s: float = 30) -> list[str]:
+def post_until_told(ctx: Context, transfers: Sequence[Transfer], *, most_s: float = 60) -> list[str]:
     """Post as a good caller does: the same again for as long as the store is not to be had."""
     deadline = time.monotonic() + most_s
     while True:

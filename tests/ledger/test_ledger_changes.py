@@ -66,7 +66,7 @@ def test_who_follows_hears_of_what_an_engine_commits(committed_ctx: Context) -> 
     with ledger.Engine(committed_ctx, pace=ledger.Pace(fold_every_s=3_600)):
         for number in range(3):
             books.post(a_transfer(f"fare {number}", "ann", "shop", 1))
-        listener.join(timeout=20)
+        listener.join(timeout=60)
 
     assert ids(heard) == [transfer_id(f"fare {number}") for number in range(3)]
 

@@ -142,7 +142,7 @@ def test_a_batch_is_answered_after_its_commit_and_not_before(books: Books, engin
         with books.ctx.tx() as tx:
             assert ledger.find_transfer(tx, transfer_id("t")) is None
 
-    assert told.result(timeout=10) == [ResultCode.CREATED]
+    assert told.result(timeout=60) == [ResultCode.CREATED]
     with books.ctx.tx() as tx:
         assert ledger.balance(tx, account_id("ann")).credits_posted == 5
 
@@ -155,7 +155,7 @@ def test_what_many_submit_at_once_is_decided_in_the_order_in_which_it_came(books
         for number in range(60):
             answers[number] = Future()
             engine.submit(batch_of([a_transfer(f"t{number}", "ann", "shop", 1)]), answers[number].set_result)
-        told = [future.result(timeout=20) for future in answers.values()]
+        told = [future.result(timeout=60) for future in answers.values()]
 
     assert told == [[ResultCode.CREATED]] * 10 + [[ResultCode.EXCEEDS_CREDITS]] * 50
     books.verify()
@@ -171,7 +171,7 @@ def test_a_chain_left_open_does_not_take_in_the_batch_after_it(books: Books, eng
             flags = "linked" if number == 2 else ""
             engine.submit(batch_of([a_transfer(f"t{number}", "bank", "shop", 1, flags)]), future.set_result)
 
-    assert [future.result(timeout=10) for future in told] == [
+    assert [future.result(timeout=60) for future in told] == [
         [ResultCode.CREATED],
         [ResultCode.CREATED],
         [ResultCode.LINKED_EVENT_CHAIN_OPEN],
@@ -195,7 +195,7 @@ def test_a_hold_repeated_by_one_caller_and_ended_by_another_in_the_same_block_is
             for one, future in zip((plain, plain, hold, post, kept, void), told, strict=True):
                 engine.submit(batch_of([one]), future.set_result)
 
-    assert [future.result(timeout=10) for future in told] == [
+    assert [future.result(timeout=60) for future in told] == [
         [ResultCode.CREATED],
         [ResultCode.EXISTS],
         [ResultCode.EXISTS],

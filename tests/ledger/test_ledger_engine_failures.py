@@ -54,17 +54,35 @@ def test_an_engine_whose_connections_are_cut_says_so_begins_anew_and_loses_nothi
     books.verify()
 
 
+def is_held_up(ctx: Context) -> bool:
+    """Whether an engine waits for a lock that another has."""
+    with ctx.tx() as tx:
+        return tx.execute(HELD_UP).fetchone() is not None
+
+
+HELD_UP = """
+select 1 from pg_stat_activity
+ where datname = current_database() and application_name = 'hansa ledger' and wait_event_type = 'Lock'
+"""
+
+
+def is_read(ctx: Context) -> bool:
+    """Whether no letter waits for an engine."""
+    with ctx.tx() as tx:
+        return store.waiting_mail(tx, 0) == []
+
+
 def test_a_batch_under_way_when_the_connection_is_cut_is_told_unavailable(books: Books) -> None:
     with Engine(books.ctx, pace=HELD_OFF) as engine:
         with psycopg.connect(books.ctx.url) as blocker:
             blocker.execute("select 1 from ledger.heads for no key update")
             with ThreadPoolExecutor(1) as pool:
                 answer = pool.submit(engine.post, batch_of([a_transfer("t", "bank", "ann", 5)]))
-                time.sleep(0.2)
+                wait_until(lambda: is_held_up(books.ctx))
                 terminate_engines(books.ctx)
                 blocker.rollback()
                 with pytest.raises(StoreUnavailable):
-                    answer.result(timeout=20)
+                    answer.result(timeout=60)
         assert post_until_told(books.ctx, [a_transfer("t", "bank", "ann", 5)]) == ["created"]
     books.verify()
 
@@ -293,9 +311,7 @@ def test_a_letter_to_an_engine_that_died_is_not_booked_after_its_sender_was_told
     books.fund("ann", 5)
 
     with Engine(books.ctx):
-        time.sleep(0.7)
-        with books.ctx.tx() as tx:
-            assert store.waiting_mail(tx, 0) == []
+        wait_until(lambda: is_read(books.ctx))
 
     assert books.balances()["ann"].credit_minor == 5
     books.verify()

@@ -44,7 +44,7 @@ def serving(witness: Witness) -> Generator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         listening.close()
 
 
@@ -159,7 +159,7 @@ def test_two_witnesses_sign_the_very_same_checkpoint(books: LogBooks, tmp_path: 
 
 
 def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)

@@ -424,14 +424,14 @@ def test_of_two_at_one_payment_the_first_word_counts_and_the_books_agree(committ
             payments.top_up(ctx, [top_up])
             pass_time(ctx, minutes=1)
             other.start()
-            booked.wait(30)
+            booked.wait(120)
         elif at == "recorded":
             refused.set()
 
     def quick(at: str) -> None:
         if at == "posted":
             booked.set()
-            refused.wait(30)
+            refused.wait(120)
 
     other = threading.Thread(target=lambda: payments.finish_payments(ctx, watch=quick))
 

@@ -86,11 +86,11 @@ def test_a_tap_that_is_still_being_written_is_not_overlooked(league: League) -> 
             slow = Context(open_tx=lambda: nullcontext(connection), clock=league.ctx.clock)
             rides.record_taps(slow, None, [leave])
             holding.set()
-            may_end.wait(10)
+            may_end.wait(60)
 
     with ThreadPoolExecutor(2) as pool:
         gateway = pool.submit(slow_gateway)
-        assert holding.wait(10)
+        assert holding.wait(60)
         rater = pool.submit(rides.rate, league.ctx)
         may_end.set()
         gateway.result()

@@ -393,8 +393,14 @@ def test_a_leaked_server_that_recovers_is_waited_for(home: Path, monkeypatch: py
         lock.unlink()
     start = [server.programs / "postgres", "-D", server.data]
     user = server.data.owner()
-    leaked = subprocess.Popen(start, user=user, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def leak() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(start, user=user, cwd="/", stderr=subprocess.DEVNULL, start_new_session=True)
+
+    leaked = leak()
     while server.pid is None:
+        if leaked.poll() is not None:  # the dead server's memory was in use yet
+            leaked = leak()
         time.sleep(0.01)
     monkeypatch.setattr(embedded, "SILENCE_S", 0)
 

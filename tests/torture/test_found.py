@@ -72,7 +72,7 @@ def test_a_chain_left_open_takes_nobody_elses_transfer_into_it(books: Books) -> 
         for number in range(40):
             engine.submit(batch_of([a_transfer(f"open {number}", "bank", "ann", 1, "linked")]), done)
             engine.submit(batch_of([a_transfer(f"alone {number}", "bank", "ann", 1)]), done)
-        assert told.wait(10)
+        assert told.wait(60)
 
     assert answers == [["linked_event_chain_open"], ["created"]] * 40
 
@@ -115,6 +115,6 @@ def test_a_hold_sent_again_beside_its_end_is_still_a_hold(books: Books) -> None:
         for hold, end in zip(holds, ends, strict=True):
             engine.submit(batch_of([hold]), done)
             engine.submit(batch_of([end]), done)
-        assert told.wait(10)
+        assert told.wait(60)
 
     assert answers == [["exists"], ["created"]] * 20

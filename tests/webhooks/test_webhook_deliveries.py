@@ -72,11 +72,11 @@ def test_a_reader_misses_nothing_while_slow_transactions_commit_late(league: Con
         with league.tx() as tx:
             webhooks.record(tx, step(1, at=league))
             begun.set()
-            go_on.wait(20)
+            go_on.wait(120)
 
     thread = threading.Thread(target=slow)
     thread.start()
-    begun.wait(20)
+    begun.wait(120)
     with league.tx() as tx:
         webhooks.record(tx, step(2, at=league))
     webhooks.number(league)
@@ -226,7 +226,7 @@ def test_a_slow_endpoint_holds_up_no_other(league: Context) -> None:
         listen(league, quick.url, 2)
 
         def wait(_: Got) -> tuple[int, dict[str, str], float]:
-            done.wait(20)
+            done.wait(120)
             return 200, {}, 0
 
         slow.answers = wait

@@ -42,25 +42,26 @@ def test_a_courier_killed_twice_loses_nothing_and_keeps_each_subject_in_order(co
     assert isinstance(ctx.clock, FixedClock)
     ctx.clock.at = datetime.now(UTC)  # the other process has the machine's clock
     join_league(ctx)
-    reached = [threading.Event() for _ in kills]
+    reached, killed = ([threading.Event() for _ in kills] for _ in range(2))
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])}
     with receiving() as receiver, sending(ctx) as sender:
         made = listen(ctx, receiver.url)
         tell(ctx, *(step(n, subject=f"subject-{n % 3}", at=ctx) for n in range(events)))
 
         def answers(_: Got) -> tuple[int, dict[str, str], float]:
-            for at, event in zip(kills, reached, strict=True):
+            for at, event, dead in zip(kills, reached, killed, strict=True):
                 if len(receiver.got) == at:
                     event.set()
-                    return 200, {}, 0.3  # killed while it waits for this answer
+                    dead.wait(120)  # killed while it waits for this answer
             return 200, {}, 0
 
         receiver.answers = answers
-        for event in reached:
+        for event, dead in zip(reached, killed, strict=True):
             command = [sys.executable, str(TESTS / "webhooks" / "dying_courier.py"), ctx.url]
             with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:
-                assert event.wait(60)
+                assert event.wait(120)
                 process.kill()
+            dead.set()
             with ctx.tx() as tx:  # as if its lease were over
                 tx.execute("update webhooks.endpoints set leased_until = 'epoch'")
         pass_time(ctx, timedelta(seconds=2 * LEASE_S))
