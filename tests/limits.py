@@ -2,7 +2,8 @@
 
 The limit is an alarm in the main thread, which ends its waiting for locks, children, sockets and the database. It rings
 again until the test is over: what hangs a test often hangs its tear-down too, and hypothesis tries once more what
-failed. It is left to the debugger's user how long to look.
+failed. It is left to the debugger's user how long to look. An example of a property has no limit of its own: whether it
+takes 200 ms, as hypothesis asks, or is made up quickly enough, tells how busy the machine is.
 """
 
 import signal
@@ -13,6 +14,10 @@ from collections.abc import Generator
 from types import FrameType
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("hansa", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hansa")
 
 LIMIT_S = 600.0
 AGAIN_S = 60.0
