@@ -6,6 +6,7 @@ from hansa import trust
 from hansa.kernel import InvalidInput
 from hansa.store import Context, Tx
 from hansa.trust import Caller, GateRecord, Member, MemberId
+from hansa.trust.staff_model import ReasonNeeded
 
 
 def league(tx: Tx) -> None:
@@ -124,7 +125,11 @@ def test_an_ended_key_is_nobody(ctx: Context) -> None:
         league(tx)
         secret = trust.create_api_key(tx, "london", [])
 
-        trust.end_api_key(tx, secret, ctx.clock.now())
+        key_id = trust.caller_of_key(tx, secret).key_id or ""
+        with pytest.raises(ReasonNeeded):
+            trust.end_member_key(tx, "london", key_id, ctx.clock.now(), by="staff:ada")
+        assert trust.caller_of_key(tx, secret)
+        trust.end_member_key(tx, "london", key_id, ctx.clock.now(), by="staff:ada", reason="it leaked")
 
         with pytest.raises(trust.NotSignedIn):
             trust.caller_of_key(tx, secret)

@@ -14,7 +14,7 @@ import pytest
 from litestar.testing import TestClient
 
 from browser.conftest import Served
-from hansa import trust
+from hansa import audit, trust
 from hansa.apps.web import developer_pages, languages
 from hansa.apps.web.app import _application
 from hansa.apps.web.description import description_of
@@ -151,7 +151,9 @@ def test_who_sits_elsewhere_makes_no_test_key(ctx: Context, stranger: Client, le
     assert refused.status_code == 403 and "Make a test key" not in stranger.get("/developers/keys").text
 
 
-def test_a_test_key_is_made_by_the_form_and_shown_once(client: Client, league: LittleLeague) -> None:
+def test_a_test_key_is_made_by_the_form_shown_once_and_ended(
+    ctx: Context, client: Client, stranger: Client, league: LittleLeague
+) -> None:
     headers = {"accept": "text/html"}
     made = client.post("/developers/keys", data={"member_id": "toronto-ttc"}, headers=headers)
     again = client.get("/developers/keys", headers=headers)
@@ -160,6 +162,19 @@ def test_a_test_key_is_made_by_the_form_and_shown_once(client: Client, league: L
     assert made.status_code == 200 and trust.TEST_MARK in made.text
     assert re.search(r"hansa_test_[A-Za-z0-9_-]{40}", again.text) is None
     assert (unfit.status_code, unfit.json()["param"]) == (422, "scopes")
+    secret = re.findall(r"hansa_test_[A-Za-z0-9_-]{40,}", made.text)[0]
+    with ctx.tx() as tx:
+        key_id = trust.caller_of_key(tx, secret).key_id or ""
+    form = {"member_id": "toronto-ttc", "key_id": key_id, "reason": ""}
+    assert key_id in client.get("/developers/keys?member=toronto-ttc", headers=headers).text
+    assert stranger.post("/developers/keys/end", data=form | {"reason": "x"}).status_code == 403
+    assert key_id not in stranger.get("/developers/keys?member=toronto-ttc").text
+    assert client.post("/developers/keys/end", data=form).status_code == 422
+    with ctx.tx() as tx:
+        assert trust.caller_of_key(tx, secret), "neither a stranger nor anybody without a reason ends it"
+    client.post("/developers/keys/end", data=form | {"reason": "tried enough"})
+    with ctx.tx() as tx, pytest.raises(trust.NotSignedIn):
+        trust.caller_of_key(tx, secret)
 
 
 def test_a_key_makes_others_with_no_more_than_its_own_scopes(
@@ -170,12 +185,15 @@ def test_a_key_makes_others_with_no_more_than_its_own_scopes(
         secret = trust.create_api_key(tx, "toronto-ttc", scopes, at=ctx.clock.now(), person="anna.berg")
     key = {"authorization": f"Bearer {secret}"}
 
-    made = stranger.post("/v1/keys", json={"scopes": ["taps:write"]}, headers=key).json()
+    made = stranger.post("/v1/keys", json={"scopes": ["taps:write"], "reason": "gates"}, headers=key).json()
     more = stranger.post("/v1/keys", json={"scopes": ["ledger:read"]}, headers=key)
     new = {"authorization": f"Bearer {made['secret']}"}
     weak = stranger.post("/v1/keys", json={"scopes": ["taps:write"]}, headers=new)
     listed = stranger.get("/v1/keys", headers=key).json()["keys"]
-    ended = stranger.post(f"/v1/keys/{made['key']['key_id']}/end", headers=key).json()
+    end = f"/v1/keys/{made['key']['key_id']}/end"
+    unfit = stranger.post(end, json={"reason": "x" * 501}, headers=key)
+    assert (unfit.status_code, unfit.json()["param"]) == (422, "reason")
+    ended = stranger.post(end, json={"reason": "it was in a log"}, headers=key).json()
     twice = stranger.post(f"/v1/keys/{made['key']['key_id']}/end", headers=key)
 
     assert made["key"]["person"] == "anna.berg" and made["key"]["scopes"] == ["taps:write"]
@@ -183,3 +201,6 @@ def test_a_key_makes_others_with_no_more_than_its_own_scopes(
     assert len(listed) == 2 and ended["ended_at"] and all("secret" not in one for one in listed)
     with ctx.tx() as tx, pytest.raises(trust.NotSignedIn):
         trust.caller_of_key(tx, made["secret"])
+    with ctx.tx() as tx:
+        told = [(act.action, act.reason) for act in audit.search(tx, action="api")]
+    assert ("api.make-key", "gates") in told and ("api.end-key", "it was in a log") in told

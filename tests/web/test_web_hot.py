@@ -625,7 +625,8 @@ def test_a_key_that_was_ended_stops_within_five_seconds(door: Door) -> None:
     door.app.keys = KnownKeys(door.ctx, now_s=lambda: now_s)
     assert run_loop(door.ask(fares(fare("a")))).status == 200
     with door.ctx.tx() as tx:
-        trust.end_api_key(tx, door.key, door.ctx.clock.now())
+        ended = trust.caller_of_key(tx, door.key)
+        trust.end_member_key(tx, ended.member_id or "", ended.key_id or "", door.ctx.clock.now())
 
     assert KEY_LASTS_S <= 5
     now_s += KEY_LASTS_S - 0.001

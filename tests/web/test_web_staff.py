@@ -258,6 +258,35 @@ def test_a_members_treasurers_have_a_counter_for_their_own_riders_alone(
     assert ("staff:han", "counter.make-vouchers", "Spring") in made
 
 
+def test_keys_of_programs_are_ended_by_the_league_and_by_their_own_member(house: House, acts: Acts) -> None:
+    league, ours, theirs = (
+        house.person("ada", "admin"),
+        house.person("han", "admin", member="hangzhou"),
+        house.person("tor", "admin", member="toronto"),
+    )
+    with house.ctx.tx() as tx:
+        secrets = [trust.create_api_key(tx, "hangzhou-card", ["cards:write"]) for _ in range(2)]
+        first, second = (trust.caller_of_key(tx, one).key_id or "" for one in secrets)
+    page, end = "/console/members/hangzhou-card", "/console/members/hangzhou-card/keys"
+
+    def alive() -> list[bool]:
+        with house.ctx.tx() as tx:
+            return [one.ended_at is None for one in reversed(trust.list_api_keys(tx, "hangzhou-card"))]
+
+    said = {"key_id": first, "why": "it was in a log"}
+    assert theirs.get(page).status_code == theirs.post(end, data=said).status_code == 403
+    operator = house.person("op", "viewer", "operator")
+    assert first in operator.get(page).text and operator.post(end, data=said).status_code == 403
+    assert ours.post(end, data=said | {"key_id": "0" * 16}).status_code == 404
+    assert "Nothing has been done yet" in ours.post(end, data=said | {"why": ""}).text and all(alive())
+    assert ours.post(end, data=said).status_code == 303
+    assert league.post(end, data={"key_id": second, "why": "asked to"}).status_code == 303
+    assert not any(alive())
+    assert {("staff:han", "key.end", "it was in a log"), ("staff:ada", "key.end", "asked to")} <= set(
+        acts(action="key")
+    )
+
+
 def test_a_deed_is_kept_before_it_is_tried_and_with_what_became_of_it(house: House, acts: Acts) -> None:
     browser = house.person("ada", "admin")
     sent = browser.post(

@@ -229,17 +229,25 @@ def list_api_keys(tx: Tx, member_id: str) -> list[ApiKey]:
     return store.api_keys(tx, member_id)
 
 
-def end_member_key(tx: Tx, member_id: str, key_id: str, at: datetime) -> None:
+def end_member_key(
+    tx: Tx, member_id: str, key_id: str, at: datetime, *, by: str = "", reason: str = ""
+) -> None:
     """End a key of this member by its id, 16 hex digits. To roll a key, make a second, change over, and end the first.
 
-    Errors: UnknownKey, also for one that has ended.
+    by, reason: who of the staff ends it and why, for the audit record; what a program ends is kept with its call.
+    Errors: UnknownKey, also for one that has ended; ReasonNeeded.
     """
+    if by and not reason.strip():
+        raise ReasonNeeded
     try:
         name = bytes.fromhex(key_id)
     except ValueError:
         name = b""
     if len(name) != 8 or not store.end_key(tx, member_id, name, at):
         raise UnknownKey
+    if by:
+        told = {"member": member_id}
+        audit.record(tx, Act(by, "key.end", f"key:{key_id}", reason.strip()[:500], told, member_id), at)
 
 
 def caller_of_key(tx: Tx, secret: str) -> Caller:
@@ -248,11 +256,6 @@ def caller_of_key(tx: Tx, secret: str) -> Caller:
     if caller is None:
         raise NotSignedIn("This API key is not valid.")
     return caller
-
-
-def end_api_key(tx: Tx, secret: str, at: datetime) -> None:
-    """The key is good for nothing from now on."""
-    store.revoke_api_key(tx, _hash(secret), at)
 
 
 def _hash(secret: str) -> bytes:

@@ -14,14 +14,25 @@ from hansa.trust import actions
 from hansa.trust.model import ApiKey, Caller, NotAllowed, UnknownKey
 
 Scope = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z]+$", max_length=40)]
+Reason = Annotated[str, msgspec.Meta(max_length=500)]
 KeyId = Annotated[str, PathParameter(pattern=r"^[0-9a-f]{16}$")]
 
 
 class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that is asked for. scopes: some of those that your own key holds. version: of the interface; the newest."""
+    """A key that is asked for. scopes: some of those that your own key holds. version: of the interface; the newest.
+
+    reason: why it is made, for the audit record.
+    """
 
     scopes: Annotated[list[Scope], msgspec.Meta(min_length=1, max_length=100)]
     version: date | None = None
+    reason: Reason = ""
+
+
+class KeyEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a key ends, for the audit record."""
+
+    reason: Reason = ""
 
 
 class KeyView(msgspec.Struct, frozen=True):
@@ -101,8 +112,17 @@ def make_key(
     tags=["Trust"],
     opt={"needs": "keys:write", "refuses": (UnknownKey,)},
 )
-def end_key(ctx: NamedDependency[Context], caller: NamedDependency[Caller], key_id: KeyId) -> KeyView:
-    """End a key of your member: it is good for nothing any more, at some addresses 5 seconds later."""
+def end_key(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[Caller],
+    key_id: KeyId,
+    data: JSONBody[KeyEnd | None] = None,
+) -> KeyView:
+    """End a key of your member: it is good for nothing any more, at some addresses 5 seconds later.
+
+    Say why; the audit record keeps it with the call.
+    """
+    del data  # who keeps acts reads the reason out of the body
     caller.require("keys:write")
     member = _member(caller)
     with ctx.tx() as tx:

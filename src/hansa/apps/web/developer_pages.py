@@ -7,11 +7,13 @@ test keys on the page of keys; elsewhere keys come from the league, and from a k
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import Body, FromPath, QueryParameter
+from litestar.response import Redirect
 
 from hansa import trust, webhooks
 from hansa.apps.sandbox import CONNECTOR, FAULTY_AMOUNTS, PEOPLE
@@ -54,6 +56,15 @@ class KeyForm:
 
     member_id: str = DEMO_SHOP
     scopes: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class EndForm:
+    """Which key of whom ends, and why."""
+
+    member_id: str = ""
+    key_id: str = ""
     reason: str = ""
 
 
@@ -150,9 +161,29 @@ def show_room(request: Asked, room: FromPath[str]) -> Response[Any]:
 
 
 @get("/developers/keys", sync_to_thread=True, include_in_schema=False)
-def show_keys(request: Asked, site: Here) -> Response[Any]:
-    """How keys are made; in a demonstration, a form that makes one."""
-    return _keys_page(request, site)
+def show_keys(
+    request: Asked, site: Here, member: Annotated[str, QueryParameter(max_length=60)] = ""
+) -> Response[Any]:
+    """How keys are made and ended; in a demonstration, forms that do it. member: whose keys are listed there."""
+    return _keys_page(request, site, member_id=member)
+
+
+@post("/developers/keys/end", sync_to_thread=True, include_in_schema=False)
+def end_key(
+    request: Asked, site: Here, data: Annotated[EndForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[Any]:
+    """In a demonstration, end a key of a member, as whoever sits at this machine.
+
+    Errors: trust.NotAllowed, trust.UnknownKey, trust.ReasonNeeded.
+    """
+    if demo_operator(request, site) is None:
+        raise trust.NotAllowed(
+            "Elsewhere keys are ended by the league, at its console, or by a key of the member."
+        )
+    with site.ctx.tx() as tx:
+        by, at = clerk_of(request, site), site.ctx.clock.now()
+        trust.end_member_key(tx, data.member_id, data.key_id, at, by=by, reason=data.reason)
+    return Redirect(f"/developers/keys?{urlencode({'member': data.member_id})}#keys", status_code=303)
 
 
 @post("/developers/keys", sync_to_thread=True, include_in_schema=False, status_code=200)
@@ -253,7 +284,7 @@ def _keys_page(request: Asked, site: Here, *, secret: str = "", member_id: str =
     may_make = demo_operator(request, site) is not None
     with site.ctx.tx() as tx:
         members = [one.member_id for one in trust.list_members(tx)] if may_make else []
-        made = trust.list_api_keys(tx, member_id) if member_id else []
+        made = trust.list_api_keys(tx, member_id) if may_make and member_id else []
     return _page(
         request,
         "developers/keys.html",
@@ -377,6 +408,7 @@ ROUTES = [
     show_room,
     show_keys,
     make_test_key,
+    end_key,
     show_webhooks,
     show_requests,
     show_versions,

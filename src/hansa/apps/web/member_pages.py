@@ -20,6 +20,7 @@ from hansa.apps.web.site import Here, Site
 from hansa.apps.web.tariff_views import problems_of
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Problem, fact_id, new_id
 from hansa.store import Tx
+from hansa.trust.staff_model import ReasonNeeded
 
 Asked = Request[Any, Any, Any]
 
@@ -101,6 +102,14 @@ class DecideForm:
     """What the form of a decision on an application sends."""
 
     what: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class KeyForm:
+    """Which key ends, by its id, and why."""
+
+    key_id: str = ""
     why: str = ""
 
 
@@ -233,6 +242,24 @@ def decide_member(
     return Redirect(f"/console/members/{member_id}", status_code=303)
 
 
+@post("/console/members/{member_id:str}/keys", sync_to_thread=True, include_in_schema=False)
+def end_key(
+    request: Asked,
+    site: Here,
+    member_id: FromPath[str],
+    data: Annotated[KeyForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """End a key of the member's programs, with the reason; the league's staff for all, a member's for their own."""
+    by, at = clerk_of(request, site), site.ctx.clock.now()
+    try:
+        with site.ctx.tx() as tx:
+            why = data.why.replace("\0", "")
+            trust.end_member_key(tx, member_id, data.key_id, at, by=by, reason=why)
+    except (trust.UnknownKey, ReasonNeeded) as error:
+        return _member_page(request, site, member_id, error=error)
+    return Redirect(f"/console/members/{member_id}#keys", status_code=303)
+
+
 # -- pages ----------------------------------------------------------------------------------------------------
 
 
@@ -352,6 +379,7 @@ def _member_page(
         open_things = leaving.open_things(tx, member_id) if runs else []
         last_deadline = leaving.last_deadline(tx, member_id) if runs else None
         profile = trust.find_profile(tx, member_id)
+        keys = trust.list_api_keys(tx, member_id)
         held = rides.held_charges(tx, member_id, now)
         tz = clearing.get_settings(tx).tz
     by = clerk_of(request, site)
@@ -370,6 +398,7 @@ def _member_page(
         accounts=accounts,
         parts=parts,
         profile=profile,
+        keys=keys,
         held=held,
         resume=resume,
         leave=leave,
@@ -433,4 +462,5 @@ ROUTES = [
     decide_application,
     show_member,
     decide_member,
+    end_key,
 ]
