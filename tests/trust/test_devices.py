@@ -432,7 +432,11 @@ def test_a_threshold_is_data(ctx: Context, registrar: Registrar) -> None:
     now = ctx.clock.now()
     enrol(ctx, registrar)
     with ctx.tx() as tx:
-        trust.set_device_rule(tx, "pending", threshold=5)
+        said: dict[str, Any] = {"by": "staff:ada", "reason": "busy gates", "at": now}
+        for rule, threshold in (("pending", -1), ("nothing", 5)):
+            with pytest.raises(InvalidInput):
+                trust.set_device_rule(tx, rule, threshold=threshold, **said)
+        trust.set_device_rule(tx, "pending", threshold=5, **said)
         trust.record_telemetry(tx, [Telemetry("bank-in", "s", pending=6)], now)
 
         opened, _ = trust.check_devices(tx, now)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import trust
+from hansa import audit, trust
 from hansa.apps.web.device_pages import ago, offset_text, read_settings_text, settings_text
 from hansa.kernel import InvalidInput
 from hansa.store import Context
@@ -202,6 +202,38 @@ def test_a_box_is_shut_out_with_a_reason_and_let_back_with_a_code(client: Client
     ]
     client.post(address, data={"status": "retired", "reason": "Scrapped"})
     assert client.post(address, data={"status": "invited"}).status_code == 409
+
+
+def test_when_to_be_told_is_set_with_a_reason_and_closes_what_is_no_alert_any_more(
+    client: Client, boxes: Context
+) -> None:
+    def rule() -> trust.DeviceRule:
+        with boxes.tx() as tx:
+            return next(one for one in trust.list_device_rules(tx) if one.rule == "clock")
+
+    def open_now() -> set[str]:
+        with boxes.tx() as tx:
+            trust.check_devices(tx, boxes.clock.now())
+            return {one.rule for one in trust.open_device_alerts(tx)}
+
+    at, before = "/console/device-rules/clock", rule()
+    assert "clock off by more than 2,000 ms" in client.get("/console/devices").text and "clock" in open_now()
+    for wrong in ({"threshold": "-5"}, {"threshold": "9" * 11}, {"reason": " "}):
+        refused = client.post(at, data={"threshold": "5000", "is_on": "yes", "reason": "old boxes"} | wrong)
+        assert refused.status_code == 422 and 'role="alert"' in refused.text
+    assert (
+        client.post("/console/device-rules/none", data={"threshold": "5", "reason": "x"}).status_code == 422
+    )
+    assert rule() == before and "clock" in open_now()
+
+    told = client.post(at, data={"threshold": "5000", "is_on": "yes", "reason": "old boxes"}).text
+
+    assert "clock off by more than 5,000 ms" in told and "clock" not in open_now()
+    client.post(at, data={"threshold": "1000", "reason": "nobody looks"})
+    assert not rule().is_on and "clock" not in open_now()
+    with boxes.tx() as tx:
+        acts = [act.reason for act in audit.search(tx, action="device.set-rule")]
+    assert acts == ["nobody looks", "old boxes"]
 
 
 def test_the_console_of_devices_is_for_league_operators(

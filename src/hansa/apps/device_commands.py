@@ -18,6 +18,7 @@ from rich.table import Table
 from hansa import trust
 from hansa.apps.devices.broker import Access, BrokerFolder, registrar_of
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.gate.agent import enrol as enrolling
 from hansa.kernel import InvalidInput, Problem, SystemClock
 
@@ -27,15 +28,8 @@ device_app = typer.Typer(
     no_args_is_help=True, help="Devices: boxes of the league, their broker, their settings."
 )
 
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home", envvar="HANSA_HOME", help="Folder of the embedded database, of the keys and of the broker."
-    ),
-]
 Device = Annotated[str, typer.Argument(help="The device's name, such as bank-station-in-3.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
-DEFAULT_HOME = Path(".hansa")
 LISTED = 1_000
 
 
@@ -308,6 +302,36 @@ def setting_of(text: str) -> bool | int | str:
     ):
         return int(text)
     return text
+
+
+@device_app.command("rules")
+def list_rules(home: Home = DEFAULT_HOME) -> None:
+    """Show when somebody is told of a device: each rule with its threshold."""
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        found = trust.list_device_rules(tx)
+    table = Table("rule", "told when", "threshold", "", box=None)
+    for one in found:
+        table.add_row(one.rule, one.told, str(one.threshold), "" if one.is_on else "off")
+    out.print(table)
+
+
+@device_app.command("rule")
+def set_rule(
+    rule: Annotated[str, typer.Argument(help="Its name, as the list of rules shows it.")],
+    threshold: Annotated[int, typer.Argument(help="In the unit that its words say.")],
+    reason: Why,
+    off: Annotated[bool, typer.Option("--off", help="Tell nobody of it.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Set when somebody is told of a device, from the next check on.
+
+    Example: [cyan]hansa device rule offline 1200 --reason "the tunnel has no network"[/cyan]
+    """
+    with opened(home, join=True) as ctx, ctx.tx() as tx:
+        new = trust.set_device_rule(
+            tx, rule, threshold=threshold, is_on=not off, by=_who(), reason=reason, at=ctx.clock.now()
+        )
+    out.print(f"{rule}: {new.told if new.is_on else 'off'}.", highlight=False)
 
 
 def _set(home: Path, device: str, status: trust.DeviceStatus, reason: str) -> None:

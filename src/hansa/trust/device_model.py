@@ -252,6 +252,21 @@ class DeviceAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRule:
+    """When somebody is told of a device. words: with ``%s`` where the threshold stands, if it has one."""
+
+    rule: str
+    threshold: int
+    words: str
+    is_on: bool
+
+    @property
+    def told(self) -> str:
+        """The rule in words, as ``offline for more than 600 s``."""
+        return self.words.replace("%s", f"{self.threshold:,}")
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceChange:
     """A device was let in or shut out. made_by: the caller who did it, ``enrolment`` for the box itself."""
 

@@ -15,6 +15,7 @@ from hansa.trust.device_model import (
     DeviceAlert,
     DeviceChange,
     DeviceCounts,
+    DeviceRule,
     DeviceState,
     DeviceStatus,
     NewDevice,
@@ -315,6 +316,7 @@ returning alert_id
 CLOSE_ALERTS = "update trust.device_alerts set closed_at = %s where alert_id = any(%s) and closed_at is null"
 
 SET_RULE = "update trust.device_rules set threshold = %s, is_on = %s where rule = %s returning rule"
+RULES = "select rule, threshold, words, is_on from trust.device_rules order by rule"
 
 _STATE_ONLY = (
     "city_id",
@@ -598,6 +600,11 @@ def open_alert(tx: Tx, alert: DeviceAlert) -> bool:
 def close_alerts(tx: Tx, alert_ids: Sequence[Any], at: datetime) -> None:
     """These are over."""
     tx.execute(CLOSE_ALERTS, (at, list(alert_ids)))
+
+
+def rules(tx: Tx) -> list[DeviceRule]:
+    """All rules, by name."""
+    return tx.cursor(row_factory=class_row(DeviceRule)).execute(RULES).fetchall()
 
 
 def set_rule(tx: Tx, rule: str, *, threshold: int, is_on: bool) -> bool:

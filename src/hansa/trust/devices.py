@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, cast
@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from hansa.audit import Act, record
 from hansa.kernel import InvalidInput, Problem, fact_id, in_utc
 from hansa.store import Event, Tx, write_outbox
 from hansa.trust import actions, device_store, store
@@ -34,6 +35,7 @@ from hansa.trust.device_model import (
     DeviceCounts,
     DeviceDiffers,
     DeviceNotActive,
+    DeviceRule,
     DeviceState,
     DeviceStatus,
     EnrolmentRefused,
@@ -51,6 +53,9 @@ from hansa.trust.model import GateRecord, UnknownGate
 TELEMETRY_KEPT = timedelta(days=7)
 ALERTS = "device-alerts"
 """The outbox topic on which alerts are told as they open and close."""
+
+THRESHOLD_MAX = 1_000_000_000
+"""The largest threshold of a rule, in whatever unit."""
 
 RENEWAL = b"hansa device renewal\n"
 RENEWAL_SKEW = timedelta(minutes=10)
@@ -415,11 +420,35 @@ def device_alerts(tx: Tx, device_id: str, limit: int = 20) -> list[DeviceAlert]:
     return device_store.open_alerts(tx, device_id=device_id, closed=True, limit=limit)
 
 
-def set_device_rule(tx: Tx, rule: str, *, threshold: int, is_on: bool = True) -> None:
-    """When to be told. Errors: InvalidInput when there is no such rule."""
-    if not device_store.set_rule(tx, rule, threshold=threshold, is_on=is_on):
-        problem = Problem("rule", repr(rule), "Name one of trust.device_rules")
-        raise InvalidInput("There is no such rule.", problems=(problem,))
+def list_device_rules(tx: Tx) -> list[DeviceRule]:
+    """When somebody is told of a device, by name of the rule."""
+    return device_store.rules(tx)
+
+
+def set_device_rule(
+    tx: Tx, rule: str, *, threshold: int, is_on: bool = True, by: str, reason: str, at: datetime
+) -> DeviceRule:
+    """When to be told, from the next check on; an alert of a rule that is off is over then. Again changes nothing.
+
+    threshold: 0 to THRESHOLD_MAX, in the unit that the rule's words say. by, reason: for the audit record.
+    Errors: InvalidInput naming the rule, the threshold or the reason at fault. Nothing is changed then.
+    """
+    known = {one.rule: one for one in device_store.rules(tx)}
+    problems: list[Problem] = []
+    if rule not in known:
+        problems.append(Problem("rule", f"{rule[:40]!r} is none", f"Name one of {', '.join(known)}"))
+    if not 0 <= threshold <= THRESHOLD_MAX:
+        problems.append(Problem("threshold", f"it is {threshold}", f"Give 0 to {THRESHOLD_MAX:,}"))
+    if not reason.strip():
+        problems.append(Problem("reason", "there is none", "Say why in a few words"))
+    if problems:
+        raise InvalidInput("The rule was not changed.", problems=tuple(problems))
+    new = replace(known[rule], threshold=threshold, is_on=is_on)
+    if new != known[rule]:
+        device_store.set_rule(tx, rule, threshold=threshold, is_on=is_on)
+        told = {"before": known[rule].threshold, "threshold": threshold, "is_on": is_on}
+        record(tx, Act(by, "device.set-rule", f"device-rule:{rule}", reason.strip()[:500], told), at)
+    return new
 
 
 def _told(alert: DeviceAlert, what: str, at: datetime) -> Event:

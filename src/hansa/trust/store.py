@@ -141,6 +141,8 @@ where member_id = %(member_id)s and substr(key_hash, 1, 8) = %(key_id)s and revo
 returning key_hash
 """
 
+REVOKE_API_KEY = "update trust.api_keys set revoked_at = %s where key_hash = %s and revoked_at is null"
+
 _ALL = 2**31 - 1
 
 
@@ -382,6 +384,11 @@ def end_key(tx: Tx, member_id: str, key_id: bytes, at: datetime) -> bool:
     """Whether a living key of this member was ended."""
     values = {"at": at, "member_id": member_id, "key_id": key_id}
     return tx.execute(END_KEY_BY_ID, values).fetchone() is not None
+
+
+def revoke_api_key(tx: Tx, key_hash: bytes, at: datetime) -> None:
+    """The key is good for nothing any more."""
+    tx.execute(REVOKE_API_KEY, (at, key_hash))
 
 
 def _key(row: Sequence[Any]) -> TrustedKey:

@@ -14,6 +14,7 @@ from litestar.response import Redirect
 from hansa import atlas, trust
 from hansa.apps.device_commands import setting_of
 from hansa.apps.web.callers import get_operator
+from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
 from hansa.apps.web.site import Here, Site
@@ -125,6 +126,15 @@ class SettingsForm:
 
 
 @dataclass(frozen=True)
+class RuleForm:
+    """When to be told, and why that changes. is_on: ``yes`` where it is ticked."""
+
+    threshold: str = ""
+    is_on: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class StatusForm:
     """What the forms that let in and shut out send."""
 
@@ -183,6 +193,27 @@ def register(
     except HansaError as error:
         return _list_page(site, _filters(), "", form=data, fault=_said(error), status_code=error.status)
     return _device_page(site, new.device_id, code=code)
+
+
+@post("/console/device-rules/{rule:str}", sync_to_thread=True, include_in_schema=False)
+def set_rule(
+    request: Asked,
+    site: Here,
+    rule: FromPath[str],
+    data: Annotated[RuleForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Response[Any]:
+    """Say when somebody is told of a device, or show the rules again with what is wrong."""
+    by, at = clerk_of(request, site), site.ctx.clock.now()
+    digits = data.threshold.strip()
+    try:
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 12):
+            raise _unfit("threshold", f"{digits[:20]!r} is no number", "Write digits alone")
+        with site.ctx.tx() as tx:
+            reason, is_on = data.reason.replace("\0", ""), data.is_on == "yes"
+            trust.set_device_rule(tx, rule, threshold=int(digits), is_on=is_on, by=by, reason=reason, at=at)
+    except InvalidInput as error:
+        return _list_page(site, _filters(), "", rule_fault=_said(error), status_code=error.status)
+    return Redirect("/console/devices#rules", status_code=303)
 
 
 @get("/console/devices/{device_id:str}", sync_to_thread=True, include_in_schema=False)
@@ -280,11 +311,13 @@ def _list_page(
     *,
     form: RegisterForm | None = None,
     fault: str = "",
+    rule_fault: str = "",
     status_code: int = 200,
 ) -> Response[str]:
     live = _live(site, asked, after)
     with site.ctx.tx() as tx:
         cities = atlas.list_cities(tx)
+        rules = trust.list_device_rules(tx)
     return page(
         "console/devices.html",
         status_code=status_code,
@@ -294,6 +327,9 @@ def _list_page(
         kinds=trust.DEVICE_KINDS,
         form=form or RegisterForm(),
         fault=fault,
+        rules=rules,
+        rule_titles=ALERT_TITLES,
+        rule_fault=rule_fault,
         **live,
     )
 
@@ -529,4 +565,13 @@ def _said(error: HansaError) -> str:
     return error.detail
 
 
-ROUTES = [show_devices, show_live, register, show_device, show_device_live, set_settings, set_status]
+ROUTES = [
+    show_devices,
+    show_live,
+    register,
+    set_rule,
+    show_device,
+    show_device_live,
+    set_settings,
+    set_status,
+]
