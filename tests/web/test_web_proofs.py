@@ -370,7 +370,7 @@ def test_a_place_that_a_block_does_not_have_is_told(client: Client, large_block:
     answer = client.get(large_block, params={"after": after}, headers={"accept": "text/html"})
 
     assert answer.status_code == 422
-    assert "There is no such page." in answer.text and "Go back to the first page" in answer.text
+    assert "There is no such page." in answer.text and "go back to the first page" in answer.text
     assert on_page(answer.text) == []
 
 

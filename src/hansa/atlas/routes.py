@@ -11,6 +11,7 @@ from litestar.params import PathParameter, QueryParameter
 from hansa.atlas import actions, feed_routes
 from hansa.atlas.diagram import Picture, picture
 from hansa.atlas.model import City, Line, Network, NotConnected, Stop, UnknownCity, UnknownStop
+from hansa.kernel import paged
 from hansa.store import Context
 
 CityId = Annotated[str, PathParameter(max_length=60, description="A city's id, as hong-kong.")]
@@ -110,8 +111,8 @@ def list_stops(
     """A city's stops by id, page by page."""
     with ctx.tx() as tx:
         found = actions.list_stops(tx, city_id, after=after, limit=limit + 1)
-    page = [_stop(stop) for stop in found[:limit]]
-    return StopPage(page, page[-1].stop_id if len(found) > limit else None)
+    page, more = paged(found, limit, lambda one: one.stop_id)
+    return StopPage([_stop(one) for one in page], more)
 
 
 @get("/v1/cities/{city_id:str}/lines", sync_to_thread=True, tags=["Atlas"], opt={"refuses": (UnknownCity,)})

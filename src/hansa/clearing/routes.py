@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from hansa import trust
 from hansa.clearing import actions
 from hansa.clearing.model import ClearingDay, DayClosed, DayNotOver, Item, Position, UnknownDay, Window
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Money, Problem, paged
 from hansa.store import Context, Tx
 
 MemberName = Annotated[str, QueryParameter(max_length=100)]
@@ -132,8 +132,8 @@ def list_days(
     caller.require("clearing:read")
     with ctx.tx() as tx:
         found = actions.list_days(tx, before=after, limit=limit + 1)
-    page = found[:limit]
-    return DayPage([_day(day) for day in page], page[-1].day if len(found) > limit else None)
+    page, more = paged(found, limit, lambda one: one.day)
+    return DayPage([_day(one) for one in page], more)
 
 
 @get(
@@ -291,13 +291,13 @@ def item_page(
     """A page of items, if their position is one that the caller may see."""
     if wanted not in {(one.issuer_id, one.operator_id, one.currency) for one in seen}:
         return ItemPage([], None)
-    page = found[:limit]
+    page, more = paged(found, limit, lambda one: one.cursor)
     return ItemPage(
         [
             ItemView(one.transfer_id, one.reference, one.amount, one.code, one.event_at, one.booked_at)
             for one in page
         ],
-        page[-1].cursor if len(found) > limit else None,
+        more,
     )
 
 

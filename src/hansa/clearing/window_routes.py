@@ -30,7 +30,7 @@ from hansa.clearing.routes import (
     totals_view,
 )
 from hansa.clearing.schedule import SPEC_BYTES_MAX, BadModel
-from hansa.kernel import InvalidInput
+from hansa.kernel import InvalidInput, paged
 from hansa.store import Context
 
 WindowName = Annotated[str, PathParameter(max_length=60)]
@@ -144,9 +144,8 @@ def list_windows(
         found = actions.list_windows(
             tx, model_id=model, before_number=after if model else None, limit=limit + 1
         )
-    page = found[:limit]
-    following = page[-1].number if model and len(found) > limit else None
-    return WindowPage([_window(one) for one in page], following)
+    page, more = paged(found, limit, lambda one: one.number)
+    return WindowPage([_window(one) for one in page], more if model else None)
 
 
 @get(

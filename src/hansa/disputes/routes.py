@@ -23,7 +23,7 @@ from hansa.disputes.model import (
     UnknownItem,
 )
 from hansa.disputes.rules import own_rules
-from hansa.kernel import InvalidInput, Money, Problem, in_utc
+from hansa.kernel import InvalidInput, Money, in_utc, mark_text, paged, read_mark
 from hansa.store import Context
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=WORDS_MAX, pattern=r"^[^\x00]*$")]
@@ -245,12 +245,11 @@ def list_disputes(
             kind=kind,
             state=in_state,
             subject=subject,
-            before=_read_cursor(after) if after else None,
+            before=read_mark(after),
             limit=limit + 1,
         )
-    shown = found[:limit]
-    last = f"{shown[-1].raised_at.isoformat()}~{shown[-1].dispute_id}" if len(found) > limit else None
-    return CasePage([_case(one) for one in shown], last)
+    page, more = paged(found, limit, lambda one: mark_text(one.raised_at, one.dispute_id))
+    return CasePage([_case(one) for one in page], more)
 
 
 @get(
@@ -380,15 +379,6 @@ def _view(found: Dispute) -> DisputeView:
             for one in found.waiting
         ],
     )
-
-
-def _read_cursor(text: str) -> tuple[datetime, UUID]:
-    instant, _, which = text.partition("~")
-    try:
-        return in_utc(datetime.fromisoformat(instant)), UUID(which)
-    except (ValueError, InvalidInput) as error:
-        problem = Problem("after", "it is no place in this list", "Give `next` of the page before")
-        raise InvalidInput("There is no such page.", problems=(problem,)) from error
 
 
 ROUTES = [ask_refund, raise_dispute, list_disputes, read_dispute, act, list_reasons]

@@ -52,7 +52,17 @@ from hansa.hub.model import (
     Way,
     WrongFulfilment,
 )
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, UnknownCurrency, in_utc
+from hansa.kernel import (
+    HansaError,
+    InvalidInput,
+    Money,
+    Problem,
+    UnknownCurrency,
+    in_utc,
+    mark_text,
+    paged,
+    read_mark,
+)
 from hansa.store import Context
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00]*$")]
@@ -370,11 +380,10 @@ def list_payments(
     caller.require("hub:read")
     member = reader(caller)
     with ctx.tx() as tx:
-        before = _read_cursor(after) if after else (ctx.clock.now(), UUID(int=2**128 - 1))
+        before = read_mark(after) or (ctx.clock.now(), UUID(int=2**128 - 1))
         found = payments.list_payments(tx, member, before=before, limit=limit + 1)
-    shown = found[:limit]
-    last = f"{shown[-1].received_at.isoformat()}~{shown[-1].payment_id}" if len(found) > limit else None
-    return PaymentPage([payment_view(one) for one in shown], last)
+    page, more = paged(found, limit, lambda one: mark_text(one.received_at, one.payment_id))
+    return PaymentPage([payment_view(one) for one in page], more)
 
 
 @get(
@@ -763,15 +772,6 @@ def _funds_view(one: Funds) -> FundsView:
         one.decided_at,
         one.booked_at,
     )
-
-
-def _read_cursor(text: str) -> tuple[datetime, UUID]:
-    at, _, payment_id = text.partition("~")
-    try:
-        return in_utc(datetime.fromisoformat(at), where="after"), UUID(payment_id)
-    except ValueError as error:
-        problem = Problem("after", f"{text!r} is no cursor", "Send `next` of the page before, or nothing")
-        raise InvalidInput("There is no such page.", problems=(problem,)) from error
 
 
 ROUTES = [

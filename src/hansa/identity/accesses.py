@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 
 from hansa import webhooks
 from hansa.identity.model import AccountId
+from hansa.kernel import Mark
 from hansa.store import Tx
 
 Part = Literal[
@@ -23,7 +24,6 @@ Part = Literal[
 
 WHY_MAX = 500
 
-Mark = tuple[datetime, UUID]
 """A place in the list of readings."""
 
 SAW = """

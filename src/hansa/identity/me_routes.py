@@ -14,7 +14,7 @@ from hansa.identity import accesses, consents, persons, proofing_store
 from hansa.identity.actions import get_account
 from hansa.identity.model import AccountId
 from hansa.identity.persons_model import own_level_policy
-from hansa.kernel import InvalidInput, Problem
+from hansa.kernel import InvalidInput, mark_text, paged, read_mark
 from hansa.store import Context
 
 ACCESSES_MAX = 200
@@ -155,10 +155,9 @@ def list_accesses(
     """Who read your data: members and operators by name, with the part and the reason."""
     account_id = _own(caller)
     with ctx.tx() as tx:
-        found = accesses.list_accesses(tx, account_id, after=_mark(after) if after else None, limit=limit + 1)
-    page = found[:limit]
+        found = accesses.list_accesses(tx, account_id, after=read_mark(after), limit=limit + 1)
+    page, more = paged(found, limit, lambda one: mark_text(*one.mark))
     views = [AccessView(one.reader, one.part, one.why, one.times, one.first_at, one.last_at) for one in page]
-    more = f"{page[-1].last_at.isoformat()}~{page[-1].line_id}" if len(found) > limit else None
     return AccessList(views, more)
 
 
@@ -209,19 +208,6 @@ def _own(caller: trust.Caller) -> AccountId:
     if caller.account_id is None:
         raise trust.NotSignedIn()
     return AccountId(UUID(str(caller.account_id)))
-
-
-def _mark(text: str) -> accesses.Mark:
-    """Where a list goes on. Errors: InvalidInput."""
-    instant, _, which = text.partition("~")
-    try:
-        at, line_id = datetime.fromisoformat(instant), UUID(which)
-    except ValueError:
-        at = line_id = None
-    if at is None or line_id is None or at.tzinfo is None:
-        problem = Problem("after", "it is no place in the list", "Send what `next` was")
-        raise InvalidInput("There is no such page.", problems=(problem,))
-    return (at, line_id)
 
 
 ROUTES = [list_consents, say_consent, list_accesses, read_proof_level]

@@ -9,6 +9,7 @@ from hansa.kernel.errors import HansaError, InvalidInput, Problem
 from hansa.kernel.ids import fact_id, fact_ids, hex_id, new_id
 from hansa.kernel.instants import Clock, FixedClock, SystemClock, in_utc, service_day, service_day_bounds
 from hansa.kernel.languages import accepted_languages, choose_language
+from hansa.kernel.marks import Mark, mark_text, no_such_page, paged, read_mark
 from hansa.kernel.money import (
     CURRENCY_EXPONENTS,
     CurrencyMismatch,
@@ -30,6 +31,7 @@ __all__ = [
     "FixedClock",
     "HansaError",
     "InvalidInput",
+    "Mark",
     "Money",
     "Problem",
     "SystemClock",
@@ -44,7 +46,11 @@ __all__ = [
     "hex_id",
     "in_utc",
     "is_iban",
+    "mark_text",
     "new_id",
+    "no_such_page",
+    "paged",
+    "read_mark",
     "round_half_even",
     "service_day",
     "service_day_bounds",

@@ -12,7 +12,7 @@ from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from hansa import trust
-from hansa.kernel import InvalidInput, Problem
+from hansa.kernel import InvalidInput, Problem, paged
 from hansa.ledger import actions
 from hansa.ledger.changes import PAGE, parse_place, place_text, read_changes
 from hansa.ledger.model import LABELS_MAX, PATH_MAX, Account, AccountId, Booked, Place
@@ -121,8 +121,8 @@ def find_accounts(
             after=None if after is None else AccountId(after),
             limit=limit + 1,
         )
-    page = [_found(account) for account in found[:limit] if is_open_to(caller, account)]
-    return FoundAccounts(page, found[limit - 1].account_id if len(found) > limit else None)
+    page, more = paged(found, limit, lambda one: one.account_id)
+    return FoundAccounts([_found(account) for account in page if is_open_to(caller, account)], more)
 
 
 @get(

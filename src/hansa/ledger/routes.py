@@ -12,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.kernel import HansaError, InvalidInput, Problem, in_utc
+from hansa.kernel import HansaError, InvalidInput, Problem, in_utc, paged
 from hansa.ledger import actions
 from hansa.ledger.batch import Batch, is_short_text, microseconds, parted
 from hansa.ledger.chart import TransferCode
@@ -282,10 +282,8 @@ def read_statement(
     with ctx.tx() as tx:
         _get_open_to(tx, caller, AccountId(account_id))
         found = actions.statement(tx, AccountId(account_id), after=_place(after), limit=limit + 1)
-    page = found[:limit]
-    return StatementPage(
-        [_entry(entry) for entry in page], _place_text(page[-1].booked.place) if len(found) > limit else None
-    )
+    page, more = paged(found, limit, lambda one: _place_text(one.booked.place))
+    return StatementPage([_entry(one) for one in page], more)
 
 
 @get(
@@ -393,7 +391,7 @@ def read_blocks(
     caller.require("ledger:read")
     with ctx.tx() as tx:
         found = actions.list_blocks(tx, partition, after=after, limit=limit + 1)
-    page = found[:limit]
+    page, more = paged(found, limit, lambda one: one.number)
     return BlockPage(
         [
             BlockView(
@@ -406,7 +404,7 @@ def read_blocks(
             )
             for block in page
         ],
-        page[-1].number if len(found) > limit else None,
+        more,
     )
 
 

@@ -11,7 +11,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from hansa import trust
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput
+from hansa.kernel import InvalidInput, paged
 from hansa.notifications import actions
 from hansa.notifications.model import SETTINGS_MAX, Channel, Notice, Settings, kinds, say_notice
 from hansa.store import Context
@@ -120,9 +120,9 @@ def list_notices(
             tx, account_id, partition=partition, before=after, only_unread=unread, limit=limit + 1
         )
         left = actions.count_unread(tx, account_id, partition=partition)
-    page = found[:limit]
+    page, more = paged(found, limit, lambda one: one.seq)
     views = [view for one in page if (view := _view(one)) is not None]
-    return NoticeList(views, left, page[-1].seq if len(found) > limit else None)
+    return NoticeList(views, left, more)
 
 
 @post("/v1/me/notices/read", sync_to_thread=True, status_code=200, tags=["Notifications"], opt=_OWN)

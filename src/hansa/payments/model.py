@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hansa import ledger
 from hansa.identity import AccountId
-from hansa.kernel import CURRENCY_EXPONENTS, HansaError, Money, fact_id, round_half_even
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, Mark, Money, fact_id, round_half_even
 
 Step = Callable[[str], None]
 """Told the name of each step once it is durable: where an operator watches, and where a test pulls the plug."""
@@ -21,7 +21,6 @@ def no_step(_: str) -> None:
     """Nobody watches."""
 
 
-Mark = tuple[datetime, UUID]
 """A place in the list of an account's movements: when, and which."""
 
 

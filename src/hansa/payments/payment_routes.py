@@ -17,11 +17,10 @@ from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from hansa import approval, identity, store, trust
 from hansa.approval import Channel, NextAction, approval_id_of
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
+from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc, mark_text, paged, read_mark
 from hansa.payments import changing, payees, paying, payment_codes
 from hansa.payments.by_code import create_by_code
 from hansa.payments.life import PaymentState, StateForbids
-from hansa.payments.marks import mark_text, read_mark
 from hansa.payments.paying import SUBJECT
 from hansa.payments.payment import (
     AMOUNT_MAX,
@@ -348,7 +347,7 @@ def list_payments(
     limit: Limit = 100,
 ) -> Payments:
     """Payments, latest first: to your payees with a key, from your own wallet with a sign-in."""
-    before = read_mark(after) if after else None
+    before = read_mark(after)
     with ctx.tx() as tx:
         if caller.account_id is not None:
             found = changing.list_payments(
@@ -366,12 +365,8 @@ def list_payments(
                 before=before,
                 limit=limit + 1,
             )
-    page = found[:limit]
-    last = page[-1] if len(found) > limit else None
-    return Payments(
-        [payment_answer(one) for one in page],
-        None if last is None else mark_text((last.created_at, last.payment_id)),
-    )
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.payment_id))
+    return Payments([payment_answer(one) for one in page], more)
 
 
 @get(
@@ -524,14 +519,11 @@ def list_refunds(
             tx,
             payee_id=payee_id or None,
             acquirer_id=acquirer,
-            before=read_mark(after) if after else None,
+            before=read_mark(after),
             limit=limit + 1,
         )
-    page = found[:limit]
-    last = page[-1] if len(found) > limit else None
-    return Refunds(
-        [_refund(one) for one in page], None if last is None else mark_text((last.asked_at, last.refund_id))
-    )
+    page, more = paged(found, limit, lambda one: mark_text(one.asked_at, one.refund_id))
+    return Refunds([_refund(one) for one in page], more)
 
 
 @get(
@@ -569,8 +561,8 @@ def list_payees(
     acquirer = _whose(caller, "payments:read")
     with ctx.tx() as tx:
         found = payees.list_payees(tx, acquirer, after=after, limit=limit + 1)
-    page = found[:limit]
-    return Payees([_payee(one) for one in page], page[-1].payee_id if len(found) > limit else None)
+    page, more = paged(found, limit, lambda one: one.payee_id)
+    return Payees([_payee(one) for one in page], more)
 
 
 @post(

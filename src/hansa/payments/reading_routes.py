@@ -11,10 +11,9 @@ from psycopg.rows import class_row
 
 from hansa import identity, trust
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Mark, Money, Problem, mark_text, paged, read_mark
 from hansa.payments import changing, quotes, store
-from hansa.payments.marks import mark_text, read_mark
-from hansa.payments.model import Mark, UnknownTopUp
+from hansa.payments.model import UnknownTopUp
 from hansa.payments.payment import UnknownPayment
 from hansa.payments.payment_routes import (
     After,
@@ -81,12 +80,11 @@ def list_top_ups(
 ) -> TopUps:
     """Top-ups that you put into a rider's wallet, latest first. What a rider's bank paid in is at `/v1/wallets/…`."""
     caller.require("payments:read")
-    before = read_mark(after) if after else None
+    before = read_mark(after)
     with ctx.tx() as tx:
         account = account_to_read(tx, caller, account_id, ctx.clock.now())
         found = _top_ups(tx, ctx, account.account_id, before, limit + 1)
-    page = found[:limit]
-    more = mark_text((page[-1].top_up_at, page[-1].top_up_id)) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.top_up_at, one.top_up_id))
     return TopUps([_top_up(one) for one in page], more)
 
 
@@ -130,7 +128,7 @@ def list_quotes(
     limit: Limit = 100,
 ) -> Quotes:
     """An account's quotes, latest first; your own with a sign-in. Unused ones are forgotten a day after they ended."""
-    before, now = read_mark(after) if after else None, ctx.clock.now()
+    before, now = read_mark(after), ctx.clock.now()
     if caller.account_id is None:
         caller.require("payments:read")
     wanted = account_id or (UUID(caller.account_id) if caller.account_id is not None else None)
@@ -143,8 +141,7 @@ def list_quotes(
         found = quotes.list_quotes(
             tx, account.account_id, partition=partition, before=before, limit=limit + 1
         )
-    page = found[:limit]
-    more = mark_text((page[-1].made_at, page[-1].quote_id)) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.made_at, one.quote_id))
     return Quotes([quote_answer(one, now) for one in page], more)
 
 

@@ -12,9 +12,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hansa import approval, identity, trust
 from hansa.identity import AccountId
-from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, in_utc
+from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem, in_utc, mark_text, paged, read_mark
 from hansa.payments import actions, payment_routes, quotes_routes
-from hansa.payments.marks import mark_text, read_mark
 from hansa.payments.model import Movement, RateDiffers, TopUp, TopUpDiffers, WalletClosed, WrongCurrency
 from hansa.store import Context, Tx
 
@@ -164,13 +163,11 @@ def list_movements(
             tx,
             account.account_id,
             limit + 1,
-            before=read_mark(after) if after else None,
+            before=read_mark(after),
             partition=ctx.directory.partition_of(account.account_id),
         )
-    page = found[:limit]
-    return MovementPage(
-        [_movement(one) for one in page], mark_text(page[-1].mark) if len(found) > limit else None
-    )
+    page, more = paged(found, limit, lambda one: mark_text(*one.mark))
+    return MovementPage([_movement(one) for one in page], more)
 
 
 @post(

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.kernel import InvalidInput, Money
+from hansa.kernel import InvalidInput, Money, paged
 from hansa.reconciliation import actions, matching
 from hansa.reconciliation.matching import (
     Compared,
@@ -164,8 +164,8 @@ def list_proofs(
     _league(caller)
     with ctx.tx() as tx:
         found = actions.list_proofs(tx, before=after, limit=limit + 1)
-    page = found[:limit]
-    return ProofPage([_proof(one) for one in page], page[-1].day if len(found) > limit else None)
+    page, more = paged(found, limit, lambda one: one.day)
+    return ProofPage([_proof(one) for one in page], more)
 
 
 @get(

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from hansa import clearing, ledger, trust
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Money, Problem, paged
 from hansa.reports import ageing, invoice_store, invoicing
 from hansa.reports.audit import audit_pack
 from hansa.reports.invoice_pdf import invoice_pdf
@@ -404,7 +404,7 @@ def list_invoices(
     member = None if caller.kind == "league" else _own(caller)
     with ctx.tx() as tx:
         found = invoice_store.list_invoices(tx, member_id=member, before=after, limit=limit + 1)
-    page = found[:limit]
+    page, more = paged(found, limit, lambda one: one.number)
     return InvoicePage(
         [
             InvoiceHead(
@@ -420,7 +420,7 @@ def list_invoices(
             )
             for one in page
         ],
-        page[-1].number if len(found) > limit else None,
+        more,
     )
 
 

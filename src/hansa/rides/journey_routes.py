@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import atlas, identity, trust
 from hansa.fares import JourneyId
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Money, mark_text, paged, read_mark
 from hansa.rides import actions
 from hansa.rides.answering import (
     AskedLanguage,
@@ -196,14 +196,13 @@ def list_journeys(
     `trust.not_allowed` for a key that names no `account` or may not read it.
     """
     account_id = _account_of(caller, account)
-    cursor = _read_cursor(after) if after else None
+    cursor = read_mark(after)
     said = language_of(language, wanted)
     with ctx.tx() as tx:
         found = actions.journeys(tx, account_id, after=cursor, limit=limit + 1)
         _note_reading(tx, caller, account_id, ctx.clock.now())
-        page = found[:limit]
+        page, more = paged(found, limit, lambda one: mark_text(one.started_at, one.journey_id))
         networks = {city_id: atlas.get_network(tx, city_id) for city_id in {one.city_id for one in page}}
-    more = f"{page[-1].started_at.isoformat()}~{page[-1].journey_id}" if len(found) > limit else None
     return in_language(JourneyPage([_journey(one, networks[one.city_id], said) for one in page], more), said)
 
 
@@ -320,18 +319,6 @@ def _whose_word(caller: trust.Caller, record: JourneyRecord) -> StatedBy:
         raise UnknownJourney(f"There is no journey {record.journey_id}.")
     caller.require("taps:write")
     return "operator"
-
-
-def _read_cursor(text: str) -> tuple[datetime, UUID]:
-    try:
-        started_at, _, journey_id = text.partition("~")
-        at = datetime.fromisoformat(started_at)
-        if at.tzinfo is None:
-            raise ValueError("no offset")
-        return at, UUID(journey_id)
-    except ValueError as error:
-        problem = Problem("after", "is not the next of a page", "Send it back as it came")
-        raise InvalidInput("The cursor cannot be read.", problems=(problem,)) from error
 
 
 def _subsidy(one: JourneyRecord) -> SubsidyView | None:

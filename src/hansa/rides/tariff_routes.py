@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from hansa import trust
 from hansa.fares import Finding, Tariff, TariffSource, read_source
-from hansa.kernel import InvalidInput, Money, Problem, in_utc
+from hansa.kernel import InvalidInput, Money, Problem, mark_text, paged, read_mark
 from hansa.rides import actions, comparing, proposals
 from hansa.rides.comparing import Comparison, TooManyJourneys
 from hansa.rides.model import TariffConflict, UnknownTariff
@@ -301,11 +301,10 @@ def list_proposals(
         operator_id = caller.member_id or ""
     with ctx.tx() as tx:
         found = proposals.list_proposals(
-            tx, ctx.clock.now(), operator_id=operator_id, before=_mark(after), limit=limit + 1
+            tx, ctx.clock.now(), operator_id=operator_id, before=read_mark(after), limit=limit + 1
         )
-    last = found[limit - 1] if len(found) > limit else None
-    following = f"{last.made_at.isoformat()}~{last.proposal_id}" if last else None
-    return ProposalPage([_view(one) for one in found[:limit]], following)
+    page, more = paged(found, limit, lambda one: mark_text(one.made_at, one.proposal_id))
+    return ProposalPage([_view(one) for one in page], more)
 
 
 @get(
@@ -490,17 +489,6 @@ def _side(tx: Tx, caller: trust.Caller, operator_id: str, side: SideBody, name: 
         _mine(tx, caller, side.proposal_id, now)
         return read_source(proposals.proposal_source(tx, side.proposal_id))
     return read_source(TariffSource(side.toml or "", side.tables))
-
-
-def _mark(after: str) -> tuple[datetime, UUID] | None:
-    if not after:
-        return None
-    at, _, proposal_id = after.partition("~")
-    try:
-        return in_utc(datetime.fromisoformat(at)), UUID(proposal_id)
-    except ValueError as error:
-        problem = Problem("after", "is no place in this list", "Send the next of the page before")
-        raise InvalidInput("The page cannot be found.", problems=(problem,)) from error
 
 
 def _view(found: proposals.Proposal) -> ProposalView:

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hansa import trust
-from hansa.kernel import InvalidInput, Problem, in_utc
+from hansa.kernel import InvalidInput, mark_text, paged, read_mark
 from hansa.risk import actions
 from hansa.risk.doors import LEAGUE_HANDS
 from hansa.risk.model import Case, CaseDecided, Figure, Seen, Severity, Status, Turned, UnknownCase, Verdict
@@ -116,12 +116,11 @@ def list_cases(
         severity=severity,
         accounts=None if account is None else (account,),
         day=day,
-        after=_read_cursor(after) if after else None,
+        after=read_mark(after),
     )
     with ctx.tx() as tx:
         found = actions.list_cases(tx, asked, limit=limit + 1)
-    page = found[:limit]
-    more = f"{page[-1].last_at.isoformat()}~{page[-1].case_id}" if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.last_at, one.case_id))
     return CasePage([_view(case) for case in page], more)
 
 
@@ -212,15 +211,6 @@ def _view(case: Case) -> CaseView:
         decided_by=case.decided_by,
         reason=case.reason,
     )
-
-
-def _read_cursor(text: str) -> tuple[datetime, UUID]:
-    instant, _, which = text.partition("~")
-    try:
-        return in_utc(datetime.fromisoformat(instant)), UUID(which)
-    except (ValueError, InvalidInput) as error:
-        problem = Problem("after", "it is no place in this list", "Give `next` of the page before")
-        raise InvalidInput("There is no such page.", problems=(problem,)) from error
 
 
 ROUTES = [list_cases, read_case, decide_case, read_rules]

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 
 from hansa import trust
 from hansa.clearing import UnknownDay, UnknownWindow
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Money, Problem, paged
 from hansa.settlement import actions, desk, desk_store
 from hansa.settlement.iso20022 import uetr_of
 from hansa.settlement.model import STATEMENT_BYTES_MAX, DayNotClosed, FileRecord, UnknownFile
@@ -330,10 +330,8 @@ def list_payments(
         found = desk.list_payments(
             tx, day=day, currency=_plain(currency), after=_plain(after), limit=limit + 1
         )
-    page = found[:limit]
-    return PaymentPage(
-        [_payment(one) for one in page], page[-1].told.end_to_end_id if len(found) > limit else None
-    )
+    page, more = paged(found, limit, lambda one: one.told.end_to_end_id)
+    return PaymentPage([_payment(one) for one in page], more)
 
 
 @get(

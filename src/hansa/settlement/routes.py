@@ -10,7 +10,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter, RawBody
 
 from hansa import trust
 from hansa.clearing import UnknownDay, UnknownWindow
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Money, Problem, paged
 from hansa.settlement import actions, desk_routes
 from hansa.settlement.model import STATEMENT_BYTES_MAX, BadStatement, Break, StatementDiffers, UnknownFile
 from hansa.store import Context
@@ -174,9 +174,8 @@ def list_breaks(
     caller.require_league("settlement:read")
     with ctx.tx() as tx:
         found = actions.open_breaks(tx, after=_cursor(after), limit=limit + 1)
-    page = found[:limit]
-    last = f"{page[-1].statement_id}~{page[-1].entry}" if len(found) > limit else None
-    return BreakPage([_break(one) for one in page], last)
+    page, more = paged(found, limit, lambda one: f"{one.statement_id}~{one.entry}")
+    return BreakPage([_break(one) for one in page], more)
 
 
 def _files(ctx: Context, when: actions.When) -> Files:

@@ -8,7 +8,7 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
-from hansa.kernel import InvalidInput, Problem
+from hansa.kernel import InvalidInput, Problem, paged
 from hansa.store import Context
 from hansa.trust import devices
 from hansa.trust.actions import get_gate
@@ -309,8 +309,7 @@ def list_devices(
             after=after,
             limit=limit + 1,
         )
-    page = found[:limit]
-    more = page[-1].device.device_id if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: one.device.device_id)
     return DevicePage([_device(one) for one in page], more)
 
 

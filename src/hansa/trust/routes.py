@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, QueryParameter
 
-from hansa.kernel import InvalidInput, Problem
+from hansa.kernel import InvalidInput, Problem, paged
 from hansa.store import Context
 from hansa.trust import actions, lists
 from hansa.trust.model import GateRecord, Member, NoListKey, NoTrustList
@@ -161,8 +161,8 @@ def gates(
             )
     with ctx.tx() as tx:
         found = actions.list_gates_page(tx, operator_id=operator_id, after=after, limit=limit + 1)
-    page = found[:limit]
-    return GatePage([_gate(gate) for gate in page], page[-1].gate_id if len(found) > limit else None)
+    page, more = paged(found, limit, lambda one: one.gate_id)
+    return GatePage([_gate(gate) for gate in page], more)
 
 
 def _member(member: Member) -> MemberView:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from hansa.identity import AccountId
+from hansa.kernel import Mark
 from hansa.store import Tx
 from hansa.wallets import (
     automatic,
@@ -22,7 +22,6 @@ from hansa.wallets.model import Arrival, Request, Split, Transfer
 
 PAGE = 500
 
-Mark = tuple[datetime, UUID]
 T = TypeVar("T")
 
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from hansa import identity, trust
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput
+from hansa.kernel import InvalidInput, mark_text, paged, read_mark
 from hansa.store import Context, Tx
 from hansa.wallets import bank_model as bank
 from hansa.wallets import top_ups, transfers, withdrawals
@@ -23,9 +23,7 @@ from hansa.wallets.routes import (
     OwnTopUpView,
     TransferPage,
     Withdrawals,
-    mark_text,
     person_of,
-    read_mark,
     top_up_view,
     transfer_view,
     withdrawal_view,
@@ -49,8 +47,7 @@ def list_transfers_of(
     with ctx.tx() as tx:
         owner, partition = _account(ctx, tx, caller, account_id)
         found = transfers.list_sent(tx, owner, partition=partition, limit=limit + 1, before=before)
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].transfer_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.transfer_id))
     return TransferPage([transfer_view(one) for one in page], more)
 
 
@@ -68,8 +65,7 @@ def list_withdrawals_of(
     with ctx.tx() as tx:
         owner, partition = _account(ctx, tx, caller, account_id)
         found = withdrawals.list_of(tx, owner, partition=partition, limit=limit + 1, before=before)
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].withdrawal_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.withdrawal_id))
     return Withdrawals([withdrawal_view(one) for one in page], more)
 
 
@@ -87,8 +83,7 @@ def list_top_ups_of(
     with ctx.tx() as tx:
         owner, partition = _account(ctx, tx, caller, account_id)
         found = top_ups.list_of(tx, owner, partition=partition, limit=limit + 1, before=before)
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].top_up_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.top_up_id))
     return OwnTopUps([top_up_view(one) for one in page], more)
 
 

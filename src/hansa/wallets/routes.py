@@ -15,7 +15,7 @@ from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
 from hansa import approval, identity, payments, trust
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Money, Problem, in_utc
+from hansa.kernel import HansaError, InvalidInput, Money, in_utc, mark_text, paged, read_mark
 from hansa.store import Context, TooOften
 from hansa.wallets import (
     automatic,
@@ -275,8 +275,7 @@ def list_transfers(
         found = transfers.list_sent(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].transfer_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.transfer_id))
     return TransferPage([transfer_view(one) for one in page], more)
 
 
@@ -298,8 +297,7 @@ def list_arrivals(
         found = transfers.list_arrivals(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page = found[:limit]
-    more = mark_text(page[-1].arrived_at, page[-1].transfer_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.arrived_at, one.transfer_id))
     views = [
         ArrivalView(one.transfer_id, one.sender_id, one.amount, one.note, one.arrived_at) for one in page
     ]
@@ -522,8 +520,7 @@ def list_requests(
     me = person_of(caller)
     with ctx.tx() as tx:
         found = requests.list_requests(tx, me, side=side, limit=limit + 1, before=read_mark(after))
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].request_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.request_id))
     return RequestPage([request_view(one) for one in page], more)
 
 
@@ -639,8 +636,7 @@ def list_splits(
     """Bills that you split, newest first."""
     with ctx.tx() as tx:
         found = requests.list_splits(tx, person_of(caller), limit=limit + 1, before=read_mark(after))
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].split_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.split_id))
     return SplitPage([split_view(one) for one in page], more)
 
 
@@ -901,8 +897,7 @@ def list_top_ups(
         found = top_ups.list_of(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].top_up_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.top_up_id))
     return OwnTopUps([top_up_view(one) for one in page], more)
 
 
@@ -1000,8 +995,7 @@ def list_withdrawals(
         found = withdrawals.list_of(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page = found[:limit]
-    more = mark_text(page[-1].created_at, page[-1].withdrawal_id) if len(found) > limit else None
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.withdrawal_id))
     return Withdrawals([withdrawal_view(one) for one in page], more)
 
 
@@ -1319,26 +1313,6 @@ def _batch(one: bank.Batch, codes: list[str] | None = None) -> BatchView:
         dict(one.states),
         [people.code_text(code, group=4) for code in codes or []],
     )
-
-
-def read_mark(text: str) -> tuple[datetime, UUID] | None:
-    """The place that ``after`` names; None for the first page. Errors: InvalidInput."""
-    if not text:
-        return None
-    instant, _, which = text.partition("~")
-    problem = Problem("after", "is not the next of a page", "Send it back as it came")
-    try:
-        at, found = datetime.fromisoformat(instant), UUID(which)
-    except ValueError as error:
-        raise InvalidInput("There is no such page.", problems=(problem,)) from error
-    if at.tzinfo is None or not 2000 <= at.year < 2200:
-        raise InvalidInput("There is no such page.", problems=(problem,))
-    return (at, found)
-
-
-def mark_text(at: datetime, which: UUID) -> str:
-    """A place for ``after``."""
-    return f"{in_utc(at, where='at'):%Y-%m-%dT%H:%M:%S.%fZ}~{which}"
 
 
 ROUTES = [

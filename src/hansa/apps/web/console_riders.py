@@ -32,11 +32,10 @@ from hansa.apps.web.console_looks import (
     rode_own,
 )
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail, view_journey
-from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.identity import AccountId
-from hansa.kernel import HansaError, InvalidInput, Problem
+from hansa.kernel import HansaError, InvalidInput, Problem, mark_text, read_mark
 from hansa.rides import JourneyId, JourneyRecord
 from hansa.store import Tx
 from hansa.store.throttle import TooOften, refuse_too_often
@@ -285,7 +284,7 @@ def _journeys(tx: Tx, desk: Desk, account_id: AccountId, after: str) -> tuple[li
         more = len(found) > JOURNEYS_SHOWN or (bool(found) and mark != _mark(found[-1]))
         if not more or len(shown) == JOURNEYS_SHOWN or read >= JOURNEYS_READ_MAX:
             views = [view_journey(places, one) for one in shown]
-            return views, mark_text(mark) if more and mark is not None else ""
+            return views, mark_text(*mark) if more and mark is not None else ""
 
 
 def _mark(one: JourneyRecord) -> tuple[datetime, UUID]:

@@ -21,10 +21,20 @@ from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import find_caller, get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail
-from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, hex_id, new_id
+from hansa.kernel import (
+    CURRENCY_EXPONENTS,
+    HansaError,
+    InvalidInput,
+    Money,
+    Problem,
+    hex_id,
+    mark_text,
+    new_id,
+    paged,
+    read_mark,
+)
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
@@ -231,20 +241,18 @@ def show_disputes(
             found = disputes.queue(tx, wanted, after=mark, limit=CASES_SHOWN + 1)
         else:
             found = disputes.find_disputes(tx, wanted, before=mark, limit=CASES_SHOWN + 1)
-        shown = found[:CASES_SHOWN]
+        shown, more = paged(
+            found,
+            CASES_SHOWN,
+            lambda one: mark_text(
+                (one.due_at if show == "waiting" else None) or one.raised_at, one.dispute_id
+            ),
+        )
         since = disputes.entered_at(tx, [one.dispute_id for one in shown])
         names = _names(tx)
         waiting = disputes.count_waiting(tx, wanted.member, soon=now + SOON)
         lines = [_line(one, caller, names, since[one.dispute_id], now) for one in shown]
         sides = _sides(tx)
-    last = shown[-1] if shown else None
-    key = (
-        ""
-        if last is None or len(found) <= CASES_SHOWN
-        else mark_text(
-            (last.due_at or last.raised_at if show == "waiting" else last.raised_at, last.dispute_id)
-        )
-    )
     most = max((one.number for one in waiting), default=1)
     return page(
         "console/disputes.html",
@@ -259,7 +267,7 @@ def show_disputes(
         states=STATES,
         sides=sides,
         after=after,
-        more=key,
+        more=more or "",
         filtered=any(value for name, value in asked.items() if name != "show"),
         **_desk_words(request, site, caller, names),
     )

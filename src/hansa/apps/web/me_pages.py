@@ -14,7 +14,6 @@ from hansa import identity
 from hansa.apps import personal_data
 from hansa.apps.web.callers import get_account, get_signed_in
 from hansa.apps.web.languages import Words, words_for
-from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.me_export import archive
 from hansa.apps.web.me_view import (
     LEVEL_NAMES,
@@ -28,7 +27,7 @@ from hansa.apps.web.me_view import (
     verify_first,
 )
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import HansaError, Money, new_id
+from hansa.kernel import HansaError, Money, mark_text, new_id, paged, read_mark
 from hansa.store import Tx
 from hansa.store.throttle import Rate, refuse_too_often
 
@@ -190,10 +189,9 @@ def show_accesses(
         found = identity.list_accesses(
             tx, account.account_id, after=read_mark(after), limit=ACCESSES_SHOWN + 1
         )
-        shown = found[:ACCESSES_SHOWN]
+        shown, older = paged(found, ACCESSES_SHOWN, lambda one: mark_text(*one.mark))
         rows = [(reader_words(tx, one.reader, say), say(PARTS_READ[one.part]), one) for one in shown]
-    older = mark_text(shown[-1].mark) if len(found) > ACCESSES_SHOWN else ""
-    return me_page(request, site, account, "wallet/me_accesses.html", rows=rows, older=older)
+    return me_page(request, site, account, "wallet/me_accesses.html", rows=rows, older=older or "")
 
 
 # -- taking along and going ---------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from hansa.apps.web.callers import find_caller, get_account
 from hansa.apps.web.insight_pages import month_name
 from hansa.apps.web.journey_views import Places
 from hansa.apps.web.languages import Words, spoken, words_for
-from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.own_papers import (
     about,
     receipt_pdf,
@@ -40,7 +39,7 @@ from hansa.apps.web.pages import page
 from hansa.apps.web.proofs import own_wallets
 from hansa.apps.web.seals import READS_SEALS, StatementSealer
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import Money
+from hansa.kernel import Money, mark_text, paged, read_mark
 from hansa.payments import Movement
 from hansa.store import Rate, Tx, refuse_too_often
 from hansa.trust.tlog.standalone import hansa_verify
@@ -99,7 +98,7 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
         found = payments.movements(
             tx, account.account_id, MOVEMENTS_ON_PAGE + 1, before=read_mark(after), partition=partition
         )
-        movements = found[:MOVEMENTS_ON_PAGE]
+        movements, older = paged(found, MOVEMENTS_ON_PAGE, lambda one: mark_text(*one.mark))
         told = tell(
             tx,
             site.ctx.directory,
@@ -119,7 +118,7 @@ def show_statement(request: Asked, site: Here, after: After = "") -> Response[st
         debts=debts,
         held=held,
         after=after,
-        older=mark_text(movements[-1].mark) if len(found) > MOVEMENTS_ON_PAGE else "",
+        older=older or "",
     )
 
 

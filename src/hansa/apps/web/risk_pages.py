@@ -1,6 +1,7 @@
 """The console's pages of risk: cases with their evidence, a picture of it, and the form that decides them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -15,10 +16,9 @@ from hansa import identity, rides, risk
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import reader_of
 from hansa.apps.web.journey_views import ACTIONS, Places
-from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here
-from hansa.kernel import HansaError, hex_id
+from hansa.kernel import HansaError, hex_id, mark_text, paged, read_mark
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
@@ -174,7 +174,7 @@ def show_risk(
             ),
             limit=CASES_SHOWN + 1,
         )
-        shown = found[:CASES_SHOWN]
+        shown, older = paged(found, CASES_SHOWN, lambda one: mark_text(one.last_at, one.case_id))
         names = _riders(tx, shown)
         places = Places(tx)
         lines = [
@@ -195,7 +195,7 @@ def show_risk(
         statuses=risk.STATUSES,
         filtered=any(asked.values()),
         after=after,
-        older=mark_text((shown[-1].last_at, shown[-1].case_id)) if len(found) > CASES_SHOWN else "",
+        older=older or "",
     )
 
 
@@ -505,7 +505,7 @@ def _looked_for(tx: Tx, q: str) -> tuple[str | None, tuple[UUID, ...] | None]:
     return None, tuple(one.account_id for one in people)
 
 
-def _riders(tx: Tx, cases: list[risk.Case]) -> dict[UUID | None, str]:
+def _riders(tx: Tx, cases: Sequence[risk.Case]) -> dict[UUID | None, str]:
     accounts = [identity.AccountId(case.account_id) for case in cases if case.account_id is not None]
     return {one.account_id: one.name for one in identity.find_accounts(tx, accounts).values()}
 

@@ -42,7 +42,6 @@ from hansa.apps.web.languages import (
     words_for,
     words_of_scripts,
 )
-from hansa.apps.web.marks import mark_text, read_mark
 from hansa.apps.web.pages import STATIC, in_zone, page, static_address
 from hansa.apps.web.people_pages import notes_for
 from hansa.apps.web.proofs import own_bookings
@@ -50,7 +49,7 @@ from hansa.apps.web.qr_pictures import Picture, picture_of
 from hansa.apps.web.relying_party import by_its_name, find_rp
 from hansa.apps.web.script_packs import PACKS, modules_of
 from hansa.apps.web.site import Here, Site
-from hansa.kernel import InvalidInput, Money, Problem
+from hansa.kernel import InvalidInput, Money, Problem, mark_text, paged, read_mark
 from hansa.store import Tx
 
 Asked = Request[Any, Any, Any]
@@ -559,9 +558,8 @@ def _last_journeys(
     """Journeys, latest first, and where the older ones begin; empty when there are none."""
     places = Places(tx)
     found = rides.journeys(tx, account.account_id, after=read_mark(after), limit=limit + 1)
-    shown = found[:limit]
-    older = mark_text((shown[-1].started_at, shown[-1].journey_id)) if len(found) > limit else ""
-    return [view_journey(places, one, say) for one in shown], older
+    shown, older = paged(found, limit, lambda one: mark_text(one.started_at, one.journey_id))
+    return [view_journey(places, one, say) for one in shown], older or ""
 
 
 def _currency(tx: Tx, account: identity.Account) -> str:
