@@ -154,6 +154,15 @@ select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, rea
 from wallets.entries where outcome = 'stray' order by at, entry_id limit %s
 """
 
+LOCK_STRAY = """
+select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, reason, at
+from wallets.entries where rail_id = %s and entry_id = %s and outcome = 'stray' for no key update
+"""
+
+DECIDE_STRAY = (
+    "update wallets.entries set outcome = %s where rail_id = %s and entry_id = %s and outcome = 'stray'"
+)
+
 _AUTOMATIC = """
 select partition, account_id, currency, below_minor, add_minor, day_max_minor, month_max_minor, bank_account_id, state,
     why, refusals, runs, looked_at, changed_at
@@ -486,6 +495,16 @@ def mark_stray(tx: Tx, rail_id: str, entry_id: str) -> None:
 def list_strays(tx: Tx, limit: int) -> list[tuple[Any, ...]]:
     """Entries that belong to nothing, oldest first: rail, id, kind, order, reference, minor, currency, reason, at."""
     return tx.execute(STRAYS, (limit,)).fetchall()
+
+
+def lock_stray(tx: Tx, rail_id: str, entry_id: str) -> tuple[Any, ...] | None:
+    """An entry that belongs to nothing, for this transaction alone; None where there is none, or none any more."""
+    return tx.execute(LOCK_STRAY, (rail_id, entry_id)).fetchone()
+
+
+def decide_stray(tx: Tx, rail_id: str, entry_id: str, outcome: str) -> None:
+    """It waits no more. outcome: assigned, given_back or closed."""
+    tx.execute(DECIDE_STRAY, (outcome, rail_id, entry_id))
 
 
 # --- automatic top-ups

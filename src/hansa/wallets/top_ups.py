@@ -221,6 +221,17 @@ def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directo
     account = identity.get_account(tx, AccountId(found[0]))
     if identity.is_closed(tx, account.account_id):
         return False
+    take_arrival(tx, rail_id, entry, account, at, directory)
+    return True
+
+
+def take_arrival(
+    tx: Tx, rail_id: str, entry: Entry, account: identity.Account, at: datetime, directory: Directory
+) -> BankTopUp:
+    """Take in a credit transfer for this account, in a currency that its wallet has; gives how far it is.
+
+    It moves by ``advance`` once this transaction is committed. What the wallet may not hold waits aside.
+    """
     one = BankTopUp(
         partition=directory.partition_of(account.account_id),
         top_up_id=fact_id(entry.at, "arrival", rail_id, entry.entry_id),
@@ -245,7 +256,7 @@ def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directo
         one = replace(one, state=TopUpState.ASIDE, reason=NO_ROOM, next_at=at + ASIDE_AFTER)
     if store.insert_top_up(tx, one) and one.state is TopUpState.ASIDE:
         webhooks.tell(tx, _for_owner(one, TopUpState.ASIDE, at))
-    return True
+    return one
 
 
 # --- the steps
