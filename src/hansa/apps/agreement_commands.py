@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from hansa import clearing
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.clearing.agreements_text import write_schema
 from hansa.kernel import Money, fact_id
 
@@ -22,11 +23,9 @@ agreements_app = typer.Typer(
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database.")]
 File = Annotated[Path, typer.Argument(help="The agreement, a TOML file (docs/agreements.md).")]
 Id = Annotated[UUID, typer.Argument(help="As `hansa agreements propose` or `list` told it.")]
 Why = Annotated[str, typer.Option(help="Why, in a few words.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 @agreements_app.command()

@@ -1,6 +1,5 @@
 """The commands of ``hansa approval``: check the evidence of one again, from what is stored."""
 
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -10,15 +9,11 @@ from rich.table import Table
 
 from hansa import approval
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 
 out = Console(width=120)
 
 approval_app = typer.Typer(no_args_is_help=True, help="Approvals: what a person approved, checked again.")
-
-Home = Annotated[
-    Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database and the keys.")
-]
-HOME = Path(".hansa")
 
 
 @approval_app.callback()
@@ -29,7 +24,7 @@ def approvals() -> None:
 @approval_app.command()
 def check(
     approval_id: Annotated[UUID, typer.Argument(help="Which approval, as its page's address says.")],
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Verify an approval from the stored bytes alone: each signature, what was shown, what was spent, the level."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hansa import atlas, rides
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.kernel import InvalidInput, Problem
 from hansa.rides import faresv2
 
@@ -19,10 +20,6 @@ atlas_app = typer.Typer(no_args_is_help=True, help="Cities and their networks: r
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[
-    Path,
-    typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database, keys and bank files."),
-]
 Feed = Annotated[
     Path, typer.Argument(help="GTFS feed: a zip or a folder; or a city folder in Hansa's own format.")
 ]
@@ -37,7 +34,6 @@ ValidFrom = Annotated[
         help="First service day it holds, as 2027-01-01; else it takes the place of what holds today.",
     ),
 ]
-DEFAULT_HOME = Path(".hansa")
 
 
 @atlas_app.command()

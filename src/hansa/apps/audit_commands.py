@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hansa import audit
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.report_commands import audit_app
 from hansa.apps.witnessing import log_signer
 from hansa.kernel import Clock, HansaError
@@ -22,10 +23,6 @@ from hansa.trust.tlog import Checkpoint, Note, VerifierKey, sign_checkpoint
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 
-Home = Annotated[
-    Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database, and of the log's key.")
-]
-HOME = Path(".hansa")
 
 NOTES = "audit-heads"
 """The file of the home folder to which each signed head is added. Copy it to where no administrator of ours writes."""
@@ -39,7 +36,7 @@ def check_record(
         list[Path] | None,
         typer.Option("--heads", help="A file of signed heads kept elsewhere; again for more."),
     ] = None,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Work out every seal of the audit record anew, against the signed heads too. Names the first broken place."""
     key = _verifier(home)
@@ -67,7 +64,7 @@ def show_record(
         str | None, typer.Option(help="What was done: tariff.approve, or all of tariff.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 50,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Read the audit record, newest first."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:

@@ -12,6 +12,7 @@ from rich.console import Console
 from hansa import disputes
 from hansa.apps.dispute_intake import Http, KeptOtherwise, Outbox, read_lines
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.witnessing import log_signer
 from hansa.kernel import InvalidInput, Problem, SystemClock
 
@@ -30,10 +31,7 @@ SIGNS = {True: "yes ", False: "NO  ", None: "open"}
 def bundle(
     dispute: Annotated[UUID, typer.Argument(help="The dispute's id.")],
     file: Annotated[Path, typer.Argument(help="The zip to write.")],
-    home: Annotated[
-        Path,
-        typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database, and of the log's key."),
-    ] = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Write the evidence of a dispute as one zip. Whoever has it can read the ride: give it to the two sides alone."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:

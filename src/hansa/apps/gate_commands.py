@@ -15,6 +15,7 @@ from rich.table import Table
 from hansa import rides
 from hansa.apps.device_commands import gate_enrol, gate_renew
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.gate import conformance, verifier
 from hansa.gate.agent import command
 from hansa.gate.conformance import Question, Report, Wrong
@@ -72,9 +73,7 @@ def go_on(
 @gate_app.command("last-tap")
 def last_tap(
     gate: Annotated[str, typer.Argument(help="The gate's id.")],
-    home: Annotated[
-        Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database.")
-    ] = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """The number and the link of the last tap that the back office has of a gate, for ``go-on``."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:

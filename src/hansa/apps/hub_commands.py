@@ -1,7 +1,6 @@
 """``hansa hub``: liquidity of members, caps, and funds in and out, at the machine of the league."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -11,23 +10,20 @@ from rich.table import Table
 
 from hansa import hub
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.kernel import Money, new_id
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 hub_app = typer.Typer(no_args_is_help=True, help="Payments between members: liquidity, caps, funds, alarms.")
 
-Home = Annotated[
-    Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database, or where it is told.")
-]
 Member = Annotated[str, typer.Argument(help="The member's id.")]
 Currency = Annotated[str, typer.Argument(help="Its currency, such as CNY.")]
 Minor = Annotated[int, typer.Argument(min=0, help="Minor units: 1250 is 12.50.")]
 By = Annotated[str, typer.Option("--by", help="Who does it; funds need two persons.")]
-HOME = Path(".hansa")
 
 
 @hub_app.command()
-def liquidity(home: Home = HOME) -> None:
+def liquidity(home: Home = DEFAULT_HOME) -> None:
     """Members by currency: cover, cap, position, what is reserved, headroom, and alarms that stand."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:
         found = hub.list_liquidity(tx)
@@ -56,7 +52,7 @@ def liquidity(home: Home = HOME) -> None:
 
 
 @hub_app.command("open")
-def open_liquidity(member: Member, currency: Currency, home: Home = HOME) -> None:
+def open_liquidity(member: Member, currency: Currency, home: Home = DEFAULT_HOME) -> None:
     """Let a member pay and be paid in a currency. Doing it again is harmless."""
     with opened(home, join=True) as ctx:
         hub.open_liquidity(ctx, [(member, currency)])
@@ -72,7 +68,7 @@ def cap(
     soft: Annotated[
         int | None, typer.Option("--soft", min=0, help="From so much on an alarm is raised.")
     ] = None,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Set what a member may owe at most, from now on."""
     with opened(home, join=True) as ctx:
@@ -96,7 +92,7 @@ def funds(
     minor: Minor,
     reference: Annotated[str, typer.Option("--reference", help="The bank's entry.")],
     by: By,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Propose funds in or out; a second person books them. What is to leave is held at once."""
     if way not in ("in", "out"):
@@ -120,7 +116,7 @@ def book(
     funds_id: Annotated[UUID, typer.Argument(help="The funds, as they were proposed.")],
     by: By,
     refuse: Annotated[bool, typer.Option("--refuse", help="Let them be instead.")] = False,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Book funds as a second person, or let them be. Doing it again is harmless."""
     with opened(home, join=True) as ctx:

@@ -10,19 +10,13 @@ from rich.console import Console
 
 from hansa import ledger
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.witnessing import log_signer
 from hansa.trust.tlog.standalone import hansa_verify
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home", envvar="HANSA_HOME", help="Folder of the embedded database, and of the log's key."
-    ),
-]
 Partition = Annotated[int, typer.Option(min=0, max=32_767, help="Which partition's log.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 def receipt(

@@ -14,6 +14,7 @@ from rich.table import Table
 from hansa import clearing, trust
 from hansa.apps import leaving
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.kernel import fact_id
 
 members_app = typer.Typer(
@@ -22,10 +23,8 @@ members_app = typer.Typer(
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database.")]
 Member = Annotated[str, typer.Argument(help="The member, such as hangzhou.")]
 Why = Annotated[str, typer.Option(help="Why, in a few words.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 @members_app.command("list")

@@ -1,28 +1,21 @@
 """The commands of ``hansa privacy``: which keys wrap personal data, and whether an old one may be destroyed."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from hansa import identity
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.store import read_secret
 
 out = Console(width=120)
 
 privacy_app = typer.Typer(no_args_is_help=True, help="Personal data: the keys that wrap them.")
 
-Home = Annotated[
-    Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database and the keys.")
-]
-HOME = Path(".hansa")
-
 
 @privacy_app.command()
-def keys(home: Home = HOME) -> None:
+def keys(home: Home = DEFAULT_HOME) -> None:
     """How many accounts each version of the key-encryption key serves. One that serves none may be destroyed.
 
     After `hansa secrets rotate personal-data` the worker wraps all data keys anew. Once an old version is destroyed,

@@ -2,7 +2,6 @@
 
 import base64
 import signal
-from pathlib import Path
 from threading import Event
 from typing import Annotated
 from uuid import UUID
@@ -12,17 +11,13 @@ from rich.console import Console
 
 from hansa import audit, identity
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.personal_means import PROVIDER_KEY
 from hansa.store import read_secret
 
 out = Console(width=120)
 
 proofing_app = typer.Typer(no_args_is_help=True, help="Proof of real names: a simulated provider; releases.")
-
-Home = Annotated[
-    Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database and the keys.")
-]
-HOME = Path(".hansa")
 
 
 @proofing_app.command()
@@ -32,7 +27,7 @@ def simulate(
     ] = 8_021,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     slow: Annotated[float, typer.Option(min=0, max=60, help="Seconds that a slow number takes.")] = 3.0,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Answer checks of names and documents, by the document's number alone.
 
@@ -62,7 +57,7 @@ def release(
     account: Annotated[UUID, typer.Argument(help="The account whose proofs end.")],
     by: Annotated[str, typer.Option(help="Who decides, such as anna.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """End the proofs of an account, so that its documents may prove another: after somebody showed them at a desk."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:

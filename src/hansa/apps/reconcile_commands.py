@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hansa import reconciliation
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.kernel import Money
 from hansa.reconciliation import Verdict
 
@@ -27,11 +28,10 @@ SIGNS = {
 
 FINDINGS_SHOWN = 20
 
-Home = Annotated[Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database.")]
 Day = Annotated[str, typer.Argument(help="A business day, as 2026-11-17.")]
 
 
-def reconcile(day: Day, home: Home = Path(".hansa")) -> None:
+def reconcile(day: Day, home: Home = DEFAULT_HOME) -> None:
     """Prove a day: taps, charges, ledger, positions, nets, payments, bank. Fails where something is not explained."""
     with opened(home, join=True) as ctx:
         proof = reconciliation.prove_day(ctx, date.fromisoformat(day), by=getpass.getuser())
@@ -67,7 +67,7 @@ def reconcile(day: Day, home: Home = Path(".hansa")) -> None:
 @compare_app.command()
 def profile(
     file: Annotated[Path, typer.Argument(help="A TOML text: how the member's files are read.")],
-    home: Home = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Let a member's files be read so from now on."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:
@@ -84,7 +84,7 @@ def compare(
     last: Annotated[
         str | None, typer.Option("--to", help="The last business day, if there are more.")
     ] = None,
-    home: Home = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Hold a member's own file against our items. Fails where rows on either side have no partner."""
     first_day = date.fromisoformat(day)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hansa import clearing, reports
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.witnessing import log_signer
 from hansa.trust import KeyFolder
 
@@ -22,10 +23,6 @@ audit_app = typer.Typer(
 
 SIGNS = {True: "yes ", False: "NO  ", None: "open"}
 
-Home = Annotated[
-    Path,
-    typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database, and of the log's key."),
-]
 Window = Annotated[
     str, typer.Argument(help="A business day, as 2026-11-17, or a window's id, as hourly-20261117-3.")
 ]
@@ -39,7 +36,7 @@ def statements(
         list[str] | None, typer.Option("--member", help="Only this member; again for more.")
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Items as CSV instead of Parquet.")] = False,
-    home: Home = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Write the statements of a window, for all who settle: PDF in English and Chinese, CSV, Parquet, and items."""
     with opened(home, join=True) as ctx:
@@ -62,7 +59,7 @@ def pack(
     file: Annotated[
         Path | None, typer.Option("--out", help="The zip to write; else audit-WINDOW.zip here.")
     ] = None,
-    home: Home = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Write the audit pack of a closed window. Whoever has it reads the window's items: give it to auditors alone."""
     window_id = window_of(window)

@@ -1,7 +1,6 @@
 """``hansa staff``: the first person of the console, and a way back in when no admin can come in any more."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,13 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.trust import MemberId, staff, staff_store
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 staff_app = typer.Typer(no_args_is_help=True, help="Persons who work at the console.")
 
-Home = Annotated[Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database.")]
-HOME = Path(".hansa")
 BY = "operator:this-machine"
 """By which name what is done here is kept: whoever may use this machine and its database."""
 
@@ -30,7 +28,7 @@ def invite(
     name: Annotated[str, typer.Option(help="The person's name; else the handle.")] = "",
     member: Annotated[str, typer.Option(help="Whose staff they are; else the league's.")] = "",
     again: Annotated[bool, typer.Option("--again", help="They lost their passkeys, or come back.")] = False,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Print a code with which the person registers a passkey at /console/join, once, within three days."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:
@@ -52,7 +50,7 @@ def invite(
 
 
 @staff_app.command("list")
-def list_(home: Home = HOME) -> None:
+def list_(home: Home = DEFAULT_HOME) -> None:
     """Everybody, with their roles and how many passkeys they have."""
     table = Table("kept as", "name", "works for", "roles", "passkeys", "state", box=None)
     with opened(home, join=True) as ctx, ctx.tx() as tx:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hansa import atlas, fares, rides
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.kernel import InvalidInput, Money, fact_id
 
 tariff_app = typer.Typer(
@@ -22,9 +23,7 @@ tariff_app = typer.Typer(
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database.")]
 Folder = Annotated[Path, typer.Argument(help="Folder with tariff.toml and its tables.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 @tariff_app.command()

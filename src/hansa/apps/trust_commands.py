@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from hansa import trust
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.codes import TrustList
 from hansa.kernel import InvalidInput, Problem
 from hansa.store import Context
@@ -20,11 +20,6 @@ trust_app = typer.Typer(no_args_is_help=True, help="The trust list: which keys g
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[
-    Path,
-    typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database, and of the keys."),
-]
-DEFAULT_HOME = Path(".hansa")
 LOOK_EVERY_S = 60.0
 
 

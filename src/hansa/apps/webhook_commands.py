@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hansa import trust, webhooks
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.telling import tell_members
 from hansa.kernel import new_id
 from hansa.store import Context
@@ -22,11 +23,7 @@ webhooks_app = typer.Typer(
     no_args_is_help=True, help="Webhooks: endpoints of members, and what was sent to them."
 )
 
-Home = Annotated[
-    Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the database, or where it is told.")
-]
 Id = Annotated[UUID, typer.Argument(help="The endpoint's id.")]
-HOME = Path(".hansa")
 
 
 def courier(ctx: Context, home: Path) -> webhooks.Courier:
@@ -49,7 +46,7 @@ def _secrets(home: Path) -> webhooks.Secrets:
 
 
 @webhooks_app.command("list")
-def list_(home: Home = HOME) -> None:
+def list_(home: Home = DEFAULT_HOME) -> None:
     """Every endpoint: whose, where, what it is, and how far behind."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:
         found = webhooks.list_endpoints(tx, ctx.clock.now())
@@ -69,7 +66,7 @@ def add(
         list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")
     ] = None,
     about: Annotated[str, typer.Option("--about", help="A few words.")] = "",
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Add an endpoint and send it its code; ``verify`` takes the code and enables it. Prints the secret."""
     with opened(home, join=True) as ctx, _sender(ctx, home) as sender:
@@ -93,7 +90,7 @@ def add(
 
 @webhooks_app.command()
 def verify(
-    endpoint: Id, code: Annotated[str, typer.Argument(help="What came to it.")], home: Home = HOME
+    endpoint: Id, code: Annotated[str, typer.Argument(help="What came to it.")], home: Home = DEFAULT_HOME
 ) -> None:
     """Enable an endpoint by the code that came to it."""
     with opened(home, join=True) as ctx:
@@ -105,7 +102,7 @@ def verify(
 def disable(
     endpoint: Id,
     why: Annotated[str, typer.Option("--why", help="Why; its member is told.")] = "by the league",
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Send nothing more to an endpoint. Doing it again is harmless."""
     with opened(home, join=True) as ctx:
@@ -114,7 +111,7 @@ def disable(
 
 
 @webhooks_app.command()
-def enable(endpoint: Id, home: Home = HOME) -> None:
+def enable(endpoint: Id, home: Home = DEFAULT_HOME) -> None:
     """Send to a disabled endpoint again, beginning with what it missed."""
     with opened(home, join=True) as ctx:
         found = webhooks.enable_endpoint(ctx, endpoint)
@@ -122,7 +119,7 @@ def enable(endpoint: Id, home: Home = HOME) -> None:
 
 
 @webhooks_app.command()
-def rotate(endpoint: Id, home: Home = HOME) -> None:
+def rotate(endpoint: Id, home: Home = DEFAULT_HOME) -> None:
     """Give an endpoint a new secret; the one before signs beside it for a day."""
     with opened(home, join=True) as ctx:
         found = webhooks.rotate_secret(ctx, endpoint)
@@ -130,7 +127,7 @@ def rotate(endpoint: Id, home: Home = HOME) -> None:
 
 
 @webhooks_app.command("test")
-def send_test(endpoint: Id, home: Home = HOME) -> None:
+def send_test(endpoint: Id, home: Home = DEFAULT_HOME) -> None:
     """Send an endpoint a test event, in its turn."""
     with opened(home, join=True) as ctx:
         webhooks.send_test(ctx, endpoint)
@@ -144,7 +141,7 @@ def redeliver(
     endpoint: Id,
     first: Annotated[int, typer.Argument(min=1, help="Number of the first event.")],
     last: Annotated[int, typer.Argument(min=1, help="Number of the last event.")],
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """Send events of a member's feed to an endpoint again, a thousand at most."""
     with opened(home, join=True) as ctx:
@@ -156,7 +153,7 @@ def redeliver(
 def deliveries(
     endpoint: Id,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
 ) -> None:
     """What was tried at an endpoint, latest first."""
     with opened(home, join=True) as ctx, ctx.tx() as tx:
@@ -171,7 +168,7 @@ def deliveries(
 
 
 @webhooks_app.command()
-def send(home: Home = HOME) -> None:
+def send(home: Home = DEFAULT_HOME) -> None:
     """Send what is due, once. ``hansa serve`` and ``hansa work`` do so all the time."""
     with opened(home, join=True) as ctx, _sender(ctx, home) as sender:
         tell_members(ctx)

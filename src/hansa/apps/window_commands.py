@@ -12,13 +12,12 @@ from rich.table import Table
 
 from hansa import clearing
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Home = Annotated[Path, typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database.")]
 ModelName = Annotated[str, typer.Argument(help="The settlement model, such as hourly.")]
 Why = Annotated[str, typer.Option(help="Why, in a few words.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 def close_window(model: ModelName, home: Home = DEFAULT_HOME) -> None:

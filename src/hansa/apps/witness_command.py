@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hansa.apps.options import DEFAULT_HOME
 from hansa.kernel import SystemClock
 from hansa.trust import KeyFolder
 from hansa.trust.tlog import BadPolicy, KeyKind, VerifierKey, Witness
@@ -41,7 +42,7 @@ def witness(
             help="Folder with the key, in keys; with the followed logs in witness/logs, a verifier key a line; and "
             "with what was signed last, in witness.",
         ),
-    ] = Path(".hansa"),
+    ] = DEFAULT_HOME,
     only_key: Annotated[
         bool, typer.Option("--key", help="Print the verifier key of this witness and stop.")
     ] = False,

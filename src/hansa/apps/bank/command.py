@@ -4,7 +4,6 @@ import getpass
 import sys
 import time
 from contextlib import ExitStack
-from datetime import datetime
 from datetime import time as wall_time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,6 +21,7 @@ from hansa.apps.bank.conduct import MEANING, Conduct, Mishap
 from hansa.apps.bank.doors import FolderDoor, HttpDoor
 from hansa.apps.bank.links import exchange
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Day, Home
 from hansa.kernel import CURRENCY_EXPONENTS, Money, SystemClock
 from hansa.settlement import desk
 
@@ -31,14 +31,8 @@ bank_app = typer.Typer(
     no_args_is_help=True, help="Banks: profiles, files released and sent, a simulated bank."
 )
 
-Home = Annotated[
-    Path,
-    typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database and of the keys."),
-]
-Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, as 2026-11-17.")]
 BankName = Annotated[str, typer.Argument(help="The bank, as its profile names it, such as league-bank.")]
 FileName = Annotated[str, typer.Argument(help="The file, such as HANSA-20261117-CNY.")]
-DEFAULT_HOME = Path(".hansa")
 
 
 def _public(key_of: trust.KeyFolder) -> str:

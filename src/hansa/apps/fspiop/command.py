@@ -1,6 +1,5 @@
 """``hansa fspiop``: Mojaloop's interfaces, served on a port of their own."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,23 +7,19 @@ from rich.console import Console
 
 from hansa.apps.engines import ledger_engines
 from hansa.apps.open import opened
+from hansa.apps.options import DEFAULT_HOME, Home
 from hansa.apps.witnessing import log_signer
 
 out = Console()
 
 fspiop_app = typer.Typer(no_args_is_help=True, help="Mojaloop's interfaces over the hub.")
 
-Home = Annotated[
-    Path,
-    typer.Option("--home", envvar="HANSA_HOME", help="Folder of the embedded database, keys and bank files."),
-]
-
 
 @fspiop_app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve on.")] = 8_018,
-    home: Home = Path(".hansa"),
+    home: Home = DEFAULT_HOME,
     trusted_network: Annotated[
         bool,
         typer.Option(
