@@ -15,7 +15,7 @@ from hansa.identity import AccountId
 from hansa.kernel import Directory, InvalidInput, Problem, fact_id
 from hansa.payments import Step, no_step
 from hansa.store import Context, Tx
-from hansa.wallets import bank_accounts
+from hansa.wallets import bank_accounts, by_bank
 from hansa.wallets import bank_store as store
 from hansa.wallets.bank_model import (
     ASIDE_LOOKS,
@@ -26,7 +26,6 @@ from hansa.wallets.bank_model import (
     TopUpState,
     UnknownTopUp,
     Way,
-    wait_after,
 )
 from hansa.wallets.model import check_amount
 from hansa.wallets.rails import (
@@ -37,22 +36,13 @@ from hansa.wallets.rails import (
     Order,
     OrderKind,
     Verdict,
-    ask_safely,
-    order_safely,
 )
 
 REFUSALS_MAX = 3
 """Refusals in a row after which an automatic top-up stops itself."""
 
-TOLD = {
-    TopUpState.SETTLED: "top_up.settled",
-    TopUpState.FAILED: "top_up.failed",
-    TopUpState.RETURNED: "top_up.returned",
-}
-
-ASK_AFTER = timedelta(hours=1)
-"""A bank that took an order is asked after it so long later, if it said nothing by itself."""
-
+ENDS = (TopUpState.SETTLED, TopUpState.FAILED, TopUpState.RETURNED)
+"""States that are told."""
 
 NO_ROOM = "balance_cap"
 """Why money waits aside: the wallet may not hold so much, by how well its holder is known."""
@@ -90,17 +80,9 @@ def keep(
         ):
             raise TopUpDiffers(f"Top-up {new.top_up_id} is known with other content.")
         return known
-    account = identity.get_account(tx, new.account_id)
-    if identity.standing_of(tx, new.account_id).level == "blocked":
-        raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
-    bank = bank_accounts.get_own(tx, new.account_id, new.bank_account_id)
+    account, bank = by_bank.may_begin(tx, new.account_id, new.bank_account_id, new.amount)
     if new.way is Way.DEBIT and not bank.may_pull:
         raise NoMandate
-    if bank.currency != new.amount.currency:
-        problem = Problem(
-            "amount.currency", f"the bank account is in {bank.currency}", "Choose that currency"
-        )
-        raise InvalidInput("The bank account has another currency.", problems=(problem,))
     one = BankTopUp(
         partition=partition,
         top_up_id=new.top_up_id,
@@ -281,15 +263,14 @@ def _step(ctx: Context, rail: BankRail | None, one: BankTopUp, step: Step) -> bo
     if one.state is TopUpState.ASIDE:
         return _look_for_room(ctx, one, step)
     if one.state is TopUpState.RETURNING:
-        _take_back(ctx, one)
+        by_bank.take_late(ctx, one, one.top_up_id, "top-up returned", ledger.TransferCode.TOP_UP)
         step("taken back")
         return _record(ctx, one, TopUpState.RETURNED, step)
     if one.state not in (TopUpState.PROCESSING, TopUpState.SENT, TopUpState.UNKNOWN) or rail is None:
         return False
     if one.next_at > ctx.clock.now():
         return False
-    order = _order(one)
-    answer = order_safely(rail, order) if one.state is TopUpState.PROCESSING else ask_safely(rail, order)
+    answer = by_bank.ask_bank(rail, _order(one), is_new=one.state is TopUpState.PROCESSING)
     step("asked")
     return _answered(ctx, one, answer, step)
 
@@ -345,11 +326,10 @@ def _answered(ctx: Context, one: BankTopUp, answer: Answer, step: Step) -> bool:
         return _record(ctx, one, TopUpState.SETTLING, step)
     if answer.verdict is Verdict.REFUSED:
         return _record(ctx, one, TopUpState.FAILED, step, reason=answer.reason)
-    accepted = answer.verdict is Verdict.ACCEPTED
-    to = TopUpState.SENT if accepted or one.state is TopUpState.SENT else TopUpState.UNKNOWN
-    next_at = now + (ASK_AFTER if accepted else wait_after(one.tries))
+    found = by_bank.waits(answer, was_sent=one.state is TopUpState.SENT, tries=one.tries, at=now)
+    to = TopUpState.SENT if found.is_sent else TopUpState.UNKNOWN
     with ctx.tx() as tx:
-        store.move_top_up(tx, one, to, now, tries=one.tries + 1, next_at=next_at)
+        store.move_top_up(tx, one, to, now, tries=one.tries + 1, next_at=found.next_at)
     step("recorded")
     return True  # and then it waits, as the row says until when
 
@@ -360,29 +340,8 @@ def _order(one: BankTopUp) -> Order:
         kind=OrderKind.DEBIT if one.way is Way.DEBIT else OrderKind.INSTANT,
         token=one.token,
         amount=one.amount,
-        reference=f"HANSA {one.top_up_id.hex[-12:].upper()}",
+        reference=by_bank.reference_of(one.top_up_id),
         mandate_id=f"HANSA-{one.bank_account_id.hex[-12:].upper()}" if one.bank_account_id else "",
-    )
-
-
-def _take_back(ctx: Context, one: BankTopUp) -> None:
-    """Take a returned top-up from the wallet, or let the issuer carry it and the person owe it."""
-    payments.charge(
-        ctx,
-        [
-            payments.Charge(
-                charge_id=fact_id(one.created_at, "top-up returned", one.top_up_id),
-                account_id=AccountId(one.account_id),
-                issuer_id=one.issuer_id,
-                wallet_currency=one.currency,
-                amount=one.amount,
-                payee=payments.cash_account(one.issuer_id, one.currency, one.partition),
-                at=one.created_at,
-                rate_day=one.created_at.date(),
-                reference=one.top_up_id,
-                code=ledger.TransferCode.TOP_UP,
-            )
-        ],
     )
 
 
@@ -399,28 +358,11 @@ def _move(tx: Tx, one: BankTopUp, to: TopUpState, at: datetime, *, reason: str =
     one = replace(one, reason=reason or one.reason)
     if to is TopUpState.FAILED:
         approval.end_incoming(tx, [one.top_up_id], partition=one.partition)
-    if one.is_automatic and to in TOLD:
+    if one.is_automatic and to in ENDS:
         _count(tx, one, to, at)
-    if to in TOLD:
-        webhooks.record(
-            tx,
-            webhooks.News(
-                type=TOLD[to],
-                members=(one.issuer_id,),
-                at=at,
-                subject=f"top_up {one.top_up_id}",
-                data={
-                    "top_up_id": str(one.top_up_id),
-                    "account_id": str(one.account_id),
-                    "amount_minor": one.amount_minor,
-                    "currency": one.currency,
-                    "way": one.way.value,
-                    "reason": one.reason,
-                },
-                fact=(str(one.top_up_id), to.value),
-                people=[_for_owner(one, to, at)],
-            ),
-        )
+    if to in ENDS:
+        person = _for_owner(one, to, at)
+        by_bank.record_end(tx, one, "top_up", one.top_up_id, to.value, person, way=one.way.value)
     return True
 
 
@@ -466,16 +408,9 @@ def stop_automatic(
 
 def _for_owner(one: BankTopUp, to: TopUpState, at: datetime) -> webhooks.ForPerson:
     """What the wallet's owner is told."""
-    kind = "top_up.aside" if to is TopUpState.ASIDE else TOLD[to]
+    kind = f"top_up.{to.value}"
     if one.is_automatic and to is TopUpState.SETTLED:
         kind = "top_up.automatic"
     if to is TopUpState.FAILED and one.reason == NO_ROOM:
         kind = "top_up.given_back"
-    return webhooks.ForPerson(
-        account_id=one.account_id,
-        kind=kind,
-        at=at,
-        subject=f"top_up {one.top_up_id}",
-        facts={"amount": {"minor": one.amount_minor, "currency": one.currency}, "reason": one.reason},
-        fact=(one.top_up_id, to.value),
-    )
+    return by_bank.for_owner(one, "top_up", one.top_up_id, to.value, kind, at)

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from hansa import approval, identity, ledger, payments, webhooks
+from hansa import approval, ledger, payments
 from hansa.approval import ApprovalState
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Problem, fact_id
 from hansa.ledger import AS_PENDING, ResultCode, TransferCode, TransferFlag, TransferId
 from hansa.payments import Step, no_step
 from hansa.store import Context, Tx
-from hansa.wallets import approving, bank_accounts
+from hansa.wallets import approving, by_bank
 from hansa.wallets import bank_store as store
 from hansa.wallets.bank_model import (
     BankAccountCooling,
@@ -22,7 +22,6 @@ from hansa.wallets.bank_model import (
     WithdrawalDiffers,
     WithdrawalMoved,
     WithdrawalState,
-    wait_after,
 )
 from hansa.wallets.model import APPROVAL_LASTS, InsufficientFunds, check_amount
 from hansa.wallets.posting import POOR, give_up, post_chain
@@ -32,19 +31,13 @@ from hansa.wallets.rails import (
     Order,
     OrderKind,
     Verdict,
-    ask_safely,
-    order_safely,
 )
-from hansa.wallets.top_ups import ASK_AFTER
 from hansa.wallets.transfers import available
 
 W = WithdrawalState
 
-TOLD = {
-    W.SETTLED: "withdrawal.settled",
-    W.FAILED: "withdrawal.failed",
-    W.RETURNED: "withdrawal.returned",
-}
+ENDS = (W.SETTLED, W.FAILED, W.RETURNED)
+"""States that are told."""
 
 
 def begin(
@@ -162,15 +155,7 @@ def _keep(tx: Tx, ctx: Context, new: NewWithdrawal, session_at: datetime | None)
     known = store.find_withdrawal(tx, [partition], new.withdrawal_id)
     if known is not None:
         return _same(known, new)
-    account = identity.get_account(tx, new.account_id)
-    if identity.standing_of(tx, new.account_id).level == "blocked":
-        raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
-    bank = bank_accounts.get_own(tx, new.account_id, new.bank_account_id)
-    if bank.currency != new.amount.currency:
-        problem = Problem(
-            "amount.currency", f"the bank account is in {bank.currency}", "Choose that currency"
-        )
-        raise InvalidInput("The bank account has another currency.", problems=(problem,))
+    account, bank = by_bank.may_begin(tx, new.account_id, new.bank_account_id, new.amount)
     if bank.usable_at > now:
         raise BankAccountCooling(
             f"This bank account can be paid from {bank.usable_at:%Y-%m-%d %H:%M} UTC on."
@@ -249,7 +234,8 @@ def _step(ctx: Context, rail: BankRail | None, one: Withdrawal, step: Step) -> b
     if one.state is W.RETURNING:
         return _booked(ctx, one, _come_back(one), W.RETURNED, step)
     if one.state is W.COLLECTING:
-        _collect(ctx, one)
+        # What was released and paid nevertheless.
+        by_bank.take_late(ctx, one, one.withdrawal_id, "withdrawal paid late", TransferCode.WITHDRAWAL)
         step("collected")
         return _record(ctx, one, W.SETTLED, step)
     if one.state in (W.HELD, W.SENT, W.UNKNOWN) and rail is not None and one.next_at <= ctx.clock.now():
@@ -297,26 +283,19 @@ def _tell_bank(ctx: Context, rail: BankRail, one: Withdrawal, step: Step) -> boo
         kind=OrderKind.PAY_OUT,
         token=one.token,
         amount=one.amount,
-        reference=f"HANSA {one.withdrawal_id.hex[-12:].upper()}",
+        reference=by_bank.reference_of(one.withdrawal_id),
     )
-    answer = order_safely(rail, order) if one.state is W.HELD else ask_safely(rail, order)
+    answer = by_bank.ask_bank(rail, order, is_new=one.state is W.HELD)
     step("asked")
     if answer.verdict is Verdict.SETTLED:
         return _record(ctx, one, W.SETTLING, step)
     if answer.verdict is Verdict.REFUSED:
         return _record(ctx, one, W.RELEASING, step, reason=answer.reason)
     now = ctx.clock.now()
-    accepted = answer.verdict is Verdict.ACCEPTED
-    to = W.SENT if accepted or one.state is W.SENT else W.UNKNOWN
+    found = by_bank.waits(answer, was_sent=one.state is W.SENT, tries=one.tries, at=now)
+    to = W.SENT if found.is_sent else W.UNKNOWN
     with ctx.tx() as tx:
-        store.move_withdrawal(
-            tx,
-            one,
-            to,
-            now,
-            tries=one.tries + 1,
-            next_at=now + (ASK_AFTER if accepted else wait_after(one.tries)),
-        )
+        store.move_withdrawal(tx, one, to, now, tries=one.tries + 1, next_at=found.next_at)
     step("recorded")
     return True  # and then it waits, as the row says until when
 
@@ -327,27 +306,6 @@ def _booked(
     code = post_chain(ctx, (transfer,))
     step("posted")
     return code is ResultCode.CREATED and _record(ctx, one, to, step)
-
-
-def _collect(ctx: Context, one: Withdrawal) -> None:
-    """What was released and paid nevertheless is taken from the wallet, or the issuer carries it and it is owed."""
-    payments.charge(
-        ctx,
-        [
-            payments.Charge(
-                charge_id=fact_id(one.created_at, "withdrawal paid late", one.withdrawal_id),
-                account_id=AccountId(one.account_id),
-                issuer_id=one.issuer_id,
-                wallet_currency=one.currency,
-                amount=one.amount,
-                payee=_cash(one),
-                at=one.created_at,
-                rate_day=one.created_at.date(),
-                reference=one.withdrawal_id,
-                code=TransferCode.WITHDRAWAL,
-            )
-        ],
-    )
 
 
 def _come_back(one: Withdrawal) -> ledger.Transfer:
@@ -417,35 +375,9 @@ def _move(tx: Tx, one: Withdrawal, to: WithdrawalState, at: datetime, *, reason:
     one = replace(one, reason=reason or one.reason)
     if to in (W.FAILED, W.CANCELED, W.EXPIRED, W.RETURNED):
         approving.give_back(tx, one.withdrawal_id, at=at, partition=one.partition)
-    if to in TOLD:
-        webhooks.record(
-            tx,
-            webhooks.News(
-                type=TOLD[to],
-                members=(one.issuer_id,),
-                at=at,
-                subject=f"withdrawal {one.withdrawal_id}",
-                data={
-                    "withdrawal_id": str(one.withdrawal_id),
-                    "account_id": str(one.account_id),
-                    "amount_minor": one.amount_minor,
-                    "currency": one.currency,
-                    "reason": one.reason,
-                },
-                fact=(str(one.withdrawal_id), to.value),
-                people=[
-                    webhooks.ForPerson(
-                        account_id=one.account_id,
-                        kind=TOLD[to],
-                        at=at,
-                        subject=f"withdrawal {one.withdrawal_id}",
-                        facts={
-                            "amount": {"minor": one.amount_minor, "currency": one.currency},
-                            "reason": one.reason,
-                        },
-                        fact=(one.withdrawal_id, to.value),
-                    )
-                ],
-            ),
+    if to in ENDS:
+        person = by_bank.for_owner(
+            one, "withdrawal", one.withdrawal_id, to.value, f"withdrawal.{to.value}", at
         )
+        by_bank.record_end(tx, one, "withdrawal", one.withdrawal_id, to.value, person)
     return True
