@@ -33,8 +33,6 @@ SHORT_ID = 24
 """Characters of an id that is shown whole beside a name."""
 SPAN = 10
 """Minutes of one bar of the day's charts."""
-SLOT = 5
-"""Minutes of one slot of rides.flow."""
 
 
 _NO_DISPUTE = frozenset(
@@ -693,10 +691,19 @@ def _league_matrix(positions: Sequence[clearing.Position], names: Mapping[str, s
         (one.operator_id, one.currency): names.get(one.creditor_id, one.creditor_id) for one in positions
     }
     issuers = {one.issuer_id: names.get(one.debtor_id, one.debtor_id) for one in positions}
+    cities = Counter((city, currency) for (_, currency), city in operators.items())
     columns = sorted(operators, key=lambda key: (operators[key], key))
     at = {(one.issuer_id, one.operator_id, one.currency): one for one in positions}
     return LeagueMatrix(
-        columns=[(operators[key], key[1]) for key in columns],
+        columns=[
+            (
+                operators[key]
+                if cities[operators[key], key[1]] == 1
+                else f"{operators[key]}: {names.get(key[0], key[0])}",
+                key[1],
+            )
+            for key in columns
+        ],
         rows=[
             (issuers[issuer], [at.get((issuer, *key)) for key in columns])
             for issuer in sorted(issuers, key=lambda issuer: (issuers[issuer], issuer))

@@ -7,7 +7,7 @@ can, it then checks the same receipt again on the reader's own device.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -142,7 +142,7 @@ def show_receipt(request: Asked, site: Here, transfer_id: FromPath[UUID]) -> Res
         say=say,
         moved=replace(moved, what=say(moved.what)),
         gained=booked.transfer.credit in wallets,
-        checked=replace(checked, steps=[_in_words(step, say) for step in checked.steps]),
+        checked=replace(checked, steps=[_in_words(step, say, zone) for step in checked.steps]),
         words_of_scripts=words_of_scripts(say, "receipt.js"),
         zone=zone,
         download=f"/v1/ledger/transfers/{transfer_id}/receipt",
@@ -492,8 +492,16 @@ _SAID = (
 """What the verifier says where all is well, as the page's script says it too. Why something fails stays English."""
 
 
-def _in_words(step: Step, say: Words) -> Step:
-    """A step in the reader's language."""
+_INSTANT = re.compile(r"([0-9-]{10} [0-9:]{8}) UTC")
+
+
+def _in_words(step: Step, say: Words, zone: str) -> Step:
+    """A step in the reader's language; its instants are those of this zone."""
+
+    def told(found: re.Match[str]) -> str:
+        return say.moment(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), zone)
+
+    step = step._replace(detail=_INSTANT.sub(told, step.detail))
     for pattern, english in _SAID:
         if found := pattern.fullmatch(step.detail):
             facts = {name: value.replace(" at ", ", ") for name, value in found.groupdict().items()}

@@ -317,9 +317,10 @@ def show_invoice(
     get_operator(request, site)
     with site.ctx.tx() as tx:
         found = reports.get_invoice(tx, number)
+        names = _names(tx)
     if form:
         return invoice_file(found, form, "zh" if language == "zh" else "en")
-    return page("console/invoice.html", here="reports", invoice=found)
+    return page("console/invoice.html", here="reports", invoice=found, names=names)
 
 
 @get("/console/reports/audit/{window_id:str}", sync_to_thread=True, include_in_schema=False)

@@ -247,7 +247,7 @@ def show_mine(request: Asked, site: Here) -> Response[Any]:
         site,
         "console/staff_mine.html",
         members=mine,
-        cities=sorted({one.city_id for one in mine if one.city_id and one.role == "city"}),
+        cities=sorted((one.city_id, one.name) for one in mine if one.city_id and one.role == "city"),
         operators=[one for one in mine if one.role == "operator"],
         settles=[one for one in mine if one.clears_as == one.member_id],
         desk=desk_of(request, site),

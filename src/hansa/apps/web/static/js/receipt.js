@@ -99,7 +99,7 @@ export async function verifyReceipt(receipt, policy = {}, say = undefined) {
 /**
  * Check a receipt and list the steps in this element. The receipt is the text that is given, a script of type
  * application/json within the element, or is fetched from data-receipt-url. data-log-key, data-witnesses (separated by
- * spaces) and data-quorum are the policy. say: makes a sentence in the page's language of its English and its figures.
+ * spaces) and data-quorum are the policy; data-zone is where its instants are told, else where this device is. say: makes a sentence in the page's language of its English and its figures.
  */
 export async function mount(element, text = undefined, say = (english, facts) => String(inWords(english, facts))) {
   const list = document.createElement("ol");
@@ -110,13 +110,13 @@ export async function mount(element, text = undefined, say = (english, facts) =>
   const told = ({ english, facts }) => say(english, facts);
   words.textContent = told(inWords("Checking on this device …"));
   try {
-    const { logKey, witnesses, quorum } = element.dataset;
+    const { logKey, witnesses, quorum, zone } = element.dataset;
     const result = await verifyReceipt(await given(element, text), {
       logKey,
       witnesses: (witnesses ?? "").split(/\s+/).filter(Boolean),
       quorum: quorum ? Number(quorum) : undefined,
     }, say);
-    list.replaceChildren(...result.steps.map(line));
+    list.replaceChildren(...result.steps.map((step) => line(step, zone)));
     element.dataset.state = result.ok ? "proven" : "unproven";
     words.textContent = told(result.ok
       ? inWords("Proven on this device: the transfer stands in these books.")
@@ -138,15 +138,21 @@ async function given(element, text) {
   return answer.json();
 }
 
-function line(step) {
+function line(step, zone) {
   const item = document.createElement("li");
   const name = document.createElement("strong");
   const detail = document.createElement("span");
   item.dataset.state = step.ok === null ? "open" : step.ok ? "passed" : "failed";
   name.textContent = `${step.ok === null ? "–" : step.ok ? "✓" : "✗"} ${step.name}`;
-  detail.textContent = ` ${step.detail}`;
+  detail.textContent = ` ${step.detail.replace(INSTANT, (at) => moment(at, zone))}`;
   item.append(name, detail);
   return item;
+}
+
+const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
+function moment(at, timeZone) {
+  return new Date(at).toLocaleString(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone });
 }
 
 // The receipt and its row
