@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import psycopg
 import pytest
 
 import limits
 from disks import SmallDisk, small_disks
 from hansa.apps.rooms import SQL_FOLDERS
 from hansa.kernel import FixedClock, HansaError
-from hansa.store import SESSION, Context, EmbeddedServer, Tx, migrate, open_context
+from hansa.store import Context, EmbeddedServer, Tx, migrate, open_context
+from rolled_back import RolledBack, Shared
 from scratch import NOON, ScratchServer, given_server
 
 HOMES = "hansa-test-"
@@ -120,30 +120,28 @@ def _sweep() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_connection(scratch_server: ScratchServer) -> Generator[Tx]:
-    """The one connection on which every ``ctx`` makes its savepoints."""
-    name = scratch_server.make_migrated()
-    with psycopg.connect(scratch_server.url_of(name), autocommit=True) as connection:
-        connection.execute(SESSION)
-        yield connection
-    scratch_server.drop(name)
+def shared(scratch_server: ScratchServer) -> Generator[Shared]:
+    """The connections that the tests of this run share."""
+    shared = Shared(scratch_server)
+    with shared.closing:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def shared_connection(shared: Shared) -> Tx:
+    """The connection on which the ``ctx`` of whoever asks for this makes its savepoints, at first an empty database."""
+    return shared.connection("")
 
 
 @pytest.fixture
-def ctx(
-    scratch_server: ScratchServer, shared_connection: Tx, request: pytest.FixtureRequest
-) -> Generator[Context]:
+def ctx(scratch_server: ScratchServer, shared: Shared, request: pytest.FixtureRequest) -> Generator[Context]:
     """A Context of which nothing stays: one transaction around the test, each ``ctx.tx()`` a savepoint in it."""
     scratch_server.refuse_broken_rooms(request.path)
-    one_at_a_time = threading.RLock()
-
-    @contextmanager
-    def savepoint() -> Generator[Tx]:
-        with one_at_a_time, shared_connection.transaction():
-            yield shared_connection
-
-    with shared_connection.transaction(force_rollback=True):
-        yield Context(open_tx=savepoint, clock=FixedClock(NOON))
+    rolled_back = RolledBack(shared, stays="shared_connection" in request.fixturenames)
+    try:
+        yield Context(open_tx=rolled_back, clock=FixedClock(NOON))
+    finally:
+        rolled_back.end()
 
 
 @pytest.fixture
