@@ -97,11 +97,10 @@ class Senders:
                 self.answered[number] = said
 
 
-def kill(home: Path, process: int, whom: str) -> None:
-    if whom == "both":
-        for file in home.rglob("postmaster.pid"):
-            os.kill(int(file.read_text().split("\n", 1)[0]), signal.SIGKILL)
-    os.kill(process, signal.SIGKILL)
+def victims(home: Path, process: int, whom: str) -> list[int]:
+    """Whom a kill is for; looked up beforehand, since those that hand in do not wait for it."""
+    databases = home.rglob("postmaster.pid") if whom == "both" else ()
+    return [*(int(file.read_text().split("\n", 1)[0]) for file in databases), process]
 
 
 @pytest.mark.slow
@@ -124,10 +123,12 @@ def test_a_killed_hansa_has_every_tap_it_answered_for_and_none_twice(
     batches = [body([written(tap) for tap in taps[n : n + SIZE]]) for n in range(0, len(taps), SIZE)]
 
     with serving(home) as (port, process):
+        dying = victims(home, process, whom)
         senders = Senders(port, key, batches)
         while len(senders.answered) < answers:
             time.sleep(0.001)
-        kill(home, process, whom)
+        for pid in dying:
+            os.kill(pid, signal.SIGKILL)
         senders.wait()
     answered = [tap_id for number in senders.answered for tap_id in ids[number]]
     with opened(home, clock=FixedClock(NOON)) as ctx, ctx.tx() as tx:
