@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hansa import approval, identity, ledger, notifications, payments, trust, wallets, webhooks
 from hansa.apps import book_notices
 from hansa.apps.notices import send_due
+from hansa.apps.web.notice_words import said, words_in
 from hansa.kernel import InvalidInput, Money, new_id
 from hansa.notifications import Settings, digest_due, watches
 from hansa.store import Context
 from identity.sealed import Keys
-from notifications.hearing import hear_here, heard
+from notifications.hearing import hear_here, heard, told
 from notifications.test_notices import Outbox, reach
 from payments.shopping import ANN, BEN, CARD, asks, made, open_town, person, set_clock
 
@@ -140,10 +141,11 @@ def guarded(ctx: Context, *guardianships: tuple[identity.AccountId, list[str]]) 
 
 
 def test_guardians_who_may_see_money_hear_what_their_ward_pays_and_cannot(ctx: Context) -> None:
-    open_town(ctx, more=1)
+    open_town(ctx, more=1, money=50_00)
     other = person("person-0")
     guarded(ctx, (BEN, ["see_money"]), (other, ["approve"]))
     made(ctx, asks(30_00))
+    payments.create(ctx, [asks(40_00, n=2)])
     failed = webhooks.ForPerson(
         account_id=ANN, kind="payment.failed", at=ctx.clock.now(), subject="x", fact=(1,),
         facts={"payee": "Tea house", "amount": {"minor": 99_00, "currency": "CNY"}},
@@ -168,10 +170,21 @@ def test_guardians_who_may_see_money_hear_what_their_ward_pays_and_cannot(ctx: C
     with ctx.tx() as tx:
         name, ben = (identity.masked_name(identity.get_account(tx, one).name) for one in (ANN, BEN))
     assert sorted(texts) == [
+        f"{name} could not pay ¥40.00 to Tea house.",
         f"{name} could not pay ¥99.00 to Tea house.",
         f"{name} paid ¥30.00 to Tea house.",
         f"{name} wanted to spend ¥6.00 on {ben}, and a limit forbade it.",
     ]
+    # Why, where the fact says it; one of before said nothing, and is told all the same.
+    for language, why in (
+        ("en", "The wallet held too little."),
+        ("fr", "Le portefeuille contenait trop peu."),
+    ):
+        for who in (ANN, BEN):
+            failures = [
+                said(one, words_in(language), "UTC") for one in told(ctx, who) if "failed" in one.kind
+            ]
+            assert sorted(one.more for one in failures if one) == ["", why], (language, who)
     assert (
         f"A limit forbade ¥6.00 to {ben}. Nothing was taken." in heard(ctx, ANN) and heard(ctx, other) == []
     )

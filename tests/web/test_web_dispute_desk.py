@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from litestar.testing import TestClient
 
-from hansa import disputes, payments, rides, trust
+from hansa import disputes, identity, payments, rides, trust
 from hansa.disputes import bundle
 from hansa.identity import AccountId
 from hansa.kernel import fact_id
@@ -117,6 +117,8 @@ def test_the_league_sees_the_queue_and_the_operator_answers(
 
     with ctx.tx() as tx:
         found = disputes.get_dispute(tx, case.dispute_id)
+        readers = {one.reader for one in identity.list_accesses(tx, AccountId(journey.account_id))}
+    assert f"{TTC}:demo:Ada" in readers, "the rider reads for which member somebody looked"
     assert found.case.state == "refused" and found.facts[-1].caller_id == "demo:Ada"
     assert "Your phone was there." in client.get(own).text
 

@@ -14,6 +14,7 @@ from hansa.notifications import store, watches_store
 from hansa.notifications.model import (
     CHANNELS,
     SETTINGS_MAX,
+    WHY,
     Channel,
     Notice,
     Outcome,
@@ -22,6 +23,7 @@ from hansa.notifications.model import (
     kinds,
     lacking,
     quiet_until,
+    reasons,
 )
 from hansa.store import Context, Tx, forget_outbox, read_outbox
 
@@ -202,6 +204,8 @@ def _resolved(tx: Tx, facts: Mapping[str, Any], names: Mapping[str, str]) -> dic
     kept = {name: one for name, one in facts.items() if name not in ("person", "reader", "payee_id")}
     if "payee_id" in facts:
         kept["payee"] = names.get(facts["payee_id"], facts["payee_id"])
+    if facts.get("reason") in reasons():
+        kept[WHY] = {"word": reasons()[facts["reason"]]}
     if "person" in facts:
         kept["who"] = _name_of(tx, facts["person"]) or {"word": "Somebody"}
     elif "reader" in facts:

@@ -62,16 +62,31 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.short or self.says
 
 
+WHY = "why"
+"""The fact that says why something was refused; it may be missing, and is nothing then."""
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
+    reasons: dict[str, str]
     kinds: dict[str, Kind]
+
+
+@cache
+def _file() -> _File:
+    text = (files("hansa.notifications") / "kinds.toml").read_text(encoding="utf-8")
+    return msgspec.toml.decode(text, type=_File)
+
+
+def reasons() -> Mapping[str, str]:
+    """What is said of why something was refused, by the code of it."""
+    return _file().reasons
 
 
 @cache
 def kinds() -> Mapping[str, Kind]:
     """Every kind of notice by its name, in the order of the groups."""
-    text = (files("hansa.notifications") / "kinds.toml").read_text(encoding="utf-8")
-    found = msgspec.toml.decode(text, type=_File).kinds
+    found = _file().kinds
     for name, one in found.items():
         assert one.group in GROUPS, name
         assert set(one.fixed) <= set(one.channels), f"{name}: what nobody can turn off is on"
@@ -84,7 +99,8 @@ def kinds() -> Mapping[str, Kind]:
 def sentences() -> list[str]:
     """Every English sentence of the kinds and their groups: what a catalogue must translate."""
     told = [text for one in kinds().values() for text in (one.says, one.more, one.short) if text]
-    return list(dict.fromkeys([*GROUPS.values(), *told]))
+    said = [text for text in told if text != f"{{{WHY}}}"]
+    return list(dict.fromkeys([*GROUPS.values(), *said, *reasons().values()]))
 
 
 def names_in(sentence: str) -> set[str]:
@@ -161,7 +177,7 @@ def say_notice(
     kind = kinds().get(notice.kind)
     if kind is None or lacking(kind, notice.facts):
         return None
-    shown = facts_shown(notice.facts, say, moment, day)
+    shown = {WHY: "", **facts_shown(notice.facts, say, moment, day)}
     return Said(
         say(kind.says, **shown), kind.more and say(kind.more, **shown), say(kind.text, **shown), kind.link
     )
@@ -169,7 +185,7 @@ def say_notice(
 
 def lacking(kind: Kind, facts: Collection[str]) -> set[str]:
     """What the sentences of a kind need and facts of these names do not have."""
-    return (names_in(kind.says) | names_in(kind.more) | names_in(kind.text)) - set(facts)
+    return (names_in(kind.says) | names_in(kind.more) | names_in(kind.text)) - {WHY, *facts}
 
 
 @dataclass(frozen=True, slots=True)

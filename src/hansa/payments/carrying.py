@@ -426,6 +426,7 @@ def _for_payer(payment: Payment, before: Payment, spender: AccountId | None) -> 
                 "payee_id": payment.payee_id,
                 "amount": {"minor": amount.minor, "currency": amount.currency},
                 "payment_id": str(payment.payment_id),
+                **({"reason": step.reason} if kind == "payment.failed" else {}),
                 **who,
             },
             fact=(payment.payment_id, step.n),

@@ -9,6 +9,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Redirect
 
+from hansa import trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.site import Here, Site
 
@@ -43,7 +44,11 @@ def clerk_of(request: Asked, site: Site) -> str:
 
 def reader_of(request: Asked, site: Site) -> str:
     """As a person reads who looked at their data: a member's staff by their member. Errors: as get_operator."""
-    operator, by = get_operator(request, site), clerk_of(request, site)
+    return reader_as(get_operator(request, site), clerk_of(request, site))
+
+
+def reader_as(operator: trust.Caller, by: str) -> str:
+    """As a person reads who looked at their data, who acts for this operator by that name."""
     member_id = None if operator.kind == "league" else operator.member_id
     return by if member_id is None or by.startswith(f"{member_id}:") else f"{member_id}:{by}"
 

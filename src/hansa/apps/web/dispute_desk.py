@@ -19,7 +19,7 @@ from litestar.response import Redirect
 from hansa import clearing, disputes, identity, ledger, rides, trust
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import find_caller, get_operator
-from hansa.apps.web.clerks import clerk_of, clerk_words
+from hansa.apps.web.clerks import clerk_of, clerk_words, reader_as
 from hansa.apps.web.journey_views import JourneyView, Places, tariff_text, view_detail
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
@@ -387,7 +387,8 @@ def _case_page(
         )
         rider = identity.find_account(tx, identity.AccountId(case.account_id)) if case.account_id else None
         if rider is not None:
-            identity.saw(tx, rider.account_id, caller.who, "disputes", f"dispute {case.dispute_id}", now)
+            reader = reader_as(caller, caller.who)
+            identity.saw(tx, rider.account_id, reader, "disputes", f"dispute {case.dispute_id}", now)
         following = _next(tx, caller, case, names, now)
         booked = ledger.find_transfer(tx, ledger.TransferId(case.subject_id))
     side = case.side_of(caller)
