@@ -123,6 +123,15 @@ def test_every_sentence_of_a_page_is_in_every_language(language: str) -> None:
         assert text.strip() == text and text, english
 
 
+def test_french_tells_one_from_many_wherever_a_page_counts() -> None:
+    files = (*WEB.glob("*.py"), *TEMPLATES.glob("**/*.html"))
+    counted = {one for file in files for one, _ in COUNTED.findall(file.read_text(encoding="utf-8"))}
+
+    lacking = counted - languages.catalogue("fr").keys()
+
+    assert not lacking, f"words/fr lacks the singular of {sorted(lacking)}"
+
+
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
 def test_a_sentence_has_one_translation_in_one_file(language: str) -> None:
     files = (WEB / "words" / language).glob("*.toml")
