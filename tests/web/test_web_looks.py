@@ -102,7 +102,7 @@ def test_a_look_shows_what_helps_and_no_journey_of_other_members(
     assert journeys["Emily Tremblay"] in visitor and "Freeze" not in visitor
     assert set(re.findall(r'<a href="(/console/[^"?#]*)', own)) <= {
         *("/console/mine", "/console/riders", "/console/shops", "/console/disputes", "/console/cards"),
-        *("/console/recoveries", "/console/"),
+        *("/console/recoveries", "/console/counter", "/console/"),
     }
 
 
