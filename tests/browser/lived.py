@@ -37,7 +37,8 @@ from hansa.kernel import CURRENCY_EXPONENTS, FixedClock, Money, SystemClock, fac
 from hansa.merchants import Asker
 from hansa.payments import NewPayment
 from hansa.store import Context
-from hansa.wallets import NewTransfer
+from hansa.wallets import NewTransfer, bank_store
+from hansa.wallets.rails import Entry, EntryKind
 from hansa.webhooks.addresses import Reach
 from reconciliation.test_member_files import PROFILE, write
 from rides import feed_town
@@ -104,6 +105,7 @@ def _add(ctx: Context, served: Served, day: date) -> Lived:
     approved("transfer", gift)
     secret = wallets.transfers.renew_link(ctx, account_of(person), gift)
     wallets.transfers.send(ctx, _transfer(ctx, fact_id(None, "axe waits"), person, friend, 300_00))
+    _strays(ctx)
     traveller = cast.of("beijing", 2).account_id
     counter = fact_id(None, "hansa.demo.counter", traveller)
     return Lived(
@@ -197,6 +199,18 @@ def _ward(ctx: Context, guardian: Rider, riders: list[Rider], tools: Tools) -> s
         ).code
         identity.accept_guardian(tx, sealer, account_of(guardian), code, country="CN", at=now)
     return f"/wallet/me/wards/{child.account_id}"
+
+
+def _strays(ctx: Context) -> None:
+    """What a bank moved and said, and belongs to nothing here."""
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        for number, (kind, reference) in enumerate(
+            ((EntryKind.ARRIVAL, "Rent, third floor"), (EntryKind.RETURN, ""))
+        ):
+            amount = Money(1_250_00 - number, "CNY")
+            entry = Entry(number, f"axe stray {number}", kind, amount, at, reference=reference)
+            bank_store.add_entry(tx, "simbank", entry, "stray")
 
 
 def _as_desk(ctx: Context, home: Path, day: date) -> tuple[str, ...]:
