@@ -190,7 +190,7 @@ def heard(
                     return found
         return found
 
-    return run_loop(asyncio.wait_for(listen(), 20))
+    return run_loop(asyncio.wait_for(listen(), 60))
 
 
 def test_the_stream_tells_each_transfer_with_its_place(books: Books) -> None:

@@ -28,7 +28,7 @@ def test_every_part_arrives_in_order_also_those_before_a_close() -> None:
         server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0)
         async with server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            found = await asyncio.wait_for(reader.read(), 10)
+            found = await asyncio.wait_for(reader.read(), 60)
             writer.close()
             return found
 
