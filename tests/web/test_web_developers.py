@@ -114,6 +114,16 @@ def test_every_operation_stands_on_its_rooms_page_with_samples(client: Client, l
     assert client.get("/developers/reference/nothing").status_code == 404
 
 
+def test_an_operation_is_found_by_words_without_a_script(client: Client, league: LittleLeague) -> None:
+    rooms = client.get("/developers/reference").text
+    found = client.get("/developers/reference", params={"q": "POST refund payments"}).text
+    none = client.get("/developers/reference", params={"q": "<nothing>"}).text
+
+    assert 'href="/developers/reference/payments"' in rooms and len(rooms) < 50_000
+    assert "/v1/payments/{payment_id}/refunds</a>" in found and "/v1/payees" not in found
+    assert "No operation has that" in none and "<nothing>" not in none
+
+
 def test_examples_fit_their_schemas(client: Client, league: LittleLeague) -> None:
     from jsonschema import Draft202012Validator
 

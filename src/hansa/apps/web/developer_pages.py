@@ -5,6 +5,7 @@ test keys on the page of keys; elsewhere keys come from the league, and from a k
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 from urllib.parse import urlencode
@@ -80,6 +81,33 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """An operation in a list."""
+
+    operation_id: str
+    verb: str
+    path: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A room in the reference, with its operations."""
+
+    name: str
+    says: str
+    lines: list[Line]
+
+    @property
+    def resources(self) -> list[tuple[str, str, int]]:
+        """What its addresses begin with, the operation that comes first there, and how many there are."""
+        found: dict[str, list[Line]] = {}
+        for one in self.lines:
+            found.setdefault("/".join(one.path.split("/")[:3]), []).append(one)
+        return [(path, ones[0].operation_id, len(ones)) for path, ones in found.items()]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """An operation as the reference shows it. errors: by status, each code with its sentence."""
 
@@ -133,12 +161,21 @@ def show_start(request: Asked, site: Here) -> Response[Any]:
 
 
 @get("/developers/reference", sync_to_thread=True, include_in_schema=False)
-def show_reference(request: Asked) -> Response[Any]:
-    """All operations by room, to be searched."""
+def show_reference(request: Asked, q: Annotated[str, QueryParameter(max_length=100)] = "") -> Response[Any]:
+    """The rooms with what each has, or the operations that have all words of ``q`` in address or summary."""
     told = description_of(request.app)
-    says = {str(tag["name"]): str(tag.get("description", "")) for tag in told["tags"]}
-    groups = [(name, words, found) for name, words in says.items() if (found := _operations(told, name))]
-    return _page(request, "developers/reference.html", "reference", groups=groups)
+    wanted = q.lower().split()
+    groups: list[Group] = []
+    for tag in told["tags"]:
+        name = str(tag["name"])
+        lines = [
+            one
+            for one in _lines(told, name)
+            if all(word in f"{one.verb} {one.path} {one.summary}".lower() for word in wanted)
+        ]
+        if lines:
+            groups.append(Group(name, str(tag.get("description", "")), lines))
+    return _page(request, "developers/reference.html", "reference", groups=groups, q=q.strip())
 
 
 @get("/developers/reference/{room:str}", sync_to_thread=True, include_in_schema=False)
@@ -300,13 +337,23 @@ def _keys_page(request: Asked, site: Here, *, secret: str = "", member_id: str =
     )
 
 
-def _operations(told: Json, tag: str, *, place: str = "") -> list[Operation]:
+def _specs(told: Json, tag: str) -> Iterator[tuple[str, str, Json]]:
+    """Verb, address and description of each operation of a room, by address."""
+    for path, item in sorted(cast(dict[str, Json], told["paths"]).items()):
+        for verb in VERBS:
+            if verb in item and tag in item[verb].get("tags", ()):
+                yield verb, path, cast(Json, item[verb])
+
+
+def _lines(told: Json, tag: str) -> list[Line]:
     return [
-        _operation(verb, path, cast(Json, item[verb]), place)
-        for path, item in sorted(cast(dict[str, Json], told["paths"]).items())
-        for verb in VERBS
-        if verb in item and tag in item[verb].get("tags", ())
+        Line(str(spec["operationId"]), verb.upper(), path, str(spec["summary"]))
+        for verb, path, spec in _specs(told, tag)
     ]
+
+
+def _operations(told: Json, tag: str, *, place: str) -> list[Operation]:
+    return [_operation(verb, path, spec, place) for verb, path, spec in _specs(told, tag)]
 
 
 def _operation(verb: str, path: str, spec: Json, place: str) -> Operation:
@@ -340,7 +387,7 @@ def _operation(verb: str, path: str, spec: Json, place: str) -> Operation:
         body=_shown(body),
         answer_status=status,
         answer=_shown(shown),
-        curl=curl_of(path, verb, spec, place) if place else samples["curl"],
+        curl=curl_of(path, verb, spec, place),
         python=samples["Python"],
         errors=[
             (status, _codes(str(one.get("description", ""))))
