@@ -3,7 +3,7 @@
 # A fresh machine needs Python >= 3.11, make and git. Everything else lands in .tools, .venv and node_modules here.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cover quick check fmt bench torture fuzz audit client chromium mosquitto clean wipe
+.PHONY: help setup demo test cover quick changed check fmt bench torture fuzz audit client chromium mosquitto clean wipe
 
 BIN := .venv/bin
 ARGS ?=
@@ -26,8 +26,11 @@ test: setup chromium mosquitto ## run all tests (ARGS="tests/ledger -k chain")
 cover: setup chromium mosquitto ## run all tests and tell which lines none of them reaches (half as long again)
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
-quick: setup ## run all tests but the slow and the browser's (ARGS=tests/ledger: those of one room, the developer's loop)
+quick: setup ## run all tests but the slow and the browser's (ARGS=tests/ledger: those of one room)
 	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
+
+changed: setup ## run the tests nearest to what is not committed, two minutes at most (ARGS="--since HEAD~3", --list)
+	@$(BIN)/python tools/changed.py $(ARGS)
 
 check: setup ## check format, lint, imports between rooms, and types
 	@$(BIN)/ruff format --check .
