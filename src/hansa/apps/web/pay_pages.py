@@ -454,6 +454,7 @@ def _order_page(
         shop = merchants.get_merchant(tx, order.merchant_id)
         held = _held(tx, site, account, shop.currency)
         lent = lent_wallets(tx, site, account.account_id, currency=shop.currency)
+        quotes = _holds_another(tx, site, account, shop.currency)
     asked_tip = Money(0, order.currency)
     if order.tip_kind != "prompt":
         wanted = merchants.tip_minor_of(order, 0) if order.tip_kind in ("fixed", "percentage") else 0
@@ -470,6 +471,7 @@ def _order_page(
         total=order.amount + asked_tip,
         held=held,
         lent=lent,
+        quotes=quotes,
         owner=owner,
         open=_is_open(order, now),
         refused=refused,
@@ -498,6 +500,7 @@ def _shop_page(
         shop = merchants.get_merchant(tx, merchant_id)
         held = _held(tx, site, account, shop.currency)
         lent = lent_wallets(tx, site, account.account_id, currency=shop.currency)
+        quotes = _holds_another(tx, site, account, shop.currency)
     answer = page(
         "wallet/pay_shop.html",
         here="pay",
@@ -509,11 +512,19 @@ def _shop_page(
         fixed=fixed,
         held=held,
         lent=lent,
+        quotes=quotes,
         owner=form.owner_id,
         refused=refused,
         status_code=422 if refused else 200,
     )
     return spoken(answer, say, request)
+
+
+def _holds_another(tx: Tx, site: Site, account: identity.Account, currency: str) -> bool:
+    """Whether there is a wallet in another currency that the account may pay from."""
+    me = account.account_id
+    own = payments.balance_of(tx, me, partition=site.ctx.directory.partition_of(me))
+    return any(one.currency != currency for one in (*own, *lent_wallets(tx, site, me)))
 
 
 def _held(tx: Tx, site: Site, account: identity.Account, currency: str) -> Money | None:
