@@ -110,12 +110,11 @@ def test_a_killed_hansa_has_every_tap_it_answered_for_and_none_twice(
 ) -> None:
     with opened(home, clock=FixedClock(NOON)) as ctx:
         league = League(ctx, BEIJING)
+        riders = [league.rider(number) for number in range(50)]
         taps = [
             tap
             for number in range(SIZE * BATCHES // 2)
-            for tap in league.ride(
-                BEIJING, A, B, EIGHT - timedelta(seconds=number), league.rider(number % 50)
-            )
+            for tap in league.ride(BEIJING, A, B, EIGHT - timedelta(seconds=number), riders[number % 50])
         ]
         with ctx.tx() as tx:
             key = trust.create_api_key(tx, trust.MemberId(BEIJING), ["taps:write"], at=NOON)
