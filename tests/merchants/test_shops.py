@@ -442,6 +442,49 @@ def test_a_payment_of_the_interface_is_a_sale_of_the_shops_day_capture_by_captur
     assert states == {till.payment_id: "paid", ids[0]: "paid", ids[1]: "paid"}
 
 
+def test_a_sale_is_found_behind_any_number_of_payments_that_came_to_nothing(town: Town) -> None:
+    online = new_id()
+    (made,) = payments.create(
+        town.ctx,
+        [
+            payments.NewPayment(
+                payment_id=online,
+                payee_id=town.shop.payee_id,
+                amount=Money(1_00, "CNY"),
+                by="key:shop",
+                payer=town.buyer.account_id,
+                session_at=town.ctx.clock.now(),
+                credential_at=town.ctx.clock.now() - timedelta(days=90),
+            )
+        ],
+    )
+    assert isinstance(made, payments.Payment) and made.captured_minor
+    with town.ctx.tx() as tx:
+        tx.execute(ABANDONED, {"payment": online, "number": 6_000})
+        tx.execute(CALLED_OFF, {"payment": online})
+        found = merchants.list_sales(town.ctx, tx, SHOP, limit=3)
+
+    assert [one.payment_id for one in found] == [online]
+
+
+ABANDONED = """
+insert into payments.payments
+select r.* from payments.payments p
+cross join generate_series(1, %(number)s) n
+cross join lateral jsonb_populate_record(null::payments.payments, to_jsonb(p) || jsonb_build_object(
+    'payment_id', gen_random_uuid(), 'created_at', p.created_at + n * interval '1 millisecond')) r
+where p.payment_id = %(payment)s
+"""
+CALLED_OFF = """
+insert into payments.steps
+select r.* from payments.payments p
+join payments.steps s on s.payment_id = %(payment)s and s.n = 1
+cross join lateral jsonb_populate_record(null::payments.steps, to_jsonb(s) || jsonb_build_object(
+    'payment_id', p.payment_id, 'state', 'canceled', 'captured_minor', 0)) r
+where p.payment_id <> %(payment)s
+"""
+
+
 def shop_day_of(town: Town) -> merchants.ShopDay:
     with town.ctx.tx() as tx:
         return merchants.shop_day(tx, town.shop, NOON.date())

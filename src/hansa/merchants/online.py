@@ -9,23 +9,16 @@ from datetime import datetime
 from uuid import UUID
 
 from hansa import payments
+from hansa.kernel import Mark
 from hansa.merchants import store
 from hansa.merchants.model import Merchant, MerchantId, Sale
-from hansa.payments import Captured, Payment, PaymentState
+from hansa.payments import Captured, Payment
 from hansa.store import Context, Tx
 
 UNKNOWN_PAYER = UUID(int=0)
 """Stands for a payer who has no account here."""
 
-UNDER_WAY = (
-    PaymentState.PROCESSING,
-    PaymentState.REQUIRES_APPROVAL,
-    PaymentState.UNKNOWN,
-    PaymentState.AUTHORIZED,
-)
 PAGE = 100
-PAGES = 50
-"""How many pages of payments are looked through for those of no till; all of a busy day's tills are in fewer."""
 
 
 def find_online(ctx: Context, tx: Tx, payment_id: UUID) -> Sale | None:
@@ -35,7 +28,7 @@ def find_online(ctx: Context, tx: Tx, payment_id: UUID) -> Sale | None:
         merchant = store.find_merchant(tx, UUID(payment.payee_id))
     except (payments.UnknownPayment, ValueError):
         return None
-    if merchant is None or not _counts(payment):
+    if merchant is None or not payments.is_counted(payment):
         return None
     return sales_of(tx, merchant, [payment])[0]
 
@@ -49,20 +42,20 @@ def sales_of(tx: Tx, merchant: Merchant, found: Sequence[Payment]) -> list[Sale]
 
 
 def list_online(
-    tx: Tx, merchant: Merchant, *, before: tuple[datetime, UUID] | None, limit: int, since: datetime | None
+    tx: Tx, merchant: Merchant, *, before: Mark | None, limit: int, since: datetime | None
 ) -> list[Sale]:
     """Sales of a shop that came by no till, the newest first; none older than ``since``, up to ``limit``."""
-    kept: list[Payment] = []
+    kept: list[tuple[int, UUID]] = []
     mark = before
-    for _ in range(PAGES):
-        page = payments.list_payments(tx, payee_id=merchant.payee_id, before=mark, limit=PAGE)
-        tills = store.known_sales(tx, [one.payment_id for one in page])
-        kept += [one for one in page if one.payment_id not in tills and _counts(one)]
-        if len(page) < PAGE or len(kept) >= limit or (since is not None and page[-1].created_at < since):
+    while len(kept) < limit:
+        page = payments.list_counted(tx, merchant.payee_id, before=mark, since=since, limit=PAGE)
+        tills = store.known_sales(tx, [payment_id for _, payment_id, _ in page])
+        kept += [(partition, payment_id) for partition, payment_id, _ in page if payment_id not in tills]
+        if len(page) < PAGE:
             break
-        mark = (page[-1].created_at, page[-1].payment_id)
-    shown = [one for one in kept if since is None or one.created_at >= since][:limit]
-    return sales_of(tx, merchant, shown)
+        mark = (page[-1][2], page[-1][1])
+    found = payments.find_payments(tx, sorted(kept[:limit]))
+    return sales_of(tx, merchant, [found[payment_id] for _, payment_id in kept[:limit]])
 
 
 def captured_online(tx: Tx, merchant: Merchant, first: datetime, end: datetime) -> list[Captured]:
@@ -76,11 +69,6 @@ def sales_by(tx: Tx, merchant: Merchant, keys: Collection[tuple[int, UUID]]) -> 
     """The sales that these payments are, by payment."""
     known = payments.find_payments(tx, sorted(keys))
     return {one.payment_id: one for one in sales_of(tx, merchant, list(known.values()))}
-
-
-def _counts(payment: Payment) -> bool:
-    """Whether a shop counts it: something of it was captured, or may yet be."""
-    return payment.captured_minor > 0 or payment.state in UNDER_WAY
 
 
 def _sale(payment: Payment, merchant: Merchant, paid_at: datetime | None) -> Sale:

@@ -24,7 +24,7 @@ from hansa.payments.actions import (
 )
 from hansa.payments.bulk import CarriedFares, FareColumns, carry_fares, shaped_ids, uuid_texts
 from hansa.payments.by_code import create_by_code
-from hansa.payments.captures import Captured, captures_of, captures_to
+from hansa.payments.captures import Captured, captures_of, captures_to, is_counted, list_counted
 from hansa.payments.changing import (
     acquirers,
     cancel,
@@ -240,7 +240,9 @@ __all__ = [
     "hear_to",
     "heard_to",
     "holds_of",
+    "is_counted",
     "kind_of_posting",
+    "list_counted",
     "list_owed",
     "list_payees",
     "list_payments",

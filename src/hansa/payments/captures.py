@@ -7,8 +7,9 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from hansa.kernel import Money
-from hansa.payments.payment import HELD_FOR, OPEN_MAX
+from hansa.kernel import Mark, Money
+from hansa.payments.life import PaymentState
+from hansa.payments.payment import HELD_FOR, OPEN_MAX, Payment
 from hansa.store import Tx
 
 # A capture is a step after which more is captured than before it. Those of one payment are few and lie together.
@@ -25,6 +26,21 @@ where c.minor > 0 and c.at >= %(first)s and c.at < %(end)s
 order by c.at, c.payment_id, c.captured_minor
 """
 
+# As payments_by_payee has them, each with its last step, until as many are found as are wanted.
+COUNTING = """
+select p.partition, p.payment_id, p.created_at
+from payments.payments p
+left join lateral (
+    select s.state, s.captured_minor from payments.steps s
+    where s.partition = p.partition and s.payment_id = p.payment_id
+    order by s.n desc limit 1
+) s on true
+where p.payee_id = %(payee)s and (p.created_at, p.payment_id) < (%(at)s, %(id)s)
+  and p.created_at >= %(since)s
+  and (s.state is null or s.captured_minor > 0 or s.state = any(%(under_way)s))
+order by p.created_at desc, p.payment_id desc limit %(limit)s
+"""
+
 OF_ALL = """
 select c.payment_id, c.partition, c.at, c.minor, c.currency, c.captured_minor from (
     select p.payment_id, p.partition, s.at, p.currency, s.captured_minor,
@@ -37,6 +53,12 @@ select c.payment_id, c.partition, c.at, c.minor, c.currency, c.captured_minor fr
 where c.minor > 0
 order by c.at, c.payment_id, c.captured_minor
 """
+
+
+UNDER_WAY = frozenset(
+    (PaymentState.PROCESSING, PaymentState.REQUIRES_APPROVAL, PaymentState.UNKNOWN, PaymentState.AUTHORIZED)
+)
+"""States of a payment of which something may yet be captured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +76,26 @@ class Captured:
     def amount(self) -> Money:
         """What it was."""
         return Money(self.minor, self.currency)
+
+
+def is_counted(payment: Payment) -> bool:
+    """Whether a payee counts it: something of it was captured, or may yet be."""
+    return payment.captured_minor > 0 or payment.state in UNDER_WAY
+
+
+def list_counted(
+    tx: Tx, payee_id: str, *, before: Mark | None, since: datetime | None, limit: int
+) -> list[tuple[int, UUID, datetime]]:
+    """Payments that a payee counts, the latest first: partition, id and when each was made.
+
+    before: those before it. since: none made before. However many came to nothing in between, they are passed over.
+    """
+    at, last = before or ("infinity", UUID(int=2**128 - 1))
+    values = {
+        "payee": payee_id, "at": at, "id": last, "since": since or "-infinity", "limit": limit,
+        "under_way": [one.value for one in UNDER_WAY],
+    }  # fmt: skip
+    return tx.execute(COUNTING, values).fetchall()
 
 
 def captures_to(tx: Tx, payee_id: str, *, first: datetime, end: datetime) -> list[Captured]:
