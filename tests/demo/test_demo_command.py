@@ -19,7 +19,7 @@ from hansa.apps.web.demo_rates import keep_rates
 from hansa.apps.worker import work_once
 from hansa.kernel import FixedClock, fact_id
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.limit(1_500)]
 
 DAY = "2026-11-17"
 
@@ -29,7 +29,7 @@ def hansa(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-c", "from hansa.apps.command import main; main()", *words],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1_200,
         check=False,
         env=os.environ | {"HANSA_HOME": str(home), "NO_COLOR": "1"},
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.limit(1_800)
+
 RIDERS = "240"
 SCRIPT = Path(__file__).parent / "dying_run.py"
 
@@ -44,7 +46,7 @@ def run(home: Path, stage: str, delay_ms: int, whom: str) -> "subprocess.Complet
         [sys.executable, str(SCRIPT), str(home), RIDERS, stage, str(delay_ms), whom],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1_200,
         check=False,
     )
 

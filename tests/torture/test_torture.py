@@ -10,13 +10,14 @@ TORTURE = Path(__file__).parent / "torture.py"
 
 
 @pytest.mark.slow
+@pytest.mark.limit(1_200)
 @pytest.mark.parametrize(("seed", "words"), [("11", ()), ("12", ("--rooms",))])
 def test_nothing_is_lost_or_doubled_however_often_they_are_killed(seed: str, words: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, str(TORTURE), "--short", "--seed", seed, *words],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

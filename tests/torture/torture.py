@@ -40,7 +40,7 @@ from hansa.ledger.store import engine_lives  # noqa: E402
 from hansa.store import EmbeddedServer, open_context  # noqa: E402
 from simulator.traffic import accounts  # noqa: E402
 
-PATIENCE_S = 60
+PATIENCE_S = 240
 """How long the engine, or a room's work, may be away before that alone is a failure."""
 
 KINDS = {
