@@ -159,14 +159,24 @@ def test_a_device_renews_with_its_present_key_and_with_no_other(ctx: Context, re
         renew(key, got.certificate)
 
 
+@pytest.mark.parametrize("serial", ["another", "its own"])
 def test_a_certificate_of_another_authority_renews_nothing(
-    ctx: Context, registrar: Registrar, tmp_path: Path
+    ctx: Context, registrar: Registrar, serial: str
 ) -> None:
     now = ctx.clock.now()
-    enrol(ctx, registrar)
-    key = p256()
-    foreign, _ = DeviceCa.in_folder(tmp_path / "foreign", now).device("bank-in", key.public_key(), now)
-    csr = request_by(p256())
+    _, got = enrol(ctx, registrar)
+    own = x509.load_pem_x509_certificate(got.certificate.encode())
+    key, csr = p256(), request_by(p256())
+    foreign = (
+        x509.CertificateBuilder()
+        .subject_name(own.subject)
+        .issuer_name(own.issuer)
+        .public_key(key.public_key())
+        .serial_number(own.serial_number if serial == "its own" else x509.random_serial_number())
+        .not_valid_before(own.not_valid_before_utc)
+        .not_valid_after(own.not_valid_after_utc)
+        .sign(p256(), SHA256())
+    )
     signature = key.sign(trust.renewal_words("bank-in", int(now.timestamp()), csr), ec.ECDSA(SHA256()))
 
     with ctx.tx() as tx, pytest.raises(trust.RenewalRefused):
