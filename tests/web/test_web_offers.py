@@ -220,8 +220,11 @@ def test_the_acquirer_and_an_owner_name_the_sites_and_nobody_else(
     for number in (1, 2):
         town.order(number)
     head = {"authorization": f"Bearer {keys['hangzhou-card']}"}
-    orders = client.get(f"/v1/qr-orders?merchant_id={town.shop.merchant_id}&limit=1", headers=head).json()
-    assert len(orders["qr_orders"]) == 1
+    listed = f"/v1/qr-orders?merchant_id={town.shop.merchant_id}&limit=1"
+    one = client.get(listed, headers=head).json()
+    other = client.get(f"{listed}&after={one['next']}", headers=head).json()
+    ids = {order["qr_order_id"] for page in (one, other) for order in page["qr_orders"]}
+    assert (len(ids), other["next"]) == (2, None), "made at one instant, and none is passed over"
 
 
 def test_owners_name_their_sites_and_by_the_shops_terms_two_of_them(

@@ -11,10 +11,10 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 
 from hansa import approval, identity, payments, trust
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput, Money, in_utc
+from hansa.kernel import InvalidInput, Money, mark_text, paged, read_mark
 from hansa.merchants import actions, offers, qr_orders, sales, sites
 from hansa.merchants import model as shops
-from hansa.merchants.routes import QrOrderView, order_view, person_of, shop_of
+from hansa.merchants.routes import After, QrOrderView, order_view, person_of, shop_of
 from hansa.store import Context, Tx
 
 Asking = Request[Any, Any, Any]
@@ -24,10 +24,10 @@ Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
 class QrOrderList(msgspec.Struct, frozen=True):
-    """A shop's orders, the newest first. next_before: send it as ``before`` for older ones; null at the end."""
+    """Some of a shop's orders, the newest first; ``next`` asks for those before them."""
 
     qr_orders: list[QrOrderView]
-    next_before: datetime | None = None
+    next: str | None = None
 
 
 class PayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,16 +108,16 @@ def list_qr_orders(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     merchant_id: FromQuery[UUID],
-    before: FromQuery[datetime | None] = None,
+    after: After = "",
     limit: Limit = 50,
 ) -> QrOrderList:
     """What a shop of yours asked to be paid, the newest first."""
-    mark = None if before is None else (in_utc(before, where="before"), UUID(int=0))
+    before = read_mark(after)
     with ctx.tx() as tx:
         shop_of(tx, caller, merchant_id, "merchants:read")
-        found = qr_orders.list_orders(tx, merchant_id, before=mark, limit=limit + 1)
-        shown = [order_view(tx, one, ctx) for one in found[:limit]]
-    return QrOrderList(shown, shown[-1].made_at if len(found) > limit else None)
+        found = qr_orders.list_orders(tx, merchant_id, before=before, limit=limit + 1)
+        page, more = paged(found, limit, lambda one: mark_text(one.made_at, one.order_id))
+        return QrOrderList([order_view(tx, one, ctx) for one in page], more)
 
 
 @post(

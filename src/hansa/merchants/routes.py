@@ -16,7 +16,7 @@ from hansa import identity, payments, trust
 from hansa.codes import RiderClass
 from hansa.codes.emvco import PaymentCodeRefused
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput, Money, in_utc, service_day
+from hansa.kernel import InvalidInput, Money, in_utc, mark_text, paged, read_mark, service_day
 from hansa.merchants import actions, daily, qr_orders, sales, tickets
 from hansa.merchants import model as shops
 from hansa.merchants.seats import Slot, SlotFull, UnknownSlot
@@ -29,6 +29,7 @@ Minor = Annotated[int, msgspec.Meta(ge=1, le=qr_orders.AMOUNT_MAX)]
 CodeText = Annotated[str, msgspec.Meta(min_length=1, max_length=5_000)]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 CLASSES = len(get_args(RiderClass))
+After = Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=tickets.TICKETS_MAX)]
 
 READS = (shops.UnknownMerchant,)
@@ -82,10 +83,10 @@ class MerchantView(msgspec.Struct, frozen=True):
 
 
 class MerchantList(msgspec.Struct, frozen=True):
-    """Shops, the newest first. next_before: send it as ``before`` for older ones; null where there are none."""
+    """Some shops, the newest first; ``next`` asks for those before them."""
 
     merchants: list[MerchantView]
-    next_before: datetime | None = None
+    next: str | None = None
 
 
 class NewQrOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,10 +152,10 @@ class SaleView(msgspec.Struct, frozen=True):
 
 
 class SaleList(msgspec.Struct, frozen=True):
-    """A shop's sales that are paid or under way, the newest first."""
+    """Some of a shop's sales that are paid or under way, the newest first; ``next`` asks for those before them."""
 
     sales: list[SaleView]
-    next_before: datetime | None = None
+    next: str | None = None
 
 
 class SaleRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -386,7 +387,7 @@ def list_merchants(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     status: Annotated[Literal["applied", "open", "refused", "closed"] | None, QueryParameter()] = None,
-    before: FromQuery[datetime | None] = None,
+    after: After = "",
     limit: Limit = 50,
 ) -> MerchantList:
     """Your shops: those you act for when signed in, those you are the acquirer of by your key."""
@@ -395,18 +396,15 @@ def list_merchants(
             own = actions.list_own(tx, person_of(caller))
             return MerchantList([_merchant(one) for one in own if status in (None, one.status)])
         caller.require("merchants:read")
-        mark = None if before is None else (in_utc(before, where="before"), UUID(int=0))
         found = actions.list_merchants(
             tx,
             member_id=None if caller.kind == "league" else caller.member_id,
             status=status,
-            before=mark,
+            before=read_mark(after),
             limit=limit + 1,
         )
-    shown = found[:limit]
-    return MerchantList(
-        [_merchant(one) for one in shown], shown[-1].applied_at if len(found) > limit else None
-    )
+    page, more = paged(found, limit, lambda one: mark_text(one.applied_at, one.merchant_id))
+    return MerchantList([_merchant(one) for one in page], more)
 
 
 @get(
@@ -637,16 +635,16 @@ def list_sales(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     merchant_id: FromPath[UUID],
-    before: FromQuery[datetime | None] = None,
+    after: After = "",
     limit: Limit = 50,
 ) -> SaleList:
     """What was bought from a shop, the newest first."""
-    mark = None if before is None else (in_utc(before, where="before"), UUID(int=0))
+    before = read_mark(after)
     with ctx.tx() as tx:
         shop_of(tx, caller, merchant_id, "merchants:read")
-        found = sales.list_sales(ctx, tx, merchant_id, before=mark, limit=limit + 1)
-    shown = found[:limit]
-    return SaleList([_sale(one) for one in shown], shown[-1].begun_at if len(found) > limit else None)
+        found = sales.list_sales(ctx, tx, merchant_id, before=before, limit=limit + 1)
+    page, more = paged(found, limit, lambda one: mark_text(one.begun_at, one.payment_id))
+    return SaleList([_sale(one) for one in page], more)
 
 
 @post(
