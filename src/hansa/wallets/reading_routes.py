@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from hansa import identity, trust
 from hansa.identity import AccountId
-from hansa.kernel import InvalidInput, mark_text, paged, read_mark
+from hansa.kernel import InvalidInput, read_mark
 from hansa.store import Context, Tx
 from hansa.wallets import bank_model as bank
 from hansa.wallets import top_ups, transfers, withdrawals
@@ -24,9 +24,10 @@ from hansa.wallets.routes import (
     TransferPage,
     Withdrawals,
     person_of,
+    top_up_page,
     top_up_view,
-    transfer_view,
-    withdrawal_view,
+    transfer_page,
+    withdrawal_page,
 )
 
 BY_PROGRAM = "asked for by a program, over the interface"
@@ -47,8 +48,7 @@ def list_transfers_of(
     with ctx.tx() as tx:
         owner, partition = _account(ctx, tx, caller, account_id)
         found = transfers.list_sent(tx, owner, partition=partition, limit=limit + 1, before=before)
-    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.transfer_id))
-    return TransferPage([transfer_view(one) for one in page], more)
+    return transfer_page(found, limit)
 
 
 @get("/v1/wallets/{account_id:uuid}/withdrawals", sync_to_thread=True, tags=["Wallets"], opt=LISTS)
@@ -65,8 +65,7 @@ def list_withdrawals_of(
     with ctx.tx() as tx:
         owner, partition = _account(ctx, tx, caller, account_id)
         found = withdrawals.list_of(tx, owner, partition=partition, limit=limit + 1, before=before)
-    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.withdrawal_id))
-    return Withdrawals([withdrawal_view(one) for one in page], more)
+    return withdrawal_page(found, limit)
 
 
 @get("/v1/wallets/{account_id:uuid}/top-ups", sync_to_thread=True, tags=["Wallets"], opt=LISTS)
@@ -83,8 +82,7 @@ def list_top_ups_of(
     with ctx.tx() as tx:
         owner, partition = _account(ctx, tx, caller, account_id)
         found = top_ups.list_of(tx, owner, partition=partition, limit=limit + 1, before=before)
-    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.top_up_id))
-    return OwnTopUps([top_up_view(one) for one in page], more)
+    return top_up_page(found, limit)
 
 
 @get(

@@ -3,6 +3,7 @@
 All of it is asked for with a person's own sign-in, but for vouchers, which issuers make and sell with a key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
@@ -275,8 +276,7 @@ def list_transfers(
         found = transfers.list_sent(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.transfer_id))
-    return TransferPage([transfer_view(one) for one in page], more)
+    return transfer_page(found, limit)
 
 
 @get(
@@ -897,8 +897,7 @@ def list_top_ups(
         found = top_ups.list_of(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.top_up_id))
-    return OwnTopUps([top_up_view(one) for one in page], more)
+    return top_up_page(found, limit)
 
 
 @put(
@@ -995,8 +994,7 @@ def list_withdrawals(
         found = withdrawals.list_of(
             tx, me, partition=ctx.directory.partition_of(me), limit=limit + 1, before=read_mark(after)
         )
-    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.withdrawal_id))
-    return Withdrawals([withdrawal_view(one) for one in page], more)
+    return withdrawal_page(found, limit)
 
 
 @get(
@@ -1261,6 +1259,24 @@ def split_view(one: people.Split) -> SplitView:
 
 def _bank_account(one: bank.BankAccount) -> BankAccountView:
     return BankAccountView(one.bank_account_id, one.shown, one.currency, one.may_pull, one.usable_at)
+
+
+def transfer_page(found: Sequence[people.Transfer], limit: int) -> TransferPage:
+    """A page of somebody's transfers. found: as ``paged`` takes them."""
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.transfer_id))
+    return TransferPage([transfer_view(one) for one in page], more)
+
+
+def withdrawal_page(found: Sequence[bank.Withdrawal], limit: int) -> Withdrawals:
+    """A page of somebody's withdrawals. found: as ``paged`` takes them."""
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.withdrawal_id))
+    return Withdrawals([withdrawal_view(one) for one in page], more)
+
+
+def top_up_page(found: Sequence[bank.BankTopUp], limit: int) -> OwnTopUps:
+    """A page of somebody's top-ups. found: as ``paged`` takes them."""
+    page, more = paged(found, limit, lambda one: mark_text(one.created_at, one.top_up_id))
+    return OwnTopUps([top_up_view(one) for one in page], more)
 
 
 def top_up_view(one: bank.BankTopUp) -> OwnTopUpView:

@@ -27,33 +27,11 @@ from litestar.openapi.spec import (
 )
 
 from hansa import store, trust
+from hansa.apps.rooms import ROOMS_WITH_TABLES
 from hansa.apps.web.problems import ProblemDetails
 from hansa.kernel import HansaError
 
-ROOMS = (
-    "trust",
-    "webhooks",
-    "identity",
-    "atlas",
-    "ledger",
-    "approval",
-    "notifications",
-    "payments",
-    "orders",
-    "clearing",
-    "hub",
-    "settlement",
-    "rides",
-    "merchants",
-    "wallets",
-    "cards",
-    "risk",
-    "disputes",
-    "reports",
-    "reconciliation",
-    "insights",
-    "sandbox",
-)
+ROOMS = (*(one for one in ROOMS_WITH_TABLES if one not in ("store", "audit")), "sandbox")
 """Rooms that may speak HTTP, lowest first; each that has a ``routes`` module is mounted."""
 
 APPS = ("sandbox",)
