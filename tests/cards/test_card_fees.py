@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
+from fractions import Fraction
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -193,7 +194,7 @@ def test_what_cannot_be_paid_moves_nothing_and_can_be_tried_again(
     approval.unfreeze(ctx, ann, by="owner")
 
     # What the wallet held when it was asked is gone when it is booked: another took it between.
-    def not_checked(*_: object) -> None:
+    def not_checked(*_: object, **_more: Any) -> None:
         """What is held is not looked at."""
 
     monkeypatch.setattr(fees, "_check", not_checked)
@@ -318,6 +319,68 @@ def test_another_issuers_card_is_paid_from_the_wallet_by_one_payment_whatever_is
         made = payments.list_payments(tx, payee_id=payee)
     assert [held[one].credit_minor for one in accounts] == [before - 25_00, 0, 5_00, 20_00]
     assert [(one.amount.minor, one.reference) for one in made] == [(25_00, str(card.card_id))]
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_a_card_in_another_currency_is_paid_by_a_quote_once_whatever_is_killed(
+    ctx: Context, sealer: Sealer, ann: AccountId, nth: int
+) -> None:
+    away = replace(
+        CHILD, product_id="away", issuer_id=OTHER, city_id="toronto", rider_class="adult", currency="CAD"
+    )
+    now = ctx.clock.now()
+    with ctx.tx() as tx:
+        cards.offer(tx, away, by="other", at=now)
+        league = trust.MemberId("league")
+        trust.add_members(tx, [trust.Member(league, "League", "league", None, league, "league-1")])
+        payments.set_rates(tx, now.date(), [("CAD", "CNY", Fraction(3))])
+    payments.open_member_accounts(ctx, [OTHER, ISSUER], ["CAD", "CNY"])
+    card = cards.apply(ctx, sealer, ann, fact_id(None, "away"), "away")
+    before = books(ctx, ann)[0]
+
+    def quoted(name: str, minor: int = 25_00, whose: AccountId = ann) -> payments.Quote:
+        new = payments.NewQuote(
+            quote_id=fact_id(None, name), account_id=whose, pays="CNY", gets=Money(minor, "CAD"), by="ann",
+            payee_key=cards.to_quote(ctx, ann, card.card_id)[2],
+        )  # fmt: skip
+        return payments.make_quote(ctx, new)
+
+    def pay(quote_id: UUID | None, **more: Any) -> cards.Card:
+        return cards.pay(ctx, ann, card.card_id, session_at=now, quote_id=quote_id, **more)
+
+    # Without a quote, with one of another amount, or with none that there is: nothing is paid, and it is due again.
+    for quote_id, error in (
+        (None, cards.PaidAtCounter),
+        (quoted("too little", 24_00).quote_id, payments.QuoteDiffers),
+        (fact_id(None, "no quote"), payments.UnknownQuote),
+    ):
+        with pytest.raises(error):
+            pay(quote_id)
+        (due,) = [one for one in listed(ctx, card) if one.card_id == card.card_id]
+        assert due.fee is not None and (due.fee.state, due.fee.quote_id) == ("due", None)
+    assert books(ctx, ann)[0] == before
+
+    quote = quoted("right")
+    with suppress(Killed):
+        pay(quote.quote_id, step=dies_at(nth))
+    cards.turn(ctx)
+    paid = approve_payment(ctx, pay(quote.quote_id))
+
+    assert paid.fee is not None and (paid.state, paid.fee.way, paid.fee.state) == (
+        "active",
+        "payment",
+        "paid",
+    )
+    assert cards.turn(ctx) == 0 and pay(quote.quote_id) == paid
+    partition = ctx.directory.partition_of(ann)
+    with ctx.tx() as tx:
+        assert ledger.trial_balance(tx).is_even
+        accounts = [
+            payments.wallet_id(ann, "CNY"),
+            clearing.earned_account(OTHER, "CAD", partition), cards.deposit_account(OTHER, "CAD", partition),
+        ]  # fmt: skip
+        held = ledger.balances(tx, accounts)
+    assert [held[one].credit_minor for one in accounts] == [before - quote.pays.minor, 5_00, 20_00]
 
 
 def approve_payment(ctx: Context, card: cards.Card) -> cards.Card:

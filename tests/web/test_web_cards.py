@@ -3,12 +3,13 @@
 import re
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from litestar.testing import TestClient
 
-from hansa import audit, cards, identity, trust
+from hansa import audit, cards, identity, payments, trust
 from hansa.cards.actions import STANDARD
-from hansa.kernel import fact_id
+from hansa.kernel import Money, fact_id
 from hansa.store import Context
 from web.little_league import LittleLeague
 from web.test_web_wallet import sign_in
@@ -158,3 +159,35 @@ def test_a_card_is_offered_no_more_and_again_with_a_reason(
         found = [(one.action, one.reason) for one in audit.search(tx, action="card")]
     told = [one for one in found if one[0].startswith("card.product")]
     assert told == [("card.product-offer", "a new one comes"), ("card.product-withdraw", "a new one comes")]
+
+
+def test_a_card_in_a_currency_that_the_wallet_has_not_is_paid_by_a_quote(
+    ctx: Context, client: Client, league: LittleLeague
+) -> None:
+    account = next(one for one in league.riders.values() if one.home_city_id == "hangzhou")
+    sign_in(client, account)
+    with ctx.tx() as tx:
+        visitor = replace(
+            STANDARD[0], product_id="visitor", issuer_id="toronto-card", city_id="toronto", name="Visitor card",
+            price_minor=1_00, currency="CAD",
+        )  # fmt: skip
+        cards.offer(tx, visitor, by="test", at=ctx.clock.now())
+        before = payments.balance_of(tx, account.account_id)
+    card_id = fact_id(None, "visitor")
+    address = f"/wallet/cards/{card_id}"
+
+    due = client.post("/wallet/cards", data={"card_id": str(card_id), "product_id": "visitor"}).text
+    at_counter = client.post(f"{address}/pay")
+    quote = client.post(f"{address}/quote").text
+    quote_id = re.findall(r'name="quote_id" value="([^"]+)"', quote)[0]
+    refused = client.post(f"{address}/quote/pay", data={"quote_id": str(fact_id(None, "none"))})
+    paid = [client.post(f"{address}/quote/pay", data={"quote_id": quote_id}) for _ in range(2)]
+
+    assert "Your wallet has no CAD" in due and f'action="{address}/quote"' in due
+    assert at_counter.status_code == 409 and refused.status_code == 422
+    assert "CA$1.00" in quote and "Good until" in quote and client.get(f"{address}/quote").url.path == address
+    assert all("in force" in one.text for one in paid)
+    with ctx.tx() as tx:
+        (left,) = payments.balance_of(tx, account.account_id)
+        found = payments.get_quote(ctx, tx, UUID(quote_id))
+    assert left == before[0] - found.pays and found.gets == Money(1_00, "CAD")

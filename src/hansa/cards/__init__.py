@@ -26,7 +26,7 @@ from hansa.cards.actions import (
     set_offered,
     turn,
 )
-from hansa.cards.fees import deposit_account, go_on, hand_in, pay, spend_of, take_at_counter
+from hansa.cards.fees import deposit_account, go_on, hand_in, pay, spend_of, take_at_counter, to_quote
 from hansa.cards.fees import finish as finish_fees
 from hansa.cards.fees_store import find as find_fees
 from hansa.cards.model import (
@@ -97,5 +97,6 @@ __all__ = [
     "set_offered",
     "spend_of",
     "take_at_counter",
+    "to_quote",
     "turn",
 ]

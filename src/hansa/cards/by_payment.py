@@ -72,6 +72,7 @@ def go_on(ctx: Context, card: Card, fee: Fee, *, session_at: datetime | None = N
                     description=card.product.name,
                     next_url=f"/wallet/cards/{fee.card_id}",
                     session_at=session_at,
+                    quote_id=fee.quote_id,
                 )
             ],
         )
@@ -93,7 +94,8 @@ def _open(ctx: Context, fee: Fee) -> None:
         payer_issuer = identity.get_account(tx, AccountId(fee.account_id)).issuer_id
         name = trust.get_member(tx, trust.MemberId(fee.issuer_id)).name
         known = payments.find_payees(tx, [payee_of(fee.issuer_id, fee.currency)])
-    clearing.open_positions(ctx, [(payer_issuer, fee.issuer_id, fee.currency)])
+    if payer_issuer != fee.issuer_id:
+        clearing.open_positions(ctx, [(payer_issuer, fee.issuer_id, fee.currency)])
     if not known:
         payee = Payee(
             payee_id=payee_of(fee.issuer_id, fee.currency),
@@ -105,6 +107,6 @@ def _open(ctx: Context, fee: Fee) -> None:
         payments.open_payees(ctx, [payee])
 
 
-def mark_begun(tx: Tx, fee: Fee, at: datetime) -> None:
-    """Write down that this attempt is paid by a payment, before that is made."""
-    fees_store.move(tx, fee.card_id, "paying", at, way="payment")
+def mark_begun(tx: Tx, fee: Fee, at: datetime, quote_id: UUID | None = None) -> None:
+    """Write down that this attempt is paid by a payment, and by which quote, before that is made."""
+    fees_store.move(tx, fee.card_id, "paying", at, way="payment", quote_id=quote_id)

@@ -99,11 +99,18 @@ def drop(tx: Tx, card_id: UUID, at: datetime) -> None:
 
 
 def pay(
-    ctx: Context, account_id: AccountId, card_id: UUID, *, session_at: datetime | None, step: Step = no_step
+    ctx: Context,
+    account_id: AccountId,
+    card_id: UUID,
+    *,
+    session_at: datetime | None,
+    quote_id: UUID | None = None,
+    step: Step = no_step,
 ) -> Card:
     """Pay a card from its holder's wallet; gives how far it is: in force, or waiting for an approval.
 
-    Another issuer's card is paid by a payment to that issuer, from the wallet in the card's currency.
+    Another issuer's card is paid by a payment to that issuer, from the wallet in the card's currency; any by a quote
+    of its holder, from a wallet in another. An attempt that came to nothing used its quote up; the next needs one anew.
 
     Again is harmless. Errors, and nothing moves then: UnknownCard, FeeMoved, NotCleared, PaidAtCounter, FeeNotCovered,
     identity.AccountBlocked, and what the approval forbids.
@@ -114,8 +121,8 @@ def pay(
         fee = fees_store.lock(tx, card_id)
         if fee is None or fee.state == "dropped" or (fee.state == "paid" and fee.way == "counter"):
             raise FeeMoved
-        if fee.state == "due" and _check(tx, fee, account_id) == "payment":
-            by_payment.mark_begun(tx, fee, at)
+        if fee.state == "due" and _check(tx, fee, account_id, quoted=quote_id is not None) == "payment":
+            by_payment.mark_begun(tx, fee, at, quote_id)
         elif fee.state == "due":
             goes_on = _may_begin(tx, card, fee, session_at, at)
             fees_store.move(tx, card_id, "paying" if goes_on else "approving", at, way="wallet")
@@ -123,6 +130,21 @@ def pay(
     _advance(ctx, card_id, step, session_at=session_at, asked=True)
     with ctx.tx() as tx:
         return _own(tx, account_id, card_id)
+
+
+def to_quote(ctx: Context, account_id: AccountId, card_id: UUID) -> tuple[Card, Fee, str]:
+    """A card of this holder that is due, and the payee for whom a quote of its fee is made.
+
+    Errors: UnknownCard, FeeMoved, NotCleared.
+    """
+    with ctx.tx() as tx:
+        card = _own(tx, account_id, card_id)
+        fee = fees_store.find(tx, [card_id]).get(card_id)
+    if fee is None or fee.state != "due":
+        raise FeeMoved
+    if not fee.cleared:
+        raise NotCleared
+    return card, fee, payments.payee_key(by_payment.payee_of(fee.issuer_id, fee.currency))
 
 
 def go_on(ctx: Context, spend_id: UUID) -> None:
@@ -227,16 +249,18 @@ def finish(ctx: Context, *, limit: int = 500) -> int:
 # --- inside
 
 
-def _check(tx: Tx, fee: Fee, account_id: AccountId) -> Literal["wallet", "payment"]:
-    """By which way its holder pays it. Errors: what forbids it."""
+def _check(tx: Tx, fee: Fee, account_id: AccountId, *, quoted: bool) -> Literal["wallet", "payment"]:
+    """By which way its holder pays it; what a quote costs, the payment looks at. Errors: what forbids it."""
     if not fee.cleared:
         raise NotCleared
     account = identity.get_account(tx, account_id)
     held = {one.currency: one for one in payments.balance_of(tx, account_id, partition=fee.partition)}
-    if fee.currency not in held:
+    if fee.currency not in held and not quoted:
         raise PaidAtCounter
     if identity.standing_of(tx, account_id).level == "blocked":
         raise identity.AccountBlocked("Your account is blocked. Ask your issuer.")
+    if quoted:
+        return "payment"
     if held[fee.currency].minor < fee.total.minor:
         raise FeeNotCovered
     return "wallet" if account.issuer_id == fee.issuer_id else "payment"

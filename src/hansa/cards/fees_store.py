@@ -11,7 +11,7 @@ from hansa.store import Tx
 
 _F: LiteralString = (
     "select card_id, partition, account_id, issuer_id, currency, price_minor, deposit_minor, state, cleared, attempt,"
-    " way, by_whom, asked_at, moved_at, deposit, deposit_to, deposit_by from cards.fees "
+    " way, by_whom, asked_at, moved_at, deposit, deposit_to, deposit_by, quote_id from cards.fees "
 )
 LOCK: LiteralString = _F + "where card_id = %s for no key update"
 FIND: LiteralString = _F + "where card_id = any(%s)"
@@ -24,7 +24,8 @@ on conflict (card_id) do nothing
 CLEAR = "update cards.fees set cleared = true, moved_at = %s where card_id = %s"
 MOVE = """
 update cards.fees set state = %(state)s, moved_at = %(at)s, way = coalesce(%(way)s, way),
-    by_whom = coalesce(%(by)s, by_whom), attempt = attempt + %(more)s, deposit = coalesce(%(deposit)s, deposit)
+    by_whom = coalesce(%(by)s, by_whom), attempt = attempt + %(more)s, deposit = coalesce(%(deposit)s, deposit),
+    quote_id = case when %(more)s = 0 then coalesce(%(quote)s, quote_id) end
 where card_id = %(card_id)s
 """
 SET_SPEND = "update cards.fees set spend_id = %s where card_id = %s"
@@ -83,8 +84,9 @@ def move(
     by: str | None = None,
     deposit: DepositState | None = None,
     next_attempt: bool = False,
+    quote_id: UUID | None = None,
 ) -> None:
-    """How it stands now."""
+    """How it stands now. quote_id: by which this attempt is paid; the next one has none before it begins."""
     values = {
         "card_id": card_id,
         "state": state,
@@ -93,6 +95,7 @@ def move(
         "by": by,
         "deposit": deposit,
         "more": int(next_attempt),
+        "quote": quote_id,
     }
     tx.execute(MOVE, values)
 

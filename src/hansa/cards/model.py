@@ -119,11 +119,13 @@ class NotCleared(HansaError):
 
 
 class PaidAtCounter(HansaError):
-    """This card is in a currency that your wallet has not: it is paid at its issuer's counter."""
+    """This card is in a currency that your wallet has not: it is paid by a quote, or at its issuer's counter."""
 
     code: ClassVar[str] = "cards.paid_at_counter"
     status: ClassVar[int] = 409
-    remedy: ClassVar[str] = "Pay it at a counter of its issuer."
+    remedy: ClassVar[str] = (
+        "Ask for a quote at /v1/quotes and send its quote_id, or pay at a counter of its issuer."
+    )
 
 
 class FeeNotCovered(HansaError):
@@ -207,7 +209,8 @@ class Fee:
 
     state: due; approving, its holder is asked; paying; paid; dropped, since the card came to nothing. way: where it is
     paid. by_whom: the clerk who took it. deposit: held by the issuer, on its way back, back, on its way to the issuer
-    or the issuer's for good; none where none was left. deposit_to: where it went back to.
+    or the issuer's for good; none where none was left. deposit_to: where it went back to. quote_id: by which this
+    attempt is paid, from a wallet in another currency.
     """
 
     card_id: UUID
@@ -227,6 +230,7 @@ class Fee:
     deposit: DepositState
     deposit_to: Literal["", "wallet", "counter"]
     deposit_by: str
+    quote_id: UUID | None = None
 
     @property
     def total(self) -> Money:

@@ -9,7 +9,7 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 
-from hansa import approval, identity, trust
+from hansa import approval, identity, payments, trust
 from hansa.cards import actions, by_payment, fees
 from hansa.cards.model import (
     COSTS_MAX,
@@ -165,6 +165,12 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why."""
 
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
+class CardPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a card is paid. quote_id: from a wallet in another currency, by a quote of yours for exactly its `fee`."""
+
+    quote_id: UUID | None = None
 
 
 class Offering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -415,7 +421,8 @@ def take_card_back(
         "who": ("session",),
         "refuses": (
             UnknownCard, FeeMoved, NotCleared, PaidAtCounter, FeeNotCovered, identity.AccountBlocked,
-            approval.LimitReached, approval.SpendingFrozen,
+            approval.LimitReached, approval.SpendingFrozen, payments.QuoteExpired, payments.QuoteUsed,
+            payments.QuoteDiffers, payments.UnknownQuote,
         ),
     },
 )  # fmt: skip
@@ -423,9 +430,14 @@ def pay_card(
     ctx: NamedDependency[Context],
     caller: NamedDependency[trust.Caller],
     card_id: FromPath[UUID],
+    data: JSONBody[CardPayment | None] = None,
 ) -> CardView:
-    """Pay a card of yours from your wallet, once however often it is asked. Another issuer's is paid by a payment."""
-    return _card(fees.pay(ctx, _person(caller), card_id, session_at=None))
+    """Pay a card of yours from your wallet, once however often it is asked. Another issuer's is paid by a payment.
+
+    One in a currency that your wallet has not is paid by a quote (`POST /v1/quotes`, what arrives fixed).
+    """
+    quote_id = None if data is None else data.quote_id
+    return _card(fees.pay(ctx, _person(caller), card_id, session_at=None, quote_id=quote_id))
 
 
 def _person(caller: trust.Caller) -> AccountId:

@@ -36,7 +36,8 @@ _C: LiteralString = (
     " c.decided_by, p.product_id, p.issuer_id, p.city_id, p.name, p.rider_class, p.face, p.min_level, p.min_age,"
     " p.max_age, p.document, p.valid_months, p.price_minor, p.deposit_minor, coalesce(p.currency, ''), p.status,"
     " c.replaces, f.card_id, f.partition, f.account_id, f.issuer_id, f.currency, f.price_minor, f.deposit_minor,"
-    " f.state, f.cleared, f.attempt, f.way, f.by_whom, f.asked_at, f.moved_at, f.deposit, f.deposit_to, f.deposit_by"
+    " f.state, f.cleared, f.attempt, f.way, f.by_whom, f.asked_at, f.moved_at, f.deposit, f.deposit_to, f.deposit_by,"
+    " f.quote_id"
     " from cards.cards c join cards.products p using (product_id) left join cards.fees f using (card_id) "
 )
 FIND_CARD: LiteralString = _C + "where c.card_id = %s"
@@ -257,5 +258,6 @@ def fee_of(row: Sequence[Any]) -> Fee:
     names = (
         "card_id", "partition", "account_id", "issuer_id", "currency", "price_minor", "deposit_minor", "state",
         "cleared", "attempt", "way", "by_whom", "asked_at", "moved_at", "deposit", "deposit_to", "deposit_by",
+        "quote_id",
     )  # fmt: skip
     return Fee(**dict(zip(names, row, strict=True)))

@@ -9,7 +9,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect
 
-from hansa import approval, atlas, cards, identity, trust
+from hansa import approval, atlas, cards, identity, payments, trust
 from hansa.apps.web.callers import get_account, get_operator, get_signed_in
 from hansa.apps.web.clerks import clerk_of, reader_of
 from hansa.apps.web.console_looks import desk_of
@@ -237,6 +237,8 @@ def _card_page(
         cities = _cities(tx, say)
         issuer = trust.get_member(tx, trust.MemberId(card.product.issuer_id)).name
         zone = zone_of(tx, account)
+        partition = site.ctx.directory.partition_of(account.account_id)
+        held = {one.currency for one in payments.balance_of(tx, account.account_id, partition=partition)}
     today = site.ctx.clock.now().date()
     soon = card.valid_until is not None and card.valid_until - today <= cards.RENEWABLE
     return _spoken(
@@ -253,6 +255,7 @@ def _card_page(
         issuer=issuer,
         renewable=card.state == "active" and soon,
         own_issuer=card.product.issuer_id == account.issuer_id,
+        by_quote=card.fee is not None and card.fee.currency not in held,
         fresh_id=new_id,
         state_words=STATE_WORDS,
         class_words=CLASS_NAMES,

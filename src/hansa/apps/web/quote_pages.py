@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 from litestar.response import Redirect
 
-from hansa import approval, merchants, payments, wallets
+from hansa import approval, cards, merchants, payments, wallets
 from hansa.apps.personal_data import country_of
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
@@ -68,7 +68,7 @@ class QuoteForm(msgspec.Struct, frozen=True):
     return_to: Annotated[str, msgspec.Meta(max_length=merchants.RETURN_MAX)] = ""
 
 
-Kind = Literal["order", "shop", "person", "request", "offer"]
+Kind = Literal["order", "shop", "person", "request", "offer", "card"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,52 @@ def pay_offer_by_quote(
     return Redirect(back, status_code=303)
 
 
+# -- city cards ---------------------------------------------------------------------------------------------
+
+
+@get("/wallet/cards/{card_id:uuid}/quote", sync_to_thread=True, include_in_schema=False)
+def show_card_again(card_id: FromPath[UUID]) -> Redirect:
+    """A quote is asked for on the card's page."""
+    return Redirect(f"/wallet/cards/{card_id}")
+
+
+@post("/wallet/cards/{card_id:uuid}/quote", sync_to_thread=True, include_in_schema=False, status_code=200)
+def quote_card(
+    request: Asked, site: Here, card_id: FromPath[UUID], data: Annotated[QuoteForm, Form]
+) -> Response[Any]:
+    """What a city card costs in a wallet's own currency."""
+    who = seen(request, site)
+    return _quote_page(request, who, _card(who, card_id, data))
+
+
+@post("/wallet/cards/{card_id:uuid}/quote/pay", sync_to_thread=True, include_in_schema=False)
+def pay_card_by_quote(
+    request: Asked, site: Here, card_id: FromPath[UUID], data: Annotated[QuoteForm, Form]
+) -> Response[Any]:
+    """Pay a city card by the quote that was shown, once however often it is sent."""
+    who = seen(request, site)
+    try:
+        wanted = _card(who, card_id, data)
+    except cards.FeeMoved:
+        return Redirect(f"/wallet/cards/{card_id}", status_code=303)
+    try:
+        card = cards.pay(
+            site.ctx,
+            who.me,
+            card_id,
+            session_at=who.session.authenticated_at,
+            quote_id=_uuid(data.quote_id, "quote_id"),
+        )
+    except cards.UnknownCard:
+        raise
+    except HansaError as refused:
+        return _refused(request, who, wanted, refused)
+    if card.fee is not None and card.fee.state == "due":
+        why = who.say("It was not paid, and nothing was taken.")
+        return _quote_page(request, who, wanted, refused=why)
+    return Redirect(f"/wallet/cards/{card_id}", status_code=303)
+
+
 # -- people -------------------------------------------------------------------------------------------------
 
 
@@ -327,6 +373,27 @@ def _offer(who: Seen, payment_id: UUID, data: QuoteForm) -> Wanted:
         payee_key=payee.key,
         pays=source.currency,
         gets=payment.amount,
+        source=source,
+    )
+
+
+def _card(who: Seen, card_id: UUID, data: QuoteForm) -> Wanted:
+    """Errors: cards.UnknownCard, cards.FeeMoved, cards.NotCleared."""
+    card, fee, payee = cards.to_quote(who.site.ctx, who.me, card_id)
+    with who.site.ctx.tx() as tx:
+        own = [one for one, _ in balances_of(tx, who) if one.currency != fee.currency]
+    options = tuple((one.currency, str(one)) for one in own)
+    chosen = next((one for one in own if one.currency == data.pays_currency), None)
+    first = chosen or next((one for one in own if one.minor > 0), None)
+    source = Source(who.currency if first is None else first.currency, None, options)
+    return Wanted(
+        kind="card",
+        address=f"/wallet/cards/{card_id}/quote",
+        fields={},
+        name=who.say(card.product.name),
+        payee_key=payee,
+        pays=source.currency,
+        gets=fee.total,
         source=source,
     )
 
@@ -545,6 +612,9 @@ ROUTES = [
     pay_shop_by_quote,
     quote_offer,
     pay_offer_by_quote,
+    show_card_again,
+    quote_card,
+    pay_card_by_quote,
     quote_send,
     send_by_quote,
     quote_request,
