@@ -17,6 +17,7 @@ from hansa import clearing, trust
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
+from hansa.apps.web.console import member_names
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.apps.web.tariff_pictures import Timeline, timeline
@@ -315,6 +316,7 @@ def _agreement_page(
         checked = clearing.check_agreement(tx, found.toml, besides=agreement_id)
         today = clearing.get_settings(tx).day_of(now)
         last = clearing.last_cleared_day(tx)
+        names = member_names(tx)
     by = clerk_of(request, site)
     end = found.end_proposed
     return page(
@@ -323,6 +325,7 @@ def _agreement_page(
         here="agreements",
         found=found,
         said=found.said,
+        names=names,
         findings=checked.findings if found.state == "proposed" else (),
         worked=_worked_of_text(found.said),
         tones=TONES,

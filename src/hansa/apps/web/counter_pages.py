@@ -18,6 +18,7 @@ from litestar.response import Redirect
 from hansa import identity, trust, wallets
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.clerks import clerk_of, clerk_words
+from hansa.apps.web.console import member_names
 from hansa.apps.web.console_looks import desk_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
@@ -215,12 +216,15 @@ def _batch(
     refused: str = "",
 ) -> Response[str]:
     found = _own_batch(request, site, batch_id)
+    with site.ctx.tx() as tx:
+        names = member_names(tx)
     return page(
         "console/counter_batch.html",
         here="counter",
         desk=desk_of(request, site),
         **clerk_words(request, site, back=f"{COUNTER}/batches/{batch_id}"),
         batch=found,
+        issuer=names.get(found.issuer_id, found.issuer_id),
         form=form,
         sold=request.query_params.get("sold", "")[:20],
         refused=refused,

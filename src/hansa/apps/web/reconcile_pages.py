@@ -18,6 +18,7 @@ from litestar.response import Redirect
 from hansa import clearing, reconciliation, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
+from hansa.apps.web.console import member_names
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.apps.web.tariff_views import problems_of
@@ -282,11 +283,13 @@ def _file_page(
         found = reconciliation.suggestions(tx, file_id, theirs)
         matches = reconciliation.list_matches(tx, file_id, apart=True, limit=ROWS_SHOWN)
         proposals = reconciliation.list_proposals(tx, file_id)
+        names = member_names(tx)
     return page(
         "console/reconcile_file.html",
         status_code=200 if error is None else error.status,
         here="reconciliation",
         made=made,
+        member=names.get(made.file.member_id, made.file.member_id),
         theirs=theirs,
         ours=ours,
         found=found,
