@@ -43,11 +43,11 @@ def test_a_session_that_nobody_uses_ends(tx: Tx, after_sign_in: timedelta, signe
     assert account == (rider(1) if signed_in else None)
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_a_session_in_use_ends_all_the_same(tx: Tx, shared: bool) -> None:
-    secret = identity.start_session(tx, ONE, AT, shared=shared)
-    step = timedelta(seconds=POLICY.idle_s(shared=shared)) - SECOND
-    end = AT + POLICY.absolute(shared=shared)
+@pytest.mark.parametrize("by_many", [False, True])
+def test_a_session_in_use_ends_all_the_same(tx: Tx, by_many: bool) -> None:
+    secret = identity.start_session(tx, ONE, AT, shared=by_many)
+    step = timedelta(seconds=POLICY.idle_s(shared=by_many)) - SECOND
+    end = AT + POLICY.absolute(shared=by_many)
 
     at = AT
     while at + step < end:
