@@ -51,6 +51,14 @@ def _embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HANSA_DATABASE_URL", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _hears_a_hang_up() -> Generator[None]:
+    """Also where the tests themselves were begun deaf to it, as by nohup: what they begin would be deaf too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(scope="module")
 def shared_home() -> Generator[Path]:
     """A folder that the server's user can go to."""
