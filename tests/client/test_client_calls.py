@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -60,6 +61,22 @@ def test_money_is_put_in_once_and_told_in_types(hansa_as: Asked, league: LittleL
     assert [(one.minor, one.currency) for one in wallet.balances] == [(12_500, "CNY")]
     movements = list(hansa.payments.iter_movements(account, limit=1))
     assert len(movements) == 2 and movements[0].amount.minor == 2_500
+
+
+def test_the_example_of_the_portal_runs_as_it_stands(
+    sdk: Any, hansa_as: Asked, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hansa = hansa_as("toronto-card")
+    hansa.payments.open_payee(payee_id="quick-cafe", name="Quick Café", currency="CAD", category="5814")
+    page = client.get("/developers/client", headers={"accept": "text/html"}).text
+    _, _, example = page.partition('<pre data-step="use"')
+    lines = unescape(example.partition("<code>")[2].partition("</code>")[0]).replace("GBP", "CAD").split("\n")
+    assert lines[0] == "from hansa_client import Hansa, errors" and lines[2].startswith("hansa = Hansa(")
+
+    exec("\n".join(lines[3:]), {"hansa": hansa, "errors": sdk.errors})
+
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "created 350" and len(told) == 2
 
 
 def test_members_and_the_hub_are_read_in_types(hansa_as: Asked, league: LittleLeague) -> None:
