@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import groupby
@@ -209,6 +210,22 @@ def post_batch(ctx: Context, batch: Batch, *, partition: int = 0, expiring: bool
             codes = hand_over(ctx, partition, batch, expiring=expiring)
         if codes is not None:
             return codes
+
+
+def begin_post(ctx: Context, batch: Batch, *, partition: int = 0) -> "Future[list[ResultCode]]":
+    """Book a batch of one partition, without waiting where its engine is in this process; the codes come to the future.
+
+    Errors, given to the future: as ``post``.
+    """
+    engine = find_engine(ctx, partition)
+    if engine is not None:
+        return engine.begin(batch)
+    done: Future[list[ResultCode]] = Future()
+    try:
+        done.set_result(post_batch(ctx, batch, partition=partition))
+    except Exception as error:  # the future's reader gets it, as from an engine
+        done.set_exception(error)
+    return done
 
 
 def _by_partition(transfers: Sequence[Transfer]) -> tuple[list[ResultCode], dict[int, list[int]]]:

@@ -205,6 +205,10 @@ class Engine:
 
         term: refuse it in any other term of this engine.
         """
+        return self.begin(batch, expiring=expiring, term=term).result()
+
+    def begin(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> "Future[Codes]":
+        """Hand a batch in; its codes, or an error as of ``post``, come to the future."""
         future: Future[Codes] = Future()
 
         def done(answer: Codes | BaseException) -> None:
@@ -214,7 +218,7 @@ class Engine:
                 future.set_result(answer)
 
         self.submit(batch, done, expiring=expiring, term=term)
-        return future.result()
+        return future
 
     def fold(self) -> None:
         """Have all that is committed now folded, and wait for it."""

@@ -6,7 +6,7 @@ a step's number can be taken once.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ from hansa import approval, ledger, webhooks
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, Money, fact_id
 from hansa.payments import life_store
-from hansa.payments.chains import post_chains
+from hansa.payments.chains import Chains, post_chains
 from hansa.payments.life import Action, PaymentState, after
 from hansa.payments.model import Step as Watch
 from hansa.payments.payment import (
@@ -30,7 +30,7 @@ from hansa.payments.payment import (
     held_until,
     transfers_of,
 )
-from hansa.store import Context, Tx
+from hansa.store import Context, OutboxRows, Tx, commit_behind
 
 ASK_AGAIN = timedelta(seconds=10)
 """How soon a connector that gave no clear answer is asked again, at first; each time it is twice as long."""
@@ -57,10 +57,7 @@ def carry(
         return {}
     codes = _ask(ctx, doing)
     watch("posted")
-    steps = [
-        (payment, _outcome(payment, intent, code))
-        for (payment, intent), code in zip(doing, codes, strict=True)
-    ]
+    steps = _outcomes(doing, codes)
     if batch_id is not None:
         found = _keep_batch(ctx, batch_id, steps)
     else:
@@ -69,6 +66,87 @@ def carry(
     watch("recorded")
     _undo_strays(ctx, steps, found)
     return found
+
+
+class First:
+    """New payments for which the ledger is asked the first time: ``carry`` in parts, most of it done beforehand.
+
+    Most are paid as they come. So transfers are made ready while PostgreSQL still writes that the payments came, and
+    what is kept of a payment that is paid while the ledger is at work; where the ledger says anything else of one,
+    that is thrown away. In this order: ``begin``, ``foresee``, ``wait``, ``keep``.
+    """
+
+    def __init__(self, doing: Sequence[Doing]) -> None:
+        self._doing = doing
+        self._codes: Sequence[ledger.ResultCode] = ()
+        self._foreseen: _Foreseen | None = None
+        chains = [transfers_of(*one) for one in doing]
+        fit = all(chains) and sum(map(len, chains)) <= ledger.BATCH_MAX
+        self._chains = Chains(chains) if fit else None
+
+    def begin(self, ctx: Context) -> None:
+        """Ask the ledger, without waiting where its engine is in this process."""
+        if self._chains is None:
+            self._codes = _ask(ctx, self._doing)
+        else:
+            self._chains.begin(ctx)
+
+    def foresee(self) -> None:
+        """Make ready what is kept of them if all are paid."""
+        if all(intent.action is Action.CAPTURE for _, intent in self._doing):
+            self._foreseen = _Foreseen(self._doing)
+
+    def wait(self) -> None:
+        """Wait for the ledger's word. Errors: as ``ledger.post``; whoever sends the same again then ends it."""
+        if self._chains is not None:
+            self._codes = self._chains.words()
+
+    def keep(self, ctx: Context, batch_id: UUID) -> dict[UUID, Payment]:
+        """Keep what came of them, and that they are under way no more; gives them as they then stand."""
+        if self._foreseen is not None and all(code is _BOOKED for code in self._codes):
+            with suppress(_Overtaken), ctx.tx() as tx, tx.pipeline():
+                # Money has moved for good: what is kept here would be found again from the ledger's books.
+                commit_behind(tx)
+                life_store.end_batch(tx, batch_id)
+                return self._foreseen.keep(tx)
+        steps = _outcomes(self._doing, self._codes)
+        found = _keep_batch(ctx, batch_id, steps)
+        _undo_strays(ctx, steps, found)
+        return found
+
+
+class _Overtaken(Exception):
+    """Somebody else kept a step of one of these first; nothing of the transaction may stay."""
+
+
+class _Foreseen:
+    """What is kept of new payments that are all paid as they come, made ready."""
+
+    def __init__(self, doing: Sequence[Doing]) -> None:
+        steps = [(payment, _paid_at_once(payment, intent)) for payment, intent in doing]
+        self._kept = [(payment.at_step(step), payment) for payment, step in steps]
+        self._rows = life_store.step_rows(steps)
+        self._told: Sequence[OutboxRows] | None = None
+        if not any(one.method in _LENT for one, _ in steps):
+            self._told = webhooks.ready(*[news for one in self._kept for news in _news(*one, {})])
+
+    def keep(self, tx: Tx) -> dict[UUID, Payment]:
+        """Keep it, in a pipeline. Errors: _Overtaken."""
+        asked = life_store.ask_to_keep(tx, self._rows)
+        if self._told is None:
+            _tell(tx, self._kept)
+        else:
+            webhooks.write_ready(tx, self._told)
+        if len(life_store.kept_steps(asked)) < len(self._kept):
+            raise _Overtaken
+        return {one.payment_id: one for one, _ in self._kept}
+
+
+def _outcomes(doing: Sequence[Doing], codes: Sequence[ledger.ResultCode]) -> list[tuple[Payment, Step]]:
+    return [
+        (payment, _outcome(payment, intent, code))
+        for (payment, intent), code in zip(doing, codes, strict=True)
+    ]
 
 
 def _keep_batch(ctx: Context, batch_id: UUID, steps: Sequence[tuple[Payment, Step]]) -> dict[UUID, Payment]:
@@ -122,8 +200,7 @@ def keep(
     # Withdrawn first: whoever is approving it just now ends before us or finds it ended, so what they took is seen.
     _withdraw(tx, kept)
     _give_back(tx, [one for one, _ in kept])
-    spenders = _spenders(tx, [one for one, _ in kept])
-    webhooks.record(tx, *[news for one, before in kept for news in _news(one, before, spenders)])
+    _tell(tx, kept)
     found = {one.payment_id: one for one, _ in kept}
     if lost:
         found |= life_store.find(tx, [(one.partition, one.payment_id) for one in lost])
@@ -361,12 +438,22 @@ _CAME_TO_NOTHING = frozenset(
 )
 
 
+def _tell(tx: Tx, kept: Sequence[tuple[Payment, Payment]]) -> None:
+    """Tell payees' acquirers and payers of these steps."""
+    spenders = _spenders(tx, [one for one, _ in kept])
+    webhooks.record(tx, *[news for one, before in kept for news in _news(one, before, spenders)])
+
+
+_LENT = ("wallet", "code")
+"""How a delegate can pay from another's wallet; a mandate is never used by one."""
+
+
 def _spenders(tx: Tx, payments: Sequence[Payment]) -> dict[UUID, AccountId]:
     """Which delegate pays, by payment, for those that one pays; a mandate's are never paid by one."""
     wanted = {
         one.spend_id: one
         for one in payments
-        if one.step is not None and one.step.action is Action.CAPTURE and one.method in ("wallet", "code")
+        if one.step is not None and one.step.action is Action.CAPTURE and one.method in _LENT
     }
     keys = [(one.payer.partition, key) for key, one in wanted.items() if one.payer is not None]
     return {wanted[key].payment_id: who for key, who in approval.spent_by(tx, keys).items()}

@@ -2,9 +2,9 @@
 
 A commit costs the same for one payment as for a thousand, so requests that come one by one share theirs. One thread
 takes them in and answers: a process of Python computes on one core, and two threads that hand it to each other took
-half as much again for each payment. Whoever was answered just now comes again soon, so while others keep coming a
-batch waits for them: full batches cost a quarter less for each payment than small and large ones by turns
-(docs/payments.md).
+half as much again for each payment. Whoever was answered just now comes again soon, so a batch waits for as many as
+were there before, while they keep coming: full batches cost a quarter less for each payment than small and large ones
+by turns (docs/payments.md).
 """
 
 import threading
@@ -22,14 +22,14 @@ TOGETHER_MAX = 1_000
 WAITING_MAX = 20_000
 """Requests that may wait for their answers, a few seconds' worth; more are told to come again."""
 
-LULL_S = 0.001
-"""A batch is closed when nobody has come for so long ..."""
+LULL_S = 0.004
+"""A batch is closed when all of the crowd have come, or nobody has come for so long ..."""
 
 GATHER_S = 0.015
 """... and at the latest after so long."""
 
 CROWD = 4
-"""After a batch of no more than so many nobody is waited for: there is no crowd that would come."""
+"""So many or fewer are no crowd: nobody is waited for."""
 
 Done = Callable[[Answer | BaseException], None]
 
@@ -51,6 +51,8 @@ class Intake:
         self._waiting_max = waiting_max
         self._answered = answered
         self._count = 0
+        self._crowd = 0  # who were answered last, and who waited by then: as many may come now
+        self._wanted = 1  # from so many who wait on the thread is woken
         self._arrived = threading.Condition()
         self._stopping = False
         self._waiting: deque[tuple[NewPayment, Done]] = deque()
@@ -69,7 +71,8 @@ class Intake:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="payments", daemon=True)
                 self._thread.start()
-            self._arrived.notify()
+            if len(self._waiting) >= self._wanted:
+                self._arrived.notify()
 
     def stop(self) -> None:
         """Answer what was handed in, and end."""
@@ -80,33 +83,33 @@ class Intake:
             self._thread.join()
 
     def _work(self) -> None:
-        size = 0
-        while batch := self._take(size):
-            size = len(batch)
+        while batch := self._take():
             try:
                 answers: list[Answer] | list[Exception] = create(self._ctx, [one for one, _ in batch])
             except Exception as error:  # told to each who waits; sending again is harmless
                 answers = [error] * len(batch)
             with self._arrived:
+                self._crowd = self._count
                 self._count -= len(batch)
             for (_, done), answer in zip(batch, answers, strict=True):
                 done(answer)
             self._answered()
 
-    def _take(self, before: int) -> list[tuple[NewPayment, Done]]:
-        """What waits, up to a batch; waits for the first. Nothing: there is no more to come. before: the last batch."""
+    def _take(self) -> list[tuple[NewPayment, Done]]:
+        """What waits, up to a batch; waits for the first. Nothing: there is no more to come."""
         with self._arrived:
+            self._wanted = 1
             while not self._waiting and not self._stopping:
                 self._arrived.wait()
-        if before > CROWD:
-            self._gather()
-        with self._arrived:
+            if self._crowd > CROWD:
+                self._gather()
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MAX))]
 
     def _gather(self) -> None:
-        """Wait until nobody comes any more."""
+        """Wait until all of the crowd are here, or nobody comes any more."""
         until = time.monotonic() + GATHER_S
-        came = 0
-        while came < len(self._waiting) < TOGETHER_MAX and not self._stopping and time.monotonic() < until:
-            came = len(self._waiting)
-            time.sleep(LULL_S)
+        self._wanted = min(self._crowd, TOGETHER_MAX)
+        while len(self._waiting) < self._wanted and not self._stopping and time.monotonic() < until:
+            here = len(self._waiting)
+            if not self._arrived.wait(LULL_S) and len(self._waiting) == here:
+                break

@@ -511,10 +511,13 @@ def steps_of(tx: Tx, key: Key) -> list[Step]:
 
 def keep_steps(tx: Tx, steps: Sequence[tuple[Payment, Step]]) -> set[UUID]:
     """Keep these steps, one of each payment; gives the payments whose step is new."""
-    if not steps:
-        return set()
+    return kept_steps(ask_to_keep(tx, step_rows(steps))) if steps else set()
+
+
+def step_rows(steps: Sequence[tuple[Payment, Step]]) -> Mapping[str, Any]:
+    """Make these steps ready for ``ask_to_keep``, for whoever has the time before there is a transaction."""
     new = [step for _, step in steps]
-    values = {
+    return {
         "partitions": array_text([one.partition for one, _ in steps]),
         "ids": uuid_array_text(b"".join([one.payment_id.bytes for one, _ in steps])),
         "ns": array_text([one.n for one in new]),
@@ -531,7 +534,16 @@ def keep_steps(tx: Tx, steps: Sequence[tuple[Payment, Step]]) -> set[UUID]:
         "reasons": text_array_text([one.reason for one in new]),
         "words": text_array_text([one.words for one in new]),
     }
-    return {row[0] for row in tx.execute(KEEP, values).fetchall()}
+
+
+def ask_to_keep(tx: Tx, rows: Mapping[str, Any]) -> Rows:
+    """Keep what ``step_rows`` made ready; ``kept_steps`` says whose is new."""
+    return tx.execute(KEEP, rows)
+
+
+def kept_steps(asked: Rows) -> set[UUID]:
+    """The payments whose step ``ask_to_keep`` found new."""
+    return {row[0] for row in asked.fetchall()}
 
 
 def wait(tx: Tx, payments: Sequence[tuple[Payment, datetime]]) -> None:

@@ -17,7 +17,15 @@ from hansa.identity import AccountId
 from hansa.kernel import HansaError, Money, fact_id, new_id
 from hansa.payments import life_store
 from hansa.payments.asking import refuse_asks
-from hansa.payments.carrying import ASK_AGAIN, carry, keep, refund_failed, refused_by_connector, step_of
+from hansa.payments.carrying import (
+    ASK_AGAIN,
+    First,
+    carry,
+    keep,
+    refund_failed,
+    refused_by_connector,
+    step_of,
+)
 from hansa.payments.connectors import Connector, Connectors, Heard, Said
 from hansa.payments.life import Action, PaymentState, StateForbids
 from hansa.payments.life_store import Key
@@ -45,7 +53,7 @@ from hansa.payments.payment import (
 )
 from hansa.payments.quotes_model import Quote, Use
 from hansa.payments.quotes_using import use_quotes
-from hansa.store import Context, Tx
+from hansa.store import Context, Tx, commit_behind
 
 TOGETHER_MAX = 2_000
 """Payments of one batch."""
@@ -92,10 +100,15 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
         late = [one for one in known.values() if one.step is None and one.created_at + LEASE <= now]
         late = [one for one in late if one.digest == digests[one.payment_id]]
         desk.take(fresh, digests, batch_id, late)
-        found = desk.kept
-        to_do = [(one, _first_intent(one)) for one in (*desk.allowed, *late)]
+    found, first = desk.kept, desk.first
     watch("received")
-    found |= carry(ctx, to_do, watch, batch_id=batch_id)
+    if first is not None:
+        first.begin(ctx)
+        first.foresee()
+        first.wait()
+        watch("posted")
+        found |= first.keep(ctx, batch_id)
+        watch("recorded")
     told: set[UUID] = set()
     answers: list[Answer] = []
     for one in new:
@@ -268,6 +281,7 @@ class _Desk:
         self._may: Container[str] = ()
         self.kept: dict[UUID, Payment] = {}
         self.allowed: list[Payment] = []
+        self.first: First | None = None
         self.refused: dict[UUID, HansaError] = {}
 
     def read(self, new: Sequence[NewPayment]) -> dict[UUID, Payment]:
@@ -336,6 +350,9 @@ class _Desk:
                 else:
                     steps.append((one, step))
             self._begin(batch_id, late)
+            self._make_ready(late)  # while PostgreSQL writes
+            if self.first is not None:
+                commit_behind(tx)  # the ledger's commit, or else that of what came of them, makes it durable
             new_ids = life_store.inserted(inserting)
         if len(new_ids) < len(payments):  # another took them in at the same time, and goes on with them
             for one in payments:
@@ -345,6 +362,8 @@ class _Desk:
             steps = [both for both in steps if both[0].payment_id in new_ids]
             life_store.end_batch(tx, batch_id)
             self._begin(batch_id, late)
+            self._make_ready(late)
+            commit_behind(tx, behind=self.first is not None)
         if steps:
             self.kept |= keep(tx, steps)
             self._ask_payers(steps, paying, spends, verdicts)
@@ -377,6 +396,11 @@ class _Desk:
         keys = [(one.partition, one.payment_id) for one in (*self.allowed, *late)]
         if keys:
             life_store.begin_batch(self._tx, batch_id, keys, self._now)
+
+    def _make_ready(self, late: Sequence[Payment]) -> None:
+        """Make ready what the ledger is to be asked."""
+        to_do = [(one, _first_intent(one)) for one in (*self.allowed, *late)]
+        self.first = First(to_do) if to_do else None
 
     def _ask_payers(
         self,

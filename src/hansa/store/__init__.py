@@ -15,6 +15,7 @@ from hansa.store.context import (
     StoreTooOld,
     StoreUnavailable,
     Tx,
+    commit_behind,
     host_of,
     open_context,
     told_to_the_caller,
@@ -45,11 +46,14 @@ from hansa.store.outbox import (
     START,
     Bookmark,
     Event,
+    OutboxRows,
     WrittenEvent,
     begin_outbox_anew,
     forget_outbox,
+    outbox_rows,
     read_outbox,
     write_outbox,
+    write_outbox_rows,
 )
 from hansa.store.secrets import Secret, SecretMissing, SecretUnfit, list_secrets, read_secret, rotate_secret
 from hansa.store.throttle import (
@@ -84,6 +88,7 @@ __all__ = [
     "KeyReused",
     "MigrationRefused",
     "New",
+    "OutboxRows",
     "Rate",
     "Replay",
     "Secret",
@@ -102,6 +107,7 @@ __all__ = [
     "begin_outbox_anew",
     "check_key",
     "claim",
+    "commit_behind",
     "forget_answers",
     "forget_keys",
     "forget_outbox",
@@ -113,6 +119,7 @@ __all__ = [
     "made_from",
     "migrate",
     "open_context",
+    "outbox_rows",
     "read_outbox",
     "read_secret",
     "refuse_too_often",
@@ -125,4 +132,5 @@ __all__ = [
     "throttle_all",
     "told_to_the_caller",
     "write_outbox",
+    "write_outbox_rows",
 ]

@@ -162,6 +162,15 @@ def open_context(
     )
 
 
+def commit_behind(tx: Tx, *, behind: bool = True) -> None:
+    """Let this transaction's commit not wait for the disk: for what a later commit of this database makes durable.
+
+    PostgreSQL writes commits to disk in their order: once a later one that waits has returned, this one is there too.
+    Until then a power cut may take it back whole, as if it had never been. behind: False takes this back.
+    """
+    tx.execute(f"set local synchronous_commit to {'off' if behind else 'on'}")
+
+
 def _living_connection(pool: ConnectionPool[Tx], wait_s: float) -> Tx:
     """A connection that has just answered (0.05 ms on a socket).
 
