@@ -157,10 +157,13 @@ def test_a_batch_whose_database_lost_its_power_is_paid_once_and_answered_alike(
                 assert went_dark
                 pass_time(ctx, minutes=1)
                 in_the_end(partial(payments.finish_payments, ctx))
+                moved = held(ctx, BEN) != (100_00 - done * 2_00, 0)
                 done += 1
 
                 answers = in_the_end(partial(payments.create, ctx, new))
-                assert all(isinstance(one, payments.Payment) and one.is_replay for one in answers), answers
+                replays = {one.is_replay for one in answers if isinstance(one, payments.Payment)}
+                # Before the ledger's word a cut may take the batch back whole: then nothing moved, and it is made now.
+                assert replays == {moved} and (moved or step == "received"), (step, answers)
                 assert [one.state for one in answers if isinstance(one, payments.Payment)] == STATES
                 assert held(ctx) == (100_00 - done * 1_00, 50_00)
                 assert held(ctx, BEN) == (100_00 - done * 2_00, 0)

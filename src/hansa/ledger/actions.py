@@ -46,7 +46,7 @@ from hansa.ledger.model import (
 )
 from hansa.ledger.rows import Rows, canonical_rows
 from hansa.ledger.writer import write_now
-from hansa.store import Context, Tx
+from hansa.store import Context, StoreUnavailable, Tx
 from hansa.trust import tlog
 
 _FIRST = 0
@@ -212,16 +212,29 @@ def post_batch(ctx: Context, batch: Batch, *, partition: int = 0, expiring: bool
             return codes
 
 
-def begin_post(ctx: Context, batch: Batch, *, partition: int = 0) -> "Future[list[ResultCode]]":
+def term_here(ctx: Context, partition: int) -> int | None:
+    """The term of the engine that keeps this partition in this process; None where none does, or it is being elected.
+
+    A term ends with the engine's connections: a batch that is good for one alone does not outlive a fall of the server.
+    """
+    engine = find_engine(ctx, partition)
+    return None if engine is None else engine.term
+
+
+def begin_post(
+    ctx: Context, batch: Batch, *, partition: int = 0, term: int | None = None
+) -> "Future[list[ResultCode]]":
     """Book a batch of one partition, without waiting where its engine is in this process; the codes come to the future.
 
-    Errors, given to the future: as ``post``.
+    term: of that engine; in any other nothing is booked. Errors, given to the future: as ``post``.
     """
     engine = find_engine(ctx, partition)
     if engine is not None:
-        return engine.begin(batch)
+        return engine.begin(batch, term=term)
     done: Future[list[ResultCode]] = Future()
     try:
+        if term is not None:
+            raise StoreUnavailable("The ledger has another writer now. Send the same request again.")
         done.set_result(post_batch(ctx, batch, partition=partition))
     except Exception as error:  # the future's reader gets it, as from an engine
         done.set_exception(error)

@@ -84,6 +84,10 @@ class First:
         fit = all(chains) and sum(map(len, chains)) <= ledger.BATCH_MAX
         self._chains = Chains(chains) if fit else None
 
+    def hold_to(self, ctx: Context) -> bool:
+        """Whether the ledger will book these only if all that was committed until then outlasts a power cut with it."""
+        return self._chains is not None and self._chains.hold_to(ctx)
+
     def begin(self, ctx: Context) -> None:
         """Ask the ledger, without waiting where its engine is in this process."""
         if self._chains is None:

@@ -22,16 +22,26 @@ class Chains:
         self._transfers = [transfer for chain in chains for transfer in chain]
         self._said: Future[list[ledger.ResultCode]] | None = None
         self._batch: ledger.Batch | None = None
+        self._term: int | None = None
         partitions = {one.partition for one in self._transfers}
         if len(partitions) == 1 and len(self._transfers) <= ledger.BATCH_MAX:
             # Those of one partition, as most are, go to it without a look at each.
             (self._partition,) = partitions
             self._batch = ledger.batch_of(self._transfers)
 
+    def hold_to(self, ctx: Context) -> bool:
+        """Let them be good only for the term of the engine in this process; whether there is one.
+
+        A term ends where the database falls, and with it what was committed and not waited for. So they are booked only
+        where all that is there too.
+        """
+        self._term = None if self._batch is None else ledger.term_here(ctx, self._partition)
+        return self._term is not None
+
     def begin(self, ctx: Context) -> None:
         """Hand them in, without waiting where they are of one partition whose engine is in this process."""
         if self._batch is not None:
-            self._said = ledger.begin_post(ctx, self._batch, partition=self._partition)
+            self._said = ledger.begin_post(ctx, self._batch, partition=self._partition, term=self._term)
             return
         self._said = Future()
         self._said.set_result([one.code for one in ledger.post(ctx, self._transfers)])

@@ -272,6 +272,7 @@ class _Desk:
     """New payments of a batch: what is kept of them, and what is said of the others."""
 
     def __init__(self, ctx: Context, tx: Tx, now: datetime, partitions: Mapping[UUID, int]) -> None:
+        self._ctx = ctx
         self._partition_of = ctx.directory.partition_of
         self._partitions = partitions
         self._tx, self._now = tx, now
@@ -351,7 +352,7 @@ class _Desk:
                     steps.append((one, step))
             self._begin(batch_id, late)
             self._make_ready(late)  # while PostgreSQL writes
-            if self.first is not None:
+            if self.first is not None and self.first.hold_to(self._ctx):
                 commit_behind(tx)  # the ledger's commit, or else that of what came of them, makes it durable
             new_ids = life_store.inserted(inserting)
         if len(new_ids) < len(payments):  # another took them in at the same time, and goes on with them
@@ -363,7 +364,7 @@ class _Desk:
             life_store.end_batch(tx, batch_id)
             self._begin(batch_id, late)
             self._make_ready(late)
-            commit_behind(tx, behind=self.first is not None)
+            commit_behind(tx, behind=self.first is not None and self.first.hold_to(self._ctx))
         if steps:
             self.kept |= keep(tx, steps)
             self._ask_payers(steps, paying, spends, verdicts)
