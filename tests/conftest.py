@@ -120,7 +120,7 @@ def _sweep() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared(scratch_server: ScratchServer) -> Generator[Shared]:
+def shared_connections(scratch_server: ScratchServer) -> Generator[Shared]:
     """The connections that the tests of this run share."""
     shared = Shared(scratch_server)
     with shared.closing:
@@ -128,16 +128,18 @@ def shared(scratch_server: ScratchServer) -> Generator[Shared]:
 
 
 @pytest.fixture(scope="session")
-def shared_connection(shared: Shared) -> Tx:
+def shared_connection(shared_connections: Shared) -> Tx:
     """The connection on which the ``ctx`` of whoever asks for this makes its savepoints, at first an empty database."""
-    return shared.connection("")
+    return shared_connections.connection("")
 
 
 @pytest.fixture
-def ctx(scratch_server: ScratchServer, shared: Shared, request: pytest.FixtureRequest) -> Generator[Context]:
+def ctx(
+    scratch_server: ScratchServer, shared_connections: Shared, request: pytest.FixtureRequest
+) -> Generator[Context]:
     """A Context of which nothing stays: one transaction around the test, each ``ctx.tx()`` a savepoint in it."""
     scratch_server.refuse_broken_rooms(request.path)
-    rolled_back = RolledBack(shared, stays="shared_connection" in request.fixturenames)
+    rolled_back = RolledBack(shared_connections, stays="shared_connection" in request.fixturenames)
     try:
         yield Context(open_tx=rolled_back, clock=FixedClock(NOON))
     finally:

@@ -43,6 +43,7 @@ APART = {
     "/console/me": ELSEWHERE,
     "/console/proposals/{proposal_id:uuid}": ELSEWHERE,
     "/console/staff/{handle:str}": ELSEWHERE,
+    "/wallet/cards/{card_id:uuid}/quote": "who comes here by a link is led to the card's page",
 }
 """Pages that are looked at elsewhere, and why."""
 

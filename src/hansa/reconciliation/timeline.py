@@ -79,8 +79,9 @@ def _rides(tx: Tx, day: date, ends_at: datetime) -> Iterator[Event]:
 
 def _clearing(window: clearing.Window) -> Iterator[Event]:
     label = window.window_id
+    items = "1 item" if window.items == 1 else f"{window.items:,} items"
     yield Event(window.ends_at, "clearing", "cut-off", label)
-    yield Event(window.decided_at, "clearing", f"decided, {window.items:,} items", label)
+    yield Event(window.decided_at, "clearing", f"decided, {items}", label)
     if window.closed_at is not None:
         yield Event(window.closed_at, "clearing", "closed", label)
     for total in window.totals:

@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from hansa import approval, atlas, cards, identity, payments, trust
 from hansa.apps.web.callers import get_account, get_operator, get_signed_in
 from hansa.apps.web.clerks import clerk_of, reader_of
+from hansa.apps.web.console import member_names
 from hansa.apps.web.console_looks import desk_of
 from hansa.apps.web.journey_views import city_name
 from hansa.apps.web.languages import Words, spoken, words_for
@@ -395,6 +396,7 @@ def _desk_page(
         for one in shown:
             identity.saw(tx, AccountId(one.account_id), reader, "profile", "deciding on a card", now)
         products = [one for one in cards.list_products(tx, offered=False) if one.issuer_id in own]
+        names = member_names(tx)
     return page(
         "console/cards.html",
         here="cards",
@@ -410,6 +412,7 @@ def _desk_page(
         moves=MOVES,
         state_words=STATE_WORDS,
         products=products,
+        names=names,
         status_code=200 if refused is None else refused.status,
     )
 

@@ -15,6 +15,7 @@ from litestar.response import Redirect
 from hansa import identity, rides, risk
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import reader_of
+from hansa.apps.web.console import member_names
 from hansa.apps.web.journey_views import ACTIONS, Places
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here
@@ -272,7 +273,7 @@ def _case_page(
             seen = identity.AccountId(case.account_id)
             identity.saw(tx, seen, by, "risk", f"case {case_id}", site.ctx.clock.now())
         rule = risk.rule_of(tx, case)
-        names = _riders(tx, [case])
+        names, members = _riders(tx, [case]), member_names(tx)
         places = Places(tx)
         lines = evidence_lines(tx, places, case)
         others = (
@@ -301,6 +302,7 @@ def _case_page(
         story=story(case, lines),
         rider=_rider(case, names),
         known=case.account_id in names,
+        issuer="" if case.issuer_id is None else members.get(case.issuer_id, case.issuer_id),
         lines=lines,
         picture=timeline(lines),
         figures=[(name, _said(value)) for name, value in case.evidence.figures.items()],
