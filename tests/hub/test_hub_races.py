@@ -47,7 +47,6 @@ def test_threads_at_the_cap_never_pass_it_and_fill_it(committed_ctx: Context, wi
                 assert told in (
                     ("COMMITTED", "hub.payment_committed"),
                     ("hub.payment_aborted", "ABORTED payee"),
-                    ("hub.payment_expired", "ABORTED payee"),
                 ), told
         position, held, headroom = figures(ctx, A)
         assert (held, position + headroom) == (0, 1_000)

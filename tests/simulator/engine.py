@@ -8,6 +8,7 @@ die between any two of them, or go on as if it still were the engine after anoth
 
 from collections import deque
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,6 +102,14 @@ class SimulatedEngine(Actor):
     def submit(self, batch: Batch, done: Done, *, expiring: bool = False) -> None:
         self.waiting.append(Request(batch, done, expiring))
         self._tick()
+
+    def begin_post(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> "Future[Codes]":
+        done: Future[Codes] = Future()
+        try:
+            done.set_result(self.post(batch, expiring=expiring, term=term))
+        except StoreUnavailable as died:
+            done.set_exception(died)
+        return done
 
     def post(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> Codes:
         """Work until this batch is answered. Errors: StoreUnavailable."""

@@ -331,7 +331,11 @@ def _commit(ctx: Context, payments: Sequence[tuple[Payment, bytes]], step: Step)
     found = _keep(ctx, steps)
     step("told")
     _take_back(ctx, {one.payment.payee_id for one in steps if one.payment.model == "deferred"})
-    return found | _keep(ctx, [Stepped(one, 2, State.ABORTED, Reason.EXPIRED) for one in lost])
+    ended = _look_up(
+        ctx, lost
+    )  # whom the payee refused meanwhile; all others the ledger let go when their time was up
+    over = [one for one in lost if one.payment_id not in ended]
+    return found | ended | _keep(ctx, [Stepped(one, 2, State.ABORTED, Reason.EXPIRED) for one in over])
 
 
 def _void(

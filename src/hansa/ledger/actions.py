@@ -230,7 +230,7 @@ def begin_post(
     """
     engine = find_engine(ctx, partition)
     if engine is not None:
-        return engine.begin(batch, term=term)
+        return engine.begin_post(batch, term=term)
     done: Future[list[ResultCode]] = Future()
     try:
         if term is not None:

@@ -205,9 +205,9 @@ class Engine:
 
         term: refuse it in any other term of this engine.
         """
-        return self.begin(batch, expiring=expiring, term=term).result()
+        return self.begin_post(batch, expiring=expiring, term=term).result()
 
-    def begin(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> "Future[Codes]":
+    def begin_post(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> "Future[Codes]":
         """Hand a batch in; its codes, or an error as of ``post``, come to the future."""
         future: Future[Codes] = Future()
 

@@ -20,6 +20,7 @@ from hansa import approval, cards, merchants, payments, wallets
 from hansa.apps.personal_data import country_of
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
+from hansa.apps.web.me_view import means
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.money_pages import Seen, balances_of, seen, told
 from hansa.apps.web.offer_pages import visible_offer
@@ -204,8 +205,11 @@ def pay_offer_by_quote(
 
 
 @get("/wallet/cards/{card_id:uuid}/quote", sync_to_thread=True, include_in_schema=False)
-def show_card_again(card_id: FromPath[UUID]) -> Redirect:
-    """A quote is asked for on the card's page."""
+def show_card_again(request: Asked, site: Here, card_id: FromPath[UUID]) -> Redirect:
+    """A quote is asked for on the card's page. Errors: cards.UnknownCard for another's."""
+    own = cards.own_cards(site.ctx, means(site).sealer, seen(request, site).me)
+    if card_id not in {one.card_id for one in own}:
+        raise cards.UnknownCard
     return Redirect(f"/wallet/cards/{card_id}")
 
 
