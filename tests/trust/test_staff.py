@@ -279,7 +279,8 @@ def test_every_change_of_staff_is_in_the_audit_record(ctx: Context) -> None:
     with ctx.tx() as tx:
         secret = _come_in(tx, "ada", 1, "admin")
         _come_in(tx, "bo", 2, "viewer")
-        later = [NOON + timedelta(seconds=number) for number in (1, 2, 3)]  # acts of one instant have no order
+        # Acts of one instant have no order.
+        later = [NOON + timedelta(seconds=number) for number in (1, 2, 3)]
         staff.set_roles(tx, "bo", ("operator",), by="staff:ada", at=later[0], reason="learned it")
         staff.sign_out(tx, _who(tx, secret), later[1])
         staff.end_staff(tx, "bo", by="staff:ada", at=later[2], reason="left")
