@@ -20,8 +20,8 @@ import pytest
 from hansa import ledger, payments
 from hansa.apps.rooms import SQL_FOLDERS
 from hansa.kernel import FixedClock
-from hansa.payments import NewPayment
-from hansa.store import Context, EmbeddedServer, StoreUnavailable, migrate, open_context
+from hansa.payments import NewPayment, paying
+from hansa.store import Context, EmbeddedServer, StoreUnavailable, Tx, commit_behind, migrate, open_context
 from ledger.engines import wait_until
 from payments.shopping import BANK, BEN, KIOSK, NOW, asks, check_books, held, open_town, pass_time, told
 
@@ -170,3 +170,33 @@ def test_a_batch_whose_database_lost_its_power_is_paid_once_and_answered_alike(
                 in_the_end(partial(payments.void, ctx, new[1].payment_id, by=BANK))
     assert Counter(told(ctx)) == Counter(done * [f"payment.{one}" for one in (*STATES, "voided")])
     check_books(ctx)
+
+
+class _Dies(Exception):
+    pass
+
+
+def test_a_batch_that_the_ledger_may_have_nothing_to_commit_for_waits_for_the_disk_itself(
+    committed_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx, behind = committed_ctx, list[bool]()
+
+    def noted(tx: Tx, *, behind_: list[bool] = behind, behind: bool = True) -> None:
+        behind_.append(behind)
+        commit_behind(tx, behind=behind)
+
+    def dies(here: str) -> None:
+        if here == "posted":
+            raise _Dies
+
+    monkeypatch.setattr(paying, "commit_behind", noted)
+    open_town(ctx)
+    old, offer = asks(1_00, n="old"), asks(3_00, n="offer", payer=None)
+    with ledger.Engine(ctx):
+        with suppress(_Dies):
+            payments.create(ctx, [old], watch=dies)
+        assert behind == [True]
+        pass_time(ctx, minutes=1)
+        answers = payments.create(ctx, [old, offer])  # the first is in the books already
+    assert behind == [True]
+    assert [one.state for one in answers if isinstance(one, payments.Payment)] == ["captured", "created"]

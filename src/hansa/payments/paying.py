@@ -352,7 +352,7 @@ class _Desk:
                     steps.append((one, step))
             self._begin(batch_id, late)
             self._make_ready(late)  # while PostgreSQL writes
-            if self.first is not None and self.first.hold_to(self._ctx):
+            if self._is_followed(late):
                 commit_behind(tx)  # the ledger's commit, or else that of what came of them, makes it durable
             new_ids = life_store.inserted(inserting)
         if len(new_ids) < len(payments):  # another took them in at the same time, and goes on with them
@@ -364,7 +364,7 @@ class _Desk:
             life_store.end_batch(tx, batch_id)
             self._begin(batch_id, late)
             self._make_ready(late)
-            commit_behind(tx, behind=self.first is not None and self.first.hold_to(self._ctx))
+            commit_behind(tx, behind=self._is_followed(late))
         if steps:
             self.kept |= keep(tx, steps)
             self._ask_payers(steps, paying, spends, verdicts)
@@ -397,6 +397,13 @@ class _Desk:
         keys = [(one.partition, one.payment_id) for one in (*self.allowed, *late)]
         if keys:
             life_store.begin_batch(self._tx, batch_id, keys, self._now)
+
+    def _is_followed(self, late: Sequence[Payment]) -> bool:
+        """Whether a commit that waits for the disk follows before anything is answered.
+
+        Of late ones the ledger may have nothing to commit any more: they can be in its books already.
+        """
+        return not late and self.first is not None and self.first.hold_to(self._ctx)
 
     def _make_ready(self, late: Sequence[Payment]) -> None:
         """Make ready what the ledger is to be asked."""
