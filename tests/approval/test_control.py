@@ -13,7 +13,7 @@ from hansa import approval, audit, identity
 from hansa.approval import Allowed, Channel, Limit, Refused, Span, deciding
 from hansa.approval.limits import changed
 from hansa.kernel import InvalidInput, Money
-from hansa.store import Context, Tx
+from hansa.store import Context
 
 
 @pytest.fixture
@@ -161,10 +161,10 @@ def test_after_a_recovery_the_owners_limits_count_a_tenth_and_no_raise_of_before
     set_limit(ctx_, 5_000_00)  # asked for by who took the account; it would hold a day from now
     recovered_at = ctx_.clock.now() + timedelta(hours=20)
 
-    def know(_: Tx, account_ids: list[identity.AccountId]) -> dict[identity.AccountId, identity.Knowledge]:
-        return dict.fromkeys(account_ids, identity.Knowledge(recovered_at=recovered_at))
+    def know(asked: deciding.Asked) -> dict[identity.AccountId, identity.Knowledge]:
+        return {one.account_id: identity.Knowledge(recovered_at=recovered_at) for one in asked.accounts}
 
-    monkeypatch.setattr(deciding, "knowledge_of", know)
+    monkeypatch.setattr(deciding.Asked, "persons", know)
     later(ctx_, hours=25)
 
     assert over(pay(ctx_, 1, 4_01)) and isinstance(pay(ctx_, 2, 4_00), Allowed)

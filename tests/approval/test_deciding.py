@@ -167,10 +167,10 @@ def test_how_well_a_person_is_known_sets_what_they_may_spend(
 ) -> None:
     decided(tx, spend(1, 1_00), AT - timedelta(days=2))
 
-    def know(_: Tx, account_ids: list[identity.AccountId]) -> dict[identity.AccountId, identity.Knowledge]:
-        return dict.fromkeys(account_ids, known)
+    def know(asked: deciding.Asked) -> dict[identity.AccountId, identity.Knowledge]:
+        return {one.account_id: known for one in asked.accounts}
 
-    monkeypatch.setattr(deciding, "knowledge_of", know)
+    monkeypatch.setattr(deciding.Asked, "persons", know)
 
     verdict = decided(tx, spend(2, minor))
 

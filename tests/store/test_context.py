@@ -120,7 +120,11 @@ def test_a_lost_connection_is_told_and_the_next_transaction_works(parcels: Conte
     assert _count(parcels) == 1
 
 
-def test_connections_that_died_in_the_pool_are_not_handed_out(parcels: Context) -> None:
+@pytest.mark.parametrize("fresh_s", [0, 600])
+def test_connections_that_died_in_the_pool_are_not_handed_out(
+    parcels: Context, fresh_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hansa.store.context.FRESH_S", fresh_s)  # always asked; and never, as it were in use just now
     start = threading.Barrier(4)
 
     def use() -> None:
@@ -128,14 +132,17 @@ def test_connections_that_died_in_the_pool_are_not_handed_out(parcels: Context) 
             tx.execute("select 1")
             start.wait()
 
-    threads = [threading.Thread(target=use) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def use_all() -> None:
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
     with psycopg.connect(parcels.url, autocommit=True) as other:
+        use_all()
         other.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
             " where datname = current_database() and application_name = 'hansa'"
         )
 

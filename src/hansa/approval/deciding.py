@@ -46,7 +46,7 @@ from hansa.approval.model import (
 from hansa.approval.policy import RECENT_H, Policy, Risk, Rules, own_policy, own_rules, read_policy
 from hansa.approval.standing import Delegation, Mandate, refuse_delegation, refuse_mandate
 from hansa.approval.store import AccountKey, AccountRow, Bearing, UseRow, Wanted
-from hansa.identity import AccountId, Knowledge, ProofLevel, knowledge_of, year_cap
+from hansa.identity import AccountId, Knowledge, ProofLevel, year_cap
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Tx
 
@@ -113,7 +113,7 @@ class Asked:
         self.wanted = wanted
         self._keys = {(one.partition, one.account_id.int): (one.partition, one.account_id) for one in wanted}
         self._locking = store.ask_to_lock(tx, [self._keys[key] for key in sorted(self._keys)])
-        self._bearing = store.ask_what_bears(tx, wanted)
+        self._ask(tx)
         self._accounts: list[AccountRow] | None = None
 
     @property
@@ -136,11 +136,19 @@ class Asked:
     def lock(self, tx: Tx) -> None:
         """Lock those accounts that identity knows, giving them rows, and read anew."""
         self._accounts = _locked(tx, set(self._keys.values()))
+        self._ask(tx)
+
+    def _ask(self, tx: Tx) -> None:
         self._bearing = store.ask_what_bears(tx, self.wanted)
+        self._persons = identity.ask_for_knowledge(tx, [AccountId(one) for _, one in self._keys.values()])
 
     def bearing(self) -> list[Bearing]:
         """What bears on each spend, in order."""
         return store.bearing(self._bearing, self.wanted)
+
+    def persons(self) -> dict[AccountId, Knowledge]:
+        """What is known of the people of these accounts."""
+        return identity.knowledge(self._persons)
 
 
 def give_back(tx: Tx, spend_ids: Collection[UUID], *, at: datetime, partition: int = 0) -> int:
@@ -537,10 +545,7 @@ def _read(tx: Tx, asked: Asked) -> _Desk:
             issuer_id: _rules(tx, issuer_id, revision)
             for issuer_id, revision in {(row.issuer_id, row.revision) for row in rows}
         },
-        persons={
-            account_id.int: one
-            for account_id, one in knowledge_of(tx, [row.account_id for row in rows]).items()
-        },
+        persons={account_id.int: one for account_id, one in asked.persons().items()},
         counters=counters,
         known=known,
         before=before,

@@ -5,15 +5,14 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from psycopg import Cursor
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import class_row
 
 from hansa.approval.counting import Counter
 from hansa.approval.limits import Limit
 from hansa.approval.model import Holder
 from hansa.approval.standing import Delegation, Mandate
 from hansa.identity import AccountId
-from hansa.store import Tx
+from hansa.store import Rows, Tx
 from hansa.store.copying import array_text, text_array_text
 
 AccountKey = tuple[int, UUID]
@@ -230,10 +229,6 @@ class CounterRow(NamedTuple):
     currency: str
     scope: str
     counter: Counter
-
-
-Rows = Cursor[TupleRow]
-"""An answer that is on its way: in a pipeline, fetching is what waits for it."""
 
 
 def _ids(values: Iterable[UUID | None]) -> str:

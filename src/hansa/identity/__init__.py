@@ -112,7 +112,7 @@ from hansa.identity.guardians_model import (
     TooManyGuardians,
     UnknownGuardianship,
 )
-from hansa.identity.knowing import Knowledge, knowledge_of
+from hansa.identity.knowing import Knowledge, ask_for_knowledge, knowledge, knowledge_of
 from hansa.identity.model import (
     Account,
     AccountDiffers,
@@ -432,6 +432,7 @@ __all__ = [
     "ask_by_code",
     "ask_contact",
     "ask_deletion",
+    "ask_for_knowledge",
     "ask_proofing",
     "balance_cap",
     "begin_assertion",
@@ -484,6 +485,7 @@ __all__ = [
     "is_closed",
     "is_minor",
     "keeper_of",
+    "knowledge",
     "knowledge_of",
     "lacks_guardian",
     "last_access",

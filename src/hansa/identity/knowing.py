@@ -6,7 +6,8 @@ from datetime import datetime
 
 from hansa.identity.model import AccountId
 from hansa.identity.persons_model import ProofLevel
-from hansa.store import Tx
+from hansa.store import Rows, Tx
+from hansa.store.copying import uuid_array_text
 
 KNOWN = """
 select a.account_id,
@@ -42,8 +43,17 @@ class Knowledge:
 
 def knowledge_of(tx: Tx, account_ids: Collection[AccountId]) -> dict[AccountId, Knowledge]:
     """What is known of the people of these accounts; of one that is not open, nothing."""
-    rows = tx.execute(KNOWN, (list(account_ids),)).fetchall() if account_ids else []
+    return knowledge(ask_for_knowledge(tx, account_ids)) if account_ids else {}
+
+
+def ask_for_knowledge(tx: Tx, account_ids: Collection[AccountId]) -> Rows:
+    """Have read what is known of them, beside other questions of a pipeline; ``knowledge`` has the answer."""
+    return tx.execute(KNOWN, (uuid_array_text(b"".join([one.bytes for one in account_ids])),))
+
+
+def knowledge(asked: Rows) -> dict[AccountId, Knowledge]:
+    """``knowledge_of`` from what ``ask_for_knowledge`` asked."""
     return {
         AccountId(account_id): Knowledge(ProofLevel(level), recovered_at, guarded, needed, closed)
-        for account_id, level, recovered_at, guarded, needed, closed in rows
+        for account_id, level, recovered_at, guarded, needed, closed in asked.fetchall()
     }

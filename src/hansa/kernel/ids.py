@@ -65,9 +65,15 @@ def _told(part: object) -> bytes:
     if kind is str:
         return _told_text(part)
     if kind is UUID:
-        return b"\0\0\0$" + str(part).encode()
+        return _told_id(part)
     text = str(part).encode()
     return len(text).to_bytes(4, "big") + text
+
+
+@lru_cache(maxsize=4_096)
+def _told_id(part: UUID) -> bytes:
+    """One subject has many facts, worked out one after another."""
+    return b"\0\0\0$" + str(part).encode()
 
 
 @lru_cache(maxsize=4_096)

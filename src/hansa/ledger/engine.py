@@ -84,13 +84,15 @@ class Pace:
 class _Request:
     """A batch that waits for its answer.
 
-    expiring: the ledger's own, ending holds. term: the only one that it is good for; None is any.
+    expiring: the ledger's own, ending holds. term: the only one that it is good for; None is any. decided: set once
+    it is decided on, before the commit.
     """
 
     batch: Batch
     done: Done
     expiring: bool = False
     term: int | None = None
+    decided: threading.Event | None = None
     since: float = field(default_factory=time.monotonic)
 
 
@@ -104,6 +106,12 @@ class _Decided:
     turn: int
     made: Made | None
     answers: list[tuple[_Request, Codes]]
+
+    def tell_sent(self) -> None:
+        """Tell whoever waits for it that PostgreSQL has the block and writes it."""
+        for request, _ in self.answers:
+            if request.decided is not None:
+                request.decided.set()
 
 
 @dataclass(slots=True)
@@ -187,12 +195,21 @@ class Engine:
 
     # --- doors
 
-    def submit(self, batch: Batch, done: Done, *, expiring: bool = False, term: int | None = None) -> None:
+    def submit(
+        self,
+        batch: Batch,
+        done: Done,
+        *,
+        expiring: bool = False,
+        term: int | None = None,
+        decided: threading.Event | None = None,
+    ) -> None:
         """Hand a batch in; ``done`` is called once, from a thread of the engine, with its codes or an error.
 
+        decided: set between, when only the commit is still to come; not where it comes to an error before.
         Errors, given to ``done``: StoreUnavailable, StoreFull; then post the same again.
         """
-        request = _Request(batch, done, expiring, term)
+        request = _Request(batch, done, expiring, term, decided)
         with self._arrived:
             if self._running and not self._stopping:
                 self._waiting.append(request)
@@ -208,16 +225,23 @@ class Engine:
         return self.begin_post(batch, expiring=expiring, term=term).result()
 
     def begin_post(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> "Future[Codes]":
-        """Hand a batch in; its codes, or an error as of ``post``, come to the future."""
+        """Hand a batch in; comes back when it is decided on, and its codes, or an error as of ``post``, come later.
+
+        So whoever has something to do meanwhile does it while PostgreSQL writes, and does not keep the engine from
+        deciding: Python computes in one thread at a time.
+        """
         future: Future[Codes] = Future()
+        decided = threading.Event()
 
         def done(answer: Codes | BaseException) -> None:
             if isinstance(answer, BaseException):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+            decided.set()
 
-        self.submit(batch, done, expiring=expiring, term=term)
+        self.submit(batch, done, expiring=expiring, term=term, decided=decided)
+        decided.wait()
         return future
 
     def fold(self) -> None:
@@ -502,7 +526,9 @@ class _Session:
                     self._wait_for_turn(decided)
                     self._room.release()
                     if made is not None:
-                        store.commit_block(lane, made.sealed, made.rows, term=self.term)
+                        store.commit_block(
+                            lane, made.sealed, made.rows, term=self.term, sent=decided.tell_sent
+                        )
                     else:  # a refusal rests on the book too, which is worth nothing once another is the writer
                         store.check_term(lane, self._engine.partition, self.term)
             except Exception as error:

@@ -3,7 +3,7 @@
 
 import json
 import select
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -1170,9 +1170,10 @@ def prepare_commits(tx: Tx) -> None:
     tx.execute(PREPARE_SEAL)
 
 
-def commit_block(tx: Tx, sealed: Sealed, rows: bytes, *, term: int) -> None:
+def commit_block(tx: Tx, sealed: Sealed, rows: bytes, *, term: int, sent: Callable[[], None]) -> None:
     """Write a block and make it count, as a transaction of its own in one message: two ways there and back, not seven.
 
+    sent: called when only PostgreSQL has something left to do.
     Errors: Deposed, and psycopg's; then nothing of it stays.
     """
     block, pgconn = sealed.block, tx.pgconn
@@ -1192,6 +1193,7 @@ def commit_block(tx: Tx, sealed: Sealed, rows: bytes, *, term: int) -> None:
         for part in (b"".join((COPY_HEADER, rows, COPY_TRAILER)), None):
             while (pgconn.put_copy_end() if part is None else pgconn.put_copy_data(part)) == 0:
                 _wait(pgconn, select.POLLIN | select.POLLOUT)
+        sent()
         results = _results(pgconn)
     for result in results:
         if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.COPY_IN):

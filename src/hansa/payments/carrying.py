@@ -30,7 +30,7 @@ from hansa.payments.payment import (
     held_until,
     transfers_of,
 )
-from hansa.store import Context, OutboxRows, Tx, commit_behind
+from hansa.store import Context, Tx, commit_behind
 
 ASK_AGAIN = timedelta(seconds=10)
 """How soon a connector that gave no clear answer is asked again, at first; each time it is twice as long."""
@@ -71,15 +71,14 @@ def carry(
 class First:
     """New payments for which the ledger is asked the first time: ``carry`` in parts, most of it done beforehand.
 
-    Most are paid as they come. So transfers are made ready while PostgreSQL still writes that the payments came, and
-    what is kept of a payment that is paid while the ledger is at work; where the ledger says anything else of one,
-    that is thrown away. In this order: ``begin``, ``foresee``, ``wait``, ``keep``.
+    Nearly all are paid as they come. So transfers are made ready while PostgreSQL still writes that the payments came,
+    and while the ledger is at work, all is written that is kept of payments that are paid: only to be committed after
+    its word. Where it says anything else of one of them, that is rolled back. In this order: ``begin``, ``end``.
     """
 
     def __init__(self, doing: Sequence[Doing]) -> None:
         self._doing = doing
         self._codes: Sequence[ledger.ResultCode] = ()
-        self._foreseen: _Foreseen | None = None
         chains = [transfers_of(*one) for one in doing]
         fit = all(chains) and sum(map(len, chains)) <= ledger.BATCH_MAX
         self._chains = Chains(chains) if fit else None
@@ -89,61 +88,49 @@ class First:
         return self._chains is not None and self._chains.hold_to(ctx)
 
     def begin(self, ctx: Context) -> None:
-        """Ask the ledger, without waiting where its engine is in this process."""
+        """Ask the ledger, without waiting for its commit where its engine is in this process."""
         if self._chains is None:
             self._codes = _ask(ctx, self._doing)
         else:
             self._chains.begin(ctx)
 
-    def foresee(self) -> None:
-        """Make ready what is kept of them if all are paid."""
+    def end(self, ctx: Context, batch_id: UUID, watch: Watch) -> dict[UUID, Payment]:
+        """Keep what came of them, and that they are under way no more; gives them as they then stand.
+
+        Errors: as ``ledger.post``; whoever sends the same again then ends it.
+        """
         if all(intent.action is Action.CAPTURE for _, intent in self._doing):
-            self._foreseen = _Foreseen(self._doing)
-
-    def wait(self) -> None:
-        """Wait for the ledger's word. Errors: as ``ledger.post``; whoever sends the same again then ends it."""
-        if self._chains is not None:
-            self._codes = self._chains.words()
-
-    def keep(self, ctx: Context, batch_id: UUID) -> dict[UUID, Payment]:
-        """Keep what came of them, and that they are under way no more; gives them as they then stand."""
-        if self._foreseen is not None and all(code is _BOOKED for code in self._codes):
-            with suppress(_Overtaken), ctx.tx() as tx, tx.pipeline():
-                # Money has moved for good: what is kept here would be found again from the ledger's books.
+            with suppress(_NotForeseen), ctx.tx() as tx, tx.pipeline():
+                # Money has moved for good by then: what is kept here would be found again from the ledger's books.
                 commit_behind(tx)
-                life_store.end_batch(tx, batch_id)
-                return self._foreseen.keep(tx)
+                return self._keep_as_paid(tx, batch_id, watch)
+        else:
+            self._hear(watch)
         steps = _outcomes(self._doing, self._codes)
         found = _keep_batch(ctx, batch_id, steps)
         _undo_strays(ctx, steps, found)
         return found
 
+    def _hear(self, watch: Watch) -> None:
+        """Wait for the ledger's word."""
+        if self._chains is not None:
+            self._codes = self._chains.words()
+        watch("posted")
 
-class _Overtaken(Exception):
-    """Somebody else kept a step of one of these first; nothing of the transaction may stay."""
+    def _keep_as_paid(self, tx: Tx, batch_id: UUID, watch: Watch) -> dict[UUID, Payment]:
+        """Write that all are paid, in a pipeline, and then hear whether they are. Errors: _NotForeseen."""
+        steps = [(payment, _paid_at_once(payment, intent)) for payment, intent in self._doing]
+        asked = life_store.ask_to_keep(tx, life_store.step_rows(steps), batch_id)
+        kept = [(payment.at_step(step), payment) for payment, step in steps]
+        _tell(tx, kept)
+        self._hear(watch)
+        if any(code is not _BOOKED for code in self._codes) or len(life_store.kept_steps(asked)) < len(kept):
+            raise _NotForeseen
+        return {one.payment_id: one for one, _ in kept}
 
 
-class _Foreseen:
-    """What is kept of new payments that are all paid as they come, made ready."""
-
-    def __init__(self, doing: Sequence[Doing]) -> None:
-        steps = [(payment, _paid_at_once(payment, intent)) for payment, intent in doing]
-        self._kept = [(payment.at_step(step), payment) for payment, step in steps]
-        self._rows = life_store.step_rows(steps)
-        self._told: Sequence[OutboxRows] | None = None
-        if not any(one.method in _LENT for one, _ in steps):
-            self._told = webhooks.ready(*[news for one in self._kept for news in _news(*one, {})])
-
-    def keep(self, tx: Tx) -> dict[UUID, Payment]:
-        """Keep it, in a pipeline. Errors: _Overtaken."""
-        asked = life_store.ask_to_keep(tx, self._rows)
-        if self._told is None:
-            _tell(tx, self._kept)
-        else:
-            webhooks.write_ready(tx, self._told)
-        if len(life_store.kept_steps(asked)) < len(self._kept):
-            raise _Overtaken
-        return {one.payment_id: one for one, _ in self._kept}
+class _NotForeseen(Exception):
+    """Not all are paid, or somebody else kept a step of one of these first; nothing of the transaction may stay."""
 
 
 def _outcomes(doing: Sequence[Doing], codes: Sequence[ledger.ResultCode]) -> list[tuple[Payment, Step]]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg import Cursor
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import class_row
 
 from hansa.approval import Channel
 from hansa.identity import AccountId
@@ -18,11 +18,8 @@ from hansa.payments.quotes_model import Quote
 from hansa.payments.quotes_store import COLUMNS as QUOTE
 from hansa.payments.quotes_store import WIDTH as QUOTE_WIDTH
 from hansa.payments.quotes_store import quote_of
-from hansa.store import Bookmark, Tx
+from hansa.store import Bookmark, Rows, Tx
 from hansa.store.copying import array_text, text_array_text, uuid_array_text
-
-Rows = Cursor[TupleRow]
-"""An answer that is on its way: in a pipeline, fetching is what waits for it."""
 
 Key = tuple[int, UUID]
 """A payment's partition and id."""
@@ -65,6 +62,10 @@ with kept as (
     order by partition, payment_id
     on conflict do nothing
     returning payment_id
+), begun as (
+    insert into payments.under_way (batch_id, partitions, payment_ids, begun_at)
+    select %(batch)s, %(under_way_partitions)s::smallint[], %(under_way)s::uuid[], %(at)s
+    where %(under_way)s <> '{}'
 )
 select payment_id from kept
 """
@@ -194,9 +195,11 @@ select n, action, state, at, done_by, amount_minor, held_minor, captured_minor, 
 from payments.steps where partition = %s and payment_id = %s order by n
 """
 
-# A step, the end of its intent, and whether somebody has to see to the payment again: one statement.
+# Steps, and that the batch of them is under way no more.
 KEEP = """
-with asked as (
+with ended as (
+    delete from payments.under_way where batch_id = %(batch)s
+), asked as (
     select * from unnest(%(partitions)s::smallint[], %(ids)s::uuid[], %(ns)s::smallint[], %(actions)s::text[],
         %(states)s::text[], %(ats)s::timestamptz[], %(bys)s::text[], %(amounts)s::bigint[], %(held)s::bigint[],
         %(captured)s::bigint[], %(refunded)s::bigint[], %(holds)s::smallint[], %(subjects)s::uuid[],
@@ -387,10 +390,17 @@ def set_payee_status(tx: Tx, payee_id: str, status: str) -> None:
 # --- payments
 
 
-def ask_to_insert(tx: Tx, payments: Sequence[Payment]) -> Rows:
-    """Keep these payments; ``inserted`` says which of them are new."""
+def ask_to_insert(
+    tx: Tx, payments: Sequence[Payment], batch_id: UUID, under_way: Sequence[Key], at: datetime
+) -> Rows:
+    """Keep these payments, and which are under way together; ``inserted`` says which of the payments are new."""
     payers = [one.payer for one in payments]
+    partitions, ids = _keys(under_way)
     values = {
+        "batch": batch_id,
+        "under_way_partitions": partitions,
+        "under_way": ids,
+        "at": at,
         "partitions": array_text([one.partition for one in payments]),
         "ids": uuid_array_text(b"".join([one.payment_id.bytes for one in payments])),
         "payees": text_array_text([one.payee_id for one in payments]),
@@ -426,8 +436,9 @@ def inserted(asked: Rows) -> set[UUID]:
 
 
 def begin_batch(tx: Tx, batch_id: UUID, keys: Sequence[Key], at: datetime) -> None:
-    """Keep which payments are under way together."""
-    tx.execute(BEGIN_BATCH, (batch_id, *_keys(keys), at))
+    """Keep which payments are under way together, if any."""
+    if keys:
+        tx.execute(BEGIN_BATCH, (batch_id, *_keys(keys), at))
 
 
 def end_batch(tx: Tx, batch_id: UUID) -> None:
@@ -536,9 +547,9 @@ def step_rows(steps: Sequence[tuple[Payment, Step]]) -> Mapping[str, Any]:
     }
 
 
-def ask_to_keep(tx: Tx, rows: Mapping[str, Any]) -> Rows:
-    """Keep what ``step_rows`` made ready; ``kept_steps`` says whose is new."""
-    return tx.execute(KEEP, rows)
+def ask_to_keep(tx: Tx, rows: Mapping[str, Any], batch_id: UUID | None = None) -> Rows:
+    """Keep what ``step_rows`` made ready, and that a batch is no more under way; ``kept_steps`` says whose is new."""
+    return tx.execute(KEEP, {**rows, "batch": batch_id})
 
 
 def kept_steps(asked: Rows) -> set[UUID]:

@@ -104,10 +104,7 @@ def create(ctx: Context, new: Sequence[NewPayment], *, watch: Watch = no_step) -
     watch("received")
     if first is not None:
         first.begin(ctx)
-        first.foresee()
-        first.wait()
-        watch("posted")
-        found |= first.keep(ctx, batch_id)
+        found |= first.end(ctx, batch_id, watch)
         watch("recorded")
     told: set[UUID] = set()
     answers: list[Answer] = []
@@ -300,7 +297,8 @@ class _Desk:
                 self._asked = approval.Asked(tx, wanted) if wanted else None
             asked_known = life_store.ask_which_are_known(tx, keys)
             asked_payees = life_store.ask_for_payees(tx, {one.payee_id for one in readable})
-            lives = trust.member_lives(tx, self._now)
+            asked_lives = trust.ask_for_lives(tx)
+            lives = trust.lives_at(asked_lives, self._now)
             self._may = {one for one, life in lives.items() if life.may("transfer", self._now)}
             self._payees = {one.payee_id: one for one in asked_payees.fetchall()}
             known = {row[0] for row in asked_known.fetchall()}
@@ -342,7 +340,6 @@ class _Desk:
             verdicts = {payment.payment_id: one for (_, payment), one in zip(paying, said, strict=True)}
             if self._refuse_asks(paying, verdicts):
                 payments = [one for one in payments if one.payment_id not in self.refused]
-            inserting = life_store.ask_to_insert(tx, payments)
             steps: list[tuple[Payment, Step]] = []
             for one in payments:
                 step = self._first_step(one, verdicts.get(one.payment_id))
@@ -350,7 +347,7 @@ class _Desk:
                     self.allowed.append(one)
                 else:
                     steps.append((one, step))
-            self._begin(batch_id, late)
+            inserting = life_store.ask_to_insert(tx, payments, batch_id, self._under_way(late), self._now)
             self._make_ready(late)  # while PostgreSQL writes
             if self._is_followed(late):
                 commit_behind(tx)  # the ledger's commit, or else that of what came of them, makes it durable
@@ -362,7 +359,7 @@ class _Desk:
             self.allowed = [one for one in self.allowed if one.payment_id in new_ids]
             steps = [both for both in steps if both[0].payment_id in new_ids]
             life_store.end_batch(tx, batch_id)
-            self._begin(batch_id, late)
+            life_store.begin_batch(tx, batch_id, self._under_way(late), self._now)
             self._make_ready(late)
             commit_behind(tx, behind=self._is_followed(late))
         if steps:
@@ -392,11 +389,9 @@ class _Desk:
         )
         return any(refused)
 
-    def _begin(self, batch_id: UUID, late: Sequence[Payment]) -> None:
-        """Keep which payments are under way from now on."""
-        keys = [(one.partition, one.payment_id) for one in (*self.allowed, *late)]
-        if keys:
-            life_store.begin_batch(self._tx, batch_id, keys, self._now)
+    def _under_way(self, late: Sequence[Payment]) -> list[Key]:
+        """The payments that are under way from now on."""
+        return [(one.partition, one.payment_id) for one in (*self.allowed, *late)]
 
     def _is_followed(self, late: Sequence[Payment]) -> bool:
         """Whether a commit that waits for the disk follows before anything is answered.

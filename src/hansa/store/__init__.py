@@ -10,6 +10,7 @@ from hansa.store.context import (
     SESSION,
     BadDatabaseAddress,
     Context,
+    Rows,
     StoreBusy,
     StoreFull,
     StoreTooOld,
@@ -46,14 +47,11 @@ from hansa.store.outbox import (
     START,
     Bookmark,
     Event,
-    OutboxRows,
     WrittenEvent,
     begin_outbox_anew,
     forget_outbox,
-    outbox_rows,
     read_outbox,
     write_outbox,
-    write_outbox_rows,
 )
 from hansa.store.secrets import Secret, SecretMissing, SecretUnfit, list_secrets, read_secret, rotate_secret
 from hansa.store.throttle import (
@@ -88,9 +86,9 @@ __all__ = [
     "KeyReused",
     "MigrationRefused",
     "New",
-    "OutboxRows",
     "Rate",
     "Replay",
+    "Rows",
     "Secret",
     "SecretMissing",
     "SecretUnfit",
@@ -119,7 +117,6 @@ __all__ = [
     "made_from",
     "migrate",
     "open_context",
-    "outbox_rows",
     "read_outbox",
     "read_secret",
     "refuse_too_often",
@@ -132,5 +129,4 @@ __all__ = [
     "throttle_all",
     "told_to_the_caller",
     "write_outbox",
-    "write_outbox_rows",
 ]

@@ -5,7 +5,7 @@ slow transaction commits a low one after a fast one's high one was read. Here th
 in it), and a reader stops below the oldest transaction that is still running, so nothing can appear behind it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -90,32 +90,15 @@ _ENCODER = msgspec.json.Encoder()
 """Events travel as one JSON text: an array of texts costs several times as much to write."""
 
 
-OutboxRows = Mapping[str, Any]
-"""Facts that ``outbox_rows`` made ready to be written."""
-
-
 def write_outbox(tx: Tx, topic: str, events: Sequence[Event], *, partition: int = 0) -> None:
     """Tell these facts to the readers of a topic, in this order, if and only if this transaction commits."""
-    write_outbox_rows(tx, outbox_rows(topic, events, partition=partition))
-
-
-def outbox_rows(topic: str, events: Sequence[Event], *, partition: int = 0) -> OutboxRows:
-    """Make facts ready for ``write_outbox_rows``, for whoever has the time before there is a transaction."""
-    return {
-        "partition": partition,
-        "topic": topic,
-        "events": _ENCODER.encode(
-            [
-                {"place": place, "event_id": event.event_id, "body": event.body}
-                for place, event in enumerate(events, 1)
-            ]
-        ).decode(),
-    }
-
-
-def write_outbox_rows(tx: Tx, rows: OutboxRows) -> None:
-    """Tell what was made ready, as ``write_outbox``."""
-    tx.execute(WRITE, rows)
+    body = _ENCODER.encode(
+        [
+            {"place": place, "event_id": event.event_id, "body": event.body}
+            for place, event in enumerate(events, 1)
+        ]
+    ).decode()
+    tx.execute(WRITE, {"partition": partition, "topic": topic, "events": body})
 
 
 def read_outbox(

@@ -107,6 +107,7 @@ from hansa.trust.lists import (
 )
 from hansa.trust.members import (
     approve_application,
+    ask_for_lives,
     check_application,
     check_may,
     decide_account,
@@ -118,6 +119,7 @@ from hansa.trust.members import (
     hand_in_application,
     list_account_changes,
     list_applications,
+    lives_at,
     member_account,
     member_accounts,
     member_facts,
@@ -267,6 +269,7 @@ __all__ = [
     "add_issuer_key",
     "add_members",
     "approve_application",
+    "ask_for_lives",
     "caller_of_key",
     "certificate_ends_at",
     "check_application",
@@ -310,6 +313,7 @@ __all__ = [
     "list_gates",
     "list_gates_page",
     "list_members",
+    "lives_at",
     "member_account",
     "member_accounts",
     "member_facts",

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hansa.codes import PRODUCTS
 from hansa.kernel import InvalidInput, Problem
-from hansa.store import Tx
+from hansa.store import Rows, Tx
 from hansa.trust import actions, store
 from hansa.trust import members_store as kept
 from hansa.trust.members_model import (
@@ -69,7 +69,17 @@ def member_standing(tx: Tx, member_id: str, at: datetime) -> Standing:
 
 def member_lives(tx: Tx, at: datetime) -> dict[str, MemberLife]:
     """Where every member stands at an instant, by id."""
-    facts, known = kept.facts(tx), kept.clears_as(tx)
+    return lives_at(ask_for_lives(tx), at)
+
+
+def ask_for_lives(tx: Tx) -> Rows:
+    """Have read what was decided about all members, beside other questions of a pipeline; ``lives_at`` reads it."""
+    return kept.ask_for_all_facts(tx)
+
+
+def lives_at(asked: Rows, at: datetime) -> dict[str, MemberLife]:
+    """``member_lives`` from what ``ask_for_lives`` asked."""
+    facts, known = kept.all_facts(asked)
     own = {member: life_at(member, facts.get(member, ()), at) for member in known}
     return {
         member: own[member] if city == member else worse(own[member], own[city])

@@ -10,7 +10,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from hansa.kernel import new_id
-from hansa.store import Event, Tx, write_outbox
+from hansa.store import Event, Rows, Tx, write_outbox
 from hansa.trust.members_model import (
     AccountChange,
     AccountFact,
@@ -83,6 +83,13 @@ order by member_id, number
 CLEARS_AS = (
     "select member_id, clears_as from trust.members where member_id = any(%s::text[]) or %s::text[] is null"
 )
+
+ALL_FACTS = """
+select m.member_id, m.clears_as, f.step, f.from_at, f.by_whom, f.at, f.why, f.facts
+from trust.members m
+left join trust.member_facts f on f.member_id = m.member_id
+order by m.member_id, f.number
+"""
 
 ACTIVE_KEYS = (
     "select kid from trust.issuer_keys where issuer_id = any(%s::text[]) and status = 'active' order by kid"
@@ -246,6 +253,22 @@ def clears_as(tx: Tx, ids: Sequence[str] | None = None) -> dict[str, str]:
     wanted = None if ids is None else list(ids)
     rows: Mapping[str, str] = dict(tx.execute(CLEARS_AS, (wanted, wanted)).fetchall())
     return dict(rows)
+
+
+def ask_for_all_facts(tx: Tx) -> Rows:
+    """Have read what was decided about all members, and as whom they clear; ``all_facts`` has the answer."""
+    return tx.execute(ALL_FACTS)
+
+
+def all_facts(asked: Rows) -> tuple[dict[str, tuple[MemberFact, ...]], dict[str, str]]:
+    """What ``facts`` and ``clears_as`` say of all members."""
+    found: dict[str, list[MemberFact]] = defaultdict(list)
+    known: dict[str, str] = {}
+    for member_id, city, step, from_at, by_whom, at, why, more in asked:
+        known[member_id] = city
+        if step is not None:
+            found[member_id].append(MemberFact(step, from_at, by_whom, at, why, more))
+    return {member_id: tuple(some) for member_id, some in found.items()}, known
 
 
 def active_keys(tx: Tx, issuers: Sequence[str]) -> list[bytes]:

@@ -18,14 +18,12 @@ from hansa.webhooks.actions import (
     list_endpoints,
     number,
     read_feed,
-    ready,
     record,
     redeliver,
     rotate_secret,
     send_test,
     tell,
     verify_endpoint,
-    write_ready,
 )
 from hansa.webhooks.addresses import BadNetworks, Reach, reach_from_environment
 from hansa.webhooks.model import (
@@ -81,7 +79,6 @@ __all__ = [
     "number",
     "reach_from_environment",
     "read_feed",
-    "ready",
     "record",
     "redeliver",
     "rotate_secret",
@@ -91,5 +88,4 @@ __all__ = [
     "turn",
     "verify",
     "verify_endpoint",
-    "write_ready",
 ]

@@ -10,13 +10,10 @@ from hansa import trust
 from hansa.kernel import InvalidInput, Problem, new_id
 from hansa.store import (
     Context,
-    OutboxRows,
     Tx,
     forget_outbox,
-    outbox_rows,
     read_outbox,
     write_outbox,
-    write_outbox_rows,
 )
 from hansa.store import Event as Written
 from hansa.webhooks import store
@@ -65,36 +62,19 @@ def record(tx: Tx, *news: News) -> None:
 
     It waits for nobody: events get their numbers afterwards, by ``number``, in the order of commits.
     """
-    write_ready(tx, ready(*news))
-
-
-def ready(*news: News) -> list[OutboxRows]:
-    """Make these facts ready for ``write_ready``, for whoever has the time before there is a transaction."""
     told = [one for one in news if one.members]
     for one in told:
         assert one.type in TYPES_BY_NAME, f"{one.type} is no type of event: add it to webhooks.model.TYPES"
         assert one.data.keys() == TYPES_BY_NAME[one.type].data.keys(), f"{one.type} has other fields"
-    rows = [outbox_rows(TOPIC, [Written(new_id(), _as_body(one)) for one in told])] if told else []
-    people = [person for one in news if not one.members for person in one.people]
-    if people:
-        rows.append(_rows_of_people(people))
-    return rows
-
-
-def write_ready(tx: Tx, rows: Sequence[OutboxRows]) -> None:
-    """Tell what was made ready, as ``record``."""
-    for one in rows:
-        write_outbox_rows(tx, one)
+    if told:
+        write_outbox(tx, TOPIC, [Written(new_id(), _as_body(one)) for one in told])
+    tell(tx, *[person for one in news if not one.members for person in one.people])
 
 
 def tell(tx: Tx, *told: ForPerson) -> None:
     """Tell these persons, if and only if this transaction commits. Telling a fact again is harmless."""
     if told:
-        write_outbox_rows(tx, _rows_of_people(told))
-
-
-def _rows_of_people(told: Sequence[ForPerson]) -> OutboxRows:
-    return outbox_rows(PEOPLE, [Written(one.notice_id, _for_person(one)) for one in told])
+        write_outbox(tx, PEOPLE, [Written(one.notice_id, _for_person(one)) for one in told])
 
 
 def number(ctx: Context, *, limit: int = SOME) -> int:
