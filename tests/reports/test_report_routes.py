@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from clearing.example_day import DAY, ride_all
 from hansa import reports, trust
 from hansa.apps.web import create_app
+from hansa.apps.web.pages import as_day
 from hansa.clearing import day_window
 from hansa.reports.matrix import matrix_of
 from hansa.store import Context
@@ -110,6 +111,12 @@ def test_the_league_sees_what_waits(cleared: Context, client: Client) -> None:
     assert [(one["kind"], one["ref"], one["age"]) for one in found] == [
         ("unsettled", day_window(NEXT), "0–1")
     ]
+
+
+def test_the_page_of_what_waits_names_a_window_as_people_do(cleared: Context, client: Client) -> None:
+    told = client.get("/console/reports/ageing").text
+
+    assert f">{as_day(NEXT)}</a>" in told and f">{NEXT}</a>" not in told
 
 
 def test_invoices_are_made_by_the_league_alone(cleared: Context, client: Client, stranger: Client) -> None:

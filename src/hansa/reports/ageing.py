@@ -30,7 +30,10 @@ KINDS: tuple[Kind, ...] = ("unsettled", "break", "dispute")
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """One thing that waits. ref: a window's id, a break's statement and entry, a dispute's id; minor: if known."""
+    """One thing that waits. ref: a window's id, a break's statement and entry, a dispute's id; minor: if known.
+
+    words: as a file and the interface have it. window: whose money it is, where no bank has moved it.
+    """
 
     kind: Kind
     ref: str
@@ -39,6 +42,7 @@ class Open:
     minor: int | None
     since: datetime
     days: int
+    window: clearing.Window | None = None
 
     @property
     def age(self) -> str:
@@ -107,6 +111,7 @@ def _unsettled(tx: Tx, now: datetime, member_id: str | None) -> Iterator[Open]:
                 minor,
                 window.ends_at,
                 _days(now, window.ends_at),
+                window,
             )
 
 
