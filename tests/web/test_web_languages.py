@@ -164,6 +164,13 @@ def test_what_has_no_words_is_said_by_its_name() -> None:
     assert Step("no_such_rule", 150, "GBP").said("zh") == "no_such_rule: £1.50"
 
 
+def test_no_line_of_french_ends_before_a_mark_or_inside_quotation_marks() -> None:
+    told = languages.catalogue("fr")
+
+    assert told["Lost it?"] == "Perdue\u00a0?"
+    assert [one for one in told.values() if re.search(r" [?!:;»]|« ", one)] == []
+
+
 def test_days_moments_and_numbers_are_written_as_the_language_writes_them() -> None:
     english, chinese = languages.ENGLISH, languages.Words("zh", languages.catalogue("zh"))
     french = languages.Words("fr", languages.catalogue("fr"))

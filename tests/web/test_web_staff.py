@@ -142,6 +142,17 @@ def test_every_address_of_the_console_is_in_the_table_and_every_right_is_some_ro
     assert {rule.right for rule in (*rights.page, *rights.deed)} <= held
 
 
+def test_every_page_leads_a_members_staff_where_they_may_go(house: House) -> None:
+    browser = house.person("hu", "viewer", "operator", member="hangzhou")
+    league = house.person("ada", "admin")
+
+    for path in ("mine", "me", "proposals", "riders", "shops", "recoveries", "members/hangzhou", "disputes"):
+        head = browser.get(f"/console/{path}").text.partition("<main")[0]
+        assert 'href="/console/mine"' in head and 'href="/console/ledger"' not in head, path
+        assert 'href="/console/days"' not in head and 'href="/console/search"' not in head, path
+    assert 'href="/console/search"' in league.get("/console/me").text.partition("<main")[0]
+
+
 def test_a_members_staff_see_what_is_their_members_own(house: House) -> None:
     browser = house.person("hu", "viewer", "operator", member="hangzhou")
     own = [

@@ -8,7 +8,7 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from hansa import identity, trust
-from hansa.apps.web import bell
+from hansa.apps.web import bell, own_desk
 from hansa.apps.web.interface import every_scope
 from hansa.apps.web.problems import CrossSite
 from hansa.apps.web.site import Here, Site
@@ -93,6 +93,7 @@ def get_operator(request: Asked, site: Site) -> trust.Caller:
     """Who may look at this page of the console. Errors: trust.NotSignedIn, trust.NotAllowed."""
     let_in: trust.Caller | None = request.scope.get("state", {}).get(OPERATOR)
     if let_in is not None:
+        own_desk.sit(None if let_in.kind == "league" else let_in.member_id)
         return let_in
     caller = find_caller(request, site)
     if caller.kind == "league":

@@ -54,6 +54,9 @@ _MONTHS_FR = (
     "déc.",
 )
 _NARROW_SPACE = "\u202f"
+_HARD_SPACE = "\u00a0"
+_BY_MARKS = re.compile(r" (?=[?!:;»])|(?<=«) ")
+"""Spaces of French that no line ends at: before marks of two parts, and inside quotation marks."""
 """Between thousands, as French groups them."""
 
 
@@ -139,6 +142,8 @@ def catalogue(language: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for file in sorted((WORDS / language).glob("*.toml")):
         found |= tomllib.loads(file.read_text(encoding="utf-8"))
+    if language == "fr":
+        return {english: _BY_MARKS.sub(_HARD_SPACE, told) for english, told in found.items()}
     return found
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 from litestar import MediaType, Response
 
-from hansa.apps.web import bell
+from hansa.apps.web import bell, own_desk
 from hansa.apps.web.languages import ENGLISH
 from hansa.kernel import Money
 
@@ -109,6 +109,7 @@ def _environment() -> Environment:
         "class_names": CLASS_NAMES,
         "version": VERSION,
         "unread_notices": bell.unread,
+        "own_member": own_desk.member,
     }
     environment.globals.update(**shared)
     return environment

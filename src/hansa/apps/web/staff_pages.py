@@ -13,6 +13,7 @@ from litestar.params import Body, FromPath, FromQuery, RawBody
 from litestar.response import Redirect
 
 from hansa import trust
+from hansa.apps.web import own_desk
 from hansa.apps.web.callers import demo_operator, get_operator
 from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.console_looks import desk_of
@@ -376,6 +377,7 @@ def _say(
 ) -> Response[str]:
     say = words_for(request)
     who = find_staff(request, site, touch=False)
+    own_desk.sit(None if who is None else who.staff.member_id)
     answer = page(
         template, say=say, status_code=status_code, here="staff", who=who, now=site.ctx.clock.now(), **values
     )
