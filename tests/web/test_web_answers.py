@@ -222,7 +222,7 @@ def test_a_bug_gives_an_id_and_no_details() -> None:
         answer = client.get("/bug")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "web.failed")
-    assert "42" not in answer.text and answer.json()["instance"].startswith("urn:uuid:")
+    assert "secret" not in answer.text and answer.json()["instance"].startswith("urn:uuid:")
 
 
 def test_a_lost_database_is_said_and_forgiven(ctx: Context, home: Path) -> None:
