@@ -46,6 +46,16 @@ def test_every_action_in_every_state_is_what_the_table_says_or_refused(
             after(state, action)
 
 
+def test_what_a_state_does_not_take_is_told_with_what_may_be_done() -> None:
+    with pytest.raises(StateForbids) as refused:
+        after(PaymentState.CAPTURED, Action.CANCEL)
+
+    assert refused.value.detail == (
+        "A payment that is captured does not take `cancel` (the payee calls it off). "
+        "Void what is held, or refund what was captured."
+    )
+
+
 @pytest.mark.parametrize("action", Action)
 def test_every_action_as_a_first_step(action: Action) -> None:
     if action in BEGINNINGS:

@@ -61,7 +61,9 @@ def capture(
             return payment
         after(payment.state, Action.CAPTURE)
         if not payment.held_minor or (minor or 0) > payment.held_minor:
-            raise MoreThanHeld(f"{payment.held_minor} is held for this payment, in minor units.")
+            raise MoreThanHeld(
+                f"{payment.held_minor} is held for this payment, and {payment.captured_minor} captured, in minor units."
+            )
         intent = Intent(
             action=Action.CAPTURE,
             at=ctx.clock.now(),

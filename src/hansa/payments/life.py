@@ -179,5 +179,7 @@ def after(state: PaymentState | None, action: Action) -> PaymentState:
     found = BEGINNINGS.get(action) if state is None else TABLE[state].get(action)
     if found is None:
         remedy = _REMEDIES.get(action, "Read the payment again.")
-        raise StateForbids(f"This payment is {state or 'new'}: {ACTIONS[action]} is not for it now. {remedy}")
+        raise StateForbids(
+            f"A payment that is {state or 'new'} does not take `{action}` ({ACTIONS[action]}). {remedy}"
+        )
     return found

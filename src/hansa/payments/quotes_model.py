@@ -37,6 +37,10 @@ AMOUNT_MAX = 10**12
 LASTS_MIN, LASTS_MAX = timedelta(seconds=60), timedelta(minutes=10)
 
 
+NEW_RATE = "This rate is no longer good. Please ask for a new one."
+"""What a payer is shown where a quote cannot be used."""
+
+
 class UnknownQuote(HansaError):
     """There is no such quote, or it is another account's. Nothing was done."""
 
@@ -44,6 +48,7 @@ class UnknownQuote(HansaError):
     status: ClassVar[int] = 404
     remedy: ClassVar[str] = "Ask for a quote for the account that pays, at /v1/quotes."
     next_action: ClassVar[str] = "quote"
+    user_message: ClassVar[str] = NEW_RATE
 
 
 class QuoteExpired(HansaError):
@@ -53,6 +58,7 @@ class QuoteExpired(HansaError):
     status: ClassVar[int] = 409
     remedy: ClassVar[str] = "Ask for a new quote and show it to the payer."
     next_action: ClassVar[str] = "quote"
+    user_message: ClassVar[str] = NEW_RATE
 
 
 class QuoteUsed(HansaError):
@@ -64,6 +70,7 @@ class QuoteUsed(HansaError):
         "Ask for a new quote; to repeat a request, send it with its first Idempotency-Key."
     )
     next_action: ClassVar[str] = "quote"
+    user_message: ClassVar[str] = NEW_RATE
 
 
 class QuoteDiffers(HansaError):
@@ -73,6 +80,7 @@ class QuoteDiffers(HansaError):
     status: ClassVar[int] = 409
     remedy: ClassVar[str] = "Pay exactly what the quote says its receiver gets, or ask for a new quote."
     next_action: ClassVar[str] = "quote"
+    user_message: ClassVar[str] = NEW_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

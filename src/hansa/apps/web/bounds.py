@@ -53,7 +53,7 @@ def bound_operation(operation: Json, handler: HTTPRouteHandler) -> None:
     """Put a route's bounds into what it takes in address, query and headers, and into a body that is one text."""
     info = inspect.type_info(handler.signature_model)
     assert isinstance(info, inspect.StructType)
-    types = {_name_of(field): field.type for field in info.fields}
+    types = {name_of(field).lower(): field.type for field in info.fields}
     for one in cast(list[Json], operation.get("parameters", [])):
         known = types.get(str(one.get("name", "")).lower())
         if known is not None and "schema" in one:
@@ -135,10 +135,14 @@ def _told(part: Json, info: inspect.Type, names: dict[str, str]) -> Json:
     return kept | {told: value for told, value in found.items() if value is not None}
 
 
-def _name_of(field: inspect.Field) -> str:
-    """By which name a request gives it, in small letters: the field's, or another that the route says."""
-    extra = (field.type.extra or {}) if isinstance(field.type, inspect.Metadata) else {}
-    return str(extra.get("name") or extra.get("header") or field.name).lower()
+def name_of(field: inspect.Field) -> str:
+    """By which name a request gives it: the field's, or another that the route says."""
+    choices = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+    for one in choices:
+        extra = (one.extra or {}) if isinstance(one, inspect.Metadata) else {}
+        if extra.get("name") or extra.get("header"):
+            return str(extra.get("name") or extra.get("header"))
+    return field.name
 
 
 def _fitting(outer: Json, choice: Json) -> Json:

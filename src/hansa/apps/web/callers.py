@@ -23,7 +23,7 @@ OPERATOR = "hansa_operator"
 
 
 def find_caller(request: Asked, site: Here) -> trust.Caller:
-    """Who sends this request. Errors: trust.NotSignedIn when a key is sent and is not known.
+    """Who sends this request. Errors: trust.NotSignedIn when a key is sent and is not known, or not as a bearer token.
 
     A key counts before a sign-in, a sign-in before the place one sits at.
     """
@@ -39,6 +39,10 @@ def find_caller(request: Asked, site: Here) -> trust.Caller:
             scopes=frozenset({"wallet"}),
             account_id=str(account.account_id),
         )
+    if (
+        scheme
+    ):  # whoever sends a key in another way would be taken for whoever sits at a demonstration's machine
+        raise trust.NotSignedIn("Send the key as a bearer token: `Authorization: Bearer hansa_…`.")
     return demo_operator(request, site) or trust.ANONYMOUS
 
 

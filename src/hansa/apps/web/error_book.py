@@ -10,8 +10,8 @@ from http import HTTPStatus
 import hansa
 from hansa.apps.command import PARTS
 from hansa.apps.web.interface import room_routes
-from hansa.apps.web.problems import Violation
 from hansa.apps.web.remedies import NEXT_ACTIONS, meaning_of, next_action_of, remedy_of, user_message_of
+from hansa.apps.web.violations import Violation
 from hansa.kernel import HansaError
 
 NOT_HERE = ("hansa.gate.agent", "hansa.gate.conformance", "hansa.services")
@@ -62,7 +62,7 @@ class ErrorPage:
         }
         if self.status == 422:
             fault = Violation(
-                "amount.minor", "Expected `int` >= 1", "See /openapi.json for what fits", "range"
+                "amount.minor", "it is below 1", "Send a whole number from 1 to 1,000,000,000,000", "range"
             )
             told |= {
                 "param": fault.param,

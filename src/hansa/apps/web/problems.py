@@ -1,47 +1,40 @@
 """What a caller is told when something does not work: RFC 9457 problem details, or a page that says the same."""
 
 import logging
-import re
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 import msgspec
 from litestar import Request, Response
+from litestar.enums import RequestEncodingType
 from litestar.exceptions import (
     HTTPException,
     MethodNotAllowedException,
     NotFoundException,
     ValidationException,
 )
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 
 from hansa.apps.web.languages import spoken, words_for
 from hansa.apps.web.pages import page
 from hansa.apps.web.refusals import note_refusal
-from hansa.apps.web.remedies import next_action_of, user_message_of
+from hansa.apps.web.remedies import meaning_of, next_action_of, params, remedy_of, user_message_of
 from hansa.apps.web.request_ids import request_id_of
+from hansa.apps.web.violations import Violation, violation_of
 from hansa.kernel import HansaError
 
 logger = logging.getLogger("hansa.web")
+
+ROOMS = "/developers/reference"
+"""Where people read of every address."""
 
 ERRORS = "/errors/"
 """Below this address of ours each code has its page; a problem's ``type`` leads there."""
 
 READS_BODIES = ("litestar.serialization", "msgspec")
 """Modules in which a body is read."""
-
-
-class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing wrong with what was sent. param: where, as in ``amount.minor`` or ``taps[3].tapped_at``.
-
-    code: the kind of fault, where it is one of ``missing``, ``unknown``, ``type``, ``length``, ``range``, ``pattern``,
-    ``value``. remedy: what to do.
-    """
-
-    param: str
-    detail: str
-    remedy: str
-    code: str = ""
 
 
 class ProblemDetails(msgspec.Struct, frozen=True):
@@ -107,7 +100,7 @@ class TooLarge(HansaError):
 
 
 class WrongMediaType(HansaError):
-    """This address does not take a body of this media type. Say ``Content-Type: application/json``, and send that."""
+    """This address does not take a body of this media type. Say `Content-Type: application/json`, and send that."""
 
     code = "web.media_type"
     status = 415
@@ -183,7 +176,7 @@ def answer_problem(
 
 
 def on_hansa_error(request: Request[Any, Any, Any], error: HansaError) -> Response[Any]:
-    name = type(error).__doc__ or ""
+    name, param = type(error).__doc__ or "", params().get(error.code)
     headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
     retry_after = getattr(error, "retry_after", None)  # a timedelta, where the error knows when to come again
     if retry_after is not None:
@@ -193,14 +186,17 @@ def on_hansa_error(request: Request[Any, Any, Any], error: HansaError) -> Respon
         error=type(error),
         title=name.strip().split("\n")[0] or None,
         detail=error.detail,
-        violations=tuple(Violation(p.where, p.what, p.remedy) for p in error.problems),
+        violations=tuple(Violation(p.where, p.what, p.remedy) for p in error.problems)
+        or ((Violation(param, error.detail, remedy_of(type(error))),) if param else ()),
         headers=headers,
     )
 
 
 def on_validation_error(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     found = cast(list[Any], error.extra if isinstance(error.extra, list) else [error.extra or error.detail])
-    violations = tuple(_violation(one) for one in found)
+    handler = request.scope.get("route_handler")
+    model = handler.signature_model if isinstance(handler, HTTPRouteHandler) else None
+    violations = tuple(violation_of(one, model) for one in found)
     return answer_problem(
         request,
         error=DoesNotFit,
@@ -214,19 +210,50 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     status = error.status_code
     kind = _BY_STATUS.get(status, Refused if status < 500 else Failed)
     codes = {401: "trust.not_signed_in", 403: "trust.not_allowed"}
+    does = sorted({*(error.headers or {}).get("allow", "").split(", ")} - {"", "OPTIONS"})
     details = {
-        404: f"There is nothing at {request.url.path}.",
-        405: f"{request.method} is not something {request.url.path} does.",
+        400: f"{error.detail.rstrip('.')}. {remedy_of(kind)}",
+        404: _nothing_at(request),
+        405: f"{request.method} is not something {request.url.path} does; it does {', '.join(does)}.",
         413: "The body is larger than this address takes. Send it in smaller parts.",
     }
+    sent = request.headers.get("content-type", "")
+    if kind is Malformed and sent and "json" not in sent and _reads_json(request):
+        kind, status = WrongMediaType, WrongMediaType.status
+        details[status] = f"The body came as {sent[:100]}. {remedy_of(kind)}"
     return answer_problem(
         request,
         error=kind,
         status=status,
         code=codes.get(status),
+        title=None if status in codes else meaning_of(kind)[0],
         detail=details.get(status, error.detail if status < 500 else "Something broke on our side."),
         headers=dict(error.headers or {}),
     )
+
+
+def _reads_json(request: Request[Any, Any, Any]) -> bool:
+    """Whether the route that was reached reads its body as JSON."""
+    handler = request.scope.get("route_handler")
+    field = (
+        handler.parsed_fn_signature.parameters.get("data") if isinstance(handler, HTTPRouteHandler) else None
+    )
+    return (
+        field is not None and getattr(field.kwarg_definition, "media_type", None) is RequestEncodingType.JSON
+    )
+
+
+def _nothing_at(request: Request[Any, Any, Any]) -> str:
+    """What whoever mistyped an address of the interface is told: what is near it, or where its addresses stand."""
+    path, told = request.url.path, f"There is nothing at {request.url.path}."
+    version, name = [*path.split("/"), "", ""][1:3]
+    if version != "v1" or not name:
+        return told
+    names = {one.path.split("/")[2] for one in request.app.routes if one.path.startswith("/v1/")}
+    if name in names:
+        return f"{told} What lies below /v1/{name} stands at {ROOMS}?q=/v1/{name}; ids are UUIDs where it says so."
+    near = get_close_matches(name, names, n=1)
+    return f"{told} There is /v1/{near[0]}." if near else f"{told} All addresses stand at {ROOMS}."
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -267,32 +294,6 @@ def _raised_while_reading(error: BaseException) -> bool:
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     return place is not None and place.tb_frame.f_globals.get("__name__", "").startswith(READS_BODIES)
-
-
-_KINDS = (
-    ("missing", re.compile(r"[Mm]issing required")),
-    ("unknown", re.compile(r"unknown field")),
-    ("length", re.compile(r"of length")),
-    ("pattern", re.compile(r"matching regex")),
-    ("range", re.compile(r"`(int|float|decimal)` [<>]=?|multiple of")),
-    ("type", re.compile(r"Expected `.*`, got")),
-    ("value", re.compile(r"Invalid ")),
-)
-"""Kinds of faults, by the words in which msgspec tells them."""
-
-
-def _violation(found: object) -> Violation:
-    remedy = "See /openapi.json for what fits"
-    if not isinstance(found, dict):
-        return Violation("body", str(found), remedy, _kind(str(found)))
-    fields = cast(dict[str, Any], found)
-    param = str(fields.get("key") or fields.get("source") or "body")
-    detail = str(fields.get("message", "does not fit"))
-    return Violation(param, detail, remedy, _kind(detail))
-
-
-def _kind(detail: str) -> str:
-    return next((name for name, words in _KINDS if words.search(detail)), "")
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hansa.kernel import HansaError
 
@@ -96,9 +97,19 @@ class Remedy:
 
 
 @cache
+def _file() -> dict[str, Any]:
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def params() -> dict[str, str]:
+    """The field that an error is always about, by code."""
+    return _file()["params"]
+
+
+@cache
 def remedies() -> dict[str, Remedy]:
     """The file, by code."""
-    rows = tomllib.loads(FILE.read_text(encoding="utf-8"))["remedy"]
+    rows = _file()["remedy"]
     found: dict[str, Remedy] = {}
     for row in rows:
         one = Remedy(row.get("says", ""), row.get("next", ""), row.get("user", ""))
