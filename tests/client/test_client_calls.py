@@ -114,6 +114,7 @@ def test_errors_are_types_that_say_what_to_do(sdk: Any, hansa_as: Asked, league:
     with pytest.raises(sdk.NotAllowed):
         hansa_as("hangzhou-card", scopes=("taps:write",)).payments.top_up(**asked)
 
+    assert issubclass(sdk.errors.PaymentsTopUpDiffers, sdk.errors.Conflict) and sdk.errors.HansaError
     assert isinstance(differs.value, sdk.Conflict) and differs.value.next_action == "use_new_id"
     assert differs.value.request_id and differs.value.user_message
     assert invalid.value.violations[0].param == "minor" or invalid.value.violations[0].remedy
