@@ -110,8 +110,24 @@ def test_every_operation_stands_on_its_rooms_page_with_samples(client: Client, l
 
         assert page.status_code == 200
         assert all(f'id="{one}"' in page.text for one in ids), room
-        assert page.text.count("<h3>Python</h3>") == len(ids)
+        assert page.text.count("<h4>Python</h4>") == len(ids)
     assert client.get("/developers/reference/nothing").status_code == 404
+
+
+def test_a_room_is_a_list_that_opens_and_says_what_fits(client: Client, league: LittleLeague) -> None:
+    folded = client.get("/developers/reference/payments").text
+    opened = client.get("/developers/reference/payments?open=all").text
+    ask = folded.partition('id="payments_create_payment"')[2].partition("</details>")[0]
+    lists = folded.partition('id="payments_list_payments"')[2].partition("</details>")[0]
+    index = client.get("/developers/reference").text
+
+    assert '<details class="op" open>' not in folded and '<details class="op">' not in opened
+    assert 'href="#/v1/payments"' in folded and 'id="/v1/payments"' in folded
+    assert 'href="/developers/reference/payments#/v1/payments"' in index
+    assert "<code>amount.minor</code>" in ask and "1 to 1,000,000,000,000" in ask
+    assert "1 to 64 characters" in ask and "<code>wallet</code> unless given" in ask
+    assert "created | requires_approval" in lists and "1 to 1,000; <code>100</code> unless given" in lists
+    assert client.get("/developers/reference/payments?open=some").json()["param"] == "open"
 
 
 def test_an_operation_is_found_by_words_without_a_script(client: Client, league: LittleLeague) -> None:

@@ -7,7 +7,7 @@ test keys on the page of keys; elsewhere keys come from the league, and from a k
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -71,12 +71,13 @@ class EndForm:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What an address, a query or a header takes."""
+    """What an address, a query, a header or a body takes. bounds: what fits, in words."""
 
     name: str
     place: str
     type: str
     required: bool
+    bounds: str
     says: str
 
 
@@ -99,17 +100,17 @@ class Group:
     lines: list[Line]
 
     @property
-    def resources(self) -> list[tuple[str, str, int]]:
-        """What its addresses begin with, the operation that comes first there, and how many there are."""
-        found: dict[str, list[Line]] = {}
-        for one in self.lines:
-            found.setdefault("/".join(one.path.split("/")[:3]), []).append(one)
-        return [(path, ones[0].operation_id, len(ones)) for path, ones in found.items()]
+    def resources(self) -> list[tuple[str, int]]:
+        """What its addresses begin with, and how many operations there are below."""
+        return [(path, len(ones)) for path, ones in _by_resource(self.lines)]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation as the reference shows it. errors: by status, each code with its sentence."""
+    """An operation as the reference shows it. errors: by status, each code with its sentence.
+
+    body: its fields; those of what lies in it by ``amount.minor``, those of a list's items by ``taps[].gate_id``.
+    """
 
     operation_id: str
     verb: str
@@ -119,7 +120,8 @@ class Operation:
     ways_in: list[str]
     takes_key: bool
     parameters: list[Parameter]
-    body: str
+    body: list[Parameter]
+    body_says: list[str]
     answer_status: str
     answer: str
     curl: str
@@ -127,16 +129,37 @@ class Operation:
     errors: list[tuple[str, list[tuple[str, str]]]]
 
 
+One = TypeVar("One", Line, Operation)
+
+Opened = Annotated[str, QueryParameter(name="open", pattern="^(|all)$")]
+"""Whether what is folded on a page comes open."""
+
+DEEP_MAX = 2
+"""How deep the reference goes into what lies in a body."""
+
+ONE_LINE = "^[^\\x00-\\x1f]*$"
+"""The pattern of a text without control characters."""
+
+BOUNDS = (
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+    ("minimum", "maximum", ""),
+)
+"""Bounds of a schema: the least, the most, and of what."""
+
+
 @get("/errors", sync_to_thread=True, include_in_schema=False)
-def show_errors(request: Asked) -> Response[Any]:
-    """All codes, by who tells them."""
+def show_errors(request: Asked, opened: Opened = "") -> Response[Any]:
+    """All codes, by who tells them; folded, or all of them open."""
     pages = error_pages()
     if not wants_page(request):
         return _json([_told(one) for one in pages.values()])
     groups: dict[str, list[ErrorPage]] = {}
     for one in pages.values():
         groups.setdefault(one.room, []).append(one)
-    return _page(request, "errors/index.html", "errors", groups=groups, next_actions=NEXT_ACTIONS)
+    return _page(
+        request, "errors/index.html", "errors", groups=groups, next_actions=NEXT_ACTIONS, opened=opened
+    )
 
 
 @get("/errors/{code:str}", sync_to_thread=True, include_in_schema=False)
@@ -179,8 +202,12 @@ def show_reference(request: Asked, q: Annotated[str, QueryParameter(max_length=1
 
 
 @get("/developers/reference/{room:str}", sync_to_thread=True, include_in_schema=False)
-def show_room(request: Asked, room: FromPath[str]) -> Response[Any]:
-    """Every operation of a room, with examples. Errors: NotFound."""
+def show_room(
+    request: Asked,
+    room: FromPath[str],
+    opened: Opened = "",
+) -> Response[Any]:
+    """Every operation of a room, with examples; folded, or all of them open. Errors: NotFound."""
     told = description_of(request.app)
     says = {str(tag["name"]).lower(): tag for tag in told["tags"]}
     if room not in says:
@@ -193,7 +220,8 @@ def show_room(request: Asked, room: FromPath[str]) -> Response[Any]:
         "reference",
         room=tag["name"],
         says=tag.get("description", ""),
-        operations=found,
+        resources=_by_resource(found),
+        opened=opened,
     )
 
 
@@ -352,23 +380,34 @@ def _lines(told: Json, tag: str) -> list[Line]:
     ]
 
 
+def _by_resource(ones: list[One]) -> list[tuple[str, list[One]]]:
+    """By what their addresses begin with."""
+    found: dict[str, list[One]] = {}
+    for one in ones:
+        found.setdefault("/".join(one.path.split("/")[:3]), []).append(one)
+    return list(found.items())
+
+
 def _operations(told: Json, tag: str, *, place: str) -> list[Operation]:
-    return [_operation(verb, path, spec, place) for verb, path, spec in _specs(told, tag)]
+    schemas = cast(dict[str, Json], told["components"]["schemas"])
+    return [_operation(verb, path, spec, place, schemas) for verb, path, spec in _specs(told, tag)]
 
 
-def _operation(verb: str, path: str, spec: Json, place: str) -> Operation:
+def _operation(verb: str, path: str, spec: Json, place: str, schemas: dict[str, Json]) -> Operation:
     parameters = [
-        Parameter(
+        _parameter(
+            schemas,
             str(one["name"]),
             str(one["in"]),
-            _type(cast(Json, one.get("schema", {}))),
-            bool(one.get("required")),
-            str(one.get("description") or one.get("schema", {}).get("description") or ""),
+            cast(Json, one.get("schema", {})),
+            required=bool(one.get("required")),
+            says=str(one.get("description", "")),
         )
         for one in cast(list[Json], spec.get("parameters", []))
         if "$ref" not in one
     ]
-    body = next((one.get("example") for one in spec.get("requestBody", {}).get("content", {}).values()), None)
+    sent = next(iter(spec.get("requestBody", {}).get("content", {}).values()), {}).get("schema", {})
+    whole = _meant(schemas, sent)
     status, answer = next(
         ((status, one) for status, one in sorted(spec["responses"].items()) if status.startswith("2")),
         ("200", {}),
@@ -380,11 +419,12 @@ def _operation(verb: str, path: str, spec: Json, place: str) -> Operation:
         verb=verb.upper(),
         path=path,
         summary=str(spec["summary"]),
-        description=[" ".join(part.split()) for part in str(spec.get("description") or "").split("\n\n")],
+        description=_parts(spec.get("description")),
         ways_in=[_way_in(way) for way in spec.get("security", [])],
         takes_key=needs_key(spec),
         parameters=parameters,
-        body=_shown(body),
+        body=list(_fields(schemas, whole)),
+        body_says=_parts(whole.get("description"))[1:],
         answer_status=status,
         answer=_shown(shown),
         curl=curl_of(path, verb, spec, place),
@@ -420,12 +460,69 @@ def _way_in(way: dict[str, list[str]]) -> str:
     return "a key" if "key" in way else "a sign-in"
 
 
-def _type(schema: Json) -> str:
+def _parts(words: object) -> list[str]:
+    return [" ".join(part.split()) for part in str(words or "").split("\n\n")]
+
+
+def _meant(schemas: dict[str, Json], schema: Json) -> Json:
+    """What a schema leads to, which may be by its name, or may be null too."""
+    options = [one for one in cast(list[Json], schema.get("oneOf", [])) if one.get("type") != "null"]
+    if len(options) == 1:
+        return _meant(schemas, {**schema, "oneOf": [], **options[0]})
+    if "$ref" in schema:
+        return _meant(schemas, schemas[str(schema["$ref"]).rpartition("/")[2]])
+    return schema
+
+
+def _fields(schemas: dict[str, Json], whole: Json, under: str = "") -> Iterator[Parameter]:
+    needed = cast(list[str], whole.get("required", []))
+    for name, schema in cast(dict[str, Json], whole.get("properties", {})).items():
+        field = under + name
+        yield _parameter(schemas, field, "body", schema, required=name in needed)
+        meant = _meant(schemas, schema)
+        items = _meant(schemas, cast(Json, meant.get("items") or {}))
+        if field.count(".") < DEEP_MAX:
+            yield from _fields(schemas, meant, f"{field}.")
+            yield from _fields(schemas, items, f"{field}[].")
+
+
+def _parameter(
+    schemas: dict[str, Json], name: str, place: str, schema: Json, *, required: bool, says: str = ""
+) -> Parameter:
+    meant = _meant(schemas, schema)
+    bounds = _bounds({**meant, **schema}, required=required)
+    said = says or str(schema.get("description") or "")
+    return Parameter(name, place, _type(schemas, meant), required, bounds, said)
+
+
+def _bounds(schema: Json, *, required: bool) -> str:
+    """What fits, as a person says it: ``1 to 64 characters``."""
+    told: list[str] = []
+    for least, most, unit in BOUNDS:
+        low, high = schema.get(least), schema.get(most)
+        if high is not None:
+            told.append(f"{low or 0:,} to {high:,}{unit}" if low or not unit else f"at most {high:,}{unit}")
+        elif low is not None:
+            told.append(f"at least {low:,}{unit}")
+    if schema.get("pattern") == ONE_LINE:
+        told.append("on one line")
+    elif "pattern" in schema:
+        told.append(f"`{schema['pattern']}`")
+    if not required and schema.get("default"):
+        told.append(f"`{schema['default']}` unless given")
+    return "; ".join(told)
+
+
+def _type(schemas: dict[str, Json], schema: Json) -> str:
     options = cast(list[Json], schema.get("oneOf") or schema.get("anyOf") or [])
     if options:
-        return " or ".join(dict.fromkeys(_type(one) for one in options if one.get("type") != "null"))
+        return " or ".join(dict.fromkeys(_type(schemas, one) for one in options if one.get("type") != "null"))
+    if "$ref" in schema:
+        return _type(schemas, _meant(schemas, schema))
     if "enum" in schema:
         return " | ".join(str(one) for one in schema["enum"])
+    if "items" in schema:
+        return f"list of {_type(schemas, cast(Json, schema['items']))}"
     return str(schema.get("format") or schema.get("type") or "value")
 
 
