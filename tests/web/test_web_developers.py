@@ -140,6 +140,20 @@ def test_an_operation_is_found_by_words_without_a_script(client: Client, league:
     assert "No operation has that" in none and "<nothing>" not in none
 
 
+def test_a_sample_sends_what_is_needed_and_nothing_that_shuts_out_another(
+    client: Client, league: LittleLeague
+) -> None:
+    page = client.get("/developers/reference/payments").text
+    sample = unescape(
+        page.partition('aria-label="curl for payments_create_payment"')[2].partition("</pre>")[0]
+    )
+    body = json.loads(sample.partition("-d '")[2].rpartition("'")[0])
+    made = client.post("/v1/payments", json=body, headers={"idempotency-key": "copied"})
+
+    assert set(body) == {"payee_id", "amount"} and "mandate_id" not in sample
+    assert (made.status_code, made.json()["code"]) == (404, "payments.unknown_payee_id"), "it was read"
+
+
 def test_examples_fit_their_schemas(client: Client, league: LittleLeague) -> None:
     from jsonschema import Draft202012Validator
 

@@ -220,27 +220,31 @@ def _complete(schema: Json, path: str, verb: str, operation: Json) -> None:
                 _give_example(content, schema)
     for content in cast(dict[str, Json], operation.get("requestBody", {}).get("content", {})).values():
         if "schema" in content and "example" not in content and "examples" not in content:
-            _give_example(content, schema)
+            _give_example(content, schema, needed=True)
     operation["x-codeSamples"] = [
         {"lang": "Shell", "label": "curl", "source": curl_of(path, verb, operation)},
         {"lang": "Python", "label": "Python", "source": python_of(path, operation)},
     ]
 
 
-def _give_example(content: Json, schema: Json) -> None:
+def _give_example(content: Json, schema: Json, *, needed: bool = False) -> None:
     reference = content["schema"].get("$ref", "")
     if reference.endswith("/ProblemDetails"):
         return  # the page of each code has it
-    example = example_of(content["schema"], schema)
+    example = example_of(content["schema"], schema, needed=needed)
     if example is not None:
         content["example"] = example
 
 
-def example_of(part: Json, schema: Json, name: str = "", *, deep: int = 0) -> Any:
-    """A value that fits this schema, the same each time. name: the field it stands in, which may say what is usual."""
+def example_of(part: Json, schema: Json, name: str = "", *, deep: int = 0, needed: bool = False) -> Any:
+    """A value that fits this schema, the same each time. name: the field it stands in, which may say what is usual.
+
+    needed: of an object that has them, the fields that it needs alone: what is sent along by choice may shut out each
+    other, as two ways to pay do, and what is copied is to be taken.
+    """
     if "$ref" in part:
         found = schema["components"]["schemas"][part["$ref"].rpartition("/")[2]]
-        return example_of(cast(Json, found), schema, name, deep=deep + 1)
+        return example_of(cast(Json, found), schema, name, deep=deep + 1, needed=needed)
     if "const" in part:
         return part["const"]
     if "enum" in part:
@@ -249,7 +253,11 @@ def example_of(part: Json, schema: Json, name: str = "", *, deep: int = 0) -> An
         if choice in part:
             options = [one for one in cast(list[Json], part[choice]) if one.get("type") != "null"]
             shared = {key: value for key, value in part.items() if key != choice}
-            return example_of({**shared, **options[0]}, schema, name, deep=deep) if options else None
+            return (
+                example_of({**shared, **options[0]}, schema, name, deep=deep, needed=needed)
+                if options
+                else None
+            )
     kind = part.get("type", "object" if "properties" in part else "anything")
     if kind == "anything":
         return 1
@@ -257,7 +265,11 @@ def example_of(part: Json, schema: Json, name: str = "", *, deep: int = 0) -> An
         if deep > DEEP_MAX:
             return {}
         fields = cast(dict[str, Json], part.get("properties", {}))
-        return {key: example_of(value, schema, key, deep=deep + 1) for key, value in fields.items()}
+        kept = set(cast(list[str], part.get("required", []))) if needed else set[str]()
+        fields = {key: value for key, value in fields.items() if not kept or key in kept}
+        return {
+            key: example_of(value, schema, key, deep=deep + 1, needed=needed) for key, value in fields.items()
+        }
     if kind == "array":
         if deep > DEEP_MAX:
             return []
@@ -265,7 +277,7 @@ def example_of(part: Json, schema: Json, name: str = "", *, deep: int = 0) -> An
         if isinstance(known, list):
             return cast(list[Any], known)
         one = name[:-1] if name.endswith("s") else name
-        item = example_of(cast(Json, part.get("items", {})), schema, one, deep=deep + 1)
+        item = example_of(cast(Json, part.get("items", {})), schema, one, deep=deep + 1, needed=needed)
         return [item] * max(1, int(part.get("minItems", 1)))
     if kind == "boolean":
         return True
