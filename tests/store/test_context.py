@@ -124,7 +124,7 @@ def test_a_lost_connection_is_told_and_the_next_transaction_works(parcels: Conte
 def test_connections_that_died_in_the_pool_are_not_handed_out(
     parcels: Context, fresh_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hansa.store.context.FRESH_S", fresh_s)  # always asked; and never, as it were in use just now
+    monkeypatch.setattr("hansa.store.context.FRESH_S", fresh_s)  # asked always, and never
     start = threading.Barrier(4)
 
     def use() -> None:
