@@ -37,7 +37,7 @@ from hansa.kernel import CURRENCY_EXPONENTS, FixedClock, Money, SystemClock, fac
 from hansa.merchants import Asker
 from hansa.payments import NewPayment
 from hansa.store import Context
-from hansa.wallets import NewTransfer, bank_store
+from hansa.wallets import NewTransfer, bank_store, strays
 from hansa.wallets.rails import Entry, EntryKind
 from hansa.webhooks.addresses import Reach
 from reconciliation.test_member_files import PROFILE, write
@@ -211,6 +211,11 @@ def _strays(ctx: Context) -> None:
             amount = Money(1_250_00 - number, "CNY")
             entry = Entry(number, f"axe stray {number}", kind, amount, at, reference=reference)
             bank_store.add_entry(tx, "simbank", entry, "stray")
+        back = Entry(9, "axe stray 9", EntryKind.ARRIVAL, Money(3_00, "CNY"), at, reference="Invoice 4471")
+        bank_store.add_entry(tx, "simbank", back, "stray")
+    strays.send_back(
+        ctx, "simbank", back.entry_id, expected=back.amount, by="demo:Ada", reason="nobody is meant"
+    )
 
 
 def _as_desk(ctx: Context, home: Path, day: date) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
 """Money that found no wallet: seen by treasurers, put into a wallet or given back, once, by two over the threshold."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from litestar.testing import TestClient
 
 from hansa import payments, wallets
+from hansa.apps.bank.people_bank import PeopleBank
+from hansa.apps.web import stray_pages
 from hansa.kernel import Money
 from hansa.wallets import bank_store, finding, top_ups
 from hansa.wallets.rails import Entry, EntryKind
@@ -106,6 +110,59 @@ def test_money_without_a_wallet_is_put_into_one_or_given_back_once_and_with_a_re
     for act in (("staff:ada", "stray.assign"), ("staff:bo", "stray.give-back"), ("staff:ada", "stray.close")):
         assert (*act, "the slip shows it") in told
     assert "given back" in ada.get(STRAYS).text
+
+
+def test_the_bank_is_told_to_return_money_without_a_wallet_by_two_over_the_threshold(
+    house: House, league: LittleLeague, acts: Acts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = PeopleBank(clock=house.clock)
+    rails: dict[str, PeopleBank] = {}
+    monkeypatch.setattr(stray_pages, "outside_of", lambda _: SimpleNamespace(rails=rails))
+    for entry_id, minor, sender in (
+        ("small", 70_00, "4242"),
+        ("large", 9_000_00, "4242"),
+        ("closed", 5_00, "0002"),
+    ):
+        bank.arrive("rent", Money(minor, "CNY"), entry_id=entry_id, sender=sender)
+    wallets.turn(house.ctx, {"simbank": bank})
+    with house.ctx.tx() as tx:
+        found = {
+            one.entry_id: Entry(0, one.entry_id, one.kind, one.amount, one.at)
+            for one in wallets.strays.list_strays(tx)
+        }
+    small, large, closed = found["small"], found["large"], found["closed"]
+    ada, bo = house.person("ada", "treasurer"), house.person("bo", "treasurer")
+
+    def turn() -> None:
+        house.clock.at += timedelta(minutes=1)
+        wallets.turn(house.ctx, {"simbank": bank})
+
+    # a bank that is not connected is told nothing
+    refused = ada.post(STRAYS, data=form_of(small, "send_back"))
+    assert refused.status_code == 422 and "this bank is not connected now" in refused.text
+    rails["simbank"] = bank
+
+    # once, and over the threshold by two
+    assert (
+        ada.post(STRAYS, data=form_of(small, "send_back")).headers["location"] == f"{STRAYS}?done=sent_back"
+    )
+    assert ada.post(STRAYS, data=form_of(small, "send_back")).status_code == 404
+    form = form_of(large, "send_back")
+    confirm = form | {"hansa_proposal": ada.post(STRAYS, data=form).headers["location"].rpartition("/")[2]}
+    assert ada.post(STRAYS, data=confirm).status_code == 409 and "On its way back" in bo.get(STRAYS).text
+    assert bo.post(STRAYS, data=confirm).status_code == 303
+    assert ada.post(STRAYS, data=form_of(closed, "send_back")).status_code == 303
+    assert sum(bank.moved().values()) == 0
+    turn()
+    turn()
+
+    # what is not returned waits again, with the bank's reason
+    assert sum(bank.moved().values()) == -9_070_00
+    shown = ada.get(STRAYS).text
+    assert "the bank did not, or it came back (AC04)" in shown and "On its way back" not in shown
+    told = acts(action="stray")
+    assert told.count(("staff:ada", "stray.send-back", "the slip shows it")) == 2
+    assert ("staff:bo", "stray.send-back", "the slip shows it") in told
 
 
 def test_a_decision_that_a_kill_cut_off_is_settled_by_the_worker(house: House, league: LittleLeague) -> None:

@@ -99,6 +99,34 @@ WITHDRAWAL_WAYS: Mapping[WithdrawalState, frozenset[WithdrawalState]] = {
 """Every way from a state to the next. What a bank refused and paid nevertheless is collected from the wallet again."""
 
 
+class ReturnState(StrEnum):
+    """How far a return is."""
+
+    PROCESSING = "processing"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    SETTLING = "settling"
+    SETTLED = "settled"
+    FAILED = "failed"
+    RETURNED = "returned"
+
+
+RETURN_WAYS: Mapping[ReturnState, frozenset[ReturnState]] = {
+    ReturnState.PROCESSING: frozenset(
+        (ReturnState.SENT, ReturnState.UNKNOWN, ReturnState.SETTLING, ReturnState.FAILED)
+    ),
+    ReturnState.SENT: frozenset((ReturnState.SETTLING, ReturnState.FAILED)),
+    ReturnState.UNKNOWN: frozenset((ReturnState.SENT, ReturnState.SETTLING, ReturnState.FAILED)),
+    ReturnState.SETTLING: frozenset((ReturnState.SETTLED,)),
+    ReturnState.SETTLED: frozenset((ReturnState.RETURNED,)),
+    ReturnState.FAILED: frozenset((ReturnState.SETTLING,)),
+    ReturnState.RETURNED: frozenset(),
+}
+"""Every way from a state to the next. A failed one may settle late. One that came back is over: what it was of waits
+for a treasurer again, as after a failed one.
+"""
+
+
 class Way(StrEnum):
     """How money comes into a wallet."""
 
@@ -317,6 +345,36 @@ class Withdrawal:
     @property
     def amount(self) -> Money:
         """What the bank is told to pay."""
+        return Money(self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Money that came from a bank and goes back the way it came. entry_id: the bank's entry that brought it.
+
+    holder: whose cash it is: the wallet's issuer, or the league where it found no wallet. top_up_id, account_id: of
+    what found no room, or a closed wallet; None where it belonged to nobody. next_at: when its bank is asked next.
+    """
+
+    return_id: UUID
+    rail_id: str
+    entry_id: str
+    partition: int
+    holder: str
+    top_up_id: UUID | None
+    account_id: UUID | None
+    amount_minor: int
+    currency: str
+    state: ReturnState
+    reason: str
+    tries: int
+    created_at: datetime
+    changed_at: datetime
+    next_at: datetime
+
+    @property
+    def amount(self) -> Money:
+        """What goes back."""
         return Money(self.amount_minor, self.currency)
 
 

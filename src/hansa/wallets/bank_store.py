@@ -149,19 +149,27 @@ IS_HEARD = "select 1 from wallets.entries where rail_id = %s and entry_id = %s"
 
 MARK_STRAY = "update wallets.entries set outcome = 'stray' where rail_id = %s and entry_id = %s"
 
-STRAYS = """
-select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, reason, at
-from wallets.entries where outcome = 'stray' order by at, entry_id limit %s
+# The last column: what its bank said when it was told to return it, the last time; empty where it never was.
+_STRAY = """
+select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, reason, at,
+    coalesce((select r.reason from wallets.returns r where (r.rail_id, r.entry_id) = (e.rail_id, e.entry_id)
+        order by r.created_at desc limit 1), '')
+from wallets.entries e
 """
-
-LOCK_STRAY = """
-select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, reason, at
-from wallets.entries where rail_id = %s and entry_id = %s and outcome = 'stray' for no key update
-"""
+STRAYS = _STRAY + "where outcome = 'stray' order by at, entry_id limit %s"
+LOCK_STRAY = _STRAY + "where rail_id = %s and entry_id = %s and outcome = 'stray' for no key update of e"
 
 DECIDE_STRAY = (
     "update wallets.entries set outcome = %s where rail_id = %s and entry_id = %s and outcome = 'stray'"
 )
+
+SET_OUTCOME = "update wallets.entries set outcome = %s where rail_id = %s and entry_id = %s"
+LOCK_OUTCOME = "select outcome from wallets.entries where rail_id = %s and entry_id = %s for no key update"
+SET_TOP_UP = "update wallets.entries set top_up_id = %s where rail_id = %s and entry_id = %s"
+LOCK_ENTRY_OF = """
+select entry_id from wallets.entries where rail_id = %s and top_up_id = %s order by at, entry_id limit 1
+for no key update
+"""
 
 _AUTOMATIC = """
 select partition, account_id, currency, below_minor, add_minor, day_max_minor, month_max_minor, bank_account_id, state,
@@ -493,7 +501,9 @@ def mark_stray(tx: Tx, rail_id: str, entry_id: str) -> None:
 
 
 def list_strays(tx: Tx, limit: int) -> list[tuple[Any, ...]]:
-    """Entries that belong to nothing, oldest first: rail, id, kind, order, reference, minor, currency, reason, at."""
+    """Entries that belong to nothing, oldest first: rail, id, kind, order, reference, minor, currency, reason, at, and
+    why its bank did not return it, where it was told to.
+    """
     return tx.execute(STRAYS, (limit,)).fetchall()
 
 
@@ -505,6 +515,28 @@ def lock_stray(tx: Tx, rail_id: str, entry_id: str) -> tuple[Any, ...] | None:
 def decide_stray(tx: Tx, rail_id: str, entry_id: str, outcome: str) -> None:
     """It waits no more. outcome: assigned, given_back or closed."""
     tx.execute(DECIDE_STRAY, (outcome, rail_id, entry_id))
+
+
+def set_outcome(tx: Tx, rail_id: str, entry_id: str, outcome: str) -> None:
+    """What becomes of an entry whose money goes back. outcome: returning or given_back."""
+    tx.execute(SET_OUTCOME, (outcome, rail_id, entry_id))
+
+
+def lock_outcome(tx: Tx, rail_id: str, entry_id: str) -> str:
+    """What became of an entry, which nobody changes until this transaction is over; empty where there is none."""
+    row = tx.execute(LOCK_OUTCOME, (rail_id, entry_id)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def set_entry_of(tx: Tx, rail_id: str, entry_id: str, top_up_id: UUID) -> None:
+    """Keep which top-up an entry became."""
+    tx.execute(SET_TOP_UP, (top_up_id, rail_id, entry_id))
+
+
+def lock_entry_of(tx: Tx, rail_id: str, top_up_id: UUID) -> str | None:
+    """The entry that brought a top-up's money, for this transaction alone; None where its bank named none."""
+    row = tx.execute(LOCK_ENTRY_OF, (rail_id, top_up_id)).fetchone()
+    return str(row[0]) if row else None
 
 
 # --- automatic top-ups

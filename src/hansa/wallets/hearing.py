@@ -2,8 +2,15 @@
 
 from hansa.store import Context, Tx
 from hansa.wallets import bank_store as store
-from hansa.wallets import top_ups, withdrawals
-from hansa.wallets.bank_model import BankTopUp, TopUpState, Withdrawal, WithdrawalState
+from hansa.wallets import returns, returns_store, top_ups, withdrawals
+from hansa.wallets.bank_model import (
+    BankTopUp,
+    Return,
+    ReturnState,
+    TopUpState,
+    Withdrawal,
+    WithdrawalState,
+)
 from hansa.wallets.rails import BankRail, Entry, EntryKind, RailAway
 
 SOME = 200
@@ -15,6 +22,7 @@ WITHDRAWAL_STEPS = frozenset((
     WithdrawalState.RETURNING,
     WithdrawalState.COLLECTING,
 ))  # fmt: skip
+RETURN_STEPS = frozenset((ReturnState.SETTLING,))
 """States whose step the books do not have yet: no bank's word changes them, so it waits until they are over."""
 
 
@@ -34,7 +42,7 @@ def hear(ctx: Context, rail: BankRail, limit: int = SOME) -> int:
             return new
 
 
-def _read_on(ctx: Context, rail: BankRail, limit: int) -> tuple[int, BankTopUp | Withdrawal | None]:
+def _read_on(ctx: Context, rail: BankRail, limit: int) -> tuple[int, BankTopUp | Withdrawal | Return | None]:
     """How many entries were new, and what is to be ended before the next one, if so."""
     with ctx.tx() as tx:
         seen = store.lock_seen(tx, rail.rail_id)
@@ -56,7 +64,7 @@ def _read_on(ctx: Context, rail: BankRail, limit: int) -> tuple[int, BankTopUp |
     return new, between
 
 
-def _between(tx: Tx, ctx: Context, rail_id: str, entry: Entry) -> BankTopUp | Withdrawal | None:
+def _between(tx: Tx, ctx: Context, rail_id: str, entry: Entry) -> BankTopUp | Withdrawal | Return | None:
     """The order of an entry that was not heard yet, where a step of it is not in the books yet."""
     if entry.order_id is None or store.is_heard(tx, rail_id, entry.entry_id):
         return None
@@ -65,13 +73,18 @@ def _between(tx: Tx, ctx: Context, rail_id: str, entry: Entry) -> BankTopUp | Wi
     if top_up is not None:
         return top_up if top_up.state in TOP_UP_STEPS else None
     withdrawal = store.find_withdrawal(tx, partitions, entry.order_id)
-    return withdrawal if withdrawal is not None and withdrawal.state in WITHDRAWAL_STEPS else None
+    if withdrawal is not None:
+        return withdrawal if withdrawal.state in WITHDRAWAL_STEPS else None
+    back = returns_store.find(tx, entry.order_id)
+    return back if back is not None and back.state in RETURN_STEPS else None
 
 
-def _step_done(ctx: Context, one: BankTopUp | Withdrawal) -> bool:
+def _step_done(ctx: Context, one: BankTopUp | Withdrawal | Return) -> bool:
     """Whether what is between two states went on."""
     if isinstance(one, Withdrawal):
         return withdrawals.advance(ctx, None, one.withdrawal_id).state is not one.state
+    if isinstance(one, Return):
+        return returns.advance(ctx, None, one).state is not one.state
     return top_ups.advance(ctx, None, one).state is not one.state
 
 
@@ -96,4 +109,7 @@ def _of_order(tx: Tx, ctx: Context, entry: Entry) -> bool:
     if top_up is not None:
         return top_ups.hear(tx, top_up, entry, now)
     withdrawal = store.find_withdrawal(tx, partitions, entry.order_id)
-    return withdrawal is not None and withdrawals.hear(tx, withdrawal, entry, now)
+    if withdrawal is not None:
+        return withdrawals.hear(tx, withdrawal, entry, now)
+    back = returns_store.find(tx, entry.order_id)
+    return back is not None and returns.hear(tx, back, entry, now)

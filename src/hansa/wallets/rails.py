@@ -15,11 +15,12 @@ from hansa.wallets.model import NameMatch
 
 
 class OrderKind(StrEnum):
-    """What a bank is told: collect under a mandate, collect at once as from a card, or pay out."""
+    """What a bank is told: collect under a mandate, collect at once as from a card, pay out, or return what came in."""
 
     DEBIT = "debit"
     INSTANT = "instant"
     PAY_OUT = "pay_out"
+    RETURN = "return"
 
 
 class Verdict(StrEnum):
@@ -57,7 +58,8 @@ class BadBankNumber(HansaError):
 @dataclass(frozen=True, slots=True)
 class Order:
     """One order. order_id: the same whenever it is sent. token: the account, as the rail named it. reference: printed
-    on the person's bank statement, at most 35 characters. Source: pain.001 and pain.008 (ISO 20022).
+    on the person's bank statement, at most 35 characters. entry_id: of a return, the bank's entry whose money goes back
+    the way it came; it has no token. Source: pain.001, pain.008 and, for returns, pacs.004 (ISO 20022).
     """
 
     order_id: UUID
@@ -66,6 +68,7 @@ class Order:
     amount: Money
     reference: str
     mandate_id: str = ""
+    entry_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,9 @@ class BankRail(Protocol):
         ...
 
     def order(self, order: Order) -> Answer:
-        """Take an order once; sent again, it is answered again. Errors: RailAway."""
+        """Take an order once; sent again, it is answered again. A bank that returns nothing refuses such an order, as
+        AG02. Errors: RailAway.
+        """
         ...
 
     def ask(self, order_id: UUID) -> Answer:

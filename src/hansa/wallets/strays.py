@@ -1,8 +1,9 @@
 """What banks said that belongs to nothing we know: money that found no wallet, and words about orders we never gave.
 
 It lies at the bank and in no book of ours until a treasurer decides, once and with a reason: money goes into the wallet
-it was meant for, as if its reference had been right, or it was given back at the bank; other words are closed once
-somebody looked into them. Each decision is in the audit record.
+it was meant for, as if its reference had been right, or back the way it came: the bank is told to return it, or did so
+when somebody asked for it there; other words are closed once somebody looked into them. Each decision is in the audit
+record.
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.store import Context, Tx
 from hansa.wallets import bank_store as store
-from hansa.wallets import top_ups
-from hansa.wallets.bank_model import BankTopUp
+from hansa.wallets import returns, top_ups
+from hansa.wallets.bank_model import BankTopUp, Return
 from hansa.wallets.rails import Entry, EntryKind
 
 WORDS_MAX = 500
@@ -37,6 +38,7 @@ class Stray:
     """What a bank said, and belongs to nothing. entry_id: the bank's own name for it, unique on its rail.
 
     order_id: of an outcome or a return. reference: of an arrival, what the payer wrote. reason: the bank's code.
+    not_returned: why its bank did not return it when it was told to, as a code; empty where it was not told.
     """
 
     rail_id: str
@@ -47,11 +49,12 @@ class Stray:
     amount: Money
     reason: str
     at: datetime
+    not_returned: str
 
     @property
     def is_money(self) -> bool:
-        """Whether money lies at the bank that is nobody's here: an arrival."""
-        return self.kind is EntryKind.ARRIVAL
+        """Whether money lies at the bank that is nobody's here: an arrival, or what it did not return."""
+        return self.kind is EntryKind.ARRIVAL or bool(self.not_returned)
 
 
 def list_strays(tx: Tx, *, limit: int = 200) -> list[Stray]:
@@ -79,15 +82,32 @@ def assign(
         held = {one.currency for one in payments.balance_of(tx, account_id, partition=partition)}
         if stray.amount.currency not in held:
             told = f"it holds {', '.join(sorted(held)) or 'nothing'}"
-            raise _unfit("to", f"{told}, and this is {stray.amount.currency}", "Give it back at the bank")
+            raise _unfit("to", f"{told}, and this is {stray.amount.currency}", "Have the bank return it")
         if identity.is_closed(tx, account_id):
-            raise _unfit("to", "this account was deleted", "Give it back at the bank")
+            raise _unfit("to", "this account was deleted", "Have the bank return it")
         entry = Entry(0, entry_id, stray.kind, stray.amount, stray.at, reference=stray.reference)
         one = top_ups.take_arrival(tx, rail_id, entry, account, at, ctx.directory)
         store.decide_stray(tx, rail_id, entry_id, "assigned")
         details = {"to": str(account_id), "top_up_id": str(one.top_up_id), "reference": stray.reference}
         _keep(tx, "stray.assign", stray, by, why, details, at)
     return top_ups.advance(ctx, None, one)
+
+
+def send_back(ctx: Context, rail_id: str, entry_id: str, *, expected: Money, by: str, reason: str) -> Return:
+    """Have the bank return money that found no wallet; gives how far it is. The worker tells the bank.
+
+    What the bank does not return waits here again. Errors: UnknownStray; InvalidInput naming the field at fault.
+    Nothing is changed then.
+    """
+    with ctx.tx() as tx:
+        stray = _locked(tx, rail_id, entry_id, expected)
+        why = _said("reason", reason, WORDS_MAX)
+        if not stray.is_money:
+            raise _unfit("do", "no money came with this", "Close it once you looked into it")
+        at = ctx.clock.now()
+        one = returns.keep(tx, rail_id, entry_id, stray.amount, at)
+        _keep(tx, "stray.send-back", stray, by, why, {"return_id": str(one.return_id)}, at)
+    return one
 
 
 def give_back(
@@ -117,7 +137,7 @@ def close(ctx: Context, rail_id: str, entry_id: str, *, expected: Money, by: str
         stray = _locked(tx, rail_id, entry_id, expected)
         why = _said("reason", reason, WORDS_MAX)
         if stray.is_money:
-            raise _unfit("do", "there is money", "Put it into a wallet, or give it back")
+            raise _unfit("do", "there is money", "Put it into a wallet, or have it returned")
         store.decide_stray(tx, rail_id, entry_id, "closed")
         _keep(tx, "stray.close", stray, by, why, {}, ctx.clock.now())
 
@@ -141,7 +161,7 @@ def _keep(
 
 
 def _stray(row: tuple[object, ...]) -> Stray:
-    rail_id, entry_id, kind, order_id, reference, minor, currency, reason, at = row
+    rail_id, entry_id, kind, order_id, reference, minor, currency, reason, at, not_returned = row
     assert isinstance(minor, int) and isinstance(at, datetime)
     return Stray(
         str(rail_id),
@@ -152,6 +172,7 @@ def _stray(row: tuple[object, ...]) -> Stray:
         Money(minor, str(currency)),
         str(reason),
         at,
+        str(not_returned),
     )
 
 

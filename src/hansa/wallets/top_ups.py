@@ -15,7 +15,7 @@ from hansa.identity import AccountId
 from hansa.kernel import Directory, InvalidInput, Problem, fact_id
 from hansa.payments import Step, no_step
 from hansa.store import Context, Tx
-from hansa.wallets import bank_accounts, by_bank
+from hansa.wallets import bank_accounts, by_bank, returns
 from hansa.wallets import bank_store as store
 from hansa.wallets.bank_model import (
     ASIDE_LOOKS,
@@ -46,6 +46,12 @@ ENDS = (TopUpState.SETTLED, TopUpState.FAILED, TopUpState.RETURNED)
 
 NO_ROOM = "balance_cap"
 """Why money waits aside: the wallet may not hold so much, by how well its holder is known."""
+
+CLOSED = "wallet_closed"
+"""Why money of a bank finds no wallet any more."""
+
+GOES_BACK = (NO_ROOM, CLOSED)
+"""Why a top-up fails whose money the bank has moved already: it is told to return it."""
 
 ASIDE_AFTER = timedelta(hours=1)
 
@@ -178,18 +184,30 @@ def hear(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
         if one.state is TopUpState.SETTLED:
             return _move(tx, one, TopUpState.RETURNING, at, reason=entry.reason)
         if one.state is TopUpState.ASIDE:  # the wallet never had it
-            return _move(tx, one, TopUpState.FAILED, at, reason=entry.reason)
+            return _move(tx, one, TopUpState.FAILED, at, reason=entry.reason or "returned")
         return False
+    if one.state is TopUpState.FAILED and one.reason in GOES_BACK:
+        return entry.settled and _goes_back_by(tx, one, entry, at)
     if entry.settled and one.state in (
         TopUpState.PROCESSING,
         TopUpState.SENT,
         TopUpState.UNKNOWN,
         TopUpState.FAILED,
     ):
+        store.set_entry_of(tx, one.rail_id, entry.entry_id, one.top_up_id)
         return _move(tx, one, TopUpState.SETTLING, at)
     if not entry.settled and one.state in (TopUpState.PROCESSING, TopUpState.SENT, TopUpState.UNKNOWN):
         return _move(tx, one, TopUpState.FAILED, at, reason=entry.reason)
     return not entry.settled and one.state is TopUpState.FAILED
+
+
+def _goes_back_by(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
+    """The entry under which money goes back that the bank had told by an answer alone; False where it does already."""
+    if store.lock_entry_of(tx, one.rail_id, one.top_up_id) is not None:
+        return False
+    store.set_entry_of(tx, one.rail_id, entry.entry_id, one.top_up_id)
+    returns.keep_of(tx, one, at)
+    return True
 
 
 def arrived(tx: Tx, rail_id: str, entry: Entry, at: datetime, directory: Directory) -> bool:
@@ -212,11 +230,13 @@ def take_arrival(
 ) -> BankTopUp:
     """Take in a credit transfer for this account, in a currency that its wallet has; gives how far it is.
 
-    It moves by ``advance`` once this transaction is committed. What the wallet may not hold waits aside.
+    The entry is kept already. It moves by ``advance`` once this transaction is committed. What the wallet may not hold
+    waits aside. What its bank did not return may be put into a wallet again: as a top-up of its own.
     """
+    again = returns.count(tx, rail_id, entry.entry_id)
     one = BankTopUp(
         partition=directory.partition_of(account.account_id),
-        top_up_id=fact_id(entry.at, "arrival", rail_id, entry.entry_id),
+        top_up_id=fact_id(entry.at, "arrival", rail_id, entry.entry_id, *([again] if again else [])),
         account_id=account.account_id,
         issuer_id=account.issuer_id,
         amount_minor=entry.amount.minor,
@@ -236,6 +256,7 @@ def take_arrival(
     )
     if _admit(tx, one, at) is not None:
         one = replace(one, state=TopUpState.ASIDE, reason=NO_ROOM, next_at=at + ASIDE_AFTER)
+    store.set_entry_of(tx, rail_id, entry.entry_id, one.top_up_id)
     if store.insert_top_up(tx, one) and one.state is TopUpState.ASIDE:
         webhooks.tell(tx, _for_owner(one, TopUpState.ASIDE, at))
     return one
@@ -253,7 +274,7 @@ def _step(ctx: Context, rail: BankRail | None, one: BankTopUp, step: Step) -> bo
         try:
             payments.top_up(ctx, [top_up], capped=True)
         except payments.WalletClosed:
-            return _record(ctx, one, TopUpState.FAILED, step, reason="wallet_closed")
+            return _record(ctx, one, TopUpState.FAILED, step, reason=CLOSED)
         except (
             approval.BalanceCapReached
         ):  # only what had no place: its bank said no, and moved the money after all
@@ -358,6 +379,8 @@ def _move(tx: Tx, one: BankTopUp, to: TopUpState, at: datetime, *, reason: str =
     one = replace(one, reason=reason or one.reason)
     if to is TopUpState.FAILED:
         approval.end_incoming(tx, [one.top_up_id], partition=one.partition)
+        if one.reason in GOES_BACK:
+            returns.keep_of(tx, one, at)
     if one.is_automatic and to in ENDS:
         _count(tx, one, to, at)
     if to in ENDS:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hansa.store import Context
-from hansa.wallets import automatic, hearing, requests, top_ups, transfers, vouchers, withdrawals
+from hansa.wallets import automatic, hearing, requests, returns, top_ups, transfers, vouchers, withdrawals
 from hansa.wallets.rails import BankRail
 
 Rails = dict[str, BankRail]
@@ -21,4 +21,5 @@ def turn(ctx: Context, rails: Rails, *, limit: int = 500) -> int:
     done = sum(hearing.hear(ctx, rail) for rail in rails.values())
     done += top_ups.finish(ctx, rail_of, limit)
     done += withdrawals.finish(ctx, rail_of, limit)
+    done += returns.finish(ctx, rail_of, limit)
     return done + automatic.turn(ctx, rail_of, limit)

@@ -88,6 +88,14 @@ _TOP_UP = {
     "way": "transfer, debit, instant, voucher or counter",
     "reason": "why it failed or went back; empty where it did not",
 }
+_RETURN = {
+    "return_id": "the return",
+    "top_up_id": "the top-up that the money was meant to be",
+    "account_id": "whose wallet it was meant for",
+    "amount_minor": "what goes back, minor units",
+    "currency": "of the amount",
+    "reason": "why it failed or came back; empty where it did not",
+}
 _WITHDRAWAL = {
     "withdrawal_id": "the withdrawal",
     "account_id": "whose wallet",
@@ -232,6 +240,14 @@ TYPES: tuple[EventType, ...] = (
         "top_up.automatic.stopped",
         "An automatic top-up stopped itself.",
         {"account_id": "whose wallet", "currency": "of the wallet", "why": "why"},
+    ),
+    EventType(
+        "return.settled", "Money that a wallet could not take is back at the bank that it came from.", _RETURN
+    ),
+    EventType(
+        "return.failed",
+        "A bank did not return what a wallet could not take: the league's treasurers decide what becomes of it.",
+        _RETURN,
     ),
     EventType("withdrawal.settled", "Money is at a person's bank.", _WITHDRAWAL),
     EventType("withdrawal.failed", "A withdrawal came to nothing, and its money is free again.", _WITHDRAWAL),

@@ -1,4 +1,4 @@
-"""A simulated bank of people: it verifies accounts, collects, pays out and takes transfers, and misbehaves as told.
+"""A simulated bank of people: it verifies accounts, collects, pays out, takes and returns transfers, and misbehaves.
 
 It is a ``wallets.BankRail`` that others can run: one SQLite file holds its books, so it may be killed at any time. What
 it does with an order shows in the last four digits of the account (docs/wallets.md has the table), or, where a seed is
@@ -33,6 +33,8 @@ from hansa.wallets.rails import (
 SCHEMA = """
 create table if not exists accounts (token text primary key, ending text not null, shown text not null);
 create table if not exists lost (order_id text primary key);
+create table if not exists senders (entry_id text primary key, ending text not null);
+create table if not exists returns (order_id text primary key, entry_id text not null);
 create table if not exists orders (
     order_id text primary key, kind text not null, token text not null, minor integer not null, currency text not null,
     mishap text not null, state text not null, reason text not null, due text not null, back text not null);
@@ -174,9 +176,13 @@ class PeopleBank:
 
     # --- from outside
 
-    def arrive(self, reference: str, amount: Money, *, entry_id: str) -> None:
-        """Somebody sends money with this reference; the same entry again is said again, as banks do."""
-        with self._whole():
+    def arrive(self, reference: str, amount: Money, *, entry_id: str, sender: str = "") -> None:
+        """Somebody sends money with this reference; the same entry again is said again, as banks do.
+
+        sender: the number of the account that it came from, whose last four digits say what becomes of a return.
+        """
+        with self._whole() as books:
+            books.execute("insert or ignore into senders values (?, ?)", (entry_id, sender[-4:]))
             self._say(entry_id, EntryKind.ARRIVAL, "", amount.minor, amount.currency, reference=reference)
 
     def moved(self) -> Mapping[UUID, int]:
@@ -186,7 +192,8 @@ class PeopleBank:
                 "select order_id, kind, minor from orders where state = 'settled'"
             ).fetchall()
         return {
-            UUID(order_id): -minor if kind == OrderKind.PAY_OUT else minor for order_id, kind, minor in rows
+            UUID(order_id): -minor if kind in (OrderKind.PAY_OUT, OrderKind.RETURN) else minor
+            for order_id, kind, minor in rows
         }
 
     # --- inside
@@ -207,7 +214,11 @@ class PeopleBank:
             self._books.execute("commit")
 
     def _mishap(self, order: Order) -> PeopleMishap:
-        row = self._books.execute("select ending from accounts where token = ?", (order.token,)).fetchone()
+        if order.kind is OrderKind.RETURN:
+            asked, key = "select ending from senders where entry_id = ?", order.entry_id
+        else:
+            asked, key = "select ending from accounts where token = ?", order.token
+        row = self._books.execute(asked, (key,)).fetchone()
         told = ENDINGS.get(str(row[0])) if row else None
         if told is not None:
             return told
@@ -235,6 +246,11 @@ class PeopleBank:
             state = "settled"
         if mishap is PeopleMishap.RETURN:
             back = (due + BACK_AFTER).isoformat()
+        if order.kind is OrderKind.RETURN:
+            wrong = self._not_to_return(order)
+            if wrong:
+                mishap, state, reason = PeopleMishap.NONE, "refused", wrong
+            self._books.execute("insert into returns values (?, ?)", (str(order.order_id), order.entry_id))
         self._books.execute(
             "insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -250,6 +266,25 @@ class PeopleBank:
                 back,
             ),
         )
+
+    def _not_to_return(self, order: Order) -> str:
+        """Why the money of an entry cannot be returned; empty where it can. Source: the codes of camt.029 (ISO 20022):
+        no original transaction received, wrong amount, already returned.
+        """
+        brought = self._books.execute(
+            "select minor, currency from entries where entry_id = ? and kind <> 'return' and settled",
+            (order.entry_id,),
+        ).fetchone()
+        if brought is None:
+            return "NOOR"
+        if brought != (order.amount.minor, order.amount.currency):
+            return "AM09"
+        gone = self._books.execute(
+            "select 1 from returns join orders using (order_id) where entry_id = ? and (state in ('accepted',"
+            " 'settled') or (state = 'refused' and mishap = 'late'))",
+            (order.entry_id,),
+        ).fetchone()
+        return "ARDT" if gone else ""
 
     def _answer(self, key: str) -> Answer:
         row = self._books.execute("select state, reason from orders where order_id = ?", (key,)).fetchone()

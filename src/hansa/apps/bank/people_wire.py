@@ -179,6 +179,7 @@ def _order_body(order: Order) -> dict[str, Any]:
         "currency": order.amount.currency,
         "reference": order.reference,
         "mandate_id": order.mandate_id,
+        "entry_id": order.entry_id,
     }
 
 
@@ -190,6 +191,7 @@ def _order(order_id: UUID, told: Any) -> Order:
         Money(int(told["minor"]), str(told["currency"])),
         str(told["reference"]),
         str(told.get("mandate_id", "")),
+        str(told.get("entry_id", "")),
     )
 
 

@@ -58,6 +58,8 @@ KEY_SCOPES = (
 
 _BANK_BOOKS_AFTER = timedelta(seconds=10)
 _STEP = timedelta(seconds=20)
+_WAITS, _GOES_BACK = "Rent, third floor", "Invoice 4471"
+"""What payers wrote on two transfers that find no wallet."""
 
 
 @dataclass(slots=True)
@@ -181,6 +183,8 @@ class _Day:
         sender = self.cast.of("hangzhou", 0)
         reference = wallets.bank_accounts.reference_of(self.ctx, account_of(sender), "CNY")
         self.tools.bank.arrive(reference, money((2, 1), "CNY"), entry_id=f"demo {sender.account_id}")
+        for what in (_WAITS, _GOES_BACK):
+            self.tools.bank.arrive(what, money((3, 1), "CNY"), entry_id=f"demo {what}")
         traveller = self.cast.of("beijing", 2)
         with self.ctx.tx() as tx:
             account = identity.get_account(tx, account_of(traveller))
@@ -195,7 +199,25 @@ class _Day:
         )
         self._automatic(by_itself)
         self._hear_the_bank()
-        return done + 3 + self._vouchers()
+        return done + 4 + self._send_back() + self._vouchers()
+
+    def _send_back(self) -> int:
+        """Of two transfers that found no wallet one is returned by the bank; the other waits at the console."""
+        entry_id = f"demo {_GOES_BACK}"
+        with self.ctx.tx() as tx:
+            waits = [one for one in wallets.strays.list_strays(tx) if one.entry_id == entry_id]
+        for one in waits:
+            wallets.strays.send_back(
+                self.ctx,
+                one.rail_id,
+                one.entry_id,
+                expected=one.amount,
+                by=CLERK,
+                reason="nobody here is meant by it",
+            )
+        for _ in range(2):  # the bank is told, and has booked it
+            self._hear_the_bank()
+        return 1
 
     def _collect(
         self, rider: Rider, amount: Money, way: Way, what: str, bank: wallets.BankAccount | None = None

@@ -178,7 +178,7 @@ def show_one_top_up(request: Asked, site: Here, top_up_id: FromPath[UUID]) -> Re
         request,
         "wallet/top_up_done.html",
         found=found,
-        state=_top_up_words(who)[found.state],
+        state=_top_up_state(who, found),
         why=_bank_words(found.reason, who),
         receipt=payments.top_up_transfer(found.top_up_id, found.created_at)
         if found.state is wallets.TopUpState.SETTLED
@@ -263,7 +263,7 @@ def _top_up_page(
         rule=next((one for one in rules if one.currency == who.currency), None),
         why={one.currency: _bank_words(one.why, who) for one in rules},
         latest=latest,
-        state_words=_top_up_words(who),
+        states={one.top_up_id: _top_up_state(who, one) for one in latest},
         refused=_told(refused, who),
         by_proof=isinstance(refused, BY_PROOF) and level < identity.ProofLevel.DOCUMENT,
         named=level >= identity.ProofLevel.NAME,
@@ -445,9 +445,12 @@ def _withdraw_page(
 # --- words
 
 
-def _top_up_words(who: Seen) -> dict[wallets.TopUpState, str]:
+def _top_up_state(who: Seen, one: wallets.BankTopUp) -> str:
+    """How far a top-up is, in words."""
     say, state = who.say, wallets.TopUpState
-    return {
+    if one.state is state.FAILED and one.reason in top_ups.GOES_BACK:
+        return say("it goes back to the bank that it came from")
+    words = {
         state.PROCESSING: say("on its way to your bank"),
         state.SENT: say("your bank is booking it"),
         state.UNKNOWN: say("your bank gave no answer yet; it is asked again"),
@@ -458,6 +461,7 @@ def _top_up_words(who: Seen) -> dict[wallets.TopUpState, str]:
         state.RETURNING: say("your bank took it back"),
         state.RETURNED: say("your bank took it back"),
     }
+    return words[one.state]
 
 
 def _withdrawal_words(who: Seen) -> dict[wallets.WithdrawalState, str]:

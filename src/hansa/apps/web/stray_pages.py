@@ -17,11 +17,12 @@ from hansa import audit, identity, wallets
 from hansa.apps.web.amounts import read_minor
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, clerk_words
+from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.site import Here, Site
 from hansa.identity import AccountId
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
-from hansa.wallets import finding, strays
+from hansa.wallets import finding, returns, strays
 
 Asked = Request[Any, Any, Any]
 Form = Body(media_type=RequestEncodingType.URL_ENCODED)
@@ -30,10 +31,22 @@ STRAYS = "/console/strays"
 LISTED, DECIDED_SHOWN = 200, 20
 DONE = {
     "assigned": "It goes into the wallet; its holder is told.",
+    "sent_back": "The bank is told to return it. What it does not return waits here again.",
     "given_back": "It is kept that the bank gave it back.",
     "closed": "It is closed.",
 }
-ACTIONS = {"stray.assign": "into a wallet", "stray.give-back": "given back", "stray.close": "closed"}
+ACTIONS = {
+    "stray.assign": "into a wallet",
+    "stray.send-back": "to be returned by the bank",
+    "stray.give-back": "given back",
+    "stray.close": "closed",
+}
+ON_THEIR_WAY = {
+    wallets.ReturnState.PROCESSING: "the bank is told next",
+    wallets.ReturnState.SENT: "the bank has the order",
+    wallets.ReturnState.UNKNOWN: "the bank gave no answer yet; it is asked again",
+    wallets.ReturnState.SETTLING: "the bank returned it",
+}
 
 
 class StrayForm(msgspec.Struct, frozen=True):
@@ -59,7 +72,7 @@ def show_strays(
 
 @post(STRAYS, sync_to_thread=True, include_in_schema=False)
 def decide(request: Asked, site: Here, data: Annotated[StrayForm, Form]) -> Response[Any]:
-    """Put money into a wallet, keep that it was given back, or close what brought none."""
+    """Put money into a wallet, have it returned, keep that it was given back, or close what brought none."""
     by = clerk_of(request, site)
     try:
         done = _decide(site, data, by)
@@ -76,6 +89,14 @@ def _decide(site: Site, data: StrayForm, by: str) -> str:
         to = _person(site, data.to)
         strays.assign(site.ctx, rail_id, entry_id, to, expected=expected, by=by, reason=reason)
         return "assigned"
+    if data.do == "send_back":
+        if rail_id not in outside_of(site).rails:
+            problem = Problem(
+                "do", "this bank is not connected now", "Have it return the money, and keep its reference"
+            )
+            raise InvalidInput("Nothing was decided.", problems=(problem,))
+        strays.send_back(site.ctx, rail_id, entry_id, expected=expected, by=by, reason=reason)
+        return "sent_back"
     if data.do == "give_back":
         told = data.bank_reference
         strays.give_back(
@@ -110,6 +131,7 @@ def _page(
     get_operator(request, site)
     with site.ctx.tx() as tx:
         waiting = strays.list_strays(tx, limit=LISTED)
+        under_way = returns.list_under_way(tx, LISTED)
         decided = audit.search(tx, action="stray", limit=DECIDED_SHOWN)
     return page(
         "console/strays.html",
@@ -117,6 +139,8 @@ def _page(
         **clerk_words(request, site, back=STRAYS),
         waiting=waiting,
         most=LISTED,
+        under_way=under_way,
+        on_their_way=ON_THEIR_WAY,
         decided=[one for one in decided if one.action in ACTIONS],
         actions=ACTIONS,
         form=form,
