@@ -1,16 +1,21 @@
 """Delegations and mandates: caps, kinds of things, hours, waits and ends; revoked at once; used up no further."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from approval.approving import anna, join, later
 from approval.spending import ANNA, AT, BO, CAI, SHOP, decided, open_riders, spend, used
 from hansa import approval, identity
 from hansa.approval import Allowed, ApprovalLevel, Channel, Needs, Refused
-from hansa.kernel import HansaError, InvalidInput, fact_id
+from hansa.kernel import FixedClock, HansaError, InvalidInput, fact_id
 from hansa.store import Context, TooOften
 
 DELEGATION, MANDATE = fact_id(None, "delegation"), fact_id(None, "mandate")
@@ -196,6 +201,157 @@ def test_granting_again_is_harmless_and_another_body_is_refused(ctx: Context) ->
     assert grant(ctx) == first
     with pytest.raises(approval.GrantDiffers):
         grant(ctx, payment_minor=60_00)
+
+
+# -- one at a time for a thing -------------------------------------------------------------------------------
+
+
+OVERLAPS = [
+    # the one there is | the other | whether some payment could be made under either
+    ({}, {}, True),
+    ({}, {"categories": ["5411"]}, True),
+    ({"categories": ["5411"]}, {"categories": ["5811-5814"]}, False),
+    ({"categories": ["5400-5500"]}, {"categories": ["5411"]}, True),
+    ({"categories": ["5400-5500"]}, {"categories": ["5411"], "categories_denied": ["5411"]}, False),
+    ({"categories": ["5400-5500"]}, {"categories": ["5400-5420"], "categories_denied": ["5400-5419"]}, True),
+    ({"categories_denied": ["5411"]}, {"categories": ["5411"]}, False),
+    ({"categories": ["0000-9999"]}, {"categories_denied": ["0000-9998"]}, True),
+    ({"categories": ["0000-9999"]}, {"categories_denied": ["0000-9999"]}, False),
+    ({"payees": [SHOP]}, {"payees": ["merchant:other"]}, False),
+    ({"payees": [SHOP]}, {}, True),
+    ({"from_hour": 6, "to_hour": 12}, {"from_hour": 12, "to_hour": 20}, False),
+    ({"from_hour": 6, "to_hour": 13}, {"from_hour": 12, "to_hour": 20}, True),
+    ({}, {"delegate_id": CAI}, False),
+    ({}, {"currency": "HKD"}, False),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "overlap"), OVERLAPS)
+def test_a_second_one_for_some_of_the_same_things_is_refused(
+    ctx: Context, first: dict[str, Any], second: dict[str, Any], overlap: bool
+) -> None:
+    one = granted(ctx, **first)
+    another: dict[str, Any] = {"delegation_id": fact_id(None, "second"), **second}
+
+    if overlap:
+        with pytest.raises(approval.DelegationOverlaps) as refused:
+            grant(ctx, **another)
+        assert str(one.delegation_id) in refused.value.detail
+    else:
+        grant(ctx, **another)
+
+    with ctx.tx() as tx:
+        assert len(approval.list_delegations(tx, one.partition, ANNA)) == (1 if overlap else 2)
+
+
+def test_one_is_changed_by_another_that_takes_its_place_when_it_begins(ctx: Context) -> None:
+    granted(ctx)
+    second = {"delegation_id": fact_id(None, "second"), "payment_minor": 20_00, "replaces": DELEGATION}
+    for wrong in ({"replaces": fact_id(None, "none")}, {"delegate_id": CAI}, {"currency": "HKD"}):
+        with pytest.raises(InvalidInput) as refused:
+            grant(ctx, **second | wrong)
+        assert [one.where for one in refused.value.problems] == ["replaces"]
+
+    changed = grant(ctx, **second)
+    assert grant(ctx, **second) == changed, "again is harmless"
+    assert isinstance(pay(ctx, 1, 50_00), Allowed), "what there is holds"
+    assert isinstance(refusal(pay(ctx, 2, 40_00)), approval.DelegationExceeded), "and nothing beside it"
+    later(ctx, days=1)
+
+    assert isinstance(refusal(pay(ctx, 3, 50_00)), approval.DelegationExceeded)
+    assert isinstance(pay(ctx, 4, 20_00), Allowed)
+    with ctx.tx() as tx:
+        states = {
+            one.delegation_id: one.state(ctx.clock.now())
+            for one in approval.list_delegations(tx, changed.partition, ANNA)
+        }
+    assert states == {changed.delegation_id: "active", DELEGATION: "ended"}
+
+
+def test_of_two_that_were_asked_for_side_by_side_the_one_signed_last_holds(ctx: Context) -> None:
+    signer = anna(ctx)
+    asked: dict[UUID, approval.Approval] = {}
+    first, second = fact_id(None, "side"), fact_id(None, "by side")
+    for one in (first, second):
+        new = approval.NewDelegation(
+            delegation_id=one, delegate_id=BO, kind="carer", currency="CNY", payment_minor=50_00, day_minor=80_00,
+            month_minor=100_00, ends_at=ctx.clock.now() + timedelta(days=60),
+        )  # fmt: skip
+        _, asked[one] = approval.ask_delegation(ctx, ANNA, new)
+
+    for one in (first, second):
+        signer.approve(asked[one])
+        approval.advance_delegation(ctx, one)
+        later(ctx, minutes=1)
+    later(ctx, days=1)
+
+    with ctx.tx() as tx:
+        states = {
+            one.delegation_id: one.state(ctx.clock.now()) for one in approval.list_delegations(tx, 0, ANNA)
+        }
+    assert states == {first: "ended", second: "active"}
+
+
+_CAPS = st.fixed_dictionaries({
+    "categories": st.sampled_from([(), ("5411",), ("5400-5500",), ("5811-5814",), ("0000-9999",)]),
+    "categories_denied": st.sampled_from([(), ("5411",), ("5812-5813",), ("0000-5499",)]),
+    "payees": st.sampled_from([(), (SHOP,), ("merchant:other",)]),
+    "hours": st.sampled_from([(0, 24), (6, 12), (12, 18)]),
+})  # fmt: skip
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("give"), _CAPS, st.booleans()),
+        st.tuples(st.just("end"), st.integers(0, 5)),
+        st.tuples(st.just("wait"), st.integers(1, 30)),
+    ),
+    min_size=2,
+    max_size=10,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=_STEPS)
+def test_at_no_instant_do_caps_for_the_same_payment_add_up(ctx: Context, steps: list[Any]) -> None:
+    clock = FixedClock(AT)
+    with ctx.tx() as tx, tx.transaction(force_rollback=True):
+        ctx = replace(ctx, clock=clock)
+        open_riders(tx)
+        made: list[approval.Delegation] = []
+        for number, (kind, *rest) in enumerate(steps):
+            if kind == "give":
+                caps, changes = rest
+                hours = caps["hours"]
+                new = {name: caps[name] for name in ("categories", "categories_denied", "payees")}
+                last = made[-1].delegation_id if made and changes else None
+                with suppress(approval.DelegationOverlaps, InvalidInput), tx.transaction():
+                    made.append(
+                        grant(
+                            ctx,
+                            delegation_id=fact_id(None, "one", number),
+                            from_hour=hours[0],
+                            to_hour=hours[1],
+                            replaces=last,
+                            **new,
+                        )
+                    )
+            elif kind == "end" and made:
+                approval.revoke_delegation(ctx, made[rest[0] % len(made)].delegation_id, ANNA, ANNA)
+            elif kind == "wait":
+                clock.at += timedelta(hours=rest[0])
+            live = [one for one in approval.list_delegations(tx, 0, ANNA) if one.state(clock.at) == "active"]
+            assert not any(one.overlaps(other) for one, other in combinations(live, 2))
+            for one in live:
+                for hour in range(24):
+                    for category in ("", "5411", "5812", "5814"):
+                        for payee in (SHOP, "merchant:other"):
+                            good = [
+                                each
+                                for each in live
+                                if each.lets(category)
+                                and each.from_hour <= hour < each.to_hour
+                                and (not each.payees or payee in each.payees)
+                            ]
+                            assert len(good) <= 1, (one, good)
 
 
 # -- mandates -----------------------------------------------------------------------------------------------

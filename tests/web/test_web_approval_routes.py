@@ -269,13 +269,21 @@ def test_a_delegation_of_the_page_is_signed_word_for_word_and_ended(
     details = json.loads(found.canonical)["details"]
     assert (details["each month, at most"], details["asks you above"]) == ("¥200.00", "¥15.00")
 
-    # whoever asks for more, asks for another one, and signs that
+    # whoever asks for more, changes the one there is, and signs that
+    more_of = form | {"payment": "30", "delegation_id": str(new_id())}
+    beside = client.post("/wallet/delegations", data=more_of)
+    assert beside.status_code == 409 and "Change what there is" in beside.text
+    change = f"/wallet/delegations?change={form['delegation_id']}"
+    filled = client.get(change).text
+    assert change in client.get("/wallet/delegations").text.replace("&amp;", "&")
+    assert f"Change what {other.name} may spend" in filled and 'value="20.00"' in filled
+    assert client.get(f"/wallet/delegations?change={new_id()}").status_code == 404
     more = client.post(
         "/wallet/delegations",
-        data=form | {"payment": "30", "delegation_id": str(new_id())},
+        data=more_of | {"person": "", "replaces": form["delegation_id"]},
         follow_redirects=False,
     )
-    assert more.headers["location"] != where
+    assert more.headers["location"] != where and "in place of" in client.get(more.headers["location"]).text
     client.post(f"{more.headers['location']}/refuse")
     sign_in(client, league, 1)
     assert owner.name in client.get("/wallet/delegations").text

@@ -117,7 +117,11 @@ def test_the_bank_is_told_to_return_money_without_a_wallet_by_two_over_the_thres
 ) -> None:
     bank = PeopleBank(clock=house.clock)
     rails: dict[str, PeopleBank] = {}
-    monkeypatch.setattr(stray_pages, "outside_of", lambda _: SimpleNamespace(rails=rails))
+
+    def outside(_: object) -> SimpleNamespace:
+        return SimpleNamespace(rails=rails)
+
+    monkeypatch.setattr(stray_pages, "outside_of", outside)
     for entry_id, minor, sender in (
         ("small", 70_00, "4242"),
         ("large", 9_000_00, "4242"),

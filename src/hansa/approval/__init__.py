@@ -82,6 +82,7 @@ from hansa.approval.delegations_used import (
 )
 from hansa.approval.forgetting import forget_uses
 from hansa.approval.grants import (
+    DelegationOverlaps,
     GrantDiffers,
     NewDelegation,
     NewMandate,
@@ -171,6 +172,7 @@ __all__ = [
     "Delegation",
     "DelegationExceeded",
     "DelegationLeft",
+    "DelegationOverlaps",
     "EvidenceBroken",
     "Freeze",
     "FrozenByIssuer",

@@ -30,6 +30,7 @@ from hansa.approval.model import (
     Allowed,
     ApprovalLevel,
     Channel,
+    DelegationExceeded,
     Holder,
     LimitReached,
     Needs,
@@ -330,9 +331,11 @@ def _under(
         for delegation in found or [None]:
             holder = _key_of(spend, spend.spend_id if delegation is None else delegation.delegation_id)
             counter = _counter(desk, holder, moment, moment.month)
-            refused = refuse_delegation(delegation, counter, spend, at, moment.local_hour)
-            if refused is None:
+            why = refuse_delegation(delegation, counter, spend, at, moment.local_hour)
+            if why is None:
                 return delegation, None
+            if not isinstance(refused, DelegationExceeded):  # of one that holds, and not of one that is over
+                refused = why
         return None, refused
     return None, None
 

@@ -20,6 +20,7 @@ from hansa.approval.grants import (
     GrantDiffers,
     NewDelegation,
     UnknownDelegation,
+    check_alone,
     keep_given,
     level_of,
     make_delegation,
@@ -45,7 +46,7 @@ def ask_delegation(
     asked_by: the member who asks, empty where the owner does. It is signed with a passkey, by a second person too where
     policy asks for one for all that a month lets be spent.
     Errors: InvalidInput naming each field at fault; identity.UnknownAccount for either person; GrantDiffers;
-    store.TooOften. Nothing is asked then.
+    DelegationOverlaps; store.TooOften. Nothing is asked then.
     """
     at = ctx.clock.now()
     partition = ctx.directory.partition_of(owner_id)
@@ -56,6 +57,7 @@ def ask_delegation(
         lock_account(tx, partition, owner_id)
         if not grants_store.add_delegation(tx, made):
             return _known(tx, made)
+        check_alone(tx, made, at)
         asked = throttle(tx, f"approval.delegation/{asked_by or 'owner'}/{owner_id}", ASKING, at)
         if not asked.allowed:
             raise TooOften("This person was asked for too many of these.", retry_after=asked.retry_after)
@@ -88,7 +90,7 @@ def ask_delegation(
             tx,
             None,
             level,
-            delegation_subject(made, spend.payee_name),
+            delegation_subject(made, spend.payee_name, _find_replaced(tx, made)),
             "/wallet/delegations",
             at,
             account_id=owner_id,
@@ -104,8 +106,14 @@ def approval_of_delegation(delegation: Delegation) -> UUID:
     return approval_id_of(DELEGATION, delegation.delegation_id)
 
 
-def delegation_subject(delegation: Delegation, delegate_name: str) -> Subject:
-    """A delegation as it is shown and signed. delegate_name: as its owner may see it."""
+def _find_replaced(tx: Tx, made: Delegation) -> Delegation | None:
+    return None if made.replaces is None else grants_store.find_delegation(tx, made.partition, made.replaces)
+
+
+def delegation_subject(
+    delegation: Delegation, delegate_name: str, replaced: Delegation | None = None
+) -> Subject:
+    """A delegation as it is shown and signed. delegate_name: as its owner may see it. replaced: what it changes."""
     details = {
         "each payment, at most": str(delegation.payment),
         "each day, at most": str(delegation.day),
@@ -115,6 +123,9 @@ def delegation_subject(delegation: Delegation, delegate_name: str) -> Subject:
         "not for": ", ".join(delegation.categories_denied),
         "only to": ", ".join(delegation.payees),
         "asks you above": "" if delegation.ask_above is None else str(delegation.ask_above),
+        "in place of": ""
+        if replaced is None
+        else f"{replaced.payment} · {replaced.day} · {replaced.month}, {replaced.granted_at.date().isoformat()}",
     }
     if (delegation.from_hour, delegation.to_hour) != (0, 24):
         details["hours of the day"] = f"{delegation.from_hour}:00-{delegation.to_hour}:00"
@@ -194,5 +205,5 @@ def _said(one: Delegation) -> tuple[object, ...]:
     return (
         one.account_id, one.delegate_id, one.kind, one.currency, one.payment_minor, one.day_minor, one.month_minor,
         one.ask_above_minor, one.ends_at, list(one.categories), list(one.categories_denied), list(one.payees),
-        one.from_hour, one.to_hour, one.asked_by,
+        one.from_hour, one.to_hour, one.asked_by, one.replaces,
     )  # fmt: skip

@@ -77,9 +77,23 @@ class GrantDiffers(HansaError):
     remedy: ClassVar[str] = "Give another one an id of its own."
 
 
+class DelegationOverlaps(HansaError):
+    """This person may spend from this wallet for some of the same things already, and the caps of both would add up."""
+
+    code: ClassVar[str] = "approval.delegation_overlaps"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = (
+        "Change the one there is: name it in replaces, and it holds until this one begins. Or let this one be for other"
+        " kinds of things, payees or hours."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelegation:
-    """What an owner is about to let another person spend. Caps in minor units; see ``Delegation`` for the rest."""
+    """What an owner is about to let another person spend. Caps in minor units; see ``Delegation`` for the rest.
+
+    replaces: the one to this person that it changes, and whose place it takes when it begins.
+    """
 
     delegation_id: UUID
     delegate_id: AccountId
@@ -95,6 +109,7 @@ class NewDelegation:
     payees: Sequence[str] = field(default_factory=tuple)
     from_hour: int = 0
     to_hour: int = 24
+    replaces: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +144,7 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
     No owner signs this: it is for the people of a demonstration, who have no passkeys; pages and the interface ask
     (``ask_delegation``). A child is denied NOT_FOR_CHILDREN unless
     categories_denied says otherwise. Errors: InvalidInput naming each field at fault; identity.UnknownAccount for the
-    delegate; GrantDiffers. Nothing is granted then.
+    delegate; GrantDiffers; DelegationOverlaps. Nothing is granted then.
     """
     at = ctx.clock.now()
     partition = ctx.directory.partition_of(owner_id)
@@ -139,6 +154,7 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
         delegation = make_delegation(tx, owner, new, partition=partition, at=at, given_at=at)
         lock_account(tx, partition, owner_id)
         if store.add_delegation(tx, delegation):
+            check_alone(tx, delegation, at)
             keep_given(tx, delegation, at)
             return delegation
         known = store.find_delegation(tx, partition, new.delegation_id)
@@ -190,14 +206,42 @@ def make_delegation(
         delegate_frozen=False,
         given_at=given_at,
         asked_by=asked_by,
+        replaces=new.replaces,
     )
     if delegation.holds_from >= delegation.ends_at:
         raise _unfit("ends_at", "it ends before it begins to hold", "Let it end later")
     return delegation
 
 
+def check_alone(tx: Tx, delegation: Delegation, at: datetime) -> None:
+    """See to it that no cap of this delegation would add up with another's. Its owner's account is locked.
+
+    Errors: InvalidInput where what it replaces is not there; DelegationOverlaps. Whoever calls changes nothing then.
+    """
+    live = [one for one in store.live_delegations(tx, delegation, at) if one.replaced_at is None]
+    if delegation.replaces is not None and delegation.replaces not in {one.delegation_id for one in live}:
+        raise _unfit(
+            "replaces",
+            "no delegation of this id, to this person and in this currency, holds or waits",
+            "List your delegations, and name the one to change, or leave it out",
+        )
+    for one in live:
+        if one.delegation_id != delegation.replaces and one.overlaps(delegation):
+            raise DelegationOverlaps(
+                f"Delegation {one.delegation_id} lets this person spend for some of the same things: {one.payment} at a"
+                f" time, {one.day} a day, {one.month} a month."
+            )
+
+
 def keep_given(tx: Tx, delegation: Delegation, at: datetime) -> None:
-    """Keep that a delegation was given: for its owner, for the delegate, and as an event."""
+    """Keep that a delegation was given: for its owner, for the delegate, and as an event.
+
+    It takes the place of the one that it replaces, and of any that was given since it was asked for and overlaps it:
+    those hold until it begins. So at no instant do caps for the same payment add up.
+    """
+    for one in store.live_delegations(tx, delegation, at):
+        if one.delegation_id == delegation.replaces or one.overlaps(delegation):
+            store.replace_delegation(tx, one, delegation.holds_from)
     add_change(
         tx,
         delegation.partition,

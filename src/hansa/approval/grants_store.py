@@ -12,25 +12,25 @@ from hansa.store import Tx
 ADD_DELEGATION = """
 insert into approval.delegations (partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor,
     day_minor, month_minor, ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at,
-    holds_from, ends_at, given_at, asked_by)
+    holds_from, ends_at, given_at, asked_by, replaces)
 values (%(partition)s, %(delegation_id)s, %(account_id)s, %(delegate_id)s, %(kind)s, %(currency)s, %(payment_minor)s,
     %(day_minor)s, %(month_minor)s, %(ask_above_minor)s, %(categories)s, %(categories_denied)s, %(payees)s,
     %(from_hour)s, %(to_hour)s, %(granted_at)s, %(holds_from)s,
-    %(ends_at)s, %(given_at)s, %(asked_by)s)
+    %(ends_at)s, %(given_at)s, %(asked_by)s, %(replaces)s)
 on conflict (partition, delegation_id) do nothing
 """
 
 DELEGATION = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen, given_at, asked_by
+    revoked_at, delegate_frozen, given_at, asked_by, replaces, replaced_at
 from approval.delegations where partition = %s and delegation_id = %s
 """
 
 DELEGATIONS_OF = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen, given_at, asked_by
+    revoked_at, delegate_frozen, given_at, asked_by, replaces, replaced_at
 from approval.delegations where partition = %s and account_id = %s
 order by granted_at desc, delegation_id limit 100
 """
@@ -38,7 +38,7 @@ order by granted_at desc, delegation_id limit 100
 DELEGATIONS_TO = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen, given_at, asked_by
+    revoked_at, delegate_frozen, given_at, asked_by, replaces, replaced_at
 from approval.delegations where delegate_id = %s and revoked_at is null and given_at is not null
 order by granted_at desc, delegation_id limit 100
 """
@@ -46,6 +46,21 @@ order by granted_at desc, delegation_id limit 100
 REVOKE_DELEGATION = """
 update approval.delegations set revoked_at = %s, revoked_by = %s
 where partition = %s and delegation_id = %s and revoked_at is null
+"""
+
+LIVE_DELEGATIONS = """
+select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
+    ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
+    revoked_at, delegate_frozen, given_at, asked_by, replaces, replaced_at
+from approval.delegations
+where partition = %(partition)s and account_id = %(account_id)s and delegate_id = %(delegate_id)s
+    and currency = %(currency)s and delegation_id <> %(delegation_id)s
+    and revoked_at is null and given_at is not null and least(ends_at, replaced_at) > %(at)s
+order by granted_at desc, delegation_id
+"""
+
+REPLACE_DELEGATION = """
+update approval.delegations set replaced_at = least(replaced_at, %s) where partition = %s and delegation_id = %s
 """
 
 GIVE_DELEGATION = """
@@ -102,7 +117,7 @@ where p.partition = %(partition)s and p.mandate_id = %(mandate_id)s and p.state 
         where u.partition = p.partition and u.spend_id = p.payment_id and u.given_back_at is null)
 """
 _DELEGATION_FIELDS = tuple(
-    one for one in Delegation.__slots__ if one not in ("revoked_at", "delegate_frozen")
+    one for one in Delegation.__slots__ if one not in ("revoked_at", "delegate_frozen", "replaced_at")
 )
 _MANDATE_FIELDS = tuple(
     one for one in Mandate.__slots__ if one not in ("revoked_at", "revoked_by", "paused_until", "unannounced")
@@ -130,6 +145,25 @@ def delegations_to(tx: Tx, delegate_id: UUID) -> list[Delegation]:
     """What others let this person spend, and did not revoke."""
     with tx.cursor(row_factory=class_row(Delegation)) as cursor:
         return cursor.execute(DELEGATIONS_TO, (delegate_id,)).fetchall()
+
+
+def live_delegations(tx: Tx, one: Delegation, at: datetime) -> list[Delegation]:
+    """The others from the same wallet to the same person, in the same currency, that were given and are not over."""
+    values = {
+        "partition": one.partition,
+        "account_id": one.account_id,
+        "delegate_id": one.delegate_id,
+        "currency": one.currency,
+        "delegation_id": one.delegation_id,
+        "at": at,
+    }
+    with tx.cursor(row_factory=class_row(Delegation)) as cursor:
+        return cursor.execute(LIVE_DELEGATIONS, values).fetchall()
+
+
+def replace_delegation(tx: Tx, one: Delegation, at: datetime) -> None:
+    """From then on another holds in its place, or from before, where that was said already."""
+    tx.execute(REPLACE_DELEGATION, (at, one.partition, one.delegation_id))
 
 
 def revoke_delegation(tx: Tx, partition: int, delegation_id: UUID, by: UUID, at: datetime) -> bool:

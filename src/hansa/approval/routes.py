@@ -29,7 +29,13 @@ from hansa.approval.approvals_model import (
     NotYours,
     UnknownApproval,
 )
-from hansa.approval.grants import GrantDiffers, NewDelegation, NewMandate, UnknownDelegation
+from hansa.approval.grants import (
+    DelegationOverlaps,
+    GrantDiffers,
+    NewDelegation,
+    NewMandate,
+    UnknownDelegation,
+)
 from hansa.approval.incoming import held_in
 from hansa.approval.limits import MINOR_MAX, Limit
 from hansa.approval.mandates_pulls import Pull
@@ -236,7 +242,8 @@ class DelegationView(msgspec.Struct, frozen=True):
     """What an owner lets a delegate spend. state: asked, waiting, active, ended or revoked.
 
     asked: its owner has to sign it first, where next_action says; waiting: it begins at holds_from. asked_by: the
-    member who asked its owner, empty where nobody did.
+    member who asked its owner, empty where nobody did. replaces: the one whose place it takes; replaced_at: when
+    another took, or takes, its place.
     """
 
     delegation_id: UUID
@@ -257,6 +264,8 @@ class DelegationView(msgspec.Struct, frozen=True):
     ends_at: datetime
     asked_by: str
     next_action: NextAction | None
+    replaces: UUID | None
+    replaced_at: datetime | None
 
 
 class DelegationList(msgspec.Struct, frozen=True):
@@ -270,6 +279,7 @@ class Granting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A delegation to be given. Its id is yours, so that sending it again is harmless. Caps in minor units.
 
     owner_id: whose wallet it is; yours where you are signed in, an account of yours where you are its issuer.
+    replaces: the delegation to this person that it changes; that one holds until this one begins.
     """
 
     delegation_id: UUID
@@ -287,6 +297,7 @@ class Granting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     from_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 0
     to_hour: Annotated[int, msgspec.Meta(ge=1, le=24)] = 24
     owner_id: UUID | None = None
+    replaces: UUID | None = None
 
 
 class Revoking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -616,7 +627,7 @@ def list_delegations(ctx: NamedDependency[Context], desk: NamedDependency[Desk])
     opt={
         "needs": "approval:write",
         "who": ("session", "key"),
-        "refuses": (identity.UnknownAccount, GrantDiffers, InvalidInput, TooOften),
+        "refuses": (identity.UnknownAccount, GrantDiffers, DelegationOverlaps, InvalidInput, TooOften),
     },
 )
 def ask_delegation(
@@ -626,7 +637,8 @@ def ask_delegation(
 ) -> DelegationView:
     """Let another person spend from your wallet, or ask an owner of yours to: it begins a day after they sign it.
 
-    Its owner signs what they are shown, word for word, where `next_action` says. Sending it again is harmless.
+    Its owner signs what they are shown, word for word, where `next_action` says. Sending it again is harmless. Who may
+    spend for some of the same things already is let so by one delegation at a time: name it in `replaces` to change it.
     """
     owner_id, asked_by = _whose_wallet(ctx, caller, data.owner_id)
     new = NewDelegation(
@@ -644,6 +656,7 @@ def ask_delegation(
         payees=data.payees,
         from_hour=data.from_hour,
         to_hour=data.to_hour,
+        replaces=data.replaces,
     )
     asked, _ = delegations_asked.ask_delegation(ctx, owner_id, new, asked_by=asked_by)
     return _delegation(asked, ctx.clock.now())
@@ -1159,6 +1172,8 @@ def _delegation(one: Delegation, now: datetime) -> DelegationView:
         one.ends_at,
         one.asked_by,
         _to_sign(one.state(now), delegations_asked.approval_of_delegation(one)),
+        one.replaces,
+        one.replaced_at,
     )
 
 

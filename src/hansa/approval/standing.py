@@ -39,7 +39,8 @@ class Delegation:
     to each payment; None: never. categories, categories_denied: merchant categories or ranges, ``5411``,
     ``5811-5814``; none allowed by name means all. payees: payee keys; none named means all. from_hour, to_hour: of the
     day in the owner's zone, to_hour excluded. holds_from: after the wait that a grant takes. given_at: when its owner
-    gave it, None while they are asked; asked_by: the member who asked them, empty where nobody did.
+    gave it, None while they are asked; asked_by: the member who asked them, empty where nobody did. replaces: the one
+    in whose place its owner gave it; replaced_at: from when another one holds in its place.
     """
 
     partition: int
@@ -64,16 +65,39 @@ class Delegation:
     delegate_frozen: bool
     given_at: datetime | None
     asked_by: str = ""
+    replaces: UUID | None = None
+    replaced_at: datetime | None = None
 
     def state(self, at: datetime) -> Literal["asked", "waiting", "active", "ended", "revoked"]:
         """Where it stands at this instant."""
         if self.revoked_at is not None:
             return "revoked"
-        if at >= self.ends_at:
+        if at >= self.last_until:
             return "ended"
         if self.given_at is None:
             return "asked"
         return "active" if at >= self.holds_from else "waiting"
+
+    @property
+    def last_until(self) -> datetime:
+        """Until when it holds: its end, or when another one takes its place."""
+        return self.ends_at if self.replaced_at is None else min(self.ends_at, self.replaced_at)
+
+    def overlaps(self, other: "Delegation") -> bool:
+        """Whether some payment could be made under either, so that their caps would add up."""
+        if (self.account_id, self.delegate_id, self.currency) != (
+            other.account_id, other.delegate_id, other.currency,
+        ):  # fmt: skip
+            return False
+        hours = self.from_hour < other.to_hour and other.from_hour < self.to_hour
+        payees = not self.payees or not other.payees or not set(self.payees).isdisjoint(other.payees)
+        return hours and payees and _share_a_category(self, other)
+
+    def lets(self, category: str) -> bool:
+        """Whether it is for this merchant category; empty: of a payment that has none."""
+        if in_categories(self.categories_denied, category):
+            return False
+        return not self.categories or in_categories(self.categories, category)
 
     @property
     def payment(self) -> Money:
@@ -199,7 +223,7 @@ def refuse_delegation(
         )
     if in_categories(delegation.categories_denied, spend.category):
         return DelegationExceeded("The owner does not let this person pay for this kind of thing.")
-    if delegation.categories and not in_categories(delegation.categories, spend.category):
+    if not delegation.lets(spend.category):
         return DelegationExceeded(
             "The owner lets this person pay for some kinds of things only, and not for this."
         )
@@ -217,13 +241,23 @@ def refuse_delegation(
     return None
 
 
+def _share_a_category(one: Delegation, other: Delegation) -> bool:
+    """Whether a category, or none, is let by both. What both let begins where one begins to let or ends to deny."""
+    begins = {first for each in (one, other) for first, _ in map(_range_of, each.categories)}
+    ends = {
+        f"{int(last) + 1:04}" for each in (one, other) for _, last in map(_range_of, each.categories_denied)
+    }
+    return any(one.lets(point) and other.lets(point) for point in ("", "0000", *begins, *ends))
+
+
+def _range_of(pattern: str) -> tuple[str, str]:
+    first, _, last = pattern.partition("-")
+    return first, last or first
+
+
 def in_categories(patterns: Sequence[str], category: str) -> bool:
     """Whether a merchant category is one of these, ``5411``, or lies in one of these ranges, ``5811-5814``."""
-    for one in patterns:
-        first, _, last = one.partition("-")
-        if category and first <= category <= (last or first):
-            return True
-    return False
+    return category != "" and any(first <= category <= last for first, last in map(_range_of, patterns))
 
 
 def check_categories(patterns: Sequence[str], *, where: str) -> list[str]:

@@ -114,7 +114,8 @@ join unnest(%s::integer[], %s::uuid[]) as w (partition, mandate_id) using (parti
 DELEGATIONS = """
 select d.partition, d.delegation_id, d.account_id, d.delegate_id, d.kind, d.currency, d.payment_minor, d.day_minor,
     d.month_minor, d.ask_above_minor, d.categories, d.categories_denied, d.payees, d.from_hour, d.to_hour,
-    d.granted_at, d.holds_from, d.ends_at, d.revoked_at, d.delegate_frozen, d.given_at, d.asked_by
+    d.granted_at, d.holds_from, d.ends_at, d.revoked_at, d.delegate_frozen, d.given_at, d.asked_by, d.replaces,
+    d.replaced_at
 from approval.delegations d
 join unnest(%s::integer[], %s::uuid[], %s::uuid[]) as w (partition, account_id, delegate_id)
     using (partition, account_id, delegate_id)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import Body, FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from hansa import approval, atlas, identity, payments, rides, wallets
@@ -123,7 +123,9 @@ class RemoveForm(msgspec.Struct, frozen=True):
 
 
 class DelegationForm(msgspec.Struct, frozen=True):
-    """What another person may spend. Amounts in major units; days and hours as the form writes them."""
+    """What another person may spend. Amounts in major units; days and hours as the form writes them. replaces: the one
+    that it changes, whose person it is for.
+    """
 
     delegation_id: UUID
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
@@ -137,6 +139,7 @@ class DelegationForm(msgspec.Struct, frozen=True):
     from_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 0
     to_hour: Annotated[int, msgspec.Meta(ge=1, le=24)] = 24
     until: Annotated[str, msgspec.Meta(max_length=10)] = ""
+    replaces: UUID | None = None
 
 
 class LeadForm(msgspec.Struct, frozen=True):
@@ -349,8 +352,11 @@ def _limits_page(
 
 
 @get("/wallet/delegations", sync_to_thread=True, include_in_schema=False)
-def show_delegations(request: Asked, site: Here, done: Done = "") -> Response[Any]:
-    return _delegations_page(request, site, done=done)
+def show_delegations(
+    request: Asked, site: Here, done: Done = "", change: FromQuery[UUID | None] = None
+) -> Response[Any]:
+    """Who may spend for one, and a form: for somebody new, or filled in to change what there is."""
+    return _delegations_page(request, site, done=done, change=change)
 
 
 @post("/wallet/delegations", sync_to_thread=True, include_in_schema=False)
@@ -364,15 +370,46 @@ def grant(
     with site.ctx.tx() as tx:
         zone = atlas.get_city(tx, account.home_city_id).tz
     try:
-        other = wallets.finding.find_receiver(site.ctx, account.account_id, data.person)
-        new = _new(data, other.account_id, zone)
+        if data.replaces is None:
+            delegate_id = wallets.finding.find_receiver(site.ctx, account.account_id, data.person).account_id
+        else:
+            delegate_id = _changed(site, account.account_id, data.replaces).delegate_id
+        new = _new(data, delegate_id, zone)
         _, asked = approval.ask_delegation(site.ctx, account.account_id, new)
     except approval.GrantDiffers as refused:  # the form was sent before, with something else in it
         another = msgspec.structs.replace(data, delegation_id=new_id())
         return _delegations_page(request, site, form=another, refused=refused)
-    except (InvalidInput, wallets.UnknownReceiver, TooOften) as refused:
+    except (InvalidInput, wallets.UnknownReceiver, TooOften, approval.DelegationOverlaps) as refused:
         return _delegations_page(request, site, form=data, refused=refused)
     return Redirect(f"/wallet/approvals/{asked.approval_id}", status_code=303)
+
+
+def _changed(site: Site, owner_id: AccountId, delegation_id: UUID) -> approval.Delegation:
+    """What this owner is about to change. Errors: approval.UnknownDelegation."""
+    with site.ctx.tx() as tx:
+        own = approval.list_delegations(tx, site.ctx.directory.partition_of(owner_id), owner_id)
+    found = next((one for one in own if one.delegation_id == delegation_id), None)
+    if found is None:
+        raise approval.UnknownDelegation
+    return found
+
+
+def _form_of(one: approval.Delegation, zone: str) -> DelegationForm:
+    """A form that says what this delegation says."""
+    return DelegationForm(
+        new_id(),
+        one.currency,
+        kind=one.kind,
+        payment=one.payment.decimal(),
+        day=one.day.decimal(),
+        month=one.month.decimal(),
+        ask_above="" if one.ask_above is None else one.ask_above.decimal(),
+        categories=", ".join(one.categories),
+        from_hour=one.from_hour,
+        to_hour=one.to_hour,
+        until=(one.ends_at - timedelta(seconds=1)).astimezone(ZoneInfo(zone)).date().isoformat(),
+        replaces=one.delegation_id,
+    )
 
 
 @post("/wallet/delegations/{delegation_id:uuid}/revoke", sync_to_thread=True, include_in_schema=False)
@@ -409,6 +446,7 @@ def _new(data: DelegationForm, delegate_id: AccountId, zone: str) -> approval.Ne
         categories=data.categories.replace(",", " ").split(),
         from_hour=data.from_hour,
         to_hour=data.to_hour,
+        replaces=data.replaces,
         ends_at=datetime.combine(last + timedelta(days=1), time(0), ZoneInfo(zone)),
     )
 
@@ -419,14 +457,19 @@ def _delegations_page(
     *,
     done: str = "",
     form: DelegationForm | None = None,
+    change: UUID | None = None,
     refused: HansaError | None = None,
 ) -> Response[Any]:
     _, account = get_signed_in(request, site)
     say, now = words_for(request, account_language=account.language), site.ctx.clock.now()
     partition = site.ctx.directory.partition_of(account.account_id)
+    changed_id = change if form is None else form.replaces
+    changed = None if changed_id is None else _changed(site, account.account_id, changed_id)
     with site.ctx.tx() as tx:
         currencies = _currencies(site, tx, account)
         zone = atlas.get_city(tx, account.home_city_id).tz
+        if changed is not None and form is None:
+            form = _form_of(changed, zone)
         own = approval.list_delegations(tx, partition, account.account_id)
         theirs = approval.list_delegations_to(tx, account.account_id)
         until = (now + timedelta(days=365)).astimezone(ZoneInfo(zone)).date().isoformat()
@@ -439,6 +482,7 @@ def _delegations_page(
             granted=[_grant_view(tx, one, one.delegate_id, say, now) for one in own],
             received=[_grant_view(tx, one, one.account_id, say, now) for one in theirs],
             currencies=currencies,
+            changed=None if changed is None else _grant_view(tx, changed, changed.delegate_id, say, now),
             form=form or DelegationForm(new_id(), currencies[0] if currencies else "CNY", until=until),
             kinds=[(name, say(words)) for name, words in KIND_WORDS.items()],
             has_passkey=bool(identity.list_passkeys(tx, account.account_id)),
@@ -629,6 +673,11 @@ def _told(refused: HansaError | None, say: Words) -> str:
         return say(
             "You asked for this one before, with other caps. Send it once more to ask for another one."
         )
+    if isinstance(refused, approval.DelegationOverlaps):
+        return say(
+            "This person may spend for some of the same things already. Change what there is, or let this be for other"
+            " kinds of things."
+        )
     if isinstance(refused, TooOften):
         return say("You asked for too many of these. Try again tomorrow.")
     if isinstance(refused, approval.FrozenByIssuer):
@@ -640,6 +689,8 @@ def _told(refused: HansaError | None, say: Words) -> str:
         return say("Choose a last day within the next five years.")
     if "from_hour" in fields:
         return say("Let the first hour come before the last.")
+    if "replaces" in fields:
+        return say("What you wanted to change is over, or changes already. Look at what there is.")
     if "categories" in fields:
         return say("Write categories as four digits or ranges: 5411, 5811-5814.")
     return say("An amount cannot be read. Write it as 12.50.")
