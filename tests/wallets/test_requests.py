@@ -245,6 +245,32 @@ def test_a_split_that_is_taken_back_leaves_what_was_paid(ctx: Context) -> None:
     assert held(ctx, people[0]) == START + 25_00
 
 
+LARGEST = 1_000_000_000_000
+
+
+@pytest.mark.parametrize("currency", ["JPY", "CNY", "BHD", "IDR"])
+@pytest.mark.parametrize(
+    ("way", "among", "minor", "borne"),
+    [
+        (SplitWay.AMOUNTS, {0: 1, 1: LARGEST - 1}, LARGEST, [1, LARGEST - 1]),
+        (SplitWay.EQUAL, {0: 1, 1: 1, 2: 1}, LARGEST, [333_333_333_334, 333_333_333_333, 333_333_333_333]),
+        (SplitWay.EQUAL, {0: 1, 1: 1, 2: 1}, 1, [1, 0, 0]),
+        (SplitWay.SHARES, {0: 1, 1: 1_000_000}, LARGEST, [999_999, 999_999_000_001]),
+    ],
+)
+def test_a_split_of_the_least_and_the_largest_is_kept_in_any_currency(
+    ctx: Context, currency: str, way: SplitWay, among: dict[int, int], minor: int, borne: list[int]
+) -> None:
+    open_people(ctx, currency=currency, minor=0)
+    one = bill(1, way, among, minor)
+
+    kept = requests.split(ctx, replace(one, total=Money(minor, currency)))
+
+    assert [share.amount_minor for share in kept.shares] == borne
+    with ctx.tx() as tx:
+        assert requests.get_split(tx, one.owner_id, one.split_id) == kept
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -252,6 +278,7 @@ def test_a_split_that_is_taken_back_leaves_what_was_paid(ctx: Context) -> None:
         bill(1, SplitWay.EQUAL, {1: 1}),
         bill(1, SplitWay.SHARES, {0: 1, 1: -1}),
         bill(1, SplitWay.SHARES, {0: 0, 1: 0}),
+        bill(1, SplitWay.SHARES, {0: 1, 1: 1_000_001}),
         bill(1, SplitWay.EQUAL, {0: 1, 1: 1}, 0),
         replace(bill(1, SplitWay.EQUAL, {0: 1, 1: 1}), title="  "),
         replace(bill(1, SplitWay.EQUAL, {0: 1, 1: 1}), source_kind="rumour"),

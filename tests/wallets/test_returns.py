@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hansa import audit, ledger, payments
+from hansa import audit, identity, ledger, payments
 from hansa.apps.bank.people_bank import PeopleBank, PeopleMishap
 from hansa.apps.bank.people_wire import HttpRail, PeopleDoor
 from hansa.kernel import InvalidInput, Money, fact_id
@@ -15,15 +15,16 @@ from hansa.ledger import AccountCode
 from hansa.store import Context
 from hansa.wallets import (
     bank_accounts,
+    bank_store,
     returns,
     returns_store,
     strays,
     top_ups,
 )
-from hansa.wallets.bank_model import RETURN_WAYS, Return, ReturnState, TopUpState
-from hansa.wallets.rails import Answer, Order, OrderKind, Verdict
+from hansa.wallets.bank_model import RETURN_WAYS, Return, ReturnState, TopUpState, WithdrawalState
+from hansa.wallets.rails import Answer, Entry, EntryKind, Order, OrderKind, Verdict
 from scratch import NOON
-from wallets.people import START, Killed, killed_after, sum_of
+from wallets.people import START, Killed, held, killed_after, sum_of
 from wallets.test_bank_money import Town, ending
 
 pytestmark = pytest.mark.usefixtures("allowed")
@@ -296,6 +297,88 @@ def test_the_simulated_bank_returns_what_came_once_and_nothing_else(ctx: Context
         (Verdict.REFUSED, "ARDT"),
     ]
     assert desk.returned == 70_00
+
+
+def go(desk: Desk) -> None:
+    """The first person is gone: their wallet is empty, and nobody opens it any more."""
+    one = desk.people[0].account_id
+    with desk.ctx.tx() as tx:
+        identity.ask_deletion(tx, fact_id(NOON, "go"), one, desk.clock.at)
+        assert identity.close_account(tx, one, at=desk.clock.at, erase_at=desk.clock.at)
+
+
+def test_a_withdrawal_that_comes_back_for_somebody_who_is_gone_waits_for_a_treasurer(ctx: Context) -> None:
+    desk = Desk(ctx)
+    desk.withdraw(desk.add(0, ending(PeopleMishap.RETURN)), START)
+    desk.later()
+    assert (desk.out_state(), desk.held) == (WithdrawalState.SETTLED, 0)
+    go(desk)
+
+    desk.later(timedelta(days=3))
+    desk.work()
+
+    with desk.ctx.tx() as tx:
+        (stray,) = strays.list_strays(tx)
+        assert (stray.kind.value, stray.amount, stray.is_money) == ("return", Money(START, "CNY"), True)
+    assert desk.held == 0, "nothing is put where nobody is"
+    with pytest.raises(InvalidInput):
+        desk.assign(START, stray.entry_id)
+    done = strays.assign(
+        desk.ctx,
+        RAIL,
+        stray.entry_id,
+        desk.people[2].account_id,
+        expected=stray.amount,
+        by="ada",
+        reason="heir",
+    )
+    assert done.state is TopUpState.SETTLED and held(desk.ctx, desk.people[2]) == 2 * START
+    desk.even()
+
+
+def test_a_withdrawal_of_which_a_part_comes_back_is_money_for_a_treasurer(ctx: Context) -> None:
+    desk = Desk(ctx)
+    desk.withdraw(desk.add(0), 40_00)
+    desk.later()
+    order_id = fact_id(NOON, "out", 1)
+    part = Entry(99, "part", EntryKind.RETURN, Money(38_00, "CNY"), desk.clock.at, order_id=order_id)
+    with desk.ctx.tx() as tx:
+        assert bank_store.add_entry(tx, RAIL, part, "stray")
+
+        (stray,) = strays.list_strays(tx)
+    assert stray.is_money
+    assert desk.assign(38_00, "part") is TopUpState.SETTLED
+    assert desk.held == START - 2_00
+
+
+def test_a_debit_that_a_bank_books_late_for_somebody_who_is_gone_goes_back(ctx: Context) -> None:
+    desk = Desk(ctx)
+    assert desk.top_up(desk.add(0, ending(PeopleMishap.LATE)), 50_00) is TopUpState.FAILED
+    desk.withdraw(desk.add(0), START)
+    go(desk)
+
+    for _ in range(4):
+        desk.later(timedelta(minutes=20))
+
+    assert (desk.state(), desk.held) == (TopUpState.FAILED, 0)
+    moved = desk.bank.moved()
+    assert moved[fact_id(NOON, "pull", 1)] == 50_00 and sum(moved.values()) == -START
+    desk.even()
+
+
+def test_what_a_bank_takes_back_of_somebody_who_is_gone_is_carried_by_their_issuer(ctx: Context) -> None:
+    desk = Desk(ctx)
+    desk.top_up(desk.add(0, ending(PeopleMishap.RETURN)), 50_00)
+    desk.later()
+    desk.withdraw(desk.add(0), START + 50_00)
+    desk.later()
+    go(desk)
+
+    desk.later(timedelta(days=3))
+    desk.work()
+
+    assert (desk.state(), desk.held) == (TopUpState.RETURNED, 0)
+    desk.check()
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

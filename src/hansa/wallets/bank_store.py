@@ -149,16 +149,21 @@ IS_HEARD = "select 1 from wallets.entries where rail_id = %s and entry_id = %s"
 
 MARK_STRAY = "update wallets.entries set outcome = 'stray' where rail_id = %s and entry_id = %s"
 
-# The last column: what its bank said when it was told to return it, the last time; empty where it never was.
+# Last: what its bank said when it was told to return it, the last time, empty where it never was; and whether money is
+# there: it arrived, or was not returned, or came back of a withdrawal that was paid, and is in no wallet.
 _STRAY = """
-select rail_id, entry_id, kind, order_id, reference, amount_minor, currency, reason, at,
-    coalesce((select r.reason from wallets.returns r where (r.rail_id, r.entry_id) = (e.rail_id, e.entry_id)
-        order by r.created_at desc limit 1), '')
+select e.rail_id, e.entry_id, e.kind, e.order_id, e.reference, e.amount_minor, e.currency, e.reason, e.at,
+    coalesce(told.reason, ''),
+    e.kind = 'arrival' or told.reason is not null or (e.kind = 'return' and exists (
+        select from wallets.withdrawals w where w.withdrawal_id = e.order_id and w.state = 'settled'))
 from wallets.entries e
+left join lateral (select r.reason from wallets.returns r where (r.rail_id, r.entry_id) = (e.rail_id, e.entry_id)
+    order by r.created_at desc limit 1) told on true
 """
-STRAYS = _STRAY + "where outcome = 'stray' order by at, entry_id limit %s"
-LOCK_STRAY = _STRAY + "where rail_id = %s and entry_id = %s and outcome = 'stray' for no key update of e"
-
+STRAYS = _STRAY + "where e.outcome = 'stray' order by e.at, e.entry_id limit %s"
+LOCK_STRAY = (
+    _STRAY + "where e.rail_id = %s and e.entry_id = %s and e.outcome = 'stray' for no key update of e"
+)
 DECIDE_STRAY = (
     "update wallets.entries set outcome = %s where rail_id = %s and entry_id = %s and outcome = 'stray'"
 )
@@ -501,8 +506,8 @@ def mark_stray(tx: Tx, rail_id: str, entry_id: str) -> None:
 
 
 def list_strays(tx: Tx, limit: int) -> list[tuple[Any, ...]]:
-    """Entries that belong to nothing, oldest first: rail, id, kind, order, reference, minor, currency, reason, at, and
-    why its bank did not return it, where it was told to.
+    """Entries that belong to nothing, oldest first: rail, id, kind, order, reference, minor, currency, reason, at, why
+    its bank did not return it, where it was told to, and whether money is there.
     """
     return tx.execute(STRAYS, (limit,)).fetchall()
 

@@ -21,6 +21,7 @@ from hansa.wallets.model import (
     REMIND_AFTER,
     REMINDERS_MAX,
     REQUEST_LASTS,
+    SHARES_MAX,
     SPLIT_AMONG_MAX,
     CannotAsk,
     NewRequest,
@@ -217,8 +218,10 @@ def share_out(new: NewSplit) -> tuple[Share, ...]:
         raise _unfit("among", f"names {len(set(people))} people", f"Name 2 to {SPLIT_AMONG_MAX}, each once")
     if not set(people) - {new.owner_id}:
         raise _unfit("among", "names nobody but you", "Name those who are to pay you")
-    if min(weights) < 0 or sum(weights) <= 0 or max(weights) > 2**31 - 1:
+    if min(weights) < 0 or sum(weights) <= 0:
         raise _unfit("among", "a share is below zero, or all are nothing", "Give whole shares above zero")
+    if new.way is not SplitWay.AMOUNTS and max(weights) > SHARES_MAX:
+        raise _unfit("among", f"one bears {max(weights):,} shares", f"Give at most {SHARES_MAX:,}")
     if new.way is SplitWay.AMOUNTS:
         if sum(weights) != new.total.minor:
             given = Money(sum(weights), new.total.currency)

@@ -79,7 +79,7 @@ on conflict (split_id) do nothing
 
 INSERT_SHARES = """
 insert into wallets.shares (split_id, place, account_id, weight, amount_minor, request_id)
-select * from unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::integer[], %s::bigint[], %s::uuid[])
+select * from unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::bigint[], %s::bigint[], %s::uuid[])
 """
 
 FIND_SPLIT = """

@@ -425,7 +425,7 @@ class ShareBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one person bears: 1 each for equal parts, a whole number for shares, minor units for amounts."""
 
     account_id: UUID
-    weight: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 1
+    weight: Annotated[int, msgspec.Meta(ge=0, le=people.AMOUNT_MAX)] = 1
 
 
 class NewSplitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,7 +38,8 @@ class Stray:
     """What a bank said, and belongs to nothing. entry_id: the bank's own name for it, unique on its rail.
 
     order_id: of an outcome or a return. reference: of an arrival, what the payer wrote. reason: the bank's code.
-    not_returned: why its bank did not return it when it was told to, as a code; empty where it was not told.
+    not_returned: why its bank did not return it when it was told to, as a code; empty where it was not told. is_money:
+    whether money lies at the bank that is in no wallet: it arrived, or came back of a withdrawal.
     """
 
     rail_id: str
@@ -50,11 +51,7 @@ class Stray:
     reason: str
     at: datetime
     not_returned: str
-
-    @property
-    def is_money(self) -> bool:
-        """Whether money lies at the bank that is nobody's here: an arrival, or what it did not return."""
-        return self.kind is EntryKind.ARRIVAL or bool(self.not_returned)
+    is_money: bool
 
 
 def list_strays(tx: Tx, *, limit: int = 200) -> list[Stray]:
@@ -161,7 +158,7 @@ def _keep(
 
 
 def _stray(row: tuple[object, ...]) -> Stray:
-    rail_id, entry_id, kind, order_id, reference, minor, currency, reason, at, not_returned = row
+    rail_id, entry_id, kind, order_id, reference, minor, currency, reason, at, not_returned, is_money = row
     assert isinstance(minor, int) and isinstance(at, datetime)
     return Stray(
         str(rail_id),
@@ -173,6 +170,7 @@ def _stray(row: tuple[object, ...]) -> Stray:
         str(reason),
         at,
         str(not_returned),
+        bool(is_money),
     )
 
 

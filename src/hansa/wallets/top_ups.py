@@ -195,6 +195,8 @@ def hear(tx: Tx, one: BankTopUp, entry: Entry, at: datetime) -> bool:
         TopUpState.FAILED,
     ):
         store.set_entry_of(tx, one.rail_id, entry.entry_id, one.top_up_id)
+        if identity.is_closed(tx, AccountId(one.account_id)):
+            return _move(tx, one, TopUpState.FAILED, at, reason=CLOSED)
         return _move(tx, one, TopUpState.SETTLING, at)
     if not entry.settled and one.state in (TopUpState.PROCESSING, TopUpState.SENT, TopUpState.UNKNOWN):
         return _move(tx, one, TopUpState.FAILED, at, reason=entry.reason)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from hansa import approval, ledger, payments
+from hansa import approval, identity, ledger, payments
 from hansa.approval import ApprovalState
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Problem, fact_id
@@ -133,8 +133,9 @@ def hear(tx: Tx, one: Withdrawal, entry: Entry, at: datetime) -> bool:
         return False
     under_way = (W.HELD, W.SENT, W.UNKNOWN)
     if entry.kind == "return":
-        if one.state is W.SETTLED:
-            return _move(tx, one, W.RETURNING, at, reason=entry.reason)
+        if one.state is W.SETTLED:  # of somebody who is gone it is a stray: nobody opens that wallet any more
+            gone = identity.is_closed(tx, AccountId(one.account_id))
+            return not gone and _move(tx, one, W.RETURNING, at, reason=entry.reason)
         return one.state in under_way and _move(tx, one, W.RELEASING, at, reason=entry.reason)
     if entry.settled:
         if one.state is W.FAILED:  # refused, and paid nevertheless: the bank's customer has it

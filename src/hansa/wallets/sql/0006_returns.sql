@@ -29,3 +29,9 @@ create index returns_open on wallets.returns (next_at) where state in ('processi
 -- At most one at a time is under way for an entry.
 create unique index one_return_at_a_time on wallets.returns (rail_id, entry_id)
     where state in ('processing', 'sent', 'unknown');
+
+-- What banks say by themselves of a withdrawal is found by its id alone.
+create index withdrawals_by_id on wallets.withdrawals (withdrawal_id);
+
+-- A share of a split by amounts is an amount.
+alter table wallets.shares alter column weight type bigint;
