@@ -373,7 +373,7 @@ def test_a_damaged_state_file_is_told(tmp_path: Path) -> None:
 
 
 def test_counters_of_ended_tokens_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hansa.gate.gate._FORGET_EVERY", 3)
+    monkeypatch.setattr("hansa.gate.keeping._FORGET_EVERY", 3)
     entry = gate(FileState(tmp_path / "gate.db"))
     entry.decide(code("ada", 1, expires_at=NOW + timedelta(minutes=1)), NOW)
     later = NOW + timedelta(minutes=2)

@@ -15,6 +15,7 @@ from hypothesis import strategies as some
 from hansa import codes
 from hansa.codes import TICKET_REASONS, TicketScope, ticket_place
 from hansa.gate import DenyList, FileState, TicketGate, TicketGateIdentity
+from hansa.kernel import InvalidInput
 from scratch import NOON
 
 SELLER = "hangzhou-card"
@@ -100,6 +101,8 @@ def test_the_same_code_is_good_once_and_a_gate_after_power_loss_knows_it_still(t
     assert again.decide(SELLS.show(token, 6), NOON).left == 1
     again.acknowledge(2)
     assert again.pending() == []
+    with pytest.raises(InvalidInput):
+        again.acknowledge(3)
 
 
 def phone_swapped(_: None) -> str:

@@ -1,18 +1,14 @@
 """The gate of an attraction: decides on entry tickets without network, with the state that any gate keeps."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from threading import Lock
 
-from hansa.codes import CHAIN_START, TrustList, TrustListRefused, tap_link
+from hansa.codes import CHAIN_START, TrustList, tap_link
 from hansa.codes.tickets import TicketCode, TicketRefused, verify_ticket_code
-from hansa.gate.model import OK, Denied, DenyList, Tap
-from hansa.gate.state import Memory, State
+from hansa.gate.keeping import TapKeeper
+from hansa.gate.model import OK, Denied, Tap
+from hansa.gate.state import State
 from hansa.kernel import fact_id
-
-_FORGET_EVERY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ class TicketDecision:
     ticket: TicketCode | None = None
 
 
-class TicketGate:
+class TicketGate(TapKeeper):
     """Verify, refuse what was used, count entries, record the tap, keep it until it is handed in.
 
     The count of a ticket's entries is this gate's own: gates of one place that must count together share a device, or
@@ -58,14 +54,8 @@ class TicketGate:
         deny_list: Denied | None = None,
         state: State | None = None,
     ) -> None:
+        super().__init__(identity.gate_id, trust_list, deny_list=deny_list, state=state)
         self.identity = identity
-        self.tally: Counter[str] = Counter()
-        """Decisions by reason since the gate started, ``ok`` among them."""
-        self._trust_list = trust_list
-        self._deny_list: Denied = deny_list if deny_list is not None else DenyList(0, frozenset())
-        self._state = state
-        self._memory = Memory() if state is None else state.load(identity.gate_id)
-        self._lock = Lock()
 
     def decide(self, text: str, now: datetime) -> TicketDecision:
         """Open, or say why not. ``now`` is the gate's own clock. Errors: StateFailed, and nothing was recorded."""
@@ -79,38 +69,6 @@ class TicketGate:
             used = 0 if ticket is None else self._memory.offline_rides.get(_ticket(ticket), 0)
         left = 0 if ticket is None else max(0, ticket.scope.entries - used)
         return TicketDecision(tap is not None, reason, tap, left, ticket)
-
-    def pending(self, limit: int = 1000) -> list[Tap]:
-        """The oldest taps not handed in yet."""
-        with self._lock:
-            return list(islice(self._memory.pending, limit))
-
-    def acknowledge(self, up_to_sequence: int) -> None:
-        """The back office has the taps up to this one. Again is harmless. Errors: StateFailed."""
-        with self._lock:
-            assert up_to_sequence <= self._memory.sequence, "only taps that were made are acknowledged"
-            if self._state is not None:
-                self._state.acknowledge(up_to_sequence)
-            pending = self._memory.pending
-            while pending and pending[0].sequence <= up_to_sequence:
-                pending.popleft()
-
-    def use_trust_list(self, trust_list: TrustList) -> None:
-        """Use a newer list. Errors: TrustListRefused for an older one."""
-        with self._lock:
-            if trust_list.version < self._trust_list.version:
-                raise TrustListRefused(
-                    f"Trust list {trust_list.version} is older than {self._trust_list.version}, which is in use."
-                )
-            self._trust_list = trust_list
-
-    def use_deny_list(self, deny_list: Denied) -> bool:
-        """Use a newer deny list; an older one that arrives late changes nothing. Gives whether it is used."""
-        with self._lock:
-            if deny_list.version < self._deny_list.version:
-                return False
-            self._deny_list = deny_list
-            return True
 
     def _verify(self, text: str, now: datetime) -> TicketCode:
         ticket = verify_ticket_code(
@@ -162,23 +120,10 @@ class TicketGate:
             self._deny_list.version,
             chain,
         )
-        if sequence % _FORGET_EVERY == 0:
-            self._forget(now)
         key = _ticket(ticket)
         entries = key, memory.offline_rides.get(key, 0) + 1
-        if self._state is not None:
-            self._state.record(tap, rider=key, expires_at=ticket.expires_at, offline=entries)
-        memory.sequence, memory.chain = sequence, chain
-        memory.counters[key] = ticket.counter, ticket.expires_at
-        memory.offline_rides[key] = entries[1]
-        memory.pending.append(tap)
+        self._keep(tap, key, ticket.counter, ticket.expires_at, entries)
         return tap
-
-    def _forget(self, now: datetime) -> None:
-        for key in [key for key, (_, expires_at) in self._memory.counters.items() if expires_at <= now]:
-            del self._memory.counters[key]
-        if self._state is not None:
-            self._state.forget(now)
 
 
 def _ticket(ticket: TicketCode) -> bytes:
