@@ -675,8 +675,7 @@ def _told(refused: HansaError | None, say: Words) -> str:
         )
     if isinstance(refused, approval.DelegationOverlaps):
         return say(
-            "This person may spend for some of the same things already. Change what there is, or let this be for other"
-            " kinds of things."
+            "They may spend for some of the same things already. Change what there is, or name other things."
         )
     if isinstance(refused, TooOften):
         return say("You asked for too many of these. Try again tomorrow.")
