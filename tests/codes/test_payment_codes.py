@@ -1,6 +1,7 @@
 """EMVCo payment codes: made and read, the world's published ones as well, and refused with the reason."""
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from hansa.codes import emvco
 from hansa.codes.emvco import AdditionalData, Field, PaymentCodeRefused, Tip
 from hansa.codes.emvco.consumer import DataObject
+from hansa.codes.emvco.currencies import NUMERIC
 from hansa.codes.emvco.merchant import ASK
-from hansa.kernel import Money
+from hansa.kernel import CURRENCY_EXPONENTS, Money
 from published import published
 
 PIX = Field("26", "", (Field("00", "br.gov.bcb.pix"), Field("01", "shop@example.org")))
+ANYWHERE = Field("30", "", (Field("00", "org.example"), Field("07", "x")))
 SHOP = "00020101021126380014br.gov.bcb.pix0116shop@example.org52045812530398654045.005802BR5905Praca6006Recife6304E624"
 
 
@@ -88,6 +91,11 @@ def test_without_an_amount_it_is_for_many_payments() -> None:
         ({"tip": Tip("percentage", Decimal(120))}, "57", "120 percent"),
         ({"additional": AdditionalData(purpose="x" * 100)}, "08", "more than 99"),
         ({"extra": [Field("59", "Again")]}, "59", "twice"),
+        ({"country": "br"}, "58", "no country"),
+        ({"additional": AdditionalData(bill_number="x" * 26)}, "62-01", "26 characters"),
+        ({"local": ("pt", "", "Recife")}, "64", "lacks the language or the name"),
+        ({"name": "Praca\u202e"}, "59", "cannot be seen"),
+        ({"additional": AdditionalData(purpose="tea\0")}, "62-08", "cannot be seen"),
     ],
 )
 def test_no_code_is_made_that_does_not_keep_to_the_standard(
@@ -114,6 +122,14 @@ def test_no_code_is_made_that_does_not_keep_to_the_standard(
         ("000201" + "5303986" + "5405-1.00", "54", "no amount"),
         ("000201" + "550204", "55", "no kind of tip"),
         ("000201" + "56041.00", "56", "without 55"),
+        ("000201" + "5303986" + "54025\n", "54", "no amount"),
+        ("000201" + "5303986" + "5402١٢", "54", "no amount"),
+        ("000201" + "5303986" + "5402１２", "54", "no amount"),
+        ("000201" + "58022\n", "58", "no country"),
+        ("000201" + "6204abcd", "62", "not made of fields"),
+        ("000201" + "62100101a0101b", "62-01", "twice"),
+        ("000201" + "5903a\0b", "59", "cannot be seen"),
+        ("000201" + "5903a\u202eb", "59", "cannot be seen"),
     ],
 )
 def test_a_code_that_strays_is_read_and_told_of_and_strictly_refused(
@@ -138,6 +154,7 @@ def test_a_code_that_strays_is_read_and_told_of_and_strictly_refused(
         (SHOP[:-4] + "XXXX", "bad_crc", "it says XXXX"),
         (SHOP.replace("5.00", "9.00"), "bad_crc", "the text gives"),
         ("6302AB", "malformed", "no checksum"),
+        (SHOP.replace("Praca", "Pr\ud800ca"), "malformed", "half a character"),
     ],
 )
 def test_what_is_no_code_or_half_a_code_is_refused_with_the_reason(text: str, reason: str, what: str) -> None:
@@ -145,6 +162,32 @@ def test_what_is_no_code_or_half_a_code_is_refused_with_the_reason(text: str, re
 
     assert fault.reason == reason
     assert what in " ".join(str(one) for one in fault.problems)
+
+
+def test_every_active_currency_may_be_paid_in() -> None:
+    for currency in CURRENCY_EXPONENTS:
+        text = emvco.make_merchant_code(
+            [ANYWHERE], name="Praca", city="Recife", country="BR", currency=currency
+        )
+        assert emvco.read_merchant_code(text, strict=True).currency == currency
+    assert (NUMERIC["566"], NUMERIC["936"]) == ("NGN", "GHS")
+
+
+@pytest.mark.parametrize(
+    "piece", ["0", "0001", "6304", "62990", "26990099", "5050", "é", "0004é", "\0", "\u202e"]
+)
+def test_a_code_made_to_hurt_is_read_or_refused_at_once(piece: str) -> None:
+    for length in (99, 4_288):
+        text = (piece * length)[:length]
+        with suppress(PaymentCodeRefused):
+            emvco.read_merchant_code(sealed(text))
+        with suppress(PaymentCodeRefused):
+            emvco.read_merchant_code(sealed(text), strict=True)
+    nested = ""
+    for tag in ("50", "62", "26", "80") * 6:
+        nested = f"{tag}{min(len(nested), 99):02}{nested}"
+    with suppress(PaymentCodeRefused):
+        emvco.read_merchant_code(sealed("000201" + nested))
 
 
 def test_lengths_may_count_bytes() -> None:
@@ -166,9 +209,8 @@ def test_lengths_may_count_bytes() -> None:
     st.sampled_from(["BRL", "CNY", "JPY", "KWD"]),
 )
 def test_any_shop_is_read_as_it_was_made(name: str, minor: int, currency: str) -> None:
-    account = Field("30", "", (Field("00", "org.example"), Field("07", "x")))
     text = emvco.make_merchant_code(
-        [account], name=name, city="Here", country="CN", currency=currency, amount=Money(minor, currency)
+        [ANYWHERE], name=name, city="Here", country="CN", currency=currency, amount=Money(minor, currency)
     )
 
     code = emvco.read_merchant_code(text, strict=True)
@@ -190,7 +232,7 @@ def test_no_changed_character_goes_through(place: int, letter: str) -> None:
         refused(changed)
 
 
-@given(st.text(max_size=200))
+@given(st.text(st.characters(), max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (emvco.read_merchant_code, emvco.read_consumer_code):
         with pytest.raises(PaymentCodeRefused):

@@ -143,7 +143,9 @@ def test_more_than_a_small_sum_leads_to_the_page_of_approval(payer: Client, town
         ("HR1:+WG0", 200, "A ride code"),
         ("HRT:+WG0", 200, "An entry ticket"),
         ("BCD\n002\n1\nSCT\n", 200, "European bank transfer"),
-        ("upi://pay?pa=x@y", 200, "opens no addresses"),
+        ("upi://pay?pa=x@y", 200, "A code of UPI"),
+        ("weixin://wxpay/bizpayurl?pr=a1B2c3", 200, "A code of WeChat Pay"),
+        ("alipays://platformapi/startapp?appId=1", 200, "A code of Alipay"),
         ("hQVDUFYwMWETTwegAAAAVVVVUAhQcm9kdWN0MQ==", 200, "payer’s code of another network"),
         ("hello", 422, "no payment code that is known here"),
         ("<script>alert(1)</script>", 422, "no payment code that is known here"),
@@ -155,6 +157,16 @@ def test_what_is_not_ours_is_named_with_its_reason(payer: Client, text: str, sta
     assert answer.status_code == status
     assert words in unescape(answer.text)
     assert "<script>alert" not in answer.text
+
+
+def test_a_name_in_a_code_that_misleads_the_eye_is_not_shown(payer: Client) -> None:
+    body = PIX.replace("5905Praca", "5906Pra\u202eca")
+    assert body != PIX
+
+    answer = payer.post("/wallet/pay/read", data={"text": body + emvco.crc_of(body)})
+
+    assert "paid through Pix, of Brazil" in unescape(answer.text)
+    assert "Recife" in answer.text and answer.text.count("\u202e") == 1  # where it was typed
 
 
 def test_a_code_like_ours_that_names_nobody_is_said_to(payer: Client) -> None:

@@ -13,7 +13,7 @@ from hansa import codes, merchants
 from hansa.apps.web.languages import Words
 from hansa.codes import emvco, tickets
 from hansa.codes.payer import APPLICATION
-from hansa.kernel import Problem
+from hansa.kernel import Problem, fault_of_text
 from hansa.payments.payment_codes_shown import find_shown
 from hansa.store import Tx
 
@@ -186,14 +186,6 @@ def _elsewhere(text: str, say: Words) -> Reading:
                 )
             )
             return Reading("foreign", say("A code of {scheme}", scheme=scheme), words)
-    if host:
-        words = " ".join(
-            (
-                say("It leads to {host}.", host=host),
-                say("This page opens no addresses: whoever sticks a code over a shop’s own wants you to."),
-            )
-        )
-        return _other(say("A web address"), words)
     kinds: tuple[tuple[tuple[str, ...], str, str], ...] = (
         (
             ("wxp:", "weixin:"),
@@ -227,12 +219,21 @@ def _elsewhere(text: str, say: Words) -> Reading:
     for beginnings, title, words in kinds:
         if lower.startswith(beginnings):
             return _other(title, words)
+    if host:
+        words = " ".join(
+            (
+                say("It leads to {host}.", host=host),
+                say("This page opens no addresses: whoever sticks a code over a shop’s own wants you to."),
+            )
+        )
+        return _other(say("A web address"), words)
     return _broken(
         say("It is no payment code that is known here. A shop’s code of Hansa shows its name below."), say
     )
 
 
 def _facts(code: emvco.MerchantCode, say: Words) -> tuple[tuple[str, str], ...]:
+    """What a code says of itself; what is written to mislead the eye is left out, and is one of its problems."""
     money = code.money
     amount = str(money) if money else ("" if code.amount is None else f"{code.amount} {code.currency}")
     found = (
@@ -241,7 +242,7 @@ def _facts(code: emvco.MerchantCode, say: Words) -> tuple[tuple[str, str], ...]:
         (say("Amount"), amount),
         (say("Bill number"), code.additional.bill_number if code.additional.bill_number != "***" else ""),
     )
-    return tuple((name, value) for name, value in found if value)
+    return tuple((name, value) for name, value in found if value and not fault_of_text(value))
 
 
 def _query(text: str) -> str:

@@ -1,5 +1,6 @@
 """Tags, lengths and values of merchant-presented codes, and their checksum (EMVCo QRCPS MPM 1.1, section 3)."""
 
+import re
 from binascii import crc_hqx
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from hansa.kernel import HansaError, Problem
 
 LENGTH_MAX = 4_296
 """Characters that a QR code holds at most (ISO/IEC 18004, version 40-L, alphanumeric); longer text is no QR code's."""
+
+HALF = re.compile("[\ud800-\udfff]")
+"""A surrogate that stands alone: no UTF-8 writes it, and so no code was ever sealed over it."""
 
 CRC_TAG = "63"
 CRC_HEAD = "6304"
@@ -75,6 +79,8 @@ def read_fields(text: str) -> tuple[tuple[Field, ...], LengthUnit]:
         raise PaymentCodeRefused("empty")
     if len(text) > LENGTH_MAX:
         raise PaymentCodeRefused("too_long", [Problem("code", f"{len(text)} characters", "Scan it again")])
+    if HALF.search(text):
+        raise PaymentCodeRefused("malformed", [Problem("code", "it holds half a character", "Scan it again")])
     faults: list[str] = []
     units: tuple[LengthUnit, ...] = ("characters",) if text.isascii() else ("characters", "bytes")
     for unit in units:

@@ -10,18 +10,24 @@ from typing import Literal
 from hansa.codes.emvco.currencies import ALPHABETIC, NUMERIC
 from hansa.codes.emvco.fields import Field, LengthUnit, PaymentCodeRefused, read_fields, seal, split, write
 from hansa.codes.emvco.profiles import Profile, profile_of
-from hansa.kernel import CURRENCY_EXPONENTS, Money, Problem
+from hansa.kernel import CURRENCY_EXPONENTS, Money, Problem, fault_of_text
 
 TipKind = Literal["prompt", "fixed", "percentage"]
 """What a payer is asked for on top: to name it, a fixed amount, a share (55: 01, 02, 03)."""
 
 _TIPS: dict[str, TipKind] = {"01": "prompt", "02": "fixed", "03": "percentage"}
-_AMOUNT = re.compile(r"^(?=.{1,13}$)\d+(\.\d*)?$")
+_AMOUNT = re.compile(r"(?=.{1,13}\Z)[0-9]+(\.[0-9]*)?\Z")
+_COUNTRY = re.compile(r"[A-Z]{2}\Z")
 _SIZES: dict[str, tuple[int, int]] = {
     "00": (2, 2), "01": (2, 2), "52": (4, 4), "53": (3, 3), "54": (1, 13), "55": (2, 2), "56": (1, 13),
     "57": (1, 5), "58": (2, 2), "59": (1, 25), "60": (1, 15), "61": (1, 10), "63": (4, 4),
 }  # fmt: skip
 """Characters that a field may have, from and to (table 3.2)."""
+_SIZES_INSIDE: dict[str, dict[str, tuple[int, int]]] = {
+    "62": {f"{tag:02}": (1, 25) for tag in range(1, 9)} | {"09": (1, 3)},
+    "64": {"00": (2, 2), "01": (1, 25), "02": (1, 15)},
+}
+"""The same inside a template (tables 3.7 and 3.8)."""
 _DIGITS = frozenset(("00", "01", "52", "53", "55"))
 _MANDATORY = {
     "52": ("merchant category code", "Write 0000 where there is none"),
@@ -317,11 +323,15 @@ def _problems(code: MerchantCode) -> Iterator[Problem]:
             yield Problem(one.tag, "it stands there twice", "Write it once")
         seen.add(one.tag)
         yield from _size(one)
+        yield from _unseen(one, one.tag)
+        yield from _inside(one)
     if not code.accounts:
         yield Problem("02-51", "no account is there to pay to", "Write at least one merchant account")
     for tag, (words, remedy) in _MANDATORY.items():
         if tag not in by_tag:
             yield Problem(tag, f"the {words} is not there", remedy)
+    if "58" in by_tag and not _COUNTRY.match(code.get("58")):
+        yield Problem("58", f"{code.get('58')!r} is no country", "Write the ISO 3166-1 alpha-2 code")
     yield from _money_problems(code)
     for one in fields:
         if 26 <= int(one.tag) <= 51 and not one.get("00"):
@@ -336,6 +346,33 @@ def _size(one: Field) -> Iterator[Problem]:
         yield Problem(one.tag, f"it has {len(one.value)} characters", f"Write {wanted}")
     elif one.tag in _DIGITS and not (one.value.isascii() and one.value.isdigit()):
         yield Problem(one.tag, f"{one.value!r} is no number", "Write digits only")
+
+
+def _unseen(one: Field, where: str) -> Iterator[Problem]:
+    """That a text cannot be what it looks like: letters that are not seen, or that turn the line around."""
+    if one.inner:
+        for sub in one.inner:
+            yield from _unseen(sub, f"{where}-{sub.tag}")
+    elif fault := fault_of_text(one.value):
+        yield Problem(where, fault, "Write it in letters that are seen")
+
+
+def _inside(one: Field) -> Iterator[Problem]:
+    """Where what is in a template does not keep to the standard (4.8 and tables 3.7 and 3.8)."""
+    if one.tag in _SIZES_INSIDE and not one.inner:
+        yield Problem(one.tag, "it is not made of fields", "Write tag, length and value of each")
+    seen: set[str] = set()
+    for sub in one.inner:
+        where = f"{one.tag}-{sub.tag}"
+        if sub.tag in seen:
+            yield Problem(where, "it stands there twice", "Write it once")
+        seen.add(sub.tag)
+        least, most = _SIZES_INSIDE.get(one.tag, {}).get(sub.tag, (1, 99))
+        if not least <= len(sub.value) <= most:
+            wanted = f"{least}" if least == most else f"{least} to {most}"
+            yield Problem(where, f"it has {len(sub.value)} characters", f"Write {wanted}")
+    if one.tag == "64" and one.inner and not {"00", "01"} <= seen:
+        yield Problem("64", "it lacks the language or the name in it", "Write 64-00 and 64-01")
 
 
 def _money_problems(code: MerchantCode) -> Iterator[Problem]:
