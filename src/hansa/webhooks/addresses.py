@@ -27,6 +27,16 @@ Network = IPv4Network | IPv6Network
 
 SETTING = "HANSA_WEBHOOK_NETWORKS"
 
+_UNICAST = IPv6Network("2000::/3")
+"""All of IPv6 that is given out to be reached from everywhere; site-local and what is yet to be used lie outside."""
+
+_NOT_PUBLIC: tuple[Network, ...] = (
+    IPv4Network("192.0.0.0/24"),  # of protocols: 192.0.0.9 and .10 are whatever router stands nearest
+    IPv4Network("192.88.99.0/24"),  # the nearest relay of 6to4, given up by RFC 7526
+    IPv6Network("3fff::/20"),  # for documentation, RFC 9637
+)
+"""What Python's own table, of whichever version, may call global. Source: IANA's registries of special addresses."""
+
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
 
@@ -67,6 +77,10 @@ class Reach:
         inner = _inner(address)
         if inner is not None:
             return self.may_call(inner)
+        if any(address in network for network in _NOT_PUBLIC):
+            return False
+        if isinstance(address, IPv6Address) and address not in _UNICAST:
+            return False
         return address.is_global and not address.is_multicast and not address.is_reserved
 
     def read(self, url: str) -> Target:
