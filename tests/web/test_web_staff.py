@@ -450,6 +450,32 @@ def test_money_made_at_a_counter_over_the_threshold_needs_a_reason_and_two(
     assert acts(action="counter") == []
 
 
+def test_who_parts_an_amount_to_stay_under_the_threshold_needs_two_as_well(house: House, acts: Acts) -> None:
+    ada, bo = (house.person(name, "treasurer") for name in ("ada", "bo"))
+    form = {"to": "x", "amount": "8000", "currency": "CNY"}
+
+    alone = [ada.post("/console/counter/top-ups", data=form).status_code for _ in range(10)]
+    asked = ada.post("/console/counter/top-ups", data=form)
+    proposed = ada.post("/console/counter/top-ups", data=form | {"hansa_reason": "market day"})
+    proposal = proposed.headers["location"].rpartition("/")[2]
+    reason = {"hansa_reason": "market day"}
+    by_oneself = ada.post("/console/counter/top-ups", data=form | reason | {"hansa_proposal": proposal})
+    confirmed = bo.post("/console/counter/top-ups", data=form | reason | {"hansa_proposal": proposal})
+    others = bo.post("/console/counter/top-ups", data=form)
+    in_euro = ada.post("/console/counter/top-ups", data=form | {"amount": "10", "currency": "EUR"})
+    house.clock.at += timedelta(hours=14)
+    tired = house.person(
+        "cy", "treasurer"
+    )  # signed in anew, since a sign-in ends; another one's day is their own
+
+    assert alone == [422] * 10  # nobody is "x"; it counted, and nothing stood before the page
+    assert "Nothing has been done yet" in asked.text
+    assert proposed.headers["location"].startswith("/console/proposals/")
+    assert by_oneself.status_code == 409
+    assert (confirmed.status_code, others.status_code, in_euro.status_code) == (422, 422, 422)
+    assert len(acts(action="counter.take-money")) == 13
+
+
 def test_reading_somebodys_data_is_kept(house: House, league: LittleLeague, acts: Acts) -> None:
     browser = house.person("ada", "operator")
     account_id = league.riders["Gao Lan"].account_id

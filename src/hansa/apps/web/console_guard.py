@@ -11,6 +11,7 @@ and kept in the record too.
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -34,7 +35,7 @@ from hansa.apps.web.staff_door import check_step_up, find_staff, keep_secret
 from hansa.apps.web.staff_pages import way_in
 from hansa.audit import Act
 from hansa.kernel import HansaError, InvalidInput, Problem
-from hansa.store import Tx
+from hansa.store import Rate, Tx, throttle
 from hansa.trust import staff
 from hansa.trust.staff import SignedIn
 from hansa.trust.staff_model import (
@@ -262,11 +263,29 @@ def _before_deed(
                 raise UnknownProposal("This is not the form that was proposed.")
             staff.decide_proposal(tx, proposal_id, "confirmed", who=who, at=now)
         return None
-    if rule.needs_two(plain):
+    if rule.needs_two(plain) or not _within_a_day(site, who, rule, plain):
+        if not reason:
+            if sent.files:
+                raise ReasonNeeded
+            return _asking_page(request, path, pairs, asks=True, confirms=False)
         with ctx.tx() as tx:
             made = staff.propose(tx, path, plain, who=who, needed=rule.right, reason=reason, at=now)
         return Redirect(f"/console/proposals/{made.proposal_id}", status_code=303)
     return None
+
+
+def _within_a_day(site: Site, who: SignedIn, rule: Rule, fields: Fields) -> bool:
+    """Whether this person may decide so much alone, with all that they decided alone within a day; it counts then.
+
+    What a page refuses afterwards has counted too: whoever is over it goes on with a second person.
+    """
+    stake = rule.stake_in(fields)
+    if stake is None or rule.two is None or not rule.two.together or stake.minor <= 0:
+        return True
+    rate = Rate(rule.limit_of(stake.currency) * rule.two.together, timedelta(days=1))
+    with site.ctx.tx() as tx:
+        bucket = f"console.alone/{rule.act}/{who.staff.who}/{stake.currency}"
+        return throttle(tx, bucket, rate, site.ctx.clock.now(), stake.minor).allowed
 
 
 def _asking_page(request: Asked, path: str, pairs: Pairs, *, asks: bool, confirms: bool) -> Response[Any]:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from hansa.apps.web.amounts import read_minor
-from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Problem
+from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem
 
 Read = Literal["", "everything", "journeys", "risk", "disputes"]
 
@@ -24,7 +24,8 @@ class Two(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a second person must confirm: always, or where an amount is over so many whole units of its currency.
 
     currency: the field that the page itself takes the currency from, after a ``|`` if it has one. times: a field that
-    says how many of the amount there are.
+    says how many of the amount there are. together: how many times ``over`` one person's amounts may come to within a
+    day, so that nobody stays under it by parting an amount; 0 where amounts do not add up.
     """
 
     always: bool = False
@@ -32,6 +33,7 @@ class Two(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str = "currency"
     times: str = ""
     over: dict[str, int] = {}
+    together: int = 0
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,21 +67,35 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a second person must confirm this form. An amount that cannot be read is told by the page itself."""
         if self.two is None:
             return False
-        written = fields.get(self.two.field, "").strip()
         if self.two.always or not self.two.field:
             return self.two.always
-        if not written:
+        if not fields.get(self.two.field, "").strip():
             return False
-        currency = fields.get(self.two.currency, "").rpartition("|")[2].strip().upper()
-        limit = self.two.over.get(currency)
-        if limit is None:
+        if self._currency(self.two, fields) not in self.two.over:
             return True
+        stake = self.stake_in(fields)
+        return stake is not None and stake.minor > self.limit_of(stake.currency)
+
+    def stake_in(self, fields: Mapping[str, str]) -> Money | None:
+        """What this form is about, all of it, where it has a threshold and can be read."""
+        if self.two is None or self._currency(self.two, fields) not in self.two.over:
+            return None
+        currency = self._currency(self.two, fields)
         times = fields.get(self.two.times, "").strip() if self.two.times else "1"
         try:
-            minor = read_minor(written, currency, where=self.two.field)
+            minor = read_minor(fields.get(self.two.field, "").strip(), currency, where=self.two.field)
         except HansaError:
-            return False
-        return times.isdecimal() and minor * int(times[:9]) > limit * 10 ** CURRENCY_EXPONENTS[currency]
+            return None
+        return Money(minor * int(times[:9]), currency) if times.isdecimal() else None
+
+    def limit_of(self, currency: str) -> int:
+        """What one person may decide alone and at once, in minor units of a currency that has a threshold."""
+        assert self.two is not None, "a threshold is of a line that has one"
+        return self.two.over[currency] * 10 ** CURRENCY_EXPONENTS[currency]
+
+    @staticmethod
+    def _currency(two: Two, fields: Mapping[str, str]) -> str:
+        return fields.get(two.currency, "").rpartition("|")[2].strip().upper()
 
 
 class Rights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
