@@ -160,8 +160,9 @@ def test_a_delegation_is_asked_for_signed_by_its_owner_and_ended(
 ) -> None:
     owner, other, third = list(league.riders.values())[:3]
     device = with_passkey(client, ctx, owner)
-    issuer = key_of(ctx, owner.issuer_id, "approval:write")
-    stranger = key_of(ctx, "toronto-card", "approval:write")
+    issuer = key_of(ctx, owner.issuer_id, "approval:read", "approval:write")
+    stranger = key_of(ctx, "toronto-card", "approval:read", "approval:write")
+    writer = key_of(ctx, owner.issuer_id, "approval:write")
     body = {
         "delegation_id": str(new_id()), "delegate_id": str(other.account_id), "kind": "carer", "currency": "CNY",
         "payment_minor": 20_00, "day_minor": 30_00, "month_minor": 90_00, "from_hour": 8,
@@ -193,12 +194,23 @@ def test_a_delegation_is_asked_for_signed_by_its_owner_and_ended(
     assert shown["details"]["hours of the day"] == "8:00-24:00"
     given = client.post("/v1/delegations", json=body | whose, headers=issuer).json()
     assert (given["state"], given["next_action"]) == ("waiting", None)
-    revoke = f"/v1/delegations/{body['delegation_id']}/revoke"
+    one = f"/v1/delegations/{body['delegation_id']}"
+    assert client.get(one, headers=issuer).json() == given
+    assert code(client.get(one, headers=stranger)) == "approval.unknown_delegation"
+    assert code(client.get(one, headers=writer)) == "trust.not_allowed"
+    assert client.get("/v1/delegations", headers=issuer).json() == {
+        "granted": [given],
+        "received": [],
+        "next": None,
+    }
+    assert client.get("/v1/delegations", headers=stranger).json()["granted"] == []
+    revoke = f"{one}/revoke"
     assert code(client.post(revoke, json=whose, headers=issuer)) == "approval.ended", "it is its owner's now"
     sign_in(client, league, 1)
     (received,) = client.get("/v1/delegations").json()["received"]
-    assert received["delegation_id"] == body["delegation_id"]
+    assert received == client.get(one).json() == given
     sign_in(client, league, 2)
+    assert code(client.get(one)) == "approval.unknown_delegation"
     assert code(client.post(revoke, json=whose)) == "approval.unknown_delegation" and third != other
     sign_in(client, league)
     assert client.post(revoke, json=whose).json()["state"] == "revoked"
@@ -219,6 +231,17 @@ def test_a_delegation_is_asked_for_signed_by_its_owner_and_ended(
     asked_of = client.get(back["next_action"]["url"].replace("/wallet/", "/v1/")).json()
     assert asked_of["state"] == "canceled", "nobody is asked for it any more"
     assert [kind for kind, _ in events(ctx, "delegation")[2:]] == ["delegation.refused", "delegation.revoked"]
+    first = client.get("/v1/delegations?limit=2").json()
+    rest = client.get(f"/v1/delegations?limit=2&after={first['next']}").json()
+    paged = [one["delegation_id"] for one in first["granted"] + rest["granted"]]
+    assert sorted(paged) == sorted([body["delegation_id"], no["delegation_id"], back["delegation_id"]])
+    assert (len(first["granted"]), rest["next"]) == (2, None)
+    assert client.get("/v1/delegations?after=yesterday").status_code == 422
+    sign_in(client, league, 1)
+    assert client.get("/v1/delegations").json()["received"] == [], (
+        "what was taken back is not theirs any more"
+    )
+    assert code(client.get(one)) == "approval.unknown_delegation"
 
 
 def test_a_delegation_of_the_page_is_signed_word_for_word_and_ended(

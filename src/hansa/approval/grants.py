@@ -311,6 +311,24 @@ def list_delegations_to(tx: Tx, delegate_id: AccountId) -> list[Delegation]:
     return store.delegations_to(tx, delegate_id)
 
 
+def find_delegations(
+    tx: Tx,
+    *,
+    person: tuple[int, AccountId] | None = None,
+    member: str = "",
+    only: UUID | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[Delegation]:
+    """Delegations of a person, as owner or as delegate, or those that a member asked for, the newest first.
+
+    person: the partition and the account; what others let them spend only while it is given. only: this one. before:
+    instant and id of the last one of the page before.
+    """
+    assert person is not None or member, "delegations are somebody's"
+    return store.find_delegations(tx, person=person, member=member, only=only, before=before, limit=limit)
+
+
 def use_delegation(tx: Tx, owner_id: AccountId, delegate_id: AccountId, at: datetime) -> Delegation | None:
     """The delegation under which this person spends from that wallet now, if there is one."""
     found = (one for one in store.delegations_to(tx, delegate_id) if one.account_id == owner_id)

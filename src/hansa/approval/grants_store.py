@@ -43,6 +43,29 @@ from approval.delegations where delegate_id = %s and revoked_at is null and give
 order by granted_at desc, delegation_id limit 100
 """
 
+DELEGATIONS_WITH = """
+select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
+    ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
+    revoked_at, delegate_frozen, given_at, asked_by
+from approval.delegations
+where ((partition = %(partition)s and account_id = %(person)s)
+        or (delegate_id = %(person)s and revoked_at is null and given_at is not null))
+    and (%(only)s::uuid is null or delegation_id = %(only)s)
+    and (%(at)s::timestamptz is null or (granted_at, delegation_id) < (%(at)s, %(which)s::uuid))
+order by granted_at desc, delegation_id desc limit %(limit)s
+"""
+
+DELEGATIONS_ASKED = """
+select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
+    ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
+    revoked_at, delegate_frozen, given_at, asked_by
+from approval.delegations
+where asked_by = %(member)s and asked_by <> ''
+    and (%(only)s::uuid is null or delegation_id = %(only)s)
+    and (%(at)s::timestamptz is null or (granted_at, delegation_id) < (%(at)s, %(which)s::uuid))
+order by granted_at desc, delegation_id desc limit %(limit)s
+"""
+
 REVOKE_DELEGATION = """
 update approval.delegations set revoked_at = %s, revoked_by = %s
 where partition = %s and delegation_id = %s and revoked_at is null
@@ -164,6 +187,32 @@ def live_delegations(tx: Tx, one: Delegation, at: datetime) -> list[Delegation]:
 def replace_delegation(tx: Tx, one: Delegation, at: datetime) -> None:
     """From then on another holds in its place, or from before, where that was said already."""
     tx.execute(REPLACE_DELEGATION, (at, one.partition, one.delegation_id))
+
+
+def find_delegations(
+    tx: Tx,
+    *,
+    person: tuple[int, UUID] | None,
+    member: str,
+    only: UUID | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Delegation]:
+    """Those of a person, by partition and account, or those that a member asked for."""
+    partition, account_id = (None, None) if person is None else person
+    at, which = (None, None) if before is None else before
+    values = {
+        "partition": partition,
+        "person": account_id,
+        "member": member,
+        "only": only,
+        "at": at,
+        "which": which,
+    }
+    with tx.cursor(row_factory=class_row(Delegation)) as cursor:
+        return cursor.execute(
+            DELEGATIONS_ASKED if person is None else DELEGATIONS_WITH, values | {"limit": limit}
+        ).fetchall()
 
 
 def revoke_delegation(tx: Tx, partition: int, delegation_id: UUID, by: UUID, at: datetime) -> bool:

@@ -50,7 +50,17 @@ from hansa.approval.model import (
 from hansa.approval.next_action import NextAction
 from hansa.approval.standing import Delegation, Mandate
 from hansa.identity import AccountId
-from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem, in_utc
+from hansa.kernel import (
+    CURRENCY_EXPONENTS,
+    HansaError,
+    InvalidInput,
+    Money,
+    Problem,
+    in_utc,
+    mark_text,
+    paged,
+    read_mark,
+)
 from hansa.store import Context, Secret, TooOften, Tx
 
 Size = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -269,10 +279,11 @@ class DelegationView(msgspec.Struct, frozen=True):
 
 
 class DelegationList(msgspec.Struct, frozen=True):
-    """granted: from your wallet. received: from others' wallets, by you."""
+    """granted: from your wallet, or asked for by your member. received: from others' wallets, by you."""
 
     granted: list[DelegationView]
     received: list[DelegationView]
+    next: str | None = None
 
 
 class Granting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -607,16 +618,51 @@ def unfreeze(
 # -- delegations --------------------------------------------------------------------------------------------
 
 
-@get("/v1/delegations", sync_to_thread=True, tags=["Approval"], opt=PERSON | {"refuses": ()})
-def list_delegations(ctx: NamedDependency[Context], desk: NamedDependency[Desk]) -> DelegationList:
-    """What you let others spend, and what others let you spend."""
-    session, now = desk.signed_in(), ctx.clock.now()
-    partition = ctx.directory.partition_of(session.account_id)
+@get(
+    "/v1/delegations",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt={"needs": "approval:read", "who": ("session", "key"), "refuses": (InvalidInput,)},
+)
+def list_delegations(
+    ctx: NamedDependency[Context],
+    caller: NamedDependency[trust.Caller],
+    after: Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")] = "",
+    limit: Size = 50,
+) -> DelegationList:
+    """What you let others spend, and what others let you spend; with a key, what your member asked for.
+
+    The newest first; a page has so many of both together.
+    """
+    person, member = _with(ctx, caller)
+    before, now = read_mark(after), ctx.clock.now()
     with ctx.tx() as tx:
-        return DelegationList(
-            [_delegation(one, now) for one in grants.list_delegations(tx, partition, session.account_id)],
-            [_delegation(one, now) for one in grants.list_delegations_to(tx, session.account_id)],
-        )
+        found = grants.find_delegations(tx, person=person, member=member, before=before, limit=limit + 1)
+    page, following = paged(found, limit, lambda one: mark_text(one.granted_at, one.delegation_id))
+    mine = [person is None or one.account_id == person[1] for one in page]
+    return DelegationList(
+        [_delegation(one, now) for one, own in zip(page, mine, strict=True) if own],
+        [_delegation(one, now) for one, own in zip(page, mine, strict=True) if not own],
+        following,
+    )
+
+
+@get(
+    "/v1/delegations/{delegation_id:uuid}",
+    sync_to_thread=True,
+    tags=["Approval"],
+    opt={"needs": "approval:read", "who": ("session", "key"), "refuses": (UnknownDelegation,)},
+)
+def read_delegation(
+    ctx: NamedDependency[Context], caller: NamedDependency[trust.Caller], delegation_id: FromPath[UUID]
+) -> DelegationView:
+    """A delegation that you gave, were given, or with a key asked for, and how it stands."""
+    person, member = _with(ctx, caller)
+    with ctx.tx() as tx:
+        found = grants.find_delegations(tx, person=person, member=member, only=delegation_id)
+    if not found:
+        raise UnknownDelegation
+    return _delegation(found[0], ctx.clock.now())
 
 
 @post(
@@ -860,13 +906,12 @@ def list_pulls(
     if caller.account_id is None:
         caller.require("approval:read")
     payer, member = _side(caller)
-    before = _mark(after)
+    before = read_mark(after)
     with ctx.tx() as tx:
         grants.get_mandate(tx, mandate_id, payer=payer, member=member)
         found = mandates_pulls.list_pulls(tx, mandate_id, before=before, limit=limit + 1)
-    page = found[:limit]
-    more = f"{page[-1].due_at:%Y-%m-%dT%H:%M:%S.%f+00:00}~{page[-1].pull_id}" if len(found) > limit else None
-    return PullPage([_pull(one) for one in page], more)
+    page, following = paged(found, limit, lambda one: mark_text(one.due_at, one.pull_id))
+    return PullPage([_pull(one) for one in page], following)
 
 
 @get(
@@ -1035,6 +1080,18 @@ def _money(minor: int, currency: str) -> Money:
         problem = Problem("currency", f"{currency!r} is none", "Use a code of ISO 4217")
         raise InvalidInput("There is no such currency.", problems=(problem,))
     return Money(minor, currency)
+
+
+def _with(ctx: Context, caller: trust.Caller) -> tuple[tuple[int, AccountId] | None, str]:
+    """Whose delegations are meant: a person's, by partition and account, or those that a member asked for.
+
+    Errors: trust.NotAllowed.
+    """
+    if caller.account_id is None:
+        caller.require("approval:read")
+        return None, caller.member_id or audit.LEAGUE
+    account_id = AccountId(UUID(caller.account_id))
+    return (ctx.directory.partition_of(account_id), account_id), ""
 
 
 def _whose_wallet(ctx: Context, caller: trust.Caller, owner_id: UUID | None) -> tuple[AccountId, str]:
@@ -1224,22 +1281,9 @@ def _pull(one: Pull) -> PullView:
     )
 
 
-def _mark(text: str) -> tuple[datetime, UUID] | None:
-    """The place that ``after`` names; None for the first page. Errors: InvalidInput."""
-    if not text:
-        return None
-    instant, _, which = text.partition("~")
-    try:
-        at, found = datetime.fromisoformat(instant), UUID(which)
-    except ValueError as error:
-        problem = Problem("after", "it is not the next of a page", "Send it back as it came")
-        raise InvalidInput("This page is not known.", problems=(problem,)) from error
-    return (in_utc(at, where="after"), found)
-
-
 ROUTES = [
     list_approvals, read_approval, begin_approval, give_approval, refuse_approval, read_limits, set_limit, freeze,
-    unfreeze, list_delegations, ask_delegation, revoke_delegation, list_mandates, read_mandate, ask_mandate,
-    revoke_mandate, announce_pull, list_pulls, read_pull, skip_pull, call_off_pull, pause_mandate, resume_mandate,
-    set_lead, read_code_wallet, set_code_wallet,
+    unfreeze, list_delegations, read_delegation, ask_delegation, revoke_delegation, list_mandates, read_mandate,
+    ask_mandate, revoke_mandate, announce_pull, list_pulls, read_pull, skip_pull, call_off_pull, pause_mandate,
+    resume_mandate, set_lead, read_code_wallet, set_code_wallet,
 ]  # fmt: skip
