@@ -218,6 +218,17 @@ def test_orders_end_by_time_and_by_hand(town: Town) -> None:
     assert merchants.finish(town.ctx) == 1
 
     assert town.read_order(second).state == "expired"
+    with town.ctx.tx() as tx:
+        told = tx.execute(
+            "select body ->> 'type', body -> 'data' ->> 'qr_order_id', body -> 'to' ->> %s from store.outbox"
+            " where topic = 'webhooks' and body ->> 'type' like 'qr_order.%%' order by xid, seq",
+            [town.shop.member_id],
+        ).fetchall()
+    assert [(kind, UUID(order)) for kind, order, _ in told] == [
+        ("qr_order.canceled", first.order_id),
+        ("qr_order.expired", second.order_id),
+    ]
+    assert all(event_id for _, _, event_id in told), "each is told to the shop's acquirer"
     assert town.balance(town.buyer.account_id) == shops.BIG
 
 

@@ -186,23 +186,18 @@ def end_order(tx: Tx, order: QrOrder, state: str, at: datetime) -> QrOrder:
             seats.issue(tx, order.order_id)
         else:
             seats.release(tx, order.order_id)
-    if paid:
-        merchant = get_merchant(tx, order.merchant_id)
-        webhooks.record(
-            tx,
-            webhooks.News(
-                type="qr_order.paid",
-                members=[merchant.member_id],
-                at=at,
-                subject=f"qr_order:{order.order_id}",
-                data={
-                    "qr_order_id": str(order.order_id),
-                    "merchant_id": str(order.merchant_id),
-                    "payment_id": str(payment_id),
-                },
-                fact=(order.order_id,),
-            ),
-        )
+    data = {"qr_order_id": str(order.order_id), "merchant_id": str(order.merchant_id)}
+    webhooks.record(
+        tx,
+        webhooks.News(
+            type=f"qr_order.{state}",
+            members=[get_merchant(tx, order.merchant_id).member_id],
+            at=at,
+            subject=f"qr_order:{order.order_id}",
+            data=data | ({"payment_id": str(payment_id)} if paid else {}),
+            fact=(order.order_id,),
+        ),
+    )
     return ended
 
 

@@ -271,6 +271,14 @@ TYPES: tuple[EventType, ...] = (
         "A QR order is paid.",
         _MERCHANT | {"qr_order_id": "the order", "payment_id": "the payment that paid it"},
     ),
+    EventType(
+        "qr_order.expired",
+        "A QR order's time was up, and nobody has paid it.",
+        _MERCHANT | {"qr_order_id": "the order"},
+    ),
+    EventType(
+        "qr_order.canceled", "The shop took a QR order back.", _MERCHANT | {"qr_order_id": "the order"}
+    ),
     EventType("ticket.refunded", "An entry ticket was given back.", _MERCHANT | {"ticket_id": "the ticket"}),
     EventType("card.issued", "A city card is in force.", _CARD),
     EventType("card.refused", "An application for a city card was refused.", _CARD),
