@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from litestar.testing import TestClient
 
-from hansa import trust
+from hansa import store, trust
 from hansa.apps.web import create_app
 from hansa.kernel import new_id
 from hansa.store import Context
-from payments.shopping import ANN, BANK, CARD, NOW, check_books, held, open_town, told
+from payments.shopping import ANN, BANK, CARD, NOW, check_books, held, open_town, pass_time, told
 from web.conftest import seen_from
 
 Client = TestClient[Any]
@@ -169,6 +169,36 @@ def test_it_is_held_captured_in_parts_refunded_and_read_by_whom_it_concerns(
     assert read(shop, f"/v1/refunds/{refunds[0].json()['refund_id']}", keys[BANK]).status_code == 200
     assert read(shop, f"/v1/refunds/{refunds[0].json()['refund_id']}", keys[CARD]).status_code == 404
     assert len(read(shop, "/v1/refunds", keys[BANK]).json()["refunds"]) == 1
+
+
+@pytest.mark.parametrize("slowly", [False, True])
+def test_a_key_that_is_not_kept_any_more_still_names_what_it_made(
+    ctx: Context, keys: dict[str, str], shop: Client, slowly: bool
+) -> None:
+    held_one = body(keys, capture="manual")
+    first = send(shop, "/v1/payments", keys[BANK], held_one, slowly=slowly).json()
+    path = f"/v1/payments/{first['payment_id']}"
+    part, back = {"minor": 20_00, "final": False}, {"minor": 5_00}
+    captured = send(shop, f"{path}/capture", keys[BANK], part, "c").json()
+    refund = send(shop, f"{path}/refunds", keys[BANK], back, "r").json()
+    before = held(ctx)
+    pass_time(ctx, days=31)
+    with ctx.tx() as tx:
+        store.forget_keys(tx, ctx.clock.now())
+
+    others = [
+        send(shop, "/v1/payments", keys[BANK], held_one | {"reference": "order 8"}, slowly=slowly),
+        send(shop, f"{path}/capture", keys[BANK], part | {"minor": 10_00}, "c"),
+        send(shop, f"{path}/refunds", keys[BANK], {"minor": 4_00}, "r"),
+    ]
+    again = send(shop, "/v1/payments", keys[BANK], held_one, slowly=slowly).json()
+    captured_again = send(shop, f"{path}/capture", keys[BANK], part, "c").json()
+    refund_again = send(shop, f"{path}/refunds", keys[BANK], back, "r").json()
+
+    assert [(one.status_code, one.json()["code"]) for one in others] == [(422, "store.key_reused")] * 3
+    assert (again["payment_id"], refund_again) == (first["payment_id"], refund)
+    assert captured_again["captured_minor"] == captured["captured_minor"] == 20_00
+    assert held(ctx) == before, "nothing was done twice"
 
 
 def test_lists_are_paged_and_narrowed(keys: dict[str, str], shop: Client) -> None:

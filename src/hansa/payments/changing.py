@@ -49,7 +49,8 @@ def capture(
     """Give the payee what is held, or a part of it; gives the payment as it then stands.
 
     capture_id: the same for the same capture. minor: all that is held unless given. final: give the rest back to the
-    payer; else it stays held for more captures. Errors: UnknownPayment, MoreThanHeld, StateForbids, InvalidInput.
+    payer; else it stays held for more captures. Errors: UnknownPayment, MoreThanHeld, StateForbids, InvalidInput;
+    PaymentDiffers where the id is another capture's.
     """
     if minor is not None and minor < 1:
         raise _unfit("amount.minor", f"it is {minor}", "Capture at least 1")
@@ -57,7 +58,10 @@ def capture(
     key = (payment.partition, payment_id)
     with ctx.tx() as tx:
         payment = locked(tx, key)
-        if _has(tx, payment, capture_id):
+        known = _find_step(tx, payment, capture_id)
+        if known is not None:
+            if minor not in (None, known.amount_minor):
+                raise PaymentDiffers(f"Capture {capture_id} is known with other content.")
             return payment
         after(payment.state, Action.CAPTURE)
         if not payment.held_minor or (minor or 0) > payment.held_minor:
@@ -335,9 +339,9 @@ def holds_of(tx: Tx, account_id: AccountId) -> list[Held]:
 # --- inside
 
 
-def _has(tx: Tx, payment: Payment, subject_id: UUID) -> bool:
-    """Whether this capture is among the payment's steps."""
-    return any(one.subject_id == subject_id for one in steps_of(tx, payment))
+def _find_step(tx: Tx, payment: Payment, subject_id: UUID) -> Step | None:
+    """The step of this capture, where it was made."""
+    return next((one for one in steps_of(tx, payment) if one.subject_id == subject_id), None)
 
 
 def _was_last(payment: Payment, action: Action) -> bool:

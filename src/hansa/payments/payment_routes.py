@@ -5,6 +5,8 @@ answers; what stands here describes it. It sees to its idempotency keys itself: 
 key, so a key names its payment for ever.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -407,11 +409,11 @@ def capture_payment(
     """Take what is held, or a part of it. With `final` false the rest stays held for further captures."""
     caller.require("payments:write")
     _check_owner(ctx, caller, payment_id)
-    return payment_answer(
-        changing.capture(
+    with _said_of_keys():
+        payment = changing.capture(
             ctx, payment_id, capture_id=asked_id, by=caller.who, minor=data.minor, final=data.final
         )
-    )
+    return payment_answer(payment)
 
 
 @post(
@@ -481,8 +483,8 @@ def refund_payment(
     """Give back what was captured, or a part, to where it came from."""
     caller.require("payments:write")
     _check_owner(ctx, caller, payment_id)
-    return _refund(
-        changing.refund(
+    with _said_of_keys():
+        refund = changing.refund(
             ctx,
             payment_id,
             refund_id=asked_id,
@@ -491,7 +493,7 @@ def refund_payment(
             reference=data.reference,
             reason=data.reason,
         )
-    )
+    return _refund(refund)
 
 
 # --- refunds
@@ -692,6 +694,18 @@ def read_new(data: NewPaymentRequest, caller: trust.Caller, key: str) -> NewPaym
         expires_at=None if data.expires_at is None else in_utc(data.expires_at, where="expires_at"),
         acquirer_id=acquirer,
     )
+
+
+@contextmanager
+def _said_of_keys() -> Generator[None]:
+    """What a key made for another body, longer ago than its answer is kept: told in the words of keys, as sooner.
+
+    Errors: store.KeyReused.
+    """
+    try:
+        yield
+    except PaymentDiffers as error:
+        raise store.KeyReused from error
 
 
 def answered(answer: Answer) -> Payment:
