@@ -104,6 +104,9 @@ def test_a_sign_in_ends_when_idle_after_its_time_and_with_its_person(ctx: Contex
             assert staff.find_signed_in(tx, secret, NOON + minutes * MINUTE) is not None, minutes
         assert staff.find_signed_in(tx, secret, NOON + 8 * HOUR + MINUTE) is None
         assert staff.find_signed_in(tx, "guess", NOON) is None
+        assert staff.find_signed_in(tx, secret, NOON - MINUTE) is None, (
+            "by a clock that went back nobody is in"
+        )
         again = NOON + 9 * HOUR
         one, passkey = staff.get_passkey(tx, _passkey(1).credential_id)
         fresh = staff.sign_in(tx, one, passkey, sign_count=0, backed_up=False, agent="", at=again)

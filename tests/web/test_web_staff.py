@@ -507,6 +507,17 @@ def test_an_idle_browser_is_out_after_a_quarter_of_an_hour(house: House) -> None
     assert (still.status_code, browser.get("/console/").status_code) == (200, 401)
 
 
+@pytest.mark.parametrize("part", ["/console/live", "/console/devices/live"])
+def test_a_part_of_a_page_that_renews_itself_is_no_use(house: House, part: str) -> None:
+    browser = house.person("ada", "viewer")
+    told: list[int] = []
+    for _ in range(4):
+        house.clock.at += timedelta(minutes=5)
+        told.append(browser.get(part).status_code)
+
+    assert 401 not in told[:3] and told[3] == 401
+
+
 def test_signing_out_ends_the_sign_in_and_clears_the_browser(house: House) -> None:
     browser = house.person("ada", "viewer")
     secret = browser.cookies["__Host-hansa_staff"]

@@ -95,6 +95,14 @@ def test_any_secret_that_counts_verifies_and_any_other_body_fails(
             verify(bytes(spoilt), signed, secrets[0].shared_text, now_s=AT_S)
 
 
+def test_a_code_proves_one_address_of_one_endpoint_and_is_no_secret() -> None:
+    codes = {
+        SECRETS.code(endpoint_id(n), url) for n in (1, 2) for url in ("https://a.org/", "https://b.org/")
+    }
+
+    assert len(codes) == 4 and all(len(one) == 24 for one in codes)
+
+
 def test_texts_are_base64_of_32_bytes() -> None:
     secret = SECRETS.secret(endpoint_id(), 1)
 
