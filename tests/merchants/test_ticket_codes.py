@@ -43,13 +43,20 @@ class Seller:
         )
         return replace(key, **changed)
 
-    def ticket(self, *, entries: int = 1, place: bytes = PLACE, cti: bytes = b"ticket-1") -> bytes:
+    def ticket(
+        self,
+        *,
+        entries: int = 1,
+        place: bytes = PLACE,
+        cti: bytes = b"ticket-1",
+        lasts: timedelta = timedelta(hours=2),
+    ) -> bytes:
         return codes.make_ticket_token(
             self.private,
             kid=self.kid,
             cti=cti,
             begins_at=NOON - timedelta(minutes=30),
-            expires_at=NOON + timedelta(hours=2),
+            expires_at=NOON + lasts,
             device_key=self.phone.public_key(),
             scope=TicketScope(place, PERMANENT, "adult", entries),
         )
@@ -103,6 +110,38 @@ def test_the_same_code_is_good_once_and_a_gate_after_power_loss_knows_it_still(t
     assert again.pending() == []
     with pytest.raises(InvalidInput):
         again.acknowledge(3)
+
+
+def test_no_older_list_is_taken_and_a_stolen_sellers_key_opens_nothing_from_its_list_on() -> None:
+    door, token = gate(), SELLS.ticket(entries=9)
+    newer = replace(trusting(SELLS.listed(status="compromised")), version=4)
+
+    assert door.decide(SELLS.show(token, 1), NOON).accepted
+    door.use_trust_list(newer)
+    with pytest.raises(codes.TrustListRefused):
+        door.use_trust_list(trusting())
+    assert door.decide(SELLS.show(token, 2), NOON).reason == "untrusted_issuer"
+
+    other = gate()
+    assert other.use_deny_list(DenyList(7, frozenset({b"ticket-1"})))
+    assert not other.use_deny_list(DenyList(6, frozenset()))
+    assert other.decide(SELLS.show(token, 3), NOON).reason == "revoked"
+
+
+def test_a_gate_forgets_tickets_that_are_over_and_keeps_those_that_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hansa.gate.tickets._FORGET_EVERY", 2)
+    path = tmp_path / "gate.sqlite"
+    door = gate(state=FileState(path))
+    over, later = SELLS.ticket(), SELLS.ticket(cti=b"ticket-2", lasts=timedelta(hours=9))
+
+    assert door.decide(SELLS.show(over, 1), NOON).accepted
+    evening = NOON + timedelta(hours=3)
+    assert door.decide(SELLS.show(later, 1, evening), evening).accepted
+
+    for one in (FileState(path).load("pagoda.north"), door._memory):  # pyright: ignore[reportPrivateUsage]
+        assert set(one.offline_rides) == set(one.counters) == {SELLS.kid + b"ticket-2"}
 
 
 def phone_swapped(_: None) -> str:

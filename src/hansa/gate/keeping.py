@@ -104,5 +104,6 @@ class TapKeeper:
         ended = [one for one, (_, expires_at) in self._memory.counters.items() if expires_at <= now]
         for one in ended:
             del self._memory.counters[one]
+            self._memory.offline_rides.pop(one, None)  # a ticket's entries stand under the same name
         if self._state is not None:
             self._state.forget(now)

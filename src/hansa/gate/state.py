@@ -223,8 +223,15 @@ class FileState:
         self._pending.count -= self._db.total_changes - before
 
     def forget(self, now: datetime) -> None:
-        """Let go of counters of tokens that have ended."""
-        self._write(("delete from counters where expires_s <= ?", (int(now.timestamp()),)))
+        """Let go of counters of tokens that have ended, and of a ticket's entries, which stand under the same name."""
+        ended = (int(now.timestamp()),)
+        self._write(
+            (
+                "delete from offline_rides where token in (select token from counters where expires_s <= ?)",
+                ended,
+            ),
+            ("delete from counters where expires_s <= ?", ended),
+        )
 
     def close(self) -> None:
         """Close the file. Nothing is lost without it."""
