@@ -198,6 +198,8 @@ def test_the_signed_in_rider_is_told_who_they_are(client: Client, league: Little
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
         {"origin": "https://elsewhere.example"},
+        {"origin": "null"},  # of a frame without rights, or after a redirect
+        {"origin": "https://elsewhere.example", "authorization": "Basic x", "cookie": "hansa_session=x"},
     ],
 )
 def test_another_sites_form_is_refused(
