@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from approval.approving import PEPPER, RP, Person, anna, ask, join, later
-from approval.spending import ANNA, BO, CAI, SHOP, decided, spend, used
+from approval.spending import ANNA, AT, BO, CAI, SHOP, decided, spend, used
 from hansa import approval, identity
 from hansa.approval import Allowed, ApprovalLevel, ApprovalState, Channel, Needs, Refused
 from hansa.kernel import HansaError, InvalidInput, Money, new_id
@@ -30,6 +30,32 @@ def all_there_is(ctx: Context) -> list[object]:
             tx.execute(f"select * from approval.{table} order by 1, 2").fetchall()  # pyright: ignore
             for table in tables
         ]
+
+
+def guard(ctx: Context, ward: identity.AccountId, *, by: identity.AccountId) -> None:
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        tx.execute(
+            """
+            insert into identity.guardianships
+                (guardianship_id, ward_id, guardian_id, state, rights, asked_at, expires_at, accepted_at, looked_on)
+            values (%s, %s, %s, 'accepted', '{approve}', %s, %s, %s, %s)
+            """,
+            (new_id(), ward, by, at, at, at, at.date()),
+        )
+
+
+def lends(delegate_id: identity.AccountId) -> approval.NewDelegation:
+    return approval.NewDelegation(
+        delegation_id=new_id(),
+        delegate_id=delegate_id,
+        kind="other",
+        currency="CNY",
+        payment_minor=900_00,
+        day_minor=900_00,
+        month_minor=2_000_00,
+        ends_at=AT + timedelta(days=90),
+    )
 
 
 def refused(ctx: Context, error: type[HansaError], give: Callable[[], object]) -> HansaError:
@@ -287,6 +313,54 @@ def test_a_second_person_says_no(ctx: Context) -> None:
     approval.refuse(ctx, asked.approval_id, BO)
 
     assert state_of(ctx, asked) is ApprovalState.REFUSED
+
+
+def test_another_second_person_is_asked_after_a_wait_and_so_is_one_no_more(ctx: Context) -> None:
+    person, bo, cai = anna(ctx), join(ctx, BO), join(ctx, CAI)
+    approval.name_co_approver(ctx, ANNA, BO)
+    approval.name_co_approver(ctx, ANNA, CAI)
+    asked = ask(ctx, spend(1, 600_00))
+    person.approve(asked)
+    refused(ctx, approval.UnknownApproval, lambda: cai.approve(asked))
+
+    later(ctx, hours=24)
+    assert approval.remove_co_approver(ctx, ANNA, BO)
+    assert approval.refuse(ctx, asked.approval_id, CAI).phase == "refused"
+
+    later(ctx, hours=23)
+    assert approval.end_co_approvers(ctx) == 0
+    again = ask(ctx, spend(2, 600_00))
+    person.approve(again)
+    assert bo.approve(again).given, "until the wait is over"
+
+
+def test_whoever_a_ward_named_never_agrees_in_a_guardians_place(ctx: Context) -> None:
+    person, bo, cai = anna(ctx), join(ctx, BO), join(ctx, CAI)
+    approval.name_co_approver(ctx, ANNA, BO)
+    guard(ctx, ANNA, by=CAI)
+    asked = ask(ctx, spend(1, 600_00))
+    person.approve(asked)
+
+    refused(ctx, approval.UnknownApproval, lambda: bo.approve(asked))
+    refused(ctx, InvalidInput, lambda: approval.name_co_approver(ctx, ANNA, BO))
+
+    assert cai.approve(asked).given
+
+
+def test_a_guardian_agrees_to_what_another_spends_from_a_wards_wallet(ctx: Context) -> None:
+    ward, bo, cai = anna(ctx), join(ctx, BO), join(ctx, CAI)
+    for guardian, delegate, second, other in ((CAI, bo, cai, ward), (BO, bo, ward, cai)):
+        guard(ctx, ANNA, by=guardian)
+        approval.grant_delegation(ctx, ANNA, lends(delegate.account_id))
+        later(ctx, hours=24)
+        asked = ask(ctx, spend(1 if guardian == CAI else 2, 600_00, by=BO))
+        delegate.approve(asked)
+        refused(ctx, approval.UnknownApproval, lambda other=other, asked=asked: other.approve(asked))
+
+        assert approval.refuse(ctx, asked.approval_id, second.account_id).phase == "refused"
+
+        with ctx.tx() as tx:
+            tx.execute("delete from identity.guardianships")
 
 
 # -- telling ------------------------------------------------------------------------------------------------

@@ -1,19 +1,21 @@
 """What owners and issuers do to spending: limits fall at once and rise slowly; the freeze stops all."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from approval.approving import later
-from approval.spending import ANNA, AT, BO, decided, open_riders, spend, used
+from approval.spending import ANNA, AT, BO, CAI, decided, open_riders, spend, used
 from hansa import approval, audit, identity
 from hansa.approval import Allowed, Channel, Limit, Refused, Span, deciding
 from hansa.approval.limits import changed
 from hansa.kernel import InvalidInput, Money
 from hansa.store import Context
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -232,15 +234,50 @@ def test_an_issuer_sets_its_own_policy_and_a_faulty_one_leaves_the_old(ctx_: Con
         assert approval.policy_of(tx, "london-card").units["CNY"] == 100_00
 
 
-def test_a_co_approver_is_named_and_removed(ctx_: Context) -> None:
-    approval.name_co_approver(ctx_, ANNA, BO)
-    approval.name_co_approver(ctx_, ANNA, BO)
-    with ctx_.tx() as tx:
-        assert approval.list_co_approvers(tx, 0, ANNA) == [BO]
+def named(ctx: Context) -> dict[identity.AccountId, tuple[datetime, datetime | None]]:
+    with ctx.tx() as tx:
+        found = approval.list_co_approvers(tx, 0, ANNA)
+    return {one.approver_id: (one.holds_from, one.until) for one in found}
 
-    assert approval.remove_co_approver(ctx_, ANNA, BO) and not approval.remove_co_approver(ctx_, ANNA, BO)
+
+def test_the_first_second_person_is_asked_at_once_and_another_after_a_day(ctx_: Context) -> None:
+    now = ctx_.clock.now()
+    first = approval.name_co_approver(ctx_, ANNA, BO)
+    assert approval.name_co_approver(ctx_, ANNA, BO) == first
+    assert approval.name_co_approver(ctx_, ANNA, CAI).holds_from == now + DAY
+    assert named(ctx_) == {BO: (now, None), CAI: (now + DAY, None)}
+
+    assert approval.remove_co_approver(ctx_, ANNA, CAI) is None, "who is not asked yet is gone at once"
+    assert named(ctx_) == {BO: (now, None)}
     with pytest.raises(InvalidInput):
         approval.name_co_approver(ctx_, ANNA, ANNA)
+
+
+def test_a_second_person_is_asked_no_more_after_a_day_and_can_be_kept_until_then(ctx_: Context) -> None:
+    now = ctx_.clock.now()
+    approval.name_co_approver(ctx_, ANNA, BO)
+
+    leaves = approval.remove_co_approver(ctx_, ANNA, BO)
+    later(ctx_, hours=1)
+    assert leaves == approval.remove_co_approver(ctx_, ANNA, BO), "asking again does not begin the wait anew"
+    assert named(ctx_) == {BO: (now, now + DAY)} and approval.end_co_approvers(ctx_) == 0
+    approval.name_co_approver(ctx_, ANNA, BO)
+    later(ctx_, hours=24)
+    assert approval.end_co_approvers(ctx_) == 0 and named(ctx_) == {BO: (now, None)}
+
+    approval.remove_co_approver(ctx_, ANNA, BO)
+    later(ctx_, hours=24)
+    assert approval.end_co_approvers(ctx_) == 1 and approval.end_co_approvers(ctx_) == 0
+    assert named(ctx_) == {}
+    with ctx_.tx() as tx:
+        kinds = [one.kind for one in approval.list_changes(tx, 0, ANNA)]
+    assert kinds == [
+        "co_approver_removed",
+        "co_approver_leaves",
+        "co_approver_named",
+        "co_approver_leaves",
+        "co_approver_named",
+    ]
 
 
 def test_what_may_be_spent_is_seen_with_what_was_spent(ctx_: Context) -> None:

@@ -234,7 +234,16 @@ def test_a_second_person_is_named_and_removed(client: Client, ctx: Context, leag
 
     assert "asked about large payments" in client.post("/wallet/limits/people", data={"person": code}).text
     gone = client.post("/wallet/limits/people/remove", data={"account_id": str(other.account_id)}).text
-    assert "asked no more" in gone
+    assert "asked no more after a wait" in gone and "asked until" in gone
+
+    assert "asked about large payments" in client.post("/wallet/limits/people", data={"person": code}).text
+    later(ctx, minutes=6)
+    third = wallets.finding.code_of(ctx, list(league.riders.values())[2].account_id)
+    answer = client.post("/wallet/limits/people", data={"person": third}, follow_redirects=False)
+    assert answer.headers["location"].startswith("/wallet/verify"), "another one makes it easier"
+    sign_in(client, league)
+    later_one = client.post("/wallet/limits/people", data={"person": third}).text
+    assert "asked about large payments too, after a wait" in later_one and "asked from" in later_one
 
 
 def test_a_mandate_is_seen_and_ended(client: Client, ctx: Context, league: LittleLeague) -> None:

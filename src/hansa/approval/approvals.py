@@ -131,7 +131,7 @@ def get_approval(tx: Tx, approval_id: UUID, person_id: AccountId, at: datetime) 
     approval = store.find_approval(tx, approval_id)
     if approval is None:
         raise UnknownApproval
-    role = _role(tx, approval, person_id)
+    role = _role(tx, approval, person_id, at)
     if role is None:
         raise UnknownApproval
     return _as_of(approval, at), role
@@ -142,7 +142,7 @@ def list_open(tx: Tx, person_id: AccountId, at: datetime) -> list[Approval]:
     accounts = {person_id, *store.co_approved_by(tx, person_id), *identity.wards_of(tx, person_id)}
     accounts |= {one.account_id for one in delegations_to(tx, person_id)}
     found = store.list_for(tx, accounts, at)
-    return [one for one in found if _concerns(tx, one, person_id)]
+    return [one for one in found if _concerns(tx, one, person_id, at)]
 
 
 # -- giving -------------------------------------------------------------------------------------------------
@@ -412,17 +412,17 @@ def _shown_level(approval: Approval, proofs: Sequence[Proof]) -> ApprovalLevel:
 # -- second people ------------------------------------------------------------------------------------------
 
 
-def second_people(tx: Tx, approval: Approval) -> list[AccountId]:
-    """Who may agree to this as a second person: the owner where a delegate spends; else guardians, and those whom the
-    owner named. Never who approved it.
+def second_people(tx: Tx, approval: Approval, at: datetime) -> list[AccountId]:
+    """Who may agree to this as a second person: a ward's guardians, whom nobody that the ward chose stands in for; else
+    the owner where a delegate spends; else those whom the owner named. Never who approved it.
     """
+    guardians = identity.guardian_of(tx, approval.account_id)
+    if found := [one for one in guardians if one != approval.approver_id]:
+        return found
     if approval.approver_id != approval.account_id:
         return [approval.account_id]
-    found = [
-        *identity.guardian_of(tx, approval.account_id),
-        *store.co_approvers(tx, approval.partition, approval.account_id),
-    ]
-    return [one for one in dict.fromkeys(found) if one != approval.approver_id]
+    named = store.co_approvers(tx, approval.partition, approval.account_id)
+    return [one.approver_id for one in named if one.holds_from <= at]
 
 
 # -- inside -------------------------------------------------------------------------------------------------
@@ -477,7 +477,7 @@ def _give(
     if need == ApprovalLevel.SECOND_PERSON and has < need:
         until = at + timedelta(hours=policy.waits.second_person_h)
         approval = replace(approval, phase="second", level=need, expires_at=until)
-        _tell(tx, approval, "approval.second", second_people(tx, approval), at)
+        _tell(tx, approval, "approval.second", second_people(tx, approval, at), at)
     elif need == ApprovalLevel.PASSKEY_DELAY and has < need:
         _take(tx, approval, ApprovalLevel.PASSKEY_DELAY, credential_at, at)
         executes_at = at + timedelta(hours=policy.waits.delay_h)
@@ -571,14 +571,14 @@ def _to_sign(approval: Approval, role: Role, person_id: UUID) -> bytes:
     return approval.canonical if role == "payer" else agreed_by(approval.canonical, person_id)
 
 
-def _role(tx: Tx, approval: Approval, person_id: AccountId) -> Role | None:
+def _role(tx: Tx, approval: Approval, person_id: AccountId, at: datetime) -> Role | None:
     if person_id == approval.approver_id:
         return "payer"
-    return "second" if person_id in second_people(tx, approval) else None
+    return "second" if person_id in second_people(tx, approval, at) else None
 
 
-def _concerns(tx: Tx, approval: Approval, person_id: AccountId) -> bool:
-    role = _role(tx, approval, person_id)
+def _concerns(tx: Tx, approval: Approval, person_id: AccountId, at: datetime) -> bool:
+    role = _role(tx, approval, person_id, at)
     return role == "payer" or (role == "second" and approval.phase in ("second", "cooling"))
 
 

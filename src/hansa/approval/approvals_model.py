@@ -40,6 +40,17 @@ STATES: dict[Phase, ApprovalState] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class SecondPerson:
+    """Whom an owner named to agree to large payments. holds_from: when they are asked from: at once for the first one,
+    after a wait for another beside them. until: when they are asked no more; None for good.
+    """
+
+    approver_id: AccountId
+    holds_from: datetime
+    until: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """What a person is asked to approve, once.

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from hansa.approval.approvals_model import Approval, Phase, Proof
+from hansa.approval.approvals_model import Approval, Phase, Proof, SecondPerson
 from hansa.approval.model import ApprovalLevel, Channel, Spend
 from hansa.identity import AccountId
 from hansa.kernel import Money
@@ -101,18 +101,29 @@ order by ended_at limit %s
 TOLD = "update approval.approvals set advanced_at = %s where partition = %s and approval_id = %s"
 
 CO_APPROVERS = """
-select approver_id from approval.co_approvers where partition = %s and account_id = %s order by approver_id
+select approver_id, holds_from, until from approval.co_approvers
+where partition = %s and account_id = %s order by approver_id
 """
 
 CO_APPROVED = "select account_id from approval.co_approvers where approver_id = %s order by account_id"
 
-ADD_CO_APPROVER = """
-insert into approval.co_approvers (partition, account_id, approver_id, since) values (%s, %s, %s, %s)
-on conflict (partition, account_id, approver_id) do nothing
+PUT_CO_APPROVER = """
+insert into approval.co_approvers (partition, account_id, approver_id, since, holds_from) values (%s, %s, %s, %s, %s)
+on conflict (partition, account_id, approver_id) do update set until = null
+where approval.co_approvers.until is not null
+"""
+
+LEAVE_CO_APPROVER = """
+update approval.co_approvers set until = %s
+where partition = %s and account_id = %s and approver_id = %s and until is null
 """
 
 REMOVE_CO_APPROVER = """
 delete from approval.co_approvers where partition = %s and account_id = %s and approver_id = %s
+"""
+
+CO_APPROVERS_GONE = """
+select partition, account_id, approver_id from approval.co_approvers where until <= %s order by until limit %s
 """
 
 MARK_CO_APPROVED = """
@@ -205,8 +216,10 @@ def mark_told(tx: Tx, partition: int, approval_id: UUID, at: datetime) -> None:
     tx.execute(TOLD, (at, partition, approval_id))
 
 
-def co_approvers(tx: Tx, partition: int, account_id: UUID) -> list[AccountId]:
-    return [AccountId(row[0]) for row in tx.execute(CO_APPROVERS, (partition, account_id)).fetchall()]
+def co_approvers(tx: Tx, partition: int, account_id: UUID) -> list[SecondPerson]:
+    """Whom this owner named, in the order of their ids."""
+    with tx.cursor(row_factory=class_row(SecondPerson)) as cursor:
+        return cursor.execute(CO_APPROVERS, (partition, account_id)).fetchall()
 
 
 def co_approved_by(tx: Tx, approver_id: UUID) -> list[AccountId]:
@@ -214,16 +227,29 @@ def co_approved_by(tx: Tx, approver_id: UUID) -> list[AccountId]:
     return [AccountId(row[0]) for row in tx.execute(CO_APPROVED, (approver_id,)).fetchall()]
 
 
-def add_co_approver(tx: Tx, partition: int, account_id: UUID, approver_id: UUID, at: datetime) -> bool:
-    new = tx.execute(ADD_CO_APPROVER, (partition, account_id, approver_id, at)).rowcount == 1
+def put_co_approver(
+    tx: Tx, partition: int, account_id: UUID, approver_id: UUID, at: datetime, holds_from: datetime
+) -> bool:
+    """Whether it was new, or was about to end."""
+    values = (partition, account_id, approver_id, at, holds_from)
+    new = tx.execute(PUT_CO_APPROVER, values).rowcount == 1
     tx.execute(MARK_CO_APPROVED, (partition, account_id))
     return new
 
 
-def remove_co_approver(tx: Tx, partition: int, account_id: UUID, approver_id: UUID) -> bool:
-    gone = tx.execute(REMOVE_CO_APPROVER, (partition, account_id, approver_id)).rowcount == 1
+def leave_co_approver(tx: Tx, partition: int, account_id: UUID, approver_id: UUID, until: datetime) -> None:
+    tx.execute(LEAVE_CO_APPROVER, (until, partition, account_id, approver_id))
+
+
+def remove_co_approver(tx: Tx, partition: int, account_id: UUID, approver_id: UUID) -> None:
+    tx.execute(REMOVE_CO_APPROVER, (partition, account_id, approver_id))
     tx.execute(MARK_CO_APPROVED, (partition, account_id))
-    return gone
+
+
+def list_gone_co_approvers(tx: Tx, at: datetime, limit: int) -> list[tuple[int, AccountId, AccountId]]:
+    """Those whose time is over: partition, owner, second person."""
+    rows = tx.execute(CO_APPROVERS_GONE, (at, limit)).fetchall()
+    return [(row[0], AccountId(row[1]), AccountId(row[2])) for row in rows]
 
 
 def _approval(row: Sequence[Any]) -> Approval:

@@ -39,6 +39,7 @@ KINDS: dict[str, str] = {
     "mandate_notice_set": "How long before a payment its payee says so was changed.",
     "pull_skipped": "An announced payment was skipped.",
     "co_approver_named": "A second person was named.",
+    "co_approver_leaves": "A second person is asked no more after a wait.",
     "co_approver_removed": "A second person was removed.",
 }
 """What happened, by its name: the sentences that a person reads."""

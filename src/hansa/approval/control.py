@@ -1,13 +1,14 @@
 """What owners and issuers do to an account's spending: limits, the freeze, second people, an issuer's own policy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 from hansa import audit, identity
 from hansa.approval import approvals_store, grants_store
 from hansa.approval import store as hot
+from hansa.approval.approvals_model import SecondPerson
 from hansa.approval.changes import add_change
 from hansa.approval.counting import Counter, added, empty, moment_of, rolled
 from hansa.approval.deciding import lock_account, policy_of
@@ -278,41 +279,76 @@ def find_freeze(tx: Tx, partition: int, account_id: AccountId) -> Freeze | None:
 # -- second people ------------------------------------------------------------------------------------------
 
 
-def name_co_approver(ctx: Context, account_id: AccountId, approver_id: AccountId) -> None:
+def name_co_approver(ctx: Context, account_id: AccountId, approver_id: AccountId) -> SecondPerson:
     """Have another person agree to large payments from this account. Naming them again is harmless.
 
-    Errors: InvalidInput for oneself, or for more than five; identity.UnknownAccount.
+    The first one is asked at once. Another beside them makes it easier to have somebody agree: that waits as a higher
+    limit does, and asks for a passkey, to which the caller sees. One who was about to be asked no more stays.
+    Errors: InvalidInput for oneself, for more than five, or while guardians agree; identity.UnknownAccount.
     """
     at = ctx.clock.now()
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
         identity.get_account(tx, approver_id)
-        lock_account(tx, partition, account_id)
+        account = lock_account(tx, partition, account_id)
         if approver_id == account_id:
             raise _unfit("account_id", "it is your own account", "Name another person’s account")
-        known = approvals_store.co_approvers(tx, partition, account_id)
+        if identity.guardian_of(tx, account_id):
+            raise _unfit(
+                "account_id", "your guardians agree to large payments", "Name somebody when you are of age"
+            )
+        known = {one.approver_id: one for one in approvals_store.co_approvers(tx, partition, account_id)}
         if approver_id not in known and len(known) >= CO_APPROVERS_MAX:
             raise _unfit("account_id", f"you have named {len(known)}", "Remove one first")
-        if approvals_store.add_co_approver(tx, partition, account_id, approver_id, at):
+        holds_from = _raise_at(tx, account_id, policy_of(tx, account.issuer_id), at) if known else at
+        if approvals_store.put_co_approver(tx, partition, account_id, approver_id, at, holds_from):
             add_change(tx, partition, account_id, "co_approver_named", at=at, other_id=approver_id)
+        found = approvals_store.co_approvers(tx, partition, account_id)
+    return next(one for one in found if one.approver_id == approver_id)
 
 
-def remove_co_approver(ctx: Context, account_id: AccountId, approver_id: AccountId) -> bool:
-    """Have that person asked no more; whether they were. It makes approvals weaker, so it asks for a passkey: the
-    caller sees to that.
+def remove_co_approver(ctx: Context, account_id: AccountId, approver_id: AccountId) -> SecondPerson | None:
+    """Have that person asked no more, after the wait of a higher limit; None where they were not, or not yet, asked.
+
+    It makes approvals weaker, so it asks for a passkey: the caller sees to that. Asking again does not begin the wait
+    anew, and naming them calls it off. One who does not hold yet is gone at once.
     """
     at = ctx.clock.now()
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
-        lock_account(tx, partition, account_id)
-        gone = approvals_store.remove_co_approver(tx, partition, account_id, approver_id)
-        if gone:
+        account = lock_account(tx, partition, account_id)
+        known = {one.approver_id: one for one in approvals_store.co_approvers(tx, partition, account_id)}
+        found = known.get(approver_id)
+        if found is None or found.until is not None:
+            return found
+        if found.holds_from > at:
+            approvals_store.remove_co_approver(tx, partition, account_id, approver_id)
             add_change(tx, partition, account_id, "co_approver_removed", at=at, other_id=approver_id)
-    return gone
+            return None
+        until = _raise_at(tx, account_id, policy_of(tx, account.issuer_id), at)
+        approvals_store.leave_co_approver(tx, partition, account_id, approver_id, until)
+        add_change(tx, partition, account_id, "co_approver_leaves", at=at, other_id=approver_id)
+    return replace(found, until=until)
 
 
-def list_co_approvers(tx: Tx, partition: int, account_id: AccountId) -> list[AccountId]:
-    """Whom the owner wants to agree to large payments."""
+def end_co_approvers(ctx: Context, *, limit: int = 500) -> int:
+    """Ask those second people no more whose time is over; gives how many. Killed, it is done again."""
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        gone = approvals_store.list_gone_co_approvers(tx, at, limit)
+    for partition, account_id, approver_id in gone:
+        with ctx.tx() as tx:
+            lock_account(tx, partition, account_id)
+            known = {one.approver_id: one for one in approvals_store.co_approvers(tx, partition, account_id)}
+            found = known.get(approver_id)
+            if found is not None and found.until is not None and found.until <= at:
+                approvals_store.remove_co_approver(tx, partition, account_id, approver_id)
+                add_change(tx, partition, account_id, "co_approver_removed", at=at, other_id=approver_id)
+    return len(gone)
+
+
+def list_co_approvers(tx: Tx, partition: int, account_id: AccountId) -> list[SecondPerson]:
+    """Whom the owner wants to agree to large payments, from when, and until when."""
     return approvals_store.co_approvers(tx, partition, account_id)
 
 

@@ -46,5 +46,6 @@ def carry_on(ctx: Context, kind: str, subject_id: UUID) -> bool:
 
 
 def turn(ctx: Context, *, limit: int = 500) -> int:
-    """Expire, give what has cooled, and tell whoever waits; gives how many things were done."""
-    return approval.turn(ctx, limit=limit) + approval.tell(ctx, advance, limit=limit)
+    """Expire, give what has cooled, ask no more who left, and tell whoever waits; gives how many things were done."""
+    done = approval.turn(ctx, limit=limit) + approval.end_co_approvers(ctx, limit=limit)
+    return done + approval.tell(ctx, advance, limit=limit)

@@ -207,7 +207,7 @@ def _approval_page(
         policy = approval.policy_of(tx, owner.issuer_id)
         pin = approval.find_pin(tx, partition, account.account_id, now)
         passkeys = identity.list_passkeys(tx, account.account_id)
-        others = [identity.get_account(tx, one).name for one in approval.second_people(tx, found)]
+        others = [identity.get_account(tx, one).name for one in approval.second_people(tx, found, now)]
         zone = atlas.get_city(tx, account.home_city_id).tz
     if refused is not None:
         note_error(request, refused)

@@ -35,6 +35,8 @@ LIMITS_DONE: dict[str, str] = {
     "stopped": "Nothing is paid from your wallet any more, and your phones’ ride codes end.",
     "unfrozen": "Your wallet pays again.",
     "named": "From now on this person is asked about large payments.",
+    "named_later": "This person is asked about large payments too, after a wait.",
+    "leaves": "This person is asked no more after a wait. Until then you can name them again.",
     "removed": "This person is asked no more.",
 }
 GRANTS_DONE: dict[str, str] = {
@@ -282,13 +284,19 @@ def name_person(
     site: Here,
     data: Annotated[PersonForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
-    _, account = get_signed_in(request, site)
+    session, account = get_signed_in(request, site)
+    now, partition = site.ctx.clock.now(), site.ctx.directory.partition_of(account.account_id)
+    with site.ctx.tx() as tx:
+        easier = bool(approval.list_co_approvers(tx, partition, account.account_id))
+        if easier and not is_fresh(tx, site, session):
+            return Redirect("/wallet/verify?next=/wallet/limits", status_code=303)
     try:
         other = wallets.finding.find_receiver(site.ctx, account.account_id, data.person)
-        approval.name_co_approver(site.ctx, account.account_id, other.account_id)
+        named = approval.name_co_approver(site.ctx, account.account_id, other.account_id)
     except (InvalidInput, wallets.UnknownReceiver) as refused:
         return _limits_page(request, site, refused=refused)
-    return Redirect("/wallet/limits?done=named", status_code=303)
+    done = "named" if named.holds_from <= now else "named_later"
+    return Redirect(f"/wallet/limits?done={done}", status_code=303)
 
 
 @post("/wallet/limits/people/remove", sync_to_thread=True, include_in_schema=False)
@@ -302,8 +310,8 @@ def remove_person(
         fresh = is_fresh(tx, site, session)
     if not fresh:
         return Redirect("/wallet/verify?next=/wallet/limits", status_code=303)
-    approval.remove_co_approver(site.ctx, account.account_id, AccountId(data.account_id))
-    return Redirect("/wallet/limits?done=removed", status_code=303)
+    leaves = approval.remove_co_approver(site.ctx, account.account_id, AccountId(data.account_id))
+    return Redirect(f"/wallet/limits?done={'leaves' if leaves else 'removed'}", status_code=303)
 
 
 def _limits_page(
@@ -326,9 +334,10 @@ def _limits_page(
             parts=_parts(say),
             spans=[(name, say(words)) for name, words in SPAN_WORDS.items()],
             people=[
-                identity.get_account(tx, one)
+                (identity.get_account(tx, one.approver_id), one)
                 for one in approval.list_co_approvers(tx, partition, account.account_id)
             ],
+            guarded=bool(identity.guardian_of(tx, account.account_id)),
             pin=approval.find_pin(tx, partition, account.account_id, now),
             changes=(changes := approval.list_changes(tx, partition, account.account_id, limit=8)),
             people_of_changes={
