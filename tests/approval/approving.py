@@ -7,7 +7,7 @@ from typing import Any
 from approval.spending import ANNA, open_riders, spend
 from hansa import approval, identity
 from hansa.approval import ApprovalLevel, Needs, Spend
-from hansa.kernel import FixedClock
+from hansa.kernel import FixedClock, new_id
 from hansa.store import Context, Secret
 from identity.authenticating import Authenticator
 
@@ -67,6 +67,20 @@ def ask(ctx: Context, one: Spend | None = None, *, kind: str = "payment") -> app
         )
         return approval.open_approval(
             tx, one, verdict.level, subject, "/wallet/pay/done", at, reasons=verdict.reasons
+        )
+
+
+def guard(ctx: Context, ward: identity.AccountId, *, by: identity.AccountId) -> None:
+    """Somebody answers for this rider."""
+    at = ctx.clock.now()
+    with ctx.tx() as tx:
+        tx.execute(
+            """
+            insert into identity.guardianships
+                (guardianship_id, ward_id, guardian_id, state, rights, asked_at, expires_at, accepted_at, looked_on)
+            values (%s, %s, %s, 'accepted', %s, %s, %s, %s, %s)
+            """,
+            (new_id(), ward, by, ["see_money", "approve", "limit", "freeze"], at, at, at, at.date()),
         )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from approval.approving import PEPPER, RP, Person, anna, ask, join, later
+from approval.approving import PEPPER, RP, Person, anna, ask, guard, join, later
 from approval.spending import ANNA, AT, BO, CAI, SHOP, decided, spend, used
 from hansa import approval, identity
 from hansa.approval import Allowed, ApprovalLevel, ApprovalState, Channel, Needs, Refused
@@ -30,19 +30,6 @@ def all_there_is(ctx: Context) -> list[object]:
             tx.execute(f"select * from approval.{table} order by 1, 2").fetchall()  # pyright: ignore
             for table in tables
         ]
-
-
-def guard(ctx: Context, ward: identity.AccountId, *, by: identity.AccountId) -> None:
-    at = ctx.clock.now()
-    with ctx.tx() as tx:
-        tx.execute(
-            """
-            insert into identity.guardianships
-                (guardianship_id, ward_id, guardian_id, state, rights, asked_at, expires_at, accepted_at, looked_on)
-            values (%s, %s, %s, 'accepted', '{approve}', %s, %s, %s, %s)
-            """,
-            (new_id(), ward, by, at, at, at, at.date()),
-        )
 
 
 def lends(delegate_id: identity.AccountId) -> approval.NewDelegation:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approval.approving import later
+from approval.approving import guard, later
 from approval.spending import ANNA, AT, BO, CAI, decided, open_riders, spend, used
 from hansa import approval, audit, identity
 from hansa.approval import Allowed, Channel, Limit, Refused, Span, deciding
@@ -219,6 +219,59 @@ def test_a_repeat_of_what_was_allowed_before_the_freeze_gives_the_first_answer(c
 
 
 # -- policy and people --------------------------------------------------------------------------------------
+
+
+def test_a_guardian_stops_a_ward_who_cannot_lift_that_while_somebody_answers_for_them(ctx_: Context) -> None:
+    guard(ctx_, ANNA, by=BO)
+    with pytest.raises(identity.UnknownGuardianship):
+        approval.freeze(ctx_, ANNA, by="guardian", guardian_id=CAI)
+    approval.freeze(ctx_, ANNA)
+
+    found = approval.freeze(ctx_, ANNA, by="guardian", guardian_id=BO)
+
+    assert found.frozen_by == "guardian"
+    assert approval.freeze(ctx_, ANNA).frozen_by == "guardian", "the ward's own does not take its place"
+    with pytest.raises(approval.FrozenByGuardian):
+        approval.unfreeze(ctx_, ANNA)
+    verdict = pay(ctx_, 1, 10_00)
+    assert isinstance(verdict, Refused) and verdict.error.detail.endswith("frozen by the guardian.")
+    approval.freeze(ctx_, ANNA, by="issuer", actor="staff:li")
+    with pytest.raises(approval.FrozenByIssuer):
+        approval.unfreeze(ctx_, ANNA, by="guardian", guardian_id=BO)
+    approval.unfreeze(ctx_, ANNA, by="issuer", actor="staff:li")
+
+    approval.freeze(ctx_, ANNA, by="guardian", guardian_id=BO)
+    assert approval.unfreeze(ctx_, ANNA, by="guardian", guardian_id=BO)
+    with ctx_.tx() as tx:
+        last = approval.list_changes(tx, 0, ANNA)[0]
+    assert (last.kind, last.by, last.other_id) == ("unfrozen", "guardian", BO)
+    approval.freeze(ctx_, ANNA, by="guardian", guardian_id=BO)
+    with ctx_.tx() as tx:
+        tx.execute(
+            "update identity.guardianships set state = 'ended', ended_at = now(), ended_for = 'majority'"
+        )
+    assert approval.unfreeze(ctx_, ANNA), "who is of age lifts what nobody else can lift any more"
+
+
+def test_guardians_alone_raise_a_wards_limits(ctx_: Context) -> None:
+    guard(ctx_, ANNA, by=BO)
+    set_limit(ctx_, 80_00)
+    set_limit(ctx_, 50_00)
+    with pytest.raises(approval.GuardianRaises):
+        set_limit(ctx_, 60_00)
+    with pytest.raises(approval.GuardianRaises):
+        set_limit(ctx_, None)
+    with pytest.raises(identity.UnknownGuardianship):
+        approval.set_limit(ctx_, ANNA, currency="CNY", span="day", minor=60_00, guardian_id=CAI)
+
+    limit = approval.set_limit(ctx_, ANNA, currency="CNY", span="day", minor=60_00, guardian_id=BO)
+
+    now = ctx_.clock.now()
+    assert (limit.holds(now), limit.holds(now + DAY)) == (50_00, 60_00)
+    with ctx_.tx() as tx:
+        last = approval.list_changes(tx, 0, ANNA)[0]
+    assert (last.kind, last.by, last.other_id) == ("limit_raise_asked", "guardian", BO)
+    assert set_limit(ctx_, 40_00).holds(now + DAY) == 40_00, "the ward lowers, and calls the raise off"
 
 
 def test_an_issuer_sets_its_own_policy_and_a_faulty_one_leaves_the_old(ctx_: Context) -> None:

@@ -211,6 +211,57 @@ def test_a_guardian_accepts_a_child_and_the_child_reads_that_they_looked(
     assert qian.post(f"/wallet/me/guardians/{last[1]}/end").status_code == 409
 
 
+def test_a_guardian_sets_limits_and_stops_a_wards_payments(
+    gao: Client, qian: Client, ctx: Context, league: LittleLeague
+) -> None:
+    prove(gao)
+    qian.post("/wallet/me/birth", data={"born": "2017-06-01"})
+    invited = qian.post("/wallet/me/guardians/invite", data={"journeys": ""})
+    code = re.search(r'invitation mono">([A-Z0-9-]+)<', invited.text)
+    assert code
+    child = str(league.riders["Qian Qing"].account_id)
+    ward = f"/wallet/me/wards/{child}"
+    limit = {"currency": "CNY", "span": "day", "amount": "50"}
+    assert gao.post(f"{ward}/limits", data=limit).status_code == 404
+    assert gao.post(f"{ward}/freeze").status_code == gao.post(f"{ward}/unfreeze").status_code == 404
+    assert gao.post("/v1/freeze", json={"account_id": child}).status_code == 404
+    gao.post("/wallet/me/guardians/accept", data={"code": code[1]})
+
+    assert "a day · everything" in gao.post(f"{ward}/limits", data=limit).text
+    own = qian.post("/wallet/limits", data=limit | {"amount": "60"})
+    assert own.status_code == 409 and "Your guardian raises your limits" in own.text
+    assert "Only your guardians raise a limit" in own.text
+    assert "An amount cannot be read" not in gao.post(f"{ward}/limits", data=limit | {"amount": "40"}).text
+    raised = gao.put("/v1/limits", json=_limit(70_00) | {"account_id": child})
+    assert (raised.json()["minor"], raised.json()["next_minor"]) == (40_00, 70_00)
+    assert qian.put("/v1/limits", json=_limit(80_00)).json()["code"] == "approval.guardian_raises"
+    assert qian.put("/v1/limits", json=_limit(80_00) | {"account_id": child}).status_code == 409
+    seen = gao.get("/v1/limits", params={"currency": "CNY", "account_id": child}).json()
+    assert seen["currencies"][0]["limits"][0]["minor"] == 40_00
+
+    assert "Their wallet is frozen" in gao.post(f"{ward}/freeze").text
+    assert "only a guardian lifts that" in qian.get("/wallet/limits").text
+    assert "by your guardian" in qian.get("/wallet/limits").text
+    refused = qian.post("/wallet/limits/unfreeze")
+    assert refused.status_code == 409 and "only a guardian lifts that" in refused.text
+    assert qian.post("/v1/unfreeze", json={}).json()["code"] == "approval.frozen_by_guardian"
+    pass_time(ctx, timedelta(minutes=6))
+    again = gao.post(f"{ward}/unfreeze", follow_redirects=False).headers["location"]
+    assert again.startswith("/wallet/verify?next=")
+    sign_in(gao, league, "Gao Lan")
+    assert "Their wallet pays again" in gao.post(f"{ward}/unfreeze").text
+    assert gao.post("/v1/freeze", json={"account_id": child}).json()["frozen_by"] == "guardian"
+    assert gao.post("/v1/unfreeze", json={"account_id": child}).json()["frozen_at"] is None
+    assert (
+        qian.post("/v1/freeze", json={"account_id": str(league.riders["Gao Lan"].account_id)}).status_code
+        == 404
+    )
+
+
+def _limit(minor: int) -> dict[str, Any]:
+    return {"currency": "CNY", "span": "day", "minor": minor}
+
+
 def test_consents_are_given_and_taken_back_by_page_and_program(gao: Client) -> None:
     page = gao.post("/wallet/me/consents/insight", data={"given": "true", "text_version": "1"})
     assert "You agreed." in page.text

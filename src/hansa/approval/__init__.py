@@ -52,7 +52,9 @@ from hansa.approval.canonical import (
 from hansa.approval.changes import KINDS, SpendingChange, list_changes
 from hansa.approval.control import (
     Freeze,
+    FrozenByGuardian,
     FrozenByIssuer,
+    GuardianRaises,
     SpendingView,
     end_co_approvers,
     find_freeze,
@@ -177,9 +179,11 @@ __all__ = [
     "DelegationOverlaps",
     "EvidenceBroken",
     "Freeze",
+    "FrozenByGuardian",
     "FrozenByIssuer",
     "Given",
     "GrantDiffers",
+    "GuardianRaises",
     "Incoming",
     "LevelTooLow",
     "Limit",

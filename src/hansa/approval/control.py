@@ -20,6 +20,12 @@ from hansa.identity import AccountId
 from hansa.kernel import CURRENCY_EXPONENTS, HansaError, InvalidInput, Money, Problem
 from hansa.store import Context, Tx
 
+By = Literal["owner", "guardian", "issuer"]
+"""Who may stop spending."""
+
+STANDS: tuple[str, ...] = ("owner", "guardian", "issuer")
+"""The same: whose freeze takes the place of whose, the weakest first."""
+
 CO_APPROVERS_MAX = 5
 LIMITS_MAX = 50
 REASON_MAX = 500
@@ -65,12 +71,32 @@ class FrozenByIssuer(HansaError):
     remedy: ClassVar[str] = "Ask the issuer of the account."
 
 
+class FrozenByGuardian(HansaError):
+    """A guardian froze this account's spending, and only a guardian lifts that."""
+
+    code: ClassVar[str] = "approval.frozen_by_guardian"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Ask one of your guardians: they lift it on their own page."
+    next_action: ClassVar[str] = "ask_someone_else"
+    user_message: ClassVar[str] = "Your guardian froze this wallet, and only a guardian lifts that."
+
+
+class GuardianRaises(HansaError):
+    """While somebody answers for this account, they alone raise its limits. The ward may lower them."""
+
+    code: ClassVar[str] = "approval.guardian_raises"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Ask one of your guardians: they raise it on their own page."
+    next_action: ClassVar[str] = "ask_someone_else"
+    user_message: ClassVar[str] = "Your guardian raises your limits. Ask them."
+
+
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Since when spending is frozen, by whom, and why. by: owner or issuer."""
+    """Since when spending is frozen, by whom, and why."""
 
     frozen_at: datetime
-    frozen_by: Literal["owner", "issuer"]
+    frozen_by: By
     frozen_for: str
 
 
@@ -104,24 +130,29 @@ def set_limit(
     span: Span,
     minor: int | None,
     scope: str = "",
-    by: str = "owner",
+    guardian_id: AccountId | None = None,
 ) -> Limit:
     """Set a limit of the owner's: a lower one holds at once, a higher one after the wait of the policy.
 
     minor: None takes the limit away, which is a raise. Whoever raises must have proved just now who they are; that the
     caller sees (``raises``). Setting again what a raise waits for changes nothing, and asking for the present limit
-    calls a raise off. Errors: InvalidInput; identity.UnknownAccount.
+    calls a raise off. guardian_id: who sets it for a ward, whose limits nobody else raises.
+    Errors: InvalidInput; identity.UnknownAccount; GuardianRaises; identity.UnknownGuardianship for who is no guardian.
     """
     at = ctx.clock.now()
     _check_limit(currency, span, minor, scope)
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
         account = lock_account(tx, partition, account_id)
+        _check_guardian(tx, guardian_id, account_id, "limit")
         policy = policy_of(tx, account.issuer_id)
         known = hot.fetch_limits(tx, [(partition, account_id)]).get(account_id, [])
         found = next(
             (one for one in known if (one.currency, one.scope, one.span) == (currency, scope, span)), None
         )
+        easier = found is not None and is_raise(found.holds(at), minor)
+        if easier and guardian_id is None and identity.guardians_among(tx, [account_id], "limit"):
+            raise GuardianRaises
         if found is None and len(known) >= LIMITS_MAX:
             raise _unfit("scope", f"there are {len(known)} limits", "Set one of those that there are")
         if found is not None and found.waits(at) and found.next_minor == minor:
@@ -144,7 +175,8 @@ def set_limit(
         if found is not None and found.waits(at) and found.holds(at) == minor:
             kind = "limit_raise_canceled"
         about = "none" if minor is None else str(Money(minor, currency))
-        add_change(tx, partition, account_id, kind, at=at, about=about, by=by)
+        by = "owner" if guardian_id is None else "guardian"
+        add_change(tx, partition, account_id, kind, at=at, about=about, by=by, other_id=guardian_id)
     return limit
 
 
@@ -214,25 +246,30 @@ def freeze(
     ctx: Context,
     account_id: AccountId,
     *,
-    by: Literal["owner", "issuer"] = "owner",
+    by: By = "owner",
     reason: str = "",
     actor: str = "",
+    guardian_id: AccountId | None = None,
 ) -> Freeze:
     """Stop all spending from this account at once, and all that it may spend from others'. Again changes nothing.
 
-    actor: who acts for the issuer, for the audit record. An issuer's freeze takes the place of the owner's. What was
-    approved before goes through; what cools is called off when its time comes. Errors: identity.UnknownAccount;
-    InvalidInput for a reason that is too long.
+    actor: who acts for the issuer, for the audit record. guardian_id: who stops a ward's, by is ``guardian`` then. A
+    guardian's freeze takes the place of the owner's, and an issuer's of both. What was approved before goes through;
+    what cools is called off when its time comes. Errors: identity.UnknownAccount; InvalidInput for a reason that is too
+    long; identity.UnknownGuardianship for who is no guardian.
     """
+    assert (by == "guardian") == (guardian_id is not None), "a guardian says who they are"
     at = ctx.clock.now()
     _check_reason(reason)
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
         account = lock_account(tx, partition, account_id)
-        if account.frozen_at is None or (by == "issuer" and account.frozen_by == "owner"):
+        _check_guardian(tx, guardian_id, account_id, "freeze")
+        if account.frozen_by is None or STANDS.index(by) > STANDS.index(account.frozen_by):
             tx.execute(FREEZE, (account.frozen_at or at, by, reason.strip(), partition, account_id))
             grants_store.mark_delegate_frozen(tx, account_id, frozen=True)
-            add_change(tx, partition, account_id, "frozen", at=at, about=reason.strip(), by=by)
+            about = reason.strip()
+            add_change(tx, partition, account_id, "frozen", at=at, about=about, by=by, other_id=guardian_id)
             if by == "issuer":
                 _audit(tx, account, "spending.freeze", actor, at, reason=reason.strip())
         found = find_freeze(tx, partition, account_id)
@@ -244,27 +281,36 @@ def unfreeze(
     ctx: Context,
     account_id: AccountId,
     *,
-    by: Literal["owner", "issuer"] = "owner",
+    by: By = "owner",
     reason: str = "",
     actor: str = "",
+    guardian_id: AccountId | None = None,
 ) -> bool:
-    """Let spending go on; whether it was frozen. That the owner used a passkey just now, the caller sees.
+    """Let spending go on; whether it was frozen. That owner or guardian used a passkey just now, the caller sees.
 
-    actor, reason: who acts for the issuer, and why, for the audit record. Errors: FrozenByIssuer when the owner would
-    lift what the issuer froze; InvalidInput for a reason that is too long; identity.UnknownAccount.
+    actor, reason: who acts for the issuer, and why, for the audit record. guardian_id: who lifts it for a ward.
+    Errors: FrozenByIssuer where owner or guardian would lift what the issuer froze; FrozenByGuardian where a ward would
+    lift what a guardian froze, as long as there is one; InvalidInput for a reason that is too long;
+    identity.UnknownAccount; identity.UnknownGuardianship.
     """
+    assert (by == "guardian") == (guardian_id is not None), "a guardian says who they are"
     at = ctx.clock.now()
     _check_reason(reason)
     partition = ctx.directory.partition_of(account_id)
     with ctx.tx() as tx:
         account = lock_account(tx, partition, account_id)
+        _check_guardian(tx, guardian_id, account_id, "freeze")
         if account.frozen_at is None:
             return False
-        if account.frozen_by == "issuer" and by == "owner":
+        if account.frozen_by == "issuer" and by != "issuer":
             raise FrozenByIssuer
+        guarded = account.frozen_by == "guardian" and by == "owner"
+        if guarded and identity.guardians_among(tx, [account_id], "freeze"):
+            raise FrozenByGuardian
         tx.execute(FREEZE, (None, None, None, partition, account_id))
         grants_store.mark_delegate_frozen(tx, account_id, frozen=False)
-        add_change(tx, partition, account_id, "unfrozen", at=at, about=reason.strip(), by=by)
+        about = reason.strip()
+        add_change(tx, partition, account_id, "unfrozen", at=at, about=about, by=by, other_id=guardian_id)
         if by == "issuer":
             _audit(tx, account, "spending.unfreeze", actor, at, reason=reason.strip())
     return True
@@ -375,6 +421,12 @@ def set_policy(tx: Tx, issuer_id: str, body: str, *, by: str, at: datetime) -> i
 
 
 # -- inside -------------------------------------------------------------------------------------------------
+
+
+def _check_guardian(tx: Tx, guardian_id: AccountId | None, ward_id: AccountId, right: identity.Right) -> None:
+    """Errors: identity.UnknownGuardianship where somebody says that they answer for this account and may not."""
+    if guardian_id is not None and not identity.guardian_may(tx, guardian_id, ward_id, right):
+        raise identity.UnknownGuardianship(f"You have no ward {ward_id}.")
 
 
 def _check_reason(reason: str) -> None:

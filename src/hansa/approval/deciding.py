@@ -501,8 +501,7 @@ def _year_reached(level: ProofLevel, cap: int, spent: int, currency: str) -> Yea
 
 
 def _who_froze(account: AccountRow) -> str:
-    by = "the owner" if account.frozen_by == "owner" else "the issuer"
-    return f"All spending from this account was frozen by {by}."
+    return f"All spending from this account was frozen by the {account.frozen_by}."
 
 
 # -- reading ------------------------------------------------------------------------------------------------

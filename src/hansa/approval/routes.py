@@ -71,6 +71,8 @@ Category = Text
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Hours = Annotated[int, msgspec.Meta(ge=0, le=grants.NOTICE_MAX_H)]
 
+WardId = Annotated[UUID | None, QueryParameter(description="A ward's account, for who answers for them")]
+
 PERSON: dict[str, Any] = {"who": ("session",)}
 
 
@@ -225,16 +227,22 @@ class LimitsView(msgspec.Struct, frozen=True):
 
 
 class NewLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A limit to set. scope: empty for all, channel:qr or category:5411. minor: null takes the limit away."""
+    """A limit to set. scope: empty for all, channel:qr or category:5411. minor: null takes the limit away.
+
+    account_id: a ward's, for who answers for them.
+    """
 
     currency: Currency
     span: Literal["payment", "day", "month"]
     minor: Minor | None
     scope: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    account_id: UUID | None = None
 
 
 class NewFreeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Stop spending, or let it go on. account_id: for an issuer's key, of one of its accounts."""
+    """Stop spending, or let it go on. account_id: for an issuer's key, of one of its accounts; for a guardian, the
+    ward's.
+    """
 
     account_id: UUID | None = None
     reason: Text = ""
@@ -536,31 +544,45 @@ def read_limits(
     ctx: NamedDependency[Context],
     desk: NamedDependency[Desk],
     currency: Annotated[str, QueryParameter(pattern=r"^[A-Z]{3}(,[A-Z]{3}){0,9}$")],
+    account_id: WardId = None,
 ) -> LimitsView:
-    """What you may spend of these currencies, and have spent, in your own days and months; what your level of proof
-    lets you pay in a year and hold, what is left of that, and which level raises it.
+    """What you, or a ward of yours, may spend of these currencies, and have spent, in your own days and months; what
+    your level of proof lets you pay in a year and hold, what is left of that, and which level raises it.
     """
     session = desk.signed_in()
     with ctx.tx() as tx:
-        return _limits(ctx, tx, session.account_id, currency.split(","), desk)
+        owner, guardian = _own_or_ward(tx, session.account_id, account_id, "limit")
+        if guardian is not None:
+            identity.saw(tx, owner, f"person:{guardian}", "wallet", "as your guardian", ctx.clock.now())
+        return _limits(ctx, tx, owner, currency.split(","), desk)
 
 
 @put(
     "/v1/limits",
     sync_to_thread=True,
     tags=["Approval"],
-    opt=PERSON | {"refuses": (InvalidInput, identity.VerifyAnew)},
+    opt=PERSON
+    | {
+        "refuses": (InvalidInput, identity.VerifyAnew, identity.UnknownAccount, control.GuardianRaises),
+    },
 )
 def set_limit(
     ctx: NamedDependency[Context], desk: NamedDependency[Desk], data: JSONBody[NewLimit]
 ) -> LimitView:
-    """Set a limit of yours. A lower one holds at once; a higher one after a day, and needs your passkey just before."""
+    """Set a limit of yours, or of a ward's. A lower one holds at once; a higher one after a day, and needs your passkey
+    just before. While guardians answer for somebody, they alone raise a limit.
+    """
     session = desk.signed_in()
-    owner, span, minor, scope = session.account_id, data.span, data.minor, data.scope
+    span, minor, scope = data.span, data.minor, data.scope
+    with ctx.tx() as tx:
+        owner, guardian = _own_or_ward(tx, session.account_id, data.account_id, "limit")
     if control.raises(ctx, owner, currency=data.currency, span=span, minor=minor, scope=scope):
         with ctx.tx() as tx:
             desk.fresh(tx, ctx.clock.now())
-    return _limit(control.set_limit(ctx, owner, currency=data.currency, span=span, minor=minor, scope=scope))
+    limit = control.set_limit(
+        ctx, owner, currency=data.currency, span=span, minor=minor, scope=scope, guardian_id=guardian
+    )
+    return _limit(limit)
 
 
 @post(
@@ -579,11 +601,15 @@ def freeze(
     caller: NamedDependency[trust.Caller],
     data: JSONBody[NewFreeze],
 ) -> FreezeView:
-    """Stop all spending from your wallet at once; or as its issuer, from an account's. Again changes nothing."""
+    """Stop all spending from your wallet or a ward's at once; or as its issuer, from an account's. Again changes
+    nothing.
+    """
     if caller.account_id is None:
         caller.require("approval:write")
-    account_id, by = _whose(ctx, caller, data)
-    found = control.freeze(ctx, account_id, by=by, reason=data.reason, actor=caller.caller_id)
+    account_id, by, guardian = _who_stops(ctx, caller, data)
+    found = control.freeze(
+        ctx, account_id, by=by, reason=data.reason, actor=caller.caller_id, guardian_id=guardian
+    )
     return FreezeView(account_id, found.frozen_at, found.frozen_by)
 
 
@@ -595,7 +621,13 @@ def freeze(
     opt={
         "needs": "approval:write",
         "who": ("session", "key"),
-        "refuses": (identity.UnknownAccount, identity.VerifyAnew, control.FrozenByIssuer, InvalidInput),
+        "refuses": (
+            identity.UnknownAccount,
+            identity.VerifyAnew,
+            control.FrozenByIssuer,
+            control.FrozenByGuardian,
+            InvalidInput,
+        ),
     },
 )
 def unfreeze(
@@ -604,14 +636,14 @@ def unfreeze(
     desk: NamedDependency[Desk],
     data: JSONBody[NewFreeze],
 ) -> FreezeView:
-    """Let spending go on: with your passkey just before; or as the issuer. Again changes nothing."""
+    """Let spending go on: with your passkey just before, also for a ward; or as the issuer. Again changes nothing."""
     if caller.account_id is None:
         caller.require("approval:write")
-    account_id, by = _whose(ctx, caller, data)
-    if by == "owner":
+    account_id, by, guardian = _who_stops(ctx, caller, data)
+    if by != "issuer":
         with ctx.tx() as tx:
             desk.fresh(tx, ctx.clock.now())
-    control.unfreeze(ctx, account_id, by=by, reason=data.reason, actor=caller.caller_id)
+    control.unfreeze(ctx, account_id, by=by, reason=data.reason, actor=caller.caller_id, guardian_id=guardian)
     return FreezeView(account_id, None, None)
 
 
@@ -1101,6 +1133,29 @@ def _whose_wallet(ctx: Context, caller: trust.Caller, owner_id: UUID | None) -> 
     asked = NewFreeze(account_id=owner_id)
     account_id, by = _whose(ctx, caller, asked, where="owner_id")
     return account_id, "" if by == "owner" else caller.member_id or audit.LEAGUE
+
+
+def _own_or_ward(
+    tx: Tx, me: AccountId, account_id: UUID | None, right: identity.Right
+) -> tuple[AccountId, AccountId | None]:
+    """Whose account is meant, and the guardian where it is a ward's. Errors: identity.UnknownAccount for others'."""
+    if account_id is None or account_id == me:
+        return me, None
+    if not identity.guardian_may(tx, me, AccountId(account_id), right):
+        raise identity.UnknownAccount(f"No account {account_id} is open here.")
+    return AccountId(account_id), me
+
+
+def _who_stops(
+    ctx: Context, caller: trust.Caller, data: NewFreeze
+) -> tuple[AccountId, control.By, AccountId | None]:
+    """Whose spending is stopped, who says so, and the guardian who does. Errors: as `_whose`."""
+    if caller.account_id is None:
+        return *_whose(ctx, caller, data), None
+    with ctx.tx() as tx:
+        me = AccountId(UUID(caller.account_id))
+        account_id, guardian = _own_or_ward(tx, me, data.account_id, "freeze")
+    return account_id, "owner" if guardian is None else "guardian", guardian
 
 
 def _whose(

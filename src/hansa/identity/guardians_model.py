@@ -22,8 +22,8 @@ RIGHTS: Mapping[Right, str] = MappingProxyType(
     {
         "see_money": "see what the ward holds and pays",
         "see_journeys": "see where the ward rides",
-        "approve": "approve payments above the ward's limits",
-        "limit": "set limits for the ward",
+        "approve": "agree to large payments",
+        "limit": "set limits for the ward, and alone raise them",
         "freeze": "stop all payments at once",
         "consent": "agree to how the ward's data are used",
     }

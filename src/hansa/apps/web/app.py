@@ -73,6 +73,7 @@ from hansa.apps.web import (
     ticket_pages,
     wallet,
     wallet_phones,
+    ward_pages,
     webhook_pages,
 )
 from hansa.apps.web.api_acts import keep_act
@@ -258,6 +259,7 @@ def _everything() -> Router:
         *card_pages.ROUTES,
         *me_pages.ROUTES,
         *me_people_pages.ROUTES,
+        *ward_pages.ROUTES,
         *people_pages.ROUTES,
         *recovery_desk.ROUTES,
         *shop_desk.ROUTES,

@@ -9,14 +9,12 @@ from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 
-from hansa import identity, payments, rides
+from hansa import identity
 from hansa.apps.messages import Message, NotSent
 from hansa.apps.personal_data import country_of, currency_of
 from hansa.apps.web.callers import get_account
-from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.languages import LANGUAGES, Words, catalogue, words_for
 from hansa.apps.web.me_view import LEVEL_NAMES, ME, go, me_page, means
-from hansa.apps.web.own_words import KIND_WORDS
 from hansa.apps.web.refusals import note_error
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, choose_language, new_id
@@ -27,8 +25,6 @@ Asked = Request[Any, Any, Any]
 Done = Annotated[str, QueryParameter(max_length=20)]
 Short = Annotated[str, msgspec.Meta(max_length=60)]
 
-LINES_OF_A_WARD = 10
-AS_GUARDIAN = "as your guardian"
 CODES_TRIED = Rate(10, timedelta(minutes=10))
 """How many invitations one account may try: a code is not to be guessed."""
 
@@ -76,13 +72,6 @@ class SeesForm(msgspec.Struct, frozen=True):
     """The same, of a guardian that there is."""
 
     sees: bool
-
-
-class WardConsentForm(msgspec.Struct, frozen=True):
-    """What a guardian says of a purpose for their ward; text_version: of the text that stood on the page."""
-
-    given: bool
-    text_version: int
 
 
 # -- the real name ------------------------------------------------------------------------------------------
@@ -507,82 +496,6 @@ def let_see_journeys(
     return go(f"{ME}/guardians?done=rights")
 
 
-@get(f"{ME}/wards/{{account_id:uuid}}", sync_to_thread=True, include_in_schema=False)
-def show_ward(request: Asked, site: Here, account_id: FromPath[UUID]) -> Response[Any]:
-    """What a guardian may see of a ward; the ward reads that they looked."""
-    account = get_account(request, site)
-    say = words_for(request, account_language=account.language)
-    ward_id, at = identity.AccountId(account_id), site.ctx.clock.now()
-    with site.ctx.tx() as tx:
-        if ward_id not in identity.wards_of(tx, account.account_id):
-            raise identity.UnknownGuardianship(f"You have no ward {account_id}.")
-        ward = identity.get_account(tx, ward_id)
-        me, by = account.account_id, f"person:{account.account_id}"
-        partition = site.ctx.directory.partition_of(ward_id)
-        sees_money = identity.guardian_may(tx, me, ward_id, "see_money")
-        sees_journeys = identity.guardian_may(tx, me, ward_id, "see_journeys")
-        balances = payments.balance_of(tx, ward_id, partition=partition) if sees_money else []
-        movements = (
-            payments.movements(tx, ward_id, LINES_OF_A_WARD, partition=partition) if sees_money else []
-        )
-        found = rides.journeys(tx, ward_id, limit=LINES_OF_A_WARD) if sees_journeys else []
-        places = Places(tx)
-        journeys = [view_journey(places, one, say) for one in found]
-        agrees = identity.guardian_may(tx, me, ward_id, "consent")
-        consents = [
-            (name, purpose.said(say.language)[0], purpose.version, identity.may(tx, ward_id, name))
-            for name, purpose in identity.purposes().items()
-            if agrees
-        ]
-        if sees_money:
-            identity.saw(tx, ward_id, by, "wallet", AS_GUARDIAN, at)
-        if sees_journeys:
-            identity.saw(tx, ward_id, by, "journeys", AS_GUARDIAN, at)
-    return me_page(
-        request,
-        site,
-        account,
-        "wallet/me_ward.html",
-        ward=ward,
-        balances=balances,
-        movements=movements,
-        kind_words=KIND_WORDS,
-        journeys=journeys,
-        sees_money=sees_money,
-        sees_journeys=sees_journeys,
-        consents=consents,
-    )
-
-
-@post(
-    f"{ME}/wards/{{account_id:uuid}}/consents/{{purpose:str}}", sync_to_thread=True, include_in_schema=False
-)
-def agree_for_ward(
-    request: Asked,
-    site: Here,
-    account_id: FromPath[UUID],
-    purpose: FromPath[str],
-    data: Annotated[WardConsentForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
-) -> Response[Any]:
-    account = get_account(request, site)
-    ward_id = identity.AccountId(account_id)
-    with site.ctx.tx() as tx:
-        if not identity.guardian_may(tx, account.account_id, ward_id, "consent"):
-            raise identity.UnknownGuardianship(f"You do not agree for {account_id}.")
-        identity.say_consent(
-            tx,
-            ward_id,
-            purpose,
-            given=data.given,
-            text_version=data.text_version,
-            language=words_for(request, account_language=account.language).language,
-            channel="wallet",
-            by_id=account.account_id,
-            at=site.ctx.clock.now(),
-        )
-    return go(f"{ME}/wards/{account_id}")
-
-
 def _guardians_page(
     request: Asked,
     site: Site,
@@ -648,6 +561,4 @@ ROUTES = [
     accept_guardian,
     end_guardianship,
     let_see_journeys,
-    show_ward,
-    agree_for_ward,
 ]

@@ -157,7 +157,7 @@ class RevokeForm(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class LimitView:
+class LimitLine:
     """A limit as a line. part: which part of spending, in words. spent: so far, where it counts."""
 
     limit: approval.Limit
@@ -239,7 +239,7 @@ def set_limit(
         limit = approval.set_limit(
             site.ctx, account_id, currency=data.currency, span=span, minor=minor, scope=data.scope
         )
-    except InvalidInput as refused:
+    except (InvalidInput, approval.GuardianRaises) as refused:
         return _limits_page(request, site, refused=refused)
     done = "raised" if limit.waits(site.ctx.clock.now()) else "lowered"
     return Redirect(f"/wallet/limits?done={done}", status_code=303)
@@ -273,7 +273,7 @@ def unfreeze(request: Asked, site: Here) -> Response[Any]:
         return Redirect("/wallet/verify?next=/wallet/limits", status_code=303)
     try:
         approval.unfreeze(site.ctx, account.account_id)
-    except approval.FrozenByIssuer as refused:
+    except (approval.FrozenByIssuer, approval.FrozenByGuardian) as refused:
         return _limits_page(request, site, refused=refused)
     return Redirect("/wallet/limits?done=unfrozen", status_code=303)
 
@@ -321,7 +321,7 @@ def _limits_page(
     say, now = words_for(request, account_language=account.language), site.ctx.clock.now()
     partition = site.ctx.directory.partition_of(account.account_id)
     with site.ctx.tx() as tx:
-        currencies = _currencies(site, tx, account)
+        currencies = currencies_of(site, tx, account)
         views = approval.view_spending(site.ctx, tx, account.account_id, currencies)
         answer = page(
             "wallet/limits.html",
@@ -330,9 +330,9 @@ def _limits_page(
             account=account,
             say=say,
             freeze=approval.find_freeze(tx, partition, account.account_id),
-            views=[(one, [_limit_view(limit, say, now) for limit in one.limits]) for one in views],
-            parts=_parts(say),
-            spans=[(name, say(words)) for name, words in SPAN_WORDS.items()],
+            views=[(one, [limit_line(limit, say, now) for limit in one.limits]) for one in views],
+            parts=parts_of(say),
+            spans=spans_of(say),
             people=[
                 (identity.get_account(tx, one.approver_id), one)
                 for one in approval.list_co_approvers(tx, partition, account.account_id)
@@ -475,7 +475,7 @@ def _delegations_page(
     changed_id = change if form is None else form.replaces
     changed = None if changed_id is None else _changed(site, account.account_id, changed_id)
     with site.ctx.tx() as tx:
-        currencies = _currencies(site, tx, account)
+        currencies = currencies_of(site, tx, account)
         zone = atlas.get_city(tx, account.home_city_id).tz
         if changed is not None and form is None:
             form = _form_of(changed, zone)
@@ -604,18 +604,18 @@ def _lead_words(hours: int, say: Words) -> str:
 # -- shared -------------------------------------------------------------------------------------------------
 
 
-def _currencies(site: Site, tx: Tx, account: Account) -> list[str]:
+def currencies_of(site: Site, tx: Tx, account: Account) -> list[str]:
     partition = site.ctx.directory.partition_of(account.account_id)
     return [one.currency for one in payments.balance_of(tx, account.account_id, partition=partition)]
 
 
-def _limit_view(limit: approval.Limit, say: Words, now: datetime) -> LimitView:
+def limit_line(limit: approval.Limit, say: Words, now: datetime) -> LimitLine:
     def money(minor: int | None) -> Money | None:
         return None if minor is None else Money(minor, limit.currency)
 
     holds = limit.holds(now)
     then = money(limit.next_minor) if limit.waits(now) else None
-    return LimitView(limit, _part(limit.scope, say), say(SPAN_WORDS[limit.span]), money(holds), then)
+    return LimitLine(limit, _part(limit.scope, say), say(SPAN_WORDS[limit.span]), money(holds), then)
 
 
 def _part(scope: str, say: Words) -> str:
@@ -626,7 +626,12 @@ def _part(scope: str, say: Words) -> str:
     return say(words) if words else name
 
 
-def _parts(say: Words) -> list[tuple[str, str]]:
+def spans_of(say: Words) -> list[tuple[str, str]]:
+    """For what a limit may be, with the words of each."""
+    return [(name, say(words)) for name, words in SPAN_WORDS.items()]
+
+
+def parts_of(say: Words) -> list[tuple[str, str]]:
     return [
         ("", say("everything")),
         *((f"channel:{name}", say(words)) for name, words in CHANNEL_WORDS.items()),
@@ -690,6 +695,8 @@ def _told(refused: HansaError | None, say: Words) -> str:
         return say("You asked for too many of these. Try again tomorrow.")
     if isinstance(refused, approval.FrozenByIssuer):
         return say("Your issuer froze this wallet, and only its desk lifts that.")
+    if isinstance(refused, approval.FrozenByGuardian | approval.GuardianRaises):
+        return say(refused.user_message)
     fields = {one.where for one in refused.problems}
     if "payment" in fields:
         return say("Let one payment be no more than a day, and a day no more than a month.")
