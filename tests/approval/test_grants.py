@@ -146,6 +146,23 @@ def test_a_freeze_of_the_owner_or_the_delegate_stops_it(ctx: Context, who: ident
     assert isinstance(pay(ctx, 2), Allowed)
 
 
+def test_who_froze_their_own_spending_spends_nothing_from_a_wallet_that_is_lent_afterwards(
+    ctx: Context,
+) -> None:
+    with ctx.tx() as tx:
+        open_riders(tx)
+    approval.freeze(ctx, BO)
+    grant(ctx)
+    later(ctx, days=1)
+    assert isinstance(refusal(pay(ctx, 1)), approval.NotDelegated)
+    with ctx.tx() as tx:
+        assert approval.use_delegation(tx, ANNA, BO, ctx.clock.now()) is None
+
+    approval.unfreeze(ctx, BO)
+
+    assert isinstance(pay(ctx, 2), Allowed)
+
+
 def test_the_owners_own_limits_hold_for_the_delegate_too(ctx: Context) -> None:
     granted(ctx)
     approval.set_limit(ctx, ANNA, currency="CNY", span="payment", minor=5_00)

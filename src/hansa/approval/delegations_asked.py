@@ -55,7 +55,8 @@ def ask_delegation(
         delegate = identity.get_account(tx, new.delegate_id)
         made = make_delegation(tx, owner, new, partition=partition, at=at, given_at=None, asked_by=asked_by)
         lock_account(tx, partition, owner_id)
-        if not grants_store.add_delegation(tx, made):
+        delegate_partition = ctx.directory.partition_of(new.delegate_id)
+        if not grants_store.add_delegation(tx, made, delegate_partition=delegate_partition):
             return _known(tx, made)
         check_alone(tx, made, at)
         asked = throttle(tx, f"approval.delegation/{asked_by or 'owner'}/{owner_id}", ASKING, at)

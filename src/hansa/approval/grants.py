@@ -153,7 +153,8 @@ def grant_delegation(ctx: Context, owner_id: AccountId, new: NewDelegation) -> D
         identity.get_account(tx, new.delegate_id)
         delegation = make_delegation(tx, owner, new, partition=partition, at=at, given_at=at)
         lock_account(tx, partition, owner_id)
-        if store.add_delegation(tx, delegation):
+        delegate_partition = ctx.directory.partition_of(new.delegate_id)
+        if store.add_delegation(tx, delegation, delegate_partition=delegate_partition):
             check_alone(tx, delegation, at)
             keep_given(tx, delegation, at)
             return delegation

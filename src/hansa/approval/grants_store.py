@@ -12,11 +12,13 @@ from hansa.store import Tx
 ADD_DELEGATION = """
 insert into approval.delegations (partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor,
     day_minor, month_minor, ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at,
-    holds_from, ends_at, given_at, asked_by, replaces)
+    holds_from, ends_at, given_at, asked_by, replaces, delegate_frozen)
 values (%(partition)s, %(delegation_id)s, %(account_id)s, %(delegate_id)s, %(kind)s, %(currency)s, %(payment_minor)s,
     %(day_minor)s, %(month_minor)s, %(ask_above_minor)s, %(categories)s, %(categories_denied)s, %(payees)s,
     %(from_hour)s, %(to_hour)s, %(granted_at)s, %(holds_from)s,
-    %(ends_at)s, %(given_at)s, %(asked_by)s, %(replaces)s)
+    %(ends_at)s, %(given_at)s, %(asked_by)s, %(replaces)s, exists (
+        select from approval.accounts f
+        where (f.partition, f.account_id) = (%(delegate_partition)s, %(delegate_id)s) and f.frozen_at is not null))
 on conflict (partition, delegation_id) do nothing
 """
 
@@ -46,7 +48,7 @@ order by granted_at desc, delegation_id limit 100
 DELEGATIONS_WITH = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen, given_at, asked_by
+    revoked_at, delegate_frozen, given_at, asked_by, replaces, replaced_at
 from approval.delegations
 where ((partition = %(partition)s and account_id = %(person)s)
         or (delegate_id = %(person)s and revoked_at is null and given_at is not null))
@@ -58,7 +60,7 @@ order by granted_at desc, delegation_id desc limit %(limit)s
 DELEGATIONS_ASKED = """
 select partition, delegation_id, account_id, delegate_id, kind, currency, payment_minor, day_minor, month_minor,
     ask_above_minor, categories, categories_denied, payees, from_hour, to_hour, granted_at, holds_from, ends_at,
-    revoked_at, delegate_frozen, given_at, asked_by
+    revoked_at, delegate_frozen, given_at, asked_by, replaces, replaced_at
 from approval.delegations
 where asked_by = %(member)s and asked_by <> ''
     and (%(only)s::uuid is null or delegation_id = %(only)s)
@@ -147,10 +149,11 @@ _MANDATE_FIELDS = tuple(
 )
 
 
-def add_delegation(tx: Tx, delegation: Delegation) -> bool:
-    """Whether it was new."""
+def add_delegation(tx: Tx, delegation: Delegation, *, delegate_partition: int) -> bool:
+    """Whether it was new. A delegate who froze their own spending begins frozen here too."""
     values = {name: getattr(delegation, name) for name in _DELEGATION_FIELDS}
     values |= {name: list(values[name]) for name in ("categories", "categories_denied", "payees")}
+    values["delegate_partition"] = delegate_partition
     return tx.execute(ADD_DELEGATION, values).rowcount == 1
 
 
