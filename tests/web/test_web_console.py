@@ -127,7 +127,7 @@ def test_a_cent_is_followed_into_the_books_and_back(client: Client, closed: str)
         assert f'id="t-{transfer_id}"' in account_page and journey_link in account_page
         names |= set(re.findall(r"<h1>([^<]+)</h1>", account_page))
     assert names == {
-        "Wallet of Gao Lan",
+        "Wallet of Gao L.",
         "Exchange of Hangzhou Card",
         "Position of Hangzhou Card with Toronto Ttc",
     }
@@ -140,7 +140,7 @@ def test_a_riders_page_shows_the_wallets_lines_and_leads_to_the_books(
 
     assert "Top-up" in page and 'id="journeys"' in page and 'id="wallet"' in page
     (wallet,) = set(re.findall(r'href="(/console/ledger/accounts/[^"]+)"', page))
-    assert "Wallet of Gao Lan" in client.get(wallet).text
+    assert "Wallet of Gao L." in client.get(wallet).text
 
 
 def test_the_day_shows_all_cities_in_one_table(client: Client, closed: str) -> None:

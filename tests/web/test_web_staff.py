@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from litestar.testing import TestClient
 
-from hansa import audit, payments, trust
+from hansa import audit, identity, payments, trust
 from hansa.apps.web import create_app
 from hansa.apps.web.app import _application  # pyright: ignore[reportPrivateUsage]
 from hansa.apps.web.console_rights import Two, own_rights, read_rights
@@ -496,6 +496,44 @@ def test_reading_somebodys_data_is_kept(house: House, league: LittleLeague, acts
     assert (sent.status_code, sent.headers["location"]) == (303, theirs)
     assert "Gao Lan" in shown and "You look because: asks for a refund" in shown
     assert acts(subject=theirs) == [("staff:ada", "person.read", "asks for a refund")] * 2
+
+
+def test_a_riders_wallet_in_the_books_is_read_for_a_reason_and_told(
+    house: House, ctx: Context, league: LittleLeague
+) -> None:
+    rider = league.riders["Gao Lan"]
+    wallet = f"/console/ledger/accounts/{payments.wallet_id(rider.account_id, 'CNY')}"
+    viewer, operator = house.person("vi", "viewer"), house.person("ada", "operator")
+
+    unsaid = [browser.get(wallet).text for browser in (viewer, operator)]
+    operator.post(
+        "/console/riders/look", data={"text": str(rider.account_id), "reason": "a top-up is missing"}
+    )
+    shown = operator.get(wallet).text
+
+    assert all("Say why" in text and "Gao" not in text and "100.00" not in text for text in unsaid)
+    assert "Wallet of Gao L." in shown and "100.00" in shown
+    assert "Say why" in viewer.get(wallet).text, "each says so themselves"
+    with ctx.tx() as tx:
+        read = identity.list_accesses(tx, rider.account_id)
+    assert {(one.reader, one.part, one.why) for one in read} == {
+        ("staff:ada", "everything", "a top-up is missing"),
+        ("staff:ada", "wallet", "a top-up is missing"),
+    }
+
+
+def test_riders_are_listed_once_somebody_searches_and_read_that_they_were_found(
+    house: House, ctx: Context, league: LittleLeague
+) -> None:
+    browser = house.person("ada", "operator")
+    gao, emily = (league.riders[name].account_id for name in ("Gao Lan", "Emily Tremblay"))
+
+    assert "Gao Lan" not in browser.get("/console/riders").text
+    assert "Gao Lan" in browser.get("/console/riders?q=gao").text
+
+    with ctx.tx() as tx:
+        assert [one.part for one in identity.list_accesses(tx, gao)] == ["profile"]
+        assert identity.list_accesses(tx, emily) == []
 
 
 def test_an_idle_browser_is_out_after_a_quarter_of_an_hour(house: House) -> None:

@@ -350,7 +350,9 @@ def list_cards(
             last = actions.get_card(tx, issuers, _uuid(after))
             mark = (last.applied_at, last.card_id)
         found = actions.list_cards(tx, issuers, state=asked_state, after=mark, limit=CARDS_MAX + 1)
-    shown = found[:CARDS_MAX]
+        shown = found[:CARDS_MAX]
+        holders = [AccountId(one.account_id) for one in shown]
+        identity.saw_all(tx, holders, caller.who, "profile", identity.BY_PROGRAM, ctx.clock.now())
     return CardList([_card(one) for one in shown], shown[-1].card_id if len(found) > CARDS_MAX else None)
 
 

@@ -1,5 +1,6 @@
 """HTTP for disputes: riders and issuers ask for refunds, members dispute items, and each side acts in its turn."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from hansa import rides, trust
+from hansa import identity, rides, trust
 from hansa.disputes import actions
 from hansa.disputes.life import LIFE, Action, DisputeMoved, Kind, NotYourTurn, Side, State
 from hansa.disputes.model import (
@@ -23,8 +24,9 @@ from hansa.disputes.model import (
     UnknownItem,
 )
 from hansa.disputes.rules import own_rules
+from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Money, in_utc, mark_text, paged, read_mark
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=WORDS_MAX, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00]*$")]
@@ -248,6 +250,7 @@ def list_disputes(
             before=read_mark(after),
             limit=limit + 1,
         )
+        _note_reading(ctx, tx, caller, found[:limit])
     page, more = paged(found, limit, lambda one: mark_text(one.raised_at, one.dispute_id))
     return CasePage([_case(one) for one in page], more)
 
@@ -267,6 +270,8 @@ def read_dispute(
         found = actions.get_dispute(tx, dispute_id)
     if found.case.side_of(caller) is None:
         raise UnknownDispute(f"There is no dispute {dispute_id}.")
+    with ctx.tx() as tx:
+        _note_reading(ctx, tx, caller, [found.case])
     return _view(found)
 
 
@@ -320,6 +325,13 @@ def _whose(caller: trust.Caller, scope: str) -> None:
     """Go on for a rider, who sees only what is theirs, and for a key with this scope."""
     if caller.kind != "person":
         caller.require(scope)
+
+
+def _note_reading(ctx: Context, tx: Tx, caller: trust.Caller, cases: Sequence[Case]) -> None:
+    """Keep for each rider that somebody else read their request for money back."""
+    seen = [AccountId(one.account_id) for one in cases if one.account_id is not None]
+    if caller.account_id is None:
+        identity.saw_all(tx, seen, caller.who, "disputes", identity.BY_PROGRAM, ctx.clock.now())
 
 
 def _case(case: Case) -> CaseView:

@@ -5,7 +5,7 @@ SHA-256 and its expiry, so that a stolen table signs nobody in. A phone is known
 (docs/phones.md). How far an account is trusted is its standing, set by risk or the issuer and kept with its history.
 """
 
-from hansa.identity.accesses import Access, Part, last_access, list_accesses, saw, saw_all
+from hansa.identity.accesses import BY_PROGRAM, Access, Part, last_access, list_accesses, saw, saw_all
 from hansa.identity.actions import (
     find_account,
     find_accounts,
@@ -259,6 +259,7 @@ from hansa.identity.recovery import (
     find_open_recovery,
     find_recovery,
     finish_recovery,
+    list_recoveries,
     list_recoveries_for_desk,
     lowered_until,
     make_codes,
@@ -303,6 +304,7 @@ from hansa.identity.sessions import (
 )
 
 __all__ = [
+    "BY_PROGRAM",
     "COOLING",
     "CREDENTIAL_MAX",
     "HOST_PREFIX",
@@ -498,6 +500,7 @@ __all__ = [
     "list_passkeys",
     "list_phones",
     "list_proofings",
+    "list_recoveries",
     "list_recoveries_for_desk",
     "list_security_events",
     "list_sessions",

@@ -24,6 +24,9 @@ Part = Literal[
 
 WHY_MAX = 500
 
+BY_PROGRAM = "asked for by a program, over the interface"
+"""Why, where a member's key reads: a program gives no reason of its own."""
+
 """A place in the list of readings."""
 
 SAW = """

@@ -288,6 +288,11 @@ def find_open_recovery(tx: Tx, account_id: AccountId, at: datetime) -> Recovery 
     return None if recovery is None or recovery.state(at) == "closed" else recovery
 
 
+def list_recoveries(tx: Tx, account_id: AccountId) -> list[Recovery]:
+    """Every time that somebody asked to come back to this account, the first one first."""
+    return store.list_recoveries(tx, account_id)
+
+
 def list_recoveries_for_desk(
     tx: Tx, *, issuer_id: str = "", at: datetime, limit: int = 100
 ) -> list[Recovery]:

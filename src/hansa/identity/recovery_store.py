@@ -59,6 +59,12 @@ select recovery_id, reference, proof, account_id, said_name, said_issuer_id, dev
 from identity.recoveries where account_id = %s and canceled_at is null and finished_at is null
 """
 
+RECOVERIES_OF_ACCOUNT = """
+select recovery_id, reference, proof, account_id, said_name, said_issuer_id, device, asked_at, approved_at, approved_by,
+    ready_at, closes_at, canceled_at, finished_at
+from identity.recoveries where account_id = %s order by asked_at, recovery_id
+"""
+
 LOCK_OPEN_RECOVERY = OPEN_RECOVERY + "for no key update"
 
 RECOVERIES_FOR_DESK = """
@@ -156,6 +162,10 @@ def lock_recovery(tx: Tx, recovery_id: UUID) -> Recovery | None:
 
 def find_open_recovery(tx: Tx, account_id: AccountId) -> Recovery | None:
     return tx.cursor(row_factory=class_row(Recovery)).execute(OPEN_RECOVERY, (account_id,)).fetchone()
+
+
+def list_recoveries(tx: Tx, account_id: AccountId) -> list[Recovery]:
+    return tx.cursor(row_factory=class_row(Recovery)).execute(RECOVERIES_OF_ACCOUNT, (account_id,)).fetchall()
 
 
 def lock_open_recovery(tx: Tx, account_id: AccountId) -> Recovery | None:

@@ -648,6 +648,8 @@ def list_holds(
         mine = caller.account_id == str(account_id)
         if account is None or not (mine or _is_issuer(caller, account)):
             raise identity.UnknownAccount(f"No account {account_id} is open here.")
+        if not mine:
+            identity.saw(tx, account.account_id, caller.who, "wallet", identity.BY_PROGRAM, ctx.clock.now())
         return Holds([_hold(one) for one in changing.holds_of(tx, account.account_id)])
 
 

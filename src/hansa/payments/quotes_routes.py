@@ -209,6 +209,8 @@ def read_quote(
             _check_whose(tx, caller, found.account_id, "payments:read")
         except identity.UnknownAccount as error:
             raise UnknownQuote(f"There is no quote {quote_id}.") from error
+        if caller.account_id is None:
+            identity.saw(tx, found.account_id, caller.who, "wallet", identity.BY_PROGRAM, ctx.clock.now())
     return quote_answer(found, ctx.clock.now())
 
 

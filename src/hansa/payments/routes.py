@@ -255,9 +255,6 @@ def _rates(tx: Tx, day: date) -> Rates:
     )
 
 
-BY_PROGRAM = "asked for by a program, over the interface"
-
-
 def account_to_read(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime) -> identity.Account:
     """The account, where this caller may see its wallets; that another than its rider did is kept for the rider.
 
@@ -268,7 +265,7 @@ def account_to_read(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime
             raise identity.UnknownAccount(f"No account {account_id} is open here.")
         return identity.get_account(tx, AccountId(account_id))
     account = _account_of_issuer(tx, caller, account_id)
-    identity.saw(tx, account.account_id, caller.who, "wallet", BY_PROGRAM, at)
+    identity.saw(tx, account.account_id, caller.who, "wallet", identity.BY_PROGRAM, at)
     return account
 
 

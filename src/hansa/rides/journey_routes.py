@@ -292,13 +292,10 @@ def state_journey_end(
 ROUTES = [list_journeys, get_journey, state_journey_end]
 
 
-BY_PROGRAM = "asked for by a program, over the interface"
-
-
 def _note_reading(tx: Tx, caller: trust.Caller, account_id: UUID, at: datetime) -> None:
     """Keep for the rider that somebody else read where they rode."""
     if caller.account_id is None:
-        identity.saw(tx, identity.AccountId(account_id), caller.who, "journeys", BY_PROGRAM, at)
+        identity.saw(tx, identity.AccountId(account_id), caller.who, "journeys", identity.BY_PROGRAM, at)
 
 
 def _account_of(caller: trust.Caller, account: UUID | None) -> UUID:

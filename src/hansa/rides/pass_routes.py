@@ -137,6 +137,8 @@ def list_passes(
         caller.require("payments:read")
     with ctx.tx() as tx:
         found = _account(tx, caller, account)
+        if caller.account_id is None:
+            identity.saw(tx, found.account_id, caller.who, "wallet", identity.BY_PROGRAM, ctx.clock.now())
         partition = ctx.directory.partition_of(found.account_id)
         held = passes.list_passes(tx, found.account_id, partition=partition)
     return PassList([_pass(one, found) for one in held])

@@ -1,5 +1,6 @@
 """HTTP for risk: members and the league read cases, decide them, and read the rules."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -9,14 +10,15 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from hansa import trust
+from hansa import identity, trust
+from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, mark_text, paged, read_mark
 from hansa.risk import actions
 from hansa.risk.doors import LEAGUE_HANDS
 from hansa.risk.model import Case, CaseDecided, Figure, Seen, Severity, Status, Turned, UnknownCase, Verdict
 from hansa.risk.rules import Value
 from hansa.risk.store import Asked
-from hansa.store import Context
+from hansa.store import Context, Tx
 
 Cursor = Annotated[str, QueryParameter(max_length=100, description="`next` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=500)]
@@ -120,6 +122,7 @@ def list_cases(
     )
     with ctx.tx() as tx:
         found = actions.list_cases(tx, asked, limit=limit + 1)
+        _note_reading(ctx, tx, caller, found[:limit])
     page, more = paged(found, limit, lambda one: mark_text(one.last_at, one.case_id))
     return CasePage([_view(case) for case in page], more)
 
@@ -136,7 +139,9 @@ def read_case(
     """A case with its evidence. Needs `risk:read`. `risk.unknown_case` also for one that is not yours to see."""
     caller.require("risk:read")
     with ctx.tx() as tx:
-        return _view(actions.get_case(tx, case_id, member=_member(caller)))
+        found = actions.get_case(tx, case_id, member=_member(caller))
+        _note_reading(ctx, tx, caller, [found])
+        return _view(found)
 
 
 @post(
@@ -188,6 +193,12 @@ def read_rules(ctx: NamedDependency[Context], caller: NamedDependency[trust.Call
 def _member(caller: trust.Caller) -> str | None:
     """Whose cases the caller sees: a member its own, the league all."""
     return None if caller.kind == "league" else (caller.member_id or "")
+
+
+def _note_reading(ctx: Context, tx: Tx, caller: trust.Caller, cases: Sequence[Case]) -> None:
+    """Keep for each rider that somebody read a case about their account."""
+    seen = [AccountId(one.account_id) for one in cases if one.account_id is not None]
+    identity.saw_all(tx, seen, caller.who, "risk", identity.BY_PROGRAM, ctx.clock.now())
 
 
 def _view(case: Case) -> CaseView:

@@ -30,7 +30,6 @@ from hansa.wallets.routes import (
     withdrawal_page,
 )
 
-BY_PROGRAM = "asked for by a program, over the interface"
 LISTS = {"needs": "payments:read", "refuses": (identity.UnknownAccount, InvalidInput)}
 
 
@@ -109,5 +108,5 @@ def _account(ctx: Context, tx: Tx, caller: trust.Caller, account_id: UUID) -> tu
     if caller.kind != "league" and caller.member_id != account.issuer_id:
         raise identity.UnknownAccount(f"No account {account_id} is open here.")
     now: datetime = ctx.clock.now()
-    identity.saw(tx, account.account_id, caller.who, "wallet", BY_PROGRAM, now)
+    identity.saw(tx, account.account_id, caller.who, "wallet", identity.BY_PROGRAM, now)
     return account.account_id, ctx.directory.partition_of(account.account_id)

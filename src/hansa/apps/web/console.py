@@ -15,6 +15,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from hansa import atlas, clearing, identity, ledger, payments, rides, settlement, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.city_maps import CityMap, draw_city
+from hansa.apps.web.console_looks import ask_why, desk_of, find_look, keep_look
 from hansa.apps.web.journey_views import Places, view_journey
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures import BarChart, bar_chart
@@ -336,12 +337,30 @@ def show_account(
     account_id: FromPath[UUID],
     after: Annotated[str, QueryParameter(pattern=r"^([0-9]{1,18}-[0-9]{1,9})?$")] = "",
 ) -> Response[str]:
-    """An account's statement: each line with the account on its other side and the journey it was for."""
-    get_operator(request, site)
+    """An account's statement: each line with the account on its other side and the journey it was for.
+
+    A rider's wallet is shown for a reason, which the rider reads; it is asked for where none was given just before.
+    """
+    desk, now = desk_of(request, site), site.ctx.clock.now()
     block, _, position = after.partition("-")
     with site.ctx.tx() as tx:
         wanted = ledger.AccountId(account_id)
         record = ledger.get_account(tx, wanted)
+        names = AccountNames(tx)
+        rider, payee = names.rider(record), names.payee(record)
+        if rider is not None:
+            why = find_look(tx, desk, rider.account_id, now)
+            if why is None:
+                return ask_why(desk, str(rider.account_id), "a wallet")
+            keep_look(
+                tx,
+                desk,
+                rider.account_id,
+                "wallet",
+                why,
+                path=f"/console/ledger/accounts/{account_id}",
+                at=now,
+            )
         found = ledger.statement(
             tx,
             wanted,
@@ -349,11 +368,9 @@ def show_account(
             limit=LINES_ON_PAGE + 1,
             newest_first=True,
         )
-        names = AccountNames(tx)
         shown = found[:LINES_ON_PAGE]
         lines = _lines(tx, names, shown)
         balance = ledger.balance(tx, wanted)
-        rider, payee = names.rider(record), names.payee(record)
         name = names.of(record)
     meaning = ledger.CHART[record.code].meaning
     last = shown[-1].booked.place if len(found) > LINES_ON_PAGE else None
@@ -771,7 +788,7 @@ class AccountNames:
         kind = kind_of(account)
         rider = self.rider(account)
         if rider is not None:
-            return f"{kind} of {rider.name}"
+            return f"{kind} of {identity.masked_name(rider.name)}"
         payee = self.payee(account)
         if payee is not None:
             return f"{kind} {payee.name} ({short_of(payee.payee_id)})"

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from litestar import Request
+from litestar import Request, Response
 
 from hansa import atlas, audit, cards, identity, rides, trust
 from hansa.apps.web.callers import get_operator
 from hansa.apps.web.clerks import clerk_of, reader_of
 from hansa.apps.web.me_view import means
+from hansa.apps.web.pages import page
 from hansa.apps.web.recovery_desk import own_members
 from hansa.apps.web.site import Site
 from hansa.audit import Act
@@ -101,6 +102,12 @@ def keep_look(
     """Keep that this desk read this part of an account's data, in the record and for its person."""
     audit.record(tx, Act(desk.by, "person.read", path[:300], why[:500], {"part": part}, desk.chain), at)
     identity.saw(tx, account_id, desk.reader, part, why, at)
+
+
+def ask_why(desk: Desk, text: str, what: str) -> Response[str]:
+    """The page that asks for the reason, and leads to the rider. text: what finds them. what: what was asked for."""
+    minutes = int(LOOK_LASTS.total_seconds()) // 60
+    return page("console/rider_why.html", here="riders", desk=desk, text=text, what=what, minutes=minutes)
 
 
 def find_rider(tx: Tx, site: Site, desk: Desk, text: str) -> Look:

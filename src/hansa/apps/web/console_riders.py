@@ -20,10 +20,10 @@ from hansa.apps.web.card_pages import STATE_WORDS
 from hansa.apps.web.clerks import clerk_of
 from hansa.apps.web.console import bookings_of, member_names
 from hansa.apps.web.console_looks import (
-    LOOK_LASTS,
     LOOKS,
     Desk,
     NobodyFound,
+    ask_why,
     desk_of,
     find_look,
     find_rider,
@@ -73,7 +73,7 @@ def show_riders(
     q: Annotated[str, QueryParameter(max_length=80)] = "",
     city: Annotated[str, QueryParameter(max_length=80)] = "",
 ) -> Response[str]:
-    """The form that finds a rider; for the league's staff, riders by name too."""
+    """The form that finds a rider; for the league's staff, riders by name too, who read that they were found."""
     return _riders_page(site, desk_of(request, site), q=q, city=city)
 
 
@@ -138,7 +138,7 @@ def show_journey(request: Asked, site: Here, journey_id: FromPath[UUID]) -> Resp
         account_id = AccountId(detail.journey.account_id)
         why = find_look(tx, desk, account_id, now)
         if why is None:
-            return _ask_why(desk, str(journey_id), "a journey")
+            return ask_why(desk, str(journey_id), "a journey")
         account = identity.find_account(tx, account_id)
         places = Places(tx)
         partition = site.ctx.directory.partition_of(detail.journey.account_id)
@@ -177,11 +177,15 @@ def _riders_page(
     league = desk.member_id is None
     with site.ctx.tx() as tx:
         cities = atlas.list_cities(tx) if league else []
+        searched = league and bool(q.strip() or city or not desk.asks)
         riders = (
             identity.search_accounts(tx, q, city_id=city.replace("\0", ""), limit=RIDERS_SHOWN + 1)
-            if league
+            if searched
             else []
         )
+        if q.strip():
+            shown = [one.account_id for one in riders[:RIDERS_SHOWN]]
+            identity.saw_all(tx, shown, desk.reader, "profile", "looked for by name", site.ctx.clock.now())
     return page(
         "console/riders.html",
         here="riders",
@@ -192,15 +196,11 @@ def _riders_page(
         reason=reason,
         refused=refused,
         cities=cities,
+        searched=searched,
         riders=riders[:RIDERS_SHOWN],
         more=len(riders) > RIDERS_SHOWN,
         status_code=200 if refused is None else refused.status,
     )
-
-
-def _ask_why(desk: Desk, text: str, what: str) -> Response[str]:
-    minutes = int(LOOK_LASTS.total_seconds()) // 60
-    return page("console/rider_why.html", here="riders", desk=desk, text=text, what=what, minutes=minutes)
 
 
 def _get_own(tx: Tx, desk: Desk, account_id: AccountId) -> identity.Account:
@@ -220,7 +220,7 @@ def _rider_page(
         own, why = is_own(desk, account), find_look(tx, desk, account_id, now)
         if why is None:
             _get_own(tx, desk, account_id)
-            return _ask_why(desk, str(account_id), "a rider’s page")
+            return ask_why(desk, str(account_id), "a rider’s page")
         part: identity.Part = "everything" if own else "journeys"
         keep_look(tx, desk, account_id, part, why, path=f"/console/riders/{account_id}", at=now)
         money = _money(tx, site, desk, account) if own else None
