@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from hansa import identity, ledger, payments, trust
+from hansa import approval, cards, identity, ledger, merchants, payments, trust, wallets
 from hansa.apps import personal_data
 from hansa.apps.personal_means import keep_personal_data
 from hansa.apps.web import create_app, languages, me_view
@@ -384,6 +384,99 @@ def test_who_goes_is_erased_and_the_books_stay_whole(
     assert gao.get("/wallet/me", headers={"accept": "application/json"}).status_code == 401
 
 
+def test_whoever_goes_leaves_no_dealings_behind_and_no_shop_without_an_owner(
+    gao: Client, ctx: Context, home: Path, league: LittleLeague
+) -> None:
+    me, emily, qian = (league.riders[name] for name in ("Gao Lan", "Emily Tremblay", "Qian Qing"))
+    spend_all(ctx, me)
+    now, shop = ctx.clock.now(), new_id()
+    ask_emily, ask_me = (
+        wallets.NewRequest(
+            request_id=new_id(),
+            asker_id=one.account_id,
+            payer_id=other.account_id,
+            amount=Money(10_00, "CNY"),
+        )
+        for one, other in ((me, emily), (qian, me))
+    )
+    lent = [_lend(ctx, me, emily), _lend(ctx, emily, me)]
+    mandate, _ = approval.ask_mandate(
+        ctx,
+        approval.NewMandate(
+            mandate_id=new_id(),
+            account_id=me.account_id,
+            payee_key="merchant:tea",
+            payee_name="Tea house",
+            member_id="hangzhou-card",
+            currency="CNY",
+            each_minor=10_00,
+            period="month",
+            period_minor=20_00,
+            ends_at=now + timedelta(days=90),
+        ),
+    )
+    approval.name_co_approver(ctx, emily.account_id, me.account_id)
+    approval.name_co_approver(ctx, me.account_id, qian.account_id)
+    for one in (ask_emily, ask_me):
+        wallets.requests.ask(ctx, one)
+    gao.get("/wallet/cards")
+    with ctx.tx() as tx:
+        merchants.apply(
+            tx,
+            shop,
+            account_id=me.account_id,
+            member_id="hangzhou-card",
+            name="Tea House",
+            category="5812",
+            address="West Lake 1",
+            at=now,
+        )
+    assert "You are the only owner of the shop Tea House." in gao.get("/wallet/me/data").text
+    with ctx.tx() as tx:
+        secret = merchants.invite(tx, shop, by=me.account_id, role="owner", at=now)
+        merchants.join(tx, secret, emily.account_id, now)
+    with zipfile.ZipFile(io.BytesIO(gao.post("/wallet/me/data/export").content)) as file:
+        kept = {
+            one: json.loads(file.read(f"{one}.json")) for one in ("shops", "second_people", "delegations")
+        }
+    assert kept["shops"][0]["name"] == "Tea House"
+    assert [len(kept["second_people"]), len(kept["delegations"])] == [2, 2]
+
+    go(gao)
+    pass_time(ctx, identity.COOLING)
+    keep_personal_data(ctx, home, demo=True, every_s=0)()
+
+    with ctx.tx() as tx:
+        assert identity.is_closed(tx, me.account_id)
+        for one, owner in zip(lent, (me, emily), strict=True):
+            found = {each.delegation_id: each for each in approval.list_delegations(tx, 0, owner.account_id)}
+            assert found[one.delegation_id].state(now) == "revoked"
+        assert approval.find_mandates(tx, payer=me.account_id)[0].revoked_by == "payer"
+        assert approval.list_co_approvers(tx, 0, emily.account_id) == []
+        assert approval.list_co_approvers(tx, 0, me.account_id) == []
+        kinds = [one.kind for one in approval.list_changes(tx, 0, emily.account_id)]
+        assert {"co_approver_removed", "delegation_revoked"} <= set(kinds)
+        assert wallets.requests.get(tx, emily.account_id, ask_emily.request_id).state.value == "canceled"
+        assert wallets.requests.get(tx, qian.account_id, ask_me.request_id).state.value == "declined"
+        assert {one.state for one in cards.list_own(tx, me.account_id)} == {"ended"}
+        assert [one.account_id for one in merchants.list_people(tx, shop)] == [emily.account_id]
+    assert mandate.revoked_at is None
+
+
+def _lend(ctx: Context, owner: identity.Account, delegate: identity.Account) -> approval.Delegation:
+    new = approval.NewDelegation(
+        delegation_id=new_id(),
+        delegate_id=delegate.account_id,
+        kind="other",
+        currency="CNY",
+        payment_minor=10_00,
+        day_minor=10_00,
+        month_minor=10_00,
+        ends_at=ctx.clock.now() + timedelta(days=90),
+    )
+    return approval.grant_delegation(ctx, owner.account_id, new)
+
+
 def test_money_that_came_in_the_meantime_stops_a_deletion_and_its_person_reads_why(
     gao: Client, ctx: Context, home: Path, league: LittleLeague
 ) -> None:
@@ -448,3 +541,32 @@ def test_whoever_reads_a_persons_data_elsewhere_is_told_to_them(
     second = gao.get("/v1/me/accesses", params={"limit": 1, "after": first["next"]}).json()
     assert first["accesses"] + second["accesses"] == read["accesses"] and second["next"] is None
     assert gao.get("/v1/me/accesses?after=tomorrow").json()["code"] == "hansa.invalid_input"
+
+
+def test_whatever_an_issuers_program_reads_of_a_person_is_told_to_them(
+    ctx: Context, gao: Client, stranger: Client, league: LittleLeague
+) -> None:
+    account = str(league.riders["Gao Lan"].account_id)
+    scopes = ["payments:read", "cards:read"]
+    with ctx.tx() as tx:
+        key = trust.create_api_key(tx, "hangzhou-card", scopes, at=ctx.clock.now())
+    headers = {"authorization": f"Bearer {key}"}
+    gao.get("/wallet/cards")
+    wanted = {
+        f"/v1/wallets/{account}": "wallet",
+        f"/v1/wallets/{account}/movements": "wallet",
+        f"/v1/wallets/{account}/holds": "wallet",
+        f"/v1/wallets/{account}/transfers": "wallet",
+        f"/v1/wallets/{account}/withdrawals": "wallet",
+        f"/v1/wallets/{account}/top-ups": "wallet",
+        f"/v1/quotes?account_id={account}": "wallet",
+        f"/v1/passes?account={account}": "wallet",
+        "/v1/cards": "profile",
+    }
+    for address, part in wanted.items():
+        assert stranger.get(address, headers=headers).status_code == 200, address
+        pass_time(ctx, timedelta(hours=1))
+        latest = gao.get("/v1/me/accesses?limit=1").json()["accesses"][0]
+        assert (latest["part"], latest["times"]) == (part, 1), address
+
+    assert len(gao.get("/v1/me/accesses").json()["accesses"]) == len(wanted)

@@ -103,6 +103,7 @@ from hansa.approval.grants import (
     use_delegation,
 )
 from hansa.approval.incoming import BalanceCapReached, Incoming, admit, end_incoming, held_in
+from hansa.approval.leaving import leave
 from hansa.approval.limits import SPANS, Limit, Span
 from hansa.approval.mandates_pulls import (
     NewPull,
@@ -270,6 +271,7 @@ __all__ = [
     "grant_delegation",
     "held_in",
     "judge",
+    "leave",
     "left_of",
     "list_changes",
     "list_co_approvers",

@@ -246,6 +246,11 @@ def remove_co_approver(tx: Tx, partition: int, account_id: UUID, approver_id: UU
     tx.execute(MARK_CO_APPROVED, (partition, account_id))
 
 
+def mark_co_approved(tx: Tx, partition: int, account_id: UUID) -> None:
+    """Work out anew whether this account has a second person."""
+    tx.execute(MARK_CO_APPROVED, (partition, account_id))
+
+
 def list_gone_co_approvers(tx: Tx, at: datetime, limit: int) -> list[tuple[int, AccountId, AccountId]]:
     """Those whose time is over: partition, owner, second person."""
     rows = tx.execute(CO_APPROVERS_GONE, (at, limit)).fetchall()

@@ -17,6 +17,7 @@ from hansa.merchants.model import (
     NAME_MAX,
     REASON_MAX,
     TEXT_MAX,
+    ActedFor,
     InviteRefused,
     Merchant,
     MerchantDecided,
@@ -246,6 +247,21 @@ def end_person(tx: Tx, merchant_id: UUID, account_id: AccountId, *, by: AccountI
         problem = Problem("account_id", "it is yourself", "Let another owner do it")
         raise InvalidInput("A shop keeps its owner.", problems=(problem,))
     store.end_person(tx, merchant_id, account_id, at)
+
+
+def acted_for(tx: Tx, account_id: AccountId) -> list[ActedFor]:
+    """The shops that a person acts for, or did, the first one first."""
+    return store.acted_for(tx, account_id)
+
+
+def owned_alone(tx: Tx, account_id: AccountId) -> list[str]:
+    """The names of shops, open or applied for, that would have no owner without this person."""
+    return store.owned_alone(tx, account_id)
+
+
+def leave_shops(tx: Tx, account_id: AccountId, at: datetime) -> None:
+    """Let a person who goes act for no shop any more. That none is left without an owner, the caller sees."""
+    store.leave_shops(tx, account_id, at)
 
 
 def add_till(tx: Tx, merchant_id: UUID, label: str, at: datetime) -> str:

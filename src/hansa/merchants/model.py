@@ -219,6 +219,17 @@ class Person:
     added_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ActedFor:
+    """A shop that an account acts for, as what, and until when it did."""
+
+    merchant_id: MerchantId
+    name: str
+    role: Role
+    added_at: datetime
+    ended_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QrOrder:
     """What a shop asks to be paid, once. tip_value: minor units where fixed, basis points where a percentage.

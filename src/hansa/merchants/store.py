@@ -6,7 +6,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from hansa.merchants.model import Merchant, Person, QrOrder, Refund, Role, Sale
+from hansa.merchants.model import ActedFor, Merchant, Person, QrOrder, Refund, Role, Sale
 from hansa.store import Tx
 
 # -- shops --------------------------------------------------------------------------------------------------
@@ -68,6 +68,20 @@ select merchant_id, account_id, role, added_at from merchants.people
 where merchant_id = %s and ended_at is null
 order by role desc, added_at, account_id
 """
+ACTED_FOR = """
+select p.merchant_id, m.name, p.role, p.added_at, p.ended_at
+from merchants.people p join merchants.merchants m using (merchant_id)
+where p.account_id = %s order by p.added_at, p.merchant_id
+"""
+OWNED_ALONE = """
+select m.name from merchants.people p join merchants.merchants m using (merchant_id)
+where p.account_id = %(me)s and p.role = 'owner' and p.ended_at is null and m.status in ('applied', 'open')
+    and not exists (
+        select from merchants.people o where o.merchant_id = p.merchant_id and o.account_id <> %(me)s
+            and o.role = 'owner' and o.ended_at is null)
+order by m.applied_at, m.merchant_id
+"""
+LEAVE_SHOPS = "update merchants.people set ended_at = %s where account_id = %s and ended_at is null"
 FIND_ROLE = """
 select role from merchants.people where merchant_id = %s and account_id = %s and ended_at is null
 """
@@ -160,6 +174,21 @@ def list_people(tx: Tx, merchant_id: UUID) -> list[Person]:
     """Who acts for a shop, the first one first."""
     with tx.cursor(row_factory=class_row(Person)) as cursor:
         return cursor.execute(LIST_PEOPLE, (merchant_id,)).fetchall()
+
+
+def acted_for(tx: Tx, account_id: UUID) -> list[ActedFor]:
+    """The shops that an account acts for, or did."""
+    with tx.cursor(row_factory=class_row(ActedFor)) as cursor:
+        return cursor.execute(ACTED_FOR, (account_id,)).fetchall()
+
+
+def owned_alone(tx: Tx, account_id: UUID) -> list[str]:
+    """The names of shops that would have no owner without this account."""
+    return [row[0] for row in tx.execute(OWNED_ALONE, {"me": account_id}).fetchall()]
+
+
+def leave_shops(tx: Tx, account_id: UUID, at: datetime) -> None:
+    tx.execute(LEAVE_SHOPS, (at, account_id))
 
 
 def find_role(tx: Tx, merchant_id: UUID, account_id: UUID) -> Role | None:

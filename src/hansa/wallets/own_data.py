@@ -1,7 +1,7 @@
 """All that this room keeps of a person, for the person: read whole, page by page, without the tokens of rails."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -22,7 +22,20 @@ from hansa.wallets.model import Arrival, Request, Split, Transfer
 
 PAGE = 500
 
+REFERENCES = (
+    "select currency, reference from wallets.payment_references where account_id = %s order by currency"
+)
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PaidBy:
+    """Something by which a person is paid. way: ``code`` or ``reference``, which is of one currency."""
+
+    way: str
+    text: str
+    currency: str | None
 
 
 def sent(tx: Tx, account_id: AccountId, partition: int) -> list[Transfer]:
@@ -52,6 +65,15 @@ def transfers_among(
     sent = transfers_store.find_all(tx, [partition], transfer_ids)
     own = {one: transfer for one, transfer in sent.items() if transfer.sender_id == account_id}
     return own, transfers_store.arrivals_among(tx, partition, account_id, transfer_ids)
+
+
+def how_paid(tx: Tx, account_id: AccountId) -> list[PaidBy]:
+    """By what the person is paid: the code that others type, and the references of credit transfers."""
+    code = transfers_store.code_of(tx, account_id)
+    found = [] if code is None else [PaidBy("code", code, None)]
+    for currency, reference in tx.execute(REFERENCES, (account_id,)).fetchall():
+        found.append(PaidBy("reference", reference, currency))
+    return found
 
 
 def asked(tx: Tx, account_id: AccountId) -> list[Request]:
