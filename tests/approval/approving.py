@@ -54,8 +54,10 @@ def anna(ctx: Context) -> Person:
     return join(ctx, ANNA)
 
 
-def ask(ctx: Context, one: Spend | None = None, *, kind: str = "payment") -> approval.Approval:
-    """Ask for what policy says that this needs; a payment to a new payee, unless another is given."""
+def ask(
+    ctx: Context, one: Spend | None = None, *, kind: str = "payment", lasts: timedelta | None = None
+) -> approval.Approval:
+    """Ask for what policy says that this needs; a payment to a new payee, unless another is given. lasts: no longer."""
     one = one or spend(1, 120_00)
     at = ctx.clock.now()
     one = replace(one, session_at=at)
@@ -66,7 +68,14 @@ def ask(ctx: Context, one: Spend | None = None, *, kind: str = "payment") -> app
             one, kind=kind, subject_id=one.spend_id, asked_at=at, about="Two pots of tea"
         )
         return approval.open_approval(
-            tx, one, verdict.level, subject, "/wallet/pay/done", at, reasons=verdict.reasons
+            tx,
+            one,
+            verdict.level,
+            subject,
+            "/wallet/pay/done",
+            at,
+            reasons=verdict.reasons,
+            expires_at=None if lasts is None else at + lasts,
         )
 
 

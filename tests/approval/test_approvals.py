@@ -265,6 +265,24 @@ def test_what_cools_while_frozen_is_called_off_at_its_time(ctx: Context) -> None
         assert used(tx, ANNA)[2] == 0
 
 
+def test_what_holds_for_minutes_only_waits_neither_a_day_nor_for_a_second_person_beyond_that(
+    ctx: Context,
+) -> None:
+    """By a quote, whose rate ends: it was told to be made tomorrow, and could not."""
+    with ctx.tx() as tx:
+        identity.open_accounts(tx, [rider(1), rider(2)])
+    person, bo = join(ctx, ANNA, ago=timedelta(hours=1)), join(ctx, BO)
+    asked = ask(ctx, spend(1, 600_00), lasts=timedelta(minutes=5))
+    error = refused(ctx, approval.WaitsTooLong, lambda: person.approve(asked))
+    assert "smaller parts" in error.remedy
+
+    approval.name_co_approver(ctx, ANNA, BO)
+    second = ask(ctx, spend(2, 600_00), lasts=timedelta(minutes=5))
+    person.approve(second)
+    later(ctx, minutes=5)
+    refused(ctx, approval.ApprovalExpired, lambda: bo.approve(second))
+
+
 # -- a second person ----------------------------------------------------------------------------------------
 
 

@@ -36,6 +36,7 @@ from hansa.approval.approvals_model import (
     Role,
     SecondPerson,
     UnknownApproval,
+    WaitsTooLong,
     approval_id_of,
 )
 from hansa.approval.canonical import (
@@ -232,6 +233,7 @@ __all__ = [
     "UnknownPull",
     "UnratedCurrency",
     "Verdict",
+    "WaitsTooLong",
     "Wanted",
     "YearCapReached",
     "admit",

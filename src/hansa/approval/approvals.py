@@ -26,6 +26,7 @@ from hansa.approval.approvals_model import (
     Proof,
     Role,
     UnknownApproval,
+    WaitsTooLong,
     approval_id_of,
 )
 from hansa.approval.canonical import Shown, Subject, agreed_by, challenge_of, read_subject
@@ -472,10 +473,14 @@ def _give(
         passkey_id=None, signed=None, rp_id=None, origin=None, credential_id=None, public_key=None,
         authenticator_data=None, client_data=None, signature=None,
     )  # fmt: skip
-    store.add_proof(tx, approval, proof)
     policy = policy_of(tx, identity.get_account(tx, approval.account_id).issuer_id)
+    # What is asked ends sooner than people have to answer where it holds no longer itself: by a quote, with its rate.
+    ends_soon = approval.expires_at < approval.opened_at + timedelta(minutes=policy.waits.expires_min)
+    if ends_soon and need == ApprovalLevel.PASSKEY_DELAY and has < need:
+        return WaitsTooLong()
+    store.add_proof(tx, approval, proof)
     if need == ApprovalLevel.SECOND_PERSON and has < need:
-        until = at + timedelta(hours=policy.waits.second_person_h)
+        until = approval.expires_at if ends_soon else at + timedelta(hours=policy.waits.second_person_h)
         approval = replace(approval, phase="second", level=need, expires_at=until)
         _tell(tx, approval, "approval.second", second_people(tx, approval, at), at)
     elif need == ApprovalLevel.PASSKEY_DELAY and has < need:

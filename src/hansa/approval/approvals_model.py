@@ -146,6 +146,18 @@ class LevelTooLow(HansaError):
     next_action: ClassVar[str] = "approve"
 
 
+class WaitsTooLong(HansaError):
+    """So much waits a day before it is made, and this holds for minutes only, as a locked rate does."""
+
+    code: ClassVar[str] = "approval.waits_too_long"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = "Pay it in smaller parts, or from a wallet in the currency that is asked for."
+    next_action: ClassVar[str] = "fix_request"
+    user_message: ClassVar[str] = (
+        "So much waits a day before it is paid, and the rate holds for minutes. Pay it in smaller parts."
+    )
+
+
 class NotYours(HansaError):
     """This passkey is another person's than the one who is asked."""
 

@@ -28,6 +28,7 @@ from hansa.approval.approvals_model import (
     LevelTooLow,
     NotYours,
     UnknownApproval,
+    WaitsTooLong,
 )
 from hansa.approval.grants import (
     DelegationOverlaps,
@@ -439,7 +440,7 @@ class CodeWalletBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 GIVING = (
-    UnknownApproval, ApprovalEnded, ApprovalExpired, LevelTooLow, NotYours, LimitReached, SpendingFrozen,
+    UnknownApproval, ApprovalEnded, ApprovalExpired, LevelTooLow, WaitsTooLong, NotYours, LimitReached, SpendingFrozen,
     pins.PinWrong, pins.PinLocked, pins.NoPin, identity.CeremonyRefused, identity.ChallengeRefused,
     identity.UnknownPasskey, identity.CounterWentBack, identity.NoPasskey,
 )  # fmt: skip

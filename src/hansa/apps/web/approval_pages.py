@@ -37,6 +37,8 @@ REFUSALS: dict[type[HansaError], str] = {
     approval.PinLocked: "The PIN was wrong too often. Wait a while, or use your passkey.",
     approval.NoPin: "You have no payment PIN yet.",
     approval.LevelTooLow: "This needs more than that by now. Look below for what it needs.",
+    approval.WaitsTooLong: "So much waits a day before it is paid, and the rate holds for minutes. Pay it in smaller"
+    " parts.",
     identity.AccountClosed: "This account was deleted, so nothing is paid from it.",
     identity.GuardianNeeded: "Until a guardian has accepted you, nothing is paid from your wallet.",
     approval.SpendingFrozen: "Your spending is frozen, so nothing is paid.",
