@@ -273,8 +273,7 @@ def test_what_holds_for_minutes_only_waits_neither_a_day_nor_for_a_second_person
         identity.open_accounts(tx, [rider(1), rider(2)])
     person, bo = join(ctx, ANNA, ago=timedelta(hours=1)), join(ctx, BO)
     asked = ask(ctx, spend(1, 600_00), lasts=timedelta(minutes=5))
-    error = refused(ctx, approval.WaitsTooLong, lambda: person.approve(asked))
-    assert "smaller parts" in error.remedy
+    refused(ctx, approval.WaitsTooLong, lambda: person.approve(asked))
 
     approval.name_co_approver(ctx, ANNA, BO)
     second = ask(ctx, spend(2, 600_00), lasts=timedelta(minutes=5))
@@ -354,12 +353,12 @@ def test_whoever_a_ward_named_never_agrees_in_a_guardians_place(ctx: Context) ->
 
 def test_a_guardian_agrees_to_what_another_spends_from_a_wards_wallet(ctx: Context) -> None:
     ward, bo, cai = anna(ctx), join(ctx, BO), join(ctx, CAI)
-    for guardian, delegate, second, other in ((CAI, bo, cai, ward), (BO, bo, ward, cai)):
+    approval.grant_delegation(ctx, ANNA, lends(BO))
+    for guardian, second, other in ((CAI, cai, ward), (BO, ward, cai)):
         guard(ctx, ANNA, by=guardian)
-        approval.grant_delegation(ctx, ANNA, lends(delegate.account_id))
         later(ctx, hours=24)
         asked = ask(ctx, spend(1 if guardian == CAI else 2, 600_00, by=BO))
-        delegate.approve(asked)
+        bo.approve(asked)
         refused(ctx, approval.UnknownApproval, lambda other=other, asked=asked: other.approve(asked))
 
         assert approval.refuse(ctx, asked.approval_id, second.account_id).phase == "refused"
