@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from litestar import Litestar, get
 from litestar.testing import TestClient
+from litestar.types import Receive, Scope, Send
 
 from hansa import clearing, trust
 from hansa.apps.web import PortTaken, create_app, listen
@@ -134,6 +135,31 @@ def test_a_body_nested_without_end_is_refused(
     client: Client, league: LittleLeague, caplog: pytest.LogCaptureFixture, path: str, body: bytes
 ) -> None:
     answer = client.post(path, content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "web.malformed")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("path", ["/v1/me/phones", "/wallet/sign-in", "/console/members/apply"])
+def test_a_sender_who_hangs_up_is_no_fault_of_ours(
+    ctx: Context, home: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    app = create_app(ctx, home=home, demo=True)
+
+    async def hung_up(scope: Scope, receive: Receive, send: Send) -> None:
+        inbox: list[Any] = [
+            {"type": "http.disconnect"},
+            {"type": "http.request", "body": b'{"name": ', "more_body": True},
+        ]
+
+        async def breaks_off() -> Any:
+            return inbox.pop()
+
+        await app(scope, breaks_off if scope["type"] == "http" else receive, send)
+
+    kind = "application/json" if path.startswith("/v1/") else "application/x-www-form-urlencoded"
+    with TestClient(hung_up, raise_server_exceptions=False) as client:
+        answer = client.post(path, headers={"content-type": kind, "dpop": "x"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "web.malformed")
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

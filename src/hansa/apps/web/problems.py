@@ -36,6 +36,9 @@ ERRORS = "/errors/"
 READS_BODIES = ("litestar.serialization", "msgspec")
 """Modules in which a body is read."""
 
+BROKE_OFF = "client disconnected prematurely"
+"""How Litestar says that the sender hung up before the body was there."""
+
 
 class ProblemDetails(msgspec.Struct, frozen=True):
     """Why a request was not carried out (RFC 9457). Branch on ``code``; it never changes.
@@ -207,6 +210,15 @@ def on_validation_error(request: Request[Any, Any, Any], error: ValidationExcept
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    if (
+        error.detail == BROKE_OFF
+    ):  # a page left while it was sending: nothing broke here, and nobody hears the answer
+        return answer_problem(
+            request,
+            error=Malformed,
+            title="The body breaks off.",
+            detail="The request ended before its body did. Send it again, whole.",
+        )
     status = error.status_code
     kind = _BY_STATUS.get(status, Refused if status < 500 else Failed)
     codes = {401: "trust.not_signed_in", 403: "trust.not_allowed"}
