@@ -132,6 +132,19 @@ def test_french_tells_one_from_many_wherever_a_page_counts() -> None:
     assert not lacking, f"words/fr lacks the singular of {sorted(lacking)}"
 
 
+def test_what_is_counted_has_a_singular_of_its_own() -> None:
+    files = (*WEB.glob("*.py"), *TEMPLATES.glob("**/*.html"))
+    counted = [pair for file in files for pair in COUNTED.findall(file.read_text(encoding="utf-8"))]
+
+    assert len(counted) > 20
+    assert [one for one, many in counted if one == many] == []
+
+
+def test_no_line_of_french_begins_with_a_colon_and_its_apostrophes_are_round() -> None:
+    for english, text in languages.catalogue("fr").items():
+        assert not re.search(r" [:;?!»]|« |[A-Za-zÀ-ÿ]'[A-Za-zÀ-ÿ]", text), english
+
+
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
 def test_a_sentence_has_one_translation_in_one_file(language: str) -> None:
     files = (WEB / "words" / language).glob("*.toml")

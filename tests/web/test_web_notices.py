@@ -84,6 +84,10 @@ def test_settings_are_kept_by_a_form_and_what_is_fixed_stays_on(
 ) -> None:
     page = gao.get("/wallet/notices/settings").text
     assert "always on" in page and "/wallet/me/contacts" in page
+    assert (
+        "… will take money from you: …" in page
+        and "{" not in page.partition("<main")[2].partition("</main>")[0]
+    )
 
     form = {"payment.paid/email": "1", "quiet_from": "22:30", "quiet_to": "07:00", "amounts": "1"}
     kept = gao.post("/wallet/notices/settings", data=form, follow_redirects=False)

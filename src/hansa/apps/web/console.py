@@ -850,10 +850,15 @@ def _lines(tx: Tx, names: AccountNames, entries: Sequence[ledger.Entry]) -> list
     ]
 
 
+MOVES = {"Top up": "Top-up", "Send": "Money sent"}
+"""Nouns for what the ledger names by a verb."""
+
+
 def what_moved(code: int) -> str:
     """Why money moved, in words."""
     try:
-        return ledger.TransferCode(code).name.replace("_", " ").capitalize()
+        words = ledger.TransferCode(code).name.replace("_", " ").capitalize()
+        return MOVES.get(words, words)
     except ValueError:
         return f"Code {code}"
 

@@ -54,10 +54,10 @@ _MONTHS_FR = (
     "déc.",
 )
 _NARROW_SPACE = "\u202f"
+"""Between thousands, as French groups them."""
 _HARD_SPACE = "\u00a0"
 _BY_MARKS = re.compile(r" (?=[?!:;»])|(?<=«) ")
 """Spaces of French that no line ends at: before marks of two parts, and inside quotation marks."""
-"""Between thousands, as French groups them."""
 
 
 @dataclass(frozen=True, slots=True)

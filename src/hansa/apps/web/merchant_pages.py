@@ -974,7 +974,8 @@ def _entry(site: Site, desk: Desk, text: str) -> EntryAnswer:
     say = desk.say
     if decision.accepted:
         rider_class = say(decision.ticket.scope.rider_class) if decision.ticket else ""
-        words = say("{who} · {left} entries left", who=rider_class, left=decision.left)
+        left = say.count(decision.left, "{n} entry left", "{n} entries left")
+        words = f"{rider_class} · {left}"
         return EntryAnswer(True, "ok", say("Welcome"), words)
     return EntryAnswer(False, decision.reason, say("Not in"), say(decision.words))
 

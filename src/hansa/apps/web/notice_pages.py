@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ STREAMS_OF_ONE = 4
 CAUGHT_UP = 50
 """Notices that a stream hands on at once."""
 
+FACTS = re.compile(r"\{\w+\}")
+"""What a sentence says of one notice alone, and the page of settings of none."""
 DIGEST_AT = 18 * 60
 """When a day's e-mail comes, unless its person says another time."""
 
@@ -277,7 +280,7 @@ def _settings_page(
             [
                 (
                     name,
-                    rule,
+                    FACTS.sub("…", say(rule.text)).replace("….", "…"),
                     [
                         Choice(f"{name}/{one}", one, settings.wants(name, one), one in rule.fixed)
                         for one in CHANNELS
