@@ -18,8 +18,10 @@ from hansa.apps.web import gate_screen, languages
 from hansa.apps.web.journey_views import ACTIONS, PERIODS, PRODUCTS, TAGS
 from hansa.apps.web.languages import LANGUAGES
 from hansa.apps.web.pages import CLASS_NAMES
+from hansa.apps.web.problem_words import PATTERNS, in_words
 from hansa.apps.web.wallet_phones import DONE
 from hansa.fares import RIDER_CLASSES, Step, wording
+from hansa.kernel import Problem
 from hansa.store import Context
 from web.little_league import LittleLeague
 
@@ -45,7 +47,7 @@ Client = TestClient[Any]
 def sentences() -> set[str]:
     """What pages say, as it stands in templates, views and scripts; of a count its plural."""
     found: set[str] = {*ACTIONS.values(), *PERIODS.values(), *PRODUCTS.values(), *TAGS.values()}
-    found |= {*RIDER_CLASSES, *CLASS_NAMES.values(), *DONE.values()}
+    found |= {*RIDER_CLASSES, *CLASS_NAMES.values(), *DONE.values(), *PATTERNS}
     rules = disputes.own_rules()
     found |= {one.en for one in (*rules.refunds.reasons, *rules.items.reasons)}
     found |= {*codes.REASONS.values(), *gate_screen.OPEN_WORDS.values(), *gate_screen.DIRECTIONS.values()}
@@ -130,6 +132,28 @@ def test_french_tells_one_from_many_wherever_a_page_counts() -> None:
     lacking = counted - languages.catalogue("fr").keys()
 
     assert not lacking, f"words/fr lacks the singular of {sorted(lacking)}"
+
+
+@pytest.mark.parametrize(
+    ("language", "what", "remedy", "words"),
+    [
+        ("fr", "'12,5x' is no amount of CNY", "Write it with at most 2 decimals",
+         "'12,5x' n’est pas un montant en CNY. Écrivez-le avec 2 décimales au plus."),
+        ("zh", "'12,5x' is no amount of CNY", "Write it with at most 2 decimals",
+         "'12,5x' 不是有效的 CNY 金额。请最多写 2 位小数。"),
+        ("fr", "is ¥0.00", "Give an amount above zero",
+         "C’est ¥0.00. Donnez un montant au-dessus de zéro."),
+        ("fr", "it is something new", "Do {this}", "It is something new. Do {this}."),
+        ("en", "'{0}' is no amount of CNY", "Write it with at most 2 decimals",
+         "'{0}' is no amount of CNY. Write it with at most 2 decimals."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_field_is_said_in_the_readers_language(
+    language: str, what: str, remedy: str, words: str
+) -> None:
+    say = languages.Words(language, languages.catalogue(language))
+
+    assert in_words([Problem("amount", what, remedy)], say) == words
 
 
 def test_what_is_counted_has_a_singular_of_its_own() -> None:

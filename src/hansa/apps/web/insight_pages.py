@@ -22,6 +22,7 @@ from hansa.apps.web.callers import get_account
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import zone_of
 from hansa.apps.web.pages import page
+from hansa.apps.web.problem_words import in_words
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import CURRENCY_EXPONENTS, InvalidInput, Money, Problem
 from hansa.notifications.watches_model import ALL
@@ -111,7 +112,7 @@ def _plan(request: Asked, site: Site, form: dict[str, str]) -> Response[Any]:
     except InvalidInput as refused:
         names = {ALL: spending.ALL_SPENDING, **spending.CATEGORIES}
         told = [
-            f"{say(names.get(one.where, one.where))}: {say(one.what)}. {say(one.remedy)}."
+            say("{name}: {words}", name=say(names.get(one.where, one.where)), words=in_words([one], say))
             for one in refused.problems
         ]
         return _insight_page(request, site, account, say, month, currency, refused=told, typed=form)

@@ -23,6 +23,7 @@ from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.lent_wallets import LentWallet, lent_wallets, name_of, owner_of
 from hansa.apps.web.money_means import outside_of
 from hansa.apps.web.pages import page
+from hansa.apps.web.problem_words import in_words
 from hansa.apps.web.qr_pictures import picture_of
 from hansa.apps.web.site import Here, Site
 from hansa.identity import AccountId
@@ -91,9 +92,7 @@ def told(refused: HansaError, say: Words) -> str:
     if type(refused) in REFUSALS:
         return say(REFUSALS[type(refused)])
     if refused.problems:
-        return " ".join(
-            f"{say(one.what[:1].upper() + one.what[1:])}. {say(one.remedy)}." for one in refused.problems
-        )
+        return in_words(refused.problems, say)
     return say(refused.detail)
 
 

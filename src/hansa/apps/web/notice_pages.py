@@ -26,6 +26,7 @@ from hansa.apps.web.callers import get_account, get_signed_in
 from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.me_view import means, zone_of
 from hansa.apps.web.pages import page
+from hansa.apps.web.problem_words import in_words
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, Problem
 from hansa.notifications import CHANNELS, GROUPS, Channel, Notice, Settings, kinds
@@ -309,7 +310,7 @@ def _settings_page(
         low="" if low is None else Money(low, currency).decimal(),
         reachable=reachable,
         done=done,
-        refused=[f"{say(one.what)}. {say(one.remedy)}." for one in refused.problems] if refused else [],
+        refused=[in_words([one], say) for one in refused.problems] if refused else [],
     )
     return spoken(answer, say, request)
 

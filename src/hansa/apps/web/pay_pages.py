@@ -24,6 +24,7 @@ from hansa.apps.web.languages import Words, spoken, words_for
 from hansa.apps.web.lent_wallets import lent_wallets, name_of, owner_of
 from hansa.apps.web.pages import page
 from hansa.apps.web.pictures_read import BYTES_MAX, read_picture
+from hansa.apps.web.problem_words import in_words
 from hansa.apps.web.site import Here, Site
 from hansa.kernel import HansaError, InvalidInput, Money, new_id
 from hansa.payments import payment_codes
@@ -393,9 +394,7 @@ def told_of(refused: HansaError, say: Words) -> str:
     if type(refused) in REFUSALS:
         return say(REFUSALS[type(refused)])
     if refused.problems:
-        return " ".join(
-            f"{say(one.what[:1].upper() + one.what[1:])}. {say(one.remedy)}." for one in refused.problems
-        )
+        return in_words(refused.problems, say)
     told = say(refused.detail)
     remedy = getattr(refused, "remedy", "")
     return f"{told} {say(remedy)}" if remedy else told
