@@ -61,6 +61,15 @@ def test_a_payment_its_hold_and_its_refund_are_told_to_the_payer_alone(ctx: Cont
     assert unread(ctx) == 2, "of one payment, only the latest is news"
 
 
+def test_money_held_by_a_link_is_told_of_in_the_readers_language(ctx: Context) -> None:
+    open_town(ctx)
+
+    tell(ctx, "approval.waiting", payee="whoever has the link", amount={"minor": 5_00, "currency": "CNY"})
+
+    assert heard(ctx, ANN) == ["Whoever has the link waits for you to approve ¥5.00."]
+    assert heard(ctx, ANN, "fr") == ["Qui a le lien attend que vous approuviez ¥5.00."]
+
+
 def test_members_are_not_told_what_persons_are(ctx: Context) -> None:
     open_town(ctx)
     made(ctx, asks(30_00))

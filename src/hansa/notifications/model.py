@@ -143,6 +143,10 @@ class Say(Protocol):
     def __call__(self, english: str, /, **facts: object) -> str: ...
 
 
+NAMELESS = "whoever has the link"
+"""How a payment names its payee where that is nobody yet."""
+
+
 def facts_shown(
     facts: Mapping[str, Any],
     say: Say,
@@ -163,6 +167,8 @@ def _shown(fact: Any, say: Say, moment: Callable[[datetime], str], day: Callable
             return day(date.fromisoformat(one))
         case {"word": str(word)}:
             return say(word)
+        case str() if fact == NAMELESS:
+            return say(fact)
         case _:
             return fact
 
@@ -178,9 +184,12 @@ def say_notice(
     if kind is None or lacking(kind, notice.facts):
         return None
     shown = {WHY: "", **facts_shown(notice.facts, say, moment, day)}
-    return Said(
-        say(kind.says, **shown), kind.more and say(kind.more, **shown), say(kind.text, **shown), kind.link
-    )
+    says, text = (_begun(say(one, **shown)) for one in (kind.says, kind.text))
+    return Said(says, kind.more and say(kind.more, **shown), text, kind.link)
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def lacking(kind: Kind, facts: Collection[str]) -> set[str]:
