@@ -156,6 +156,24 @@ def test_what_is_wrong_with_a_field_is_said_in_the_readers_language(
     assert in_words([Problem("amount", what, remedy)], say) == words
 
 
+FORMS = ("insight_pages", "merchant_pages", "money_bank_pages", "money_pages", "notice_pages", "quote_pages")
+"""Views whose forms residents and shops fill in."""
+
+
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
+def test_what_a_form_finds_wrong_is_in_every_language(language: str) -> None:
+    catalogue = languages.catalogue(language)
+    told: set[str] = set()
+    for file in FORMS:
+        for call in ast.walk(ast.parse((WEB / f"{file}.py").read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("Problem", "_unfit"):
+                texts = [one.value for one in call.args[1:3] if isinstance(one, ast.Constant)]
+                told |= {one for one in texts if isinstance(one, str)}
+
+    assert len(told) > 20
+    assert [one for one in sorted(told) if not {one, one[:1].upper() + one[1:]} & catalogue.keys()] == []
+
+
 def test_what_is_counted_has_a_singular_of_its_own() -> None:
     files = (*WEB.glob("*.py"), *TEMPLATES.glob("**/*.html"))
     counted = [pair for file in files for pair in COUNTED.findall(file.read_text(encoding="utf-8"))]

@@ -107,6 +107,8 @@ def test_what_cannot_be_sent_is_told_in_place_and_keeps_what_was_written(
         ({"to": code, "amount": "1000", "note": "mine"}, "The wallet holds too little"),
         ({"to": code[:-1] + "#", "amount": "1", "note": "mine"}, "Nobody can be paid"),
         ({"to": code, "amount": "one", "note": "mine"}, "no amount"),
+        ({"to": code, "amount": "0", "note": "mine"}, "Give an amount above zero"),
+        ({"to": code, "amount": "-5", "note": "mine"}, "Give an amount above zero"),
         ({"to": code, "amount": "1", "currency": "GBP", "note": "mine"}, "no wallet in this currency"),
     ):
         answer = client.post("/wallet/send/check", data=form)

@@ -70,6 +70,7 @@ from hansa.wallets.model import (
     UnknownRequest,
     UnknownSplit,
     UnknownTransfer,
+    check_amount,
     code_text,
 )
 from hansa.wallets.rails import BadBankNumber, BankRail, RailAway
@@ -131,6 +132,7 @@ __all__ = [
     "WithdrawalState",
     "automatic",
     "bank_accounts",
+    "check_amount",
     "code_text",
     "finding",
     "finish",

@@ -345,6 +345,7 @@ def check_withdrawal(request: Asked, site: Here, data: Annotated[WithdrawForm, F
     who = seen(request, site)
     try:
         amount = _amount(data.amount, who.currency)
+        wallets.check_amount(amount)
         with site.ctx.tx() as tx:
             bank = bank_accounts.get(tx, who.me, _uuid(data.bank_account_id))
             free = balances_of(tx, who)[0][0]

@@ -376,7 +376,9 @@ def _lent(who: Seen, form: SendForm) -> LentWallet | None:
 
 def _amount(form: SendForm | RequestForm, who: Seen) -> Money:
     currency = form.currency or who.currency
-    return Money(read_minor(form.amount, currency, where="amount"), currency)
+    amount = Money(read_minor(form.amount, currency, where="amount"), currency)
+    wallets.check_amount(amount)
+    return amount
 
 
 def _uuid(text: str, where: str) -> UUID:
