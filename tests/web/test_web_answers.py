@@ -155,7 +155,9 @@ def test_a_sender_who_hangs_up_is_no_fault_of_ours(
         async def breaks_off() -> Any:
             return inbox.pop()
 
-        await app(scope, breaks_off if scope["type"] == "http" else receive, send)
+        if scope["type"] == "http":
+            receive = breaks_off
+        await app(scope, receive, send)
 
     kind = "application/json" if path.startswith("/v1/") else "application/x-www-form-urlencoded"
     with TestClient(hung_up, raise_server_exceptions=False) as client:
