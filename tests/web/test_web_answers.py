@@ -190,6 +190,12 @@ def test_a_person_gets_the_problem_as_a_page(client: Client) -> None:
     assert "web.not_found" in answer.text
 
 
+def test_who_opens_the_address_of_a_form_anew_is_led_back_to_the_form(client: Client) -> None:
+    answer = client.get("/wallet/send/check", headers={"accept": "text/html", "accept-language": "fr"})
+
+    assert (answer.status_code, "Revenez au formulaire" in answer.text) == (405, True)
+
+
 def test_an_oversized_body_is_refused(client: Client, league: LittleLeague) -> None:
     answer = client.post(
         "/wallet/qr", content=b" " * (5 * 1024 * 1024), headers={"content-type": "application/json"}

@@ -93,6 +93,7 @@ class MethodNotAllowed(HansaError):
 
     code = "web.method_not_allowed"
     status = 405
+    user_message: ClassVar[str] = "This page opens from a form. Go back to the form, and send it again."
 
 
 class TooLarge(HansaError):
