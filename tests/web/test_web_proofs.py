@@ -447,7 +447,12 @@ def test_pages_stand_on_empty_books(client: Client, ctx: Context) -> None:
     [
         (
             "fr",
-            ("Vérifié pas à pas", "Entrée ", " empreintes mènent à la racine.", "1 ont signé, 1 demandés"),
+            (
+                "Vérifié pas à pas",
+                "Entrée ",
+                " empreintes mènent à la racine.",
+                "Signatures\u00a0: 1, il en faut 1",
+            ),
         ),
         ("zh", ("逐步核对", "凭证内容前后一致", "个哈希值通向根", "已有 1 方签名")),
     ],

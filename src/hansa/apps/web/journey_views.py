@@ -226,10 +226,7 @@ def view_clause(step: rides.Step, priced: Priced, source: rides.TariffSource) ->
         return None
     lines = row.lines or excerpt.lines
     return ClauseView(
-        step.clause.partition(" line ")[0],
-        row.file,
-        lines,
-        f"{address}#L{excerpt.first}" if excerpt.first else address,
+        step.clause, row.file, lines, f"{address}#L{excerpt.first}" if excerpt.first else address
     )
 
 
