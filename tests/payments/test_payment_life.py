@@ -242,6 +242,24 @@ def test_a_hold_that_the_ledger_let_go_first_is_told_as_expired(ctx: Context) ->
     check_books(ctx)
 
 
+def test_nothing_is_given_back_into_a_wallet_that_nobody_will_open(ctx: Context) -> None:
+    open_town(ctx, money=60_00)
+    one = made(ctx, asks(60_00))
+    before = payments.refund(ctx, one.payment_id, refund_id=_id(1), by=BANK, minor=20_00)
+    with ctx.tx() as tx:
+        identity.ask_deletion(tx, _id(9), ANN, ctx.clock.now())
+        assert identity.close_account(tx, ANN, at=ctx.clock.now(), erase_at=ctx.clock.now())
+    events = told(ctx)
+
+    with pytest.raises(payments.PayerGone):
+        payments.refund(ctx, one.payment_id, refund_id=_id(2), by=BANK)
+
+    assert as_it_stands(ctx, one.payment_id).refunded_minor == 20_00
+    assert payments.refund(ctx, one.payment_id, refund_id=_id(1), by=BANK, minor=20_00) == before
+    assert (held(ctx), told(ctx)) == ((20_00, 0), events)
+    check_books(ctx)
+
+
 def test_refunds_in_parts_never_pass_what_was_captured(ctx: Context) -> None:
     open_town(ctx)
     one = made(ctx, asks(60_00))

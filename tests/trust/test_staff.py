@@ -100,6 +100,9 @@ def test_a_sign_in_ends_when_idle_after_its_time_and_with_its_person(ctx: Contex
 
         assert staff.find_signed_in(tx, secret, NOON + 15 * MINUTE, touch=False) is not None
         assert staff.find_signed_in(tx, secret, NOON + 15 * MINUTE + timedelta(seconds=1)) is None
+        assert staff.find_signed_in(tx, secret, NOON + 10 * MINUTE) is None, "no clock brings it back"
+        one, passkey = staff.get_passkey(tx, _passkey(1).credential_id)
+        secret = staff.sign_in(tx, one, passkey, sign_count=0, backed_up=False, agent="", at=NOON)
         for minutes in range(10, 8 * 60 + 1, 10):
             assert staff.find_signed_in(tx, secret, NOON + minutes * MINUTE) is not None, minutes
         assert staff.find_signed_in(tx, secret, NOON + 8 * HOUR + MINUTE) is None

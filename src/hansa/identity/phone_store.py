@@ -76,6 +76,7 @@ insert into identity.nonces (nonce_hash, account_id, secret_hash, expires_at)
 select %(nonce_hash)s, account_id, secret_hash, %(expires_at)s from identity.sessions
 where secret_hash = %(secret_hash)s and account_id = %(account_id)s
     and started_at <= %(at)s and sessions.expires_at > %(at)s
+for key share
 """
 
 USE_NONCE = """

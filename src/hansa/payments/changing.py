@@ -8,6 +8,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from hansa import identity
 from hansa.identity import AccountId
 from hansa.kernel import InvalidInput, Money, Problem, fact_id, fault_of_text
 from hansa.payments import life_store
@@ -25,6 +26,7 @@ from hansa.payments.payment import (
     MoreThanCaptured,
     MoreThanHeld,
     Payer,
+    PayerGone,
     Payment,
     PaymentDiffers,
     PaymentInFlight,
@@ -130,8 +132,8 @@ def refund(
     """Give back what was captured, or a part, to where it came from; gives the refund as it then stands.
 
     refund_id: the same for the same refund. minor: all that is left unless given. One whose connector gives no clear
-    answer stays pending and is ended later. Errors: UnknownPayment, MoreThanCaptured, StateForbids, InvalidInput;
-    PaymentDiffers where the id is another refund's.
+    answer stays pending and is ended later. Errors: UnknownPayment, MoreThanCaptured, PayerGone, StateForbids,
+    InvalidInput; PaymentDiffers where the id is another refund's.
     """
     _check_refund(minor, reference, reason)
     payment = settled(ctx, payment_id, connectors=connectors, watch=watch)
@@ -147,6 +149,9 @@ def refund(
         left = payment.captured_minor - payment.refunded_minor
         if (minor or 1) > left:
             raise MoreThanCaptured(f"{left} of this payment is left to refund, in minor units.")
+        payer = payment.payer
+        if payer is not None and payer.account_id is not None and identity.is_closed(tx, payer.account_id):
+            raise PayerGone
         intent = Intent(
             action=Action.REFUND,
             at=ctx.clock.now(),

@@ -178,6 +178,18 @@ class PayeeShort(HansaError):
     )
 
 
+class PayerGone(HansaError):
+    """Who paid has deleted their account, and nobody would open a wallet that got this. Nothing was refunded."""
+
+    code: ClassVar[str] = "payments.payer_gone"
+    status: ClassVar[int] = 409
+    remedy: ClassVar[str] = (
+        "Give it back another way, in cash or to their bank account; the payment stays as it is."
+    )
+    next_action: ClassVar[str] = "none"
+    user_message: ClassVar[str] = "Who paid has deleted their account here. Give the money back another way."
+
+
 class NotThePayer(HansaError):
     """Somebody else is this payment's payer already. Nothing was done."""
 

@@ -40,6 +40,7 @@ from hansa.payments.payment import (
     PayeeDiffers,
     PayeeStatus,
     Payer,
+    PayerGone,
     Payment,
     PaymentDiffers,
     PaymentInFlight,
@@ -470,7 +471,7 @@ def cancel_payment(
     opt={
         "needs": "payments:write",
         "idempotent": True,
-        "refuses": (UnknownPayment, MoreThanCaptured, StateForbids, PaymentInFlight, InvalidInput),
+        "refuses": (UnknownPayment, MoreThanCaptured, PayerGone, StateForbids, PaymentInFlight, InvalidInput),
     },
 )
 def refund_payment(

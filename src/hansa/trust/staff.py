@@ -296,9 +296,10 @@ def find_signed_in(
     if session is None or at < session.started_at:
         return None
     sessions = policy.sessions
-    if at - session.seen_at > timedelta(seconds=sessions.idle_s):
-        return None
-    if at - session.started_at > timedelta(seconds=sessions.lasts_s):
+    is_idle = at - session.seen_at > timedelta(seconds=sessions.idle_s)
+    if is_idle or at - session.started_at > timedelta(seconds=sessions.lasts_s):
+        # Ended by its row too, so that no clock that is set back brings it to life.
+        store.end_sessions(tx, session.staff_id, at, session_id=session.session_id)
         return None
     one = store.find_staff_by_id(tx, session.staff_id)
     if one is None or one.ended_at is not None:

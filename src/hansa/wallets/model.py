@@ -37,9 +37,10 @@ OPEN_REQUESTS_MAX = 5
 """Requests that one person may have open with another."""
 
 SPLIT_AMONG_MAX = 50
+"""People among whom a bill is split, with its owner."""
+
 SHARES_MAX = 1_000_000
 """What one may bear of a split by shares; by amounts it is an amount."""
-"""People among whom a bill is split, with its owner."""
 
 
 class State(StrEnum):
