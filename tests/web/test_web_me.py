@@ -506,7 +506,7 @@ def test_what_pages_say_by_data_is_in_every_language(language: str) -> None:
     errors = [one for one in vars(identity).values() if isinstance(one, type) and issubclass(one, HansaError)]
     said = {
         *me_view.LEVEL_NAMES.values(),
-        *me_view.PARTS_READ.values(),
+        *identity.PARTS_READ.values(),
         *identity.RIGHTS.values(),
         *identity.REFUSED_FOR.values(),
         *(part.title for part in personal_data.PARTS),

@@ -5,7 +5,16 @@ SHA-256 and its expiry, so that a stolen table signs nobody in. A phone is known
 (docs/phones.md). How far an account is trusted is its standing, set by risk or the issuer and kept with its history.
 """
 
-from hansa.identity.accesses import BY_PROGRAM, Access, Part, last_access, list_accesses, saw, saw_all
+from hansa.identity.accesses import (
+    BY_PROGRAM,
+    PARTS_READ,
+    Access,
+    Part,
+    last_access,
+    list_accesses,
+    saw,
+    saw_all,
+)
 from hansa.identity.actions import (
     find_account,
     find_accounts,
@@ -310,6 +319,7 @@ __all__ = [
     "HOST_PREFIX",
     "LOOKUPS",
     "NAME_MAX",
+    "PARTS_READ",
     "PERSONAL_DATA",
     "PROOF_MAX",
     "REFUSED_FOR",

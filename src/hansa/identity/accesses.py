@@ -101,7 +101,7 @@ def saw_all(tx: Tx, account_ids: Sequence[AccountId], by: str, what: Part, why: 
             _tell(tx, account_id, by[:200], what, at)
 
 
-PARTS: Mapping[Part, str] = {
+PARTS_READ: Mapping[Part, str] = {
     "profile": "your name and account",
     "proof": "the proof of your name",
     "contacts": "how you are reached",
@@ -112,7 +112,7 @@ PARTS: Mapping[Part, str] = {
     "phones": "your phones",
     "everything": "all that is kept of you",
 }
-"""Parts in English, as the end of a sentence."""
+"""What somebody read, as the end of a sentence."""
 
 
 def _tell(tx: Tx, account_id: AccountId, reader: str, what: Part, at: datetime) -> None:
@@ -123,7 +123,7 @@ def _tell(tx: Tx, account_id: AccountId, reader: str, what: Part, at: datetime) 
             kind="data.seen",
             at=at.replace(hour=0, minute=0, second=0, microsecond=0),
             subject="",
-            facts={"reader": reader, "part": {"word": PARTS[what]}},
+            facts={"reader": reader, "part": {"word": PARTS_READ[what]}},
             fact=(reader, what, at.date().isoformat()),
         ),
     )

@@ -18,7 +18,6 @@ from hansa.apps.web.me_export import archive
 from hansa.apps.web.me_view import (
     LEVEL_NAMES,
     ME,
-    PARTS_READ,
     go,
     me_page,
     means,
@@ -190,7 +189,7 @@ def show_accesses(
             tx, account.account_id, after=read_mark(after), limit=ACCESSES_SHOWN + 1
         )
         shown, older = paged(found, ACCESSES_SHOWN, lambda one: mark_text(*one.mark))
-        rows = [(reader_words(tx, one.reader, say), say(PARTS_READ[one.part]), one) for one in shown]
+        rows = [(reader_words(tx, one.reader, say), say(identity.PARTS_READ[one.part]), one) for one in shown]
     return me_page(request, site, account, "wallet/me_accesses.html", rows=rows, older=older or "")
 
 

@@ -28,19 +28,6 @@ LEVEL_NAMES: Mapping[identity.ProofLevel, str] = {
     identity.ProofLevel.DOCUMENT: "Document proved",
 }
 
-PARTS_READ: Mapping[str, str] = {
-    "profile": "your name and account",
-    "proof": "the proof of your name",
-    "contacts": "how you are reached",
-    "wallet": "what your wallet holds and paid",
-    "journeys": "your journeys",
-    "disputes": "your requests for money back",
-    "risk": "a case of risk about your account",
-    "phones": "your phones",
-    "everything": "all that is kept of you",
-}
-"""What somebody read, as the end of a sentence."""
-
 
 def means(site: Site) -> Means:
     """Keys, provider and messenger of this site. Errors: store.SecretMissing, store.SecretUnfit."""
