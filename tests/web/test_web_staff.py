@@ -110,6 +110,9 @@ def test_a_key_of_a_program_opens_no_page(house: House, ctx: Context) -> None:
     answer = house.browser().get("/console/", headers={"authorization": f"Bearer {secret}"})
 
     assert answer.status_code == 403
+    assert 'href="/console/"' in answer.text and 'href="/wallet/"' not in answer.text, (
+        "it stays at the console"
+    )
 
 
 def test_each_role_opens_what_the_table_says_and_no_more(house: House) -> None:

@@ -134,6 +134,10 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
+_HEADS, _HEAD = {"/console": "console/base.html"}, "base.html"
+"""Under whose head a refusal is shown, by where it came."""
+
+
 def answer_problem(
     request: Request[Any, Any, Any],
     *,
@@ -164,7 +168,15 @@ def answer_problem(
     if status >= 500:
         logger.error("%s %s: %s %s", request.method, _in_a_line(request), told.instance, code)
     if wants_page(request):
-        shown = page("error.html", status_code=status, say=say, problem=told, signed_out=status == 401)
+        shown = page(
+            "error.html",
+            status_code=status,
+            say=say,
+            problem=told,
+            signed_out=status == 401,
+            here="",
+            base=next((base for place, base in _HEADS.items() if request.url.path.startswith(place)), _HEAD),
+        )
         return spoken(shown, say, request)
     return Response(
         msgspec.json.encode(told),
