@@ -131,7 +131,7 @@ def test_no_older_list_is_taken_and_a_stolen_sellers_key_opens_nothing_from_its_
 def test_a_gate_forgets_tickets_that_are_over_and_keeps_those_that_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hansa.gate.tickets._FORGET_EVERY", 2)
+    monkeypatch.setattr("hansa.gate.keeping._FORGET_EVERY", 2)
     path = tmp_path / "gate.sqlite"
     door = gate(state=FileState(path))
     over, later = SELLS.ticket(), SELLS.ticket(cti=b"ticket-2", lasts=timedelta(hours=9))

@@ -688,6 +688,12 @@ PARTS: list[Part] = [
         ("wallets.top_ups", "wallets.vouchers"),
     ),
     Part(
+        "returns",
+        "What went back to your bank",
+        lambda of: own_data.gone_back(of.tx, of.id),
+        ("wallets.returns",),
+    ),
+    Part(
         "automatic_top_ups",
         "What tops up by itself",
         lambda of: own_data.rules(of.tx, of.id, of.partition),

@@ -12,12 +12,13 @@ from hansa.wallets import (
     automatic,
     bank_accounts,
     requests,
+    returns_store,
     top_ups,
     transfers,
     transfers_store,
     withdrawals,
 )
-from hansa.wallets.bank_model import Automatic, BankAccount, BankTopUp, Withdrawal
+from hansa.wallets.bank_model import Automatic, BankAccount, BankTopUp, Return, Withdrawal
 from hansa.wallets.model import Arrival, Request, Split, Transfer
 
 PAGE = 500
@@ -104,6 +105,11 @@ def paid_in(tx: Tx, account_id: AccountId, partition: int) -> list[BankTopUp]:
         lambda one: (one.created_at, one.top_up_id),
     )
     return [replace(one, token="") for one in found]
+
+
+def gone_back(tx: Tx, account_id: AccountId) -> list[Return]:
+    """Top-ups that went back to the bank they came from."""
+    return returns_store.list_of_account(tx, account_id)
 
 
 def paid_out(tx: Tx, account_id: AccountId, partition: int) -> list[Withdrawal]:

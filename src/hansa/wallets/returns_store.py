@@ -29,6 +29,7 @@ OPEN = (
 order by next_at, return_id limit %(limit)s"""
 )
 OF_ENTRY = _RETURN + "where rail_id = %s and entry_id = %s order by created_at, return_id"
+OF_ACCOUNT = _RETURN + "where account_id = %s order by created_at desc, return_id desc"
 MOVE = """
 update wallets.returns set state = %s, reason = %s, tries = %s, next_at = %s, changed_at = %s
 where return_id = %s and state = %s
@@ -65,6 +66,11 @@ def find(tx: Tx, return_id: UUID) -> Return | None:
 def list_open(tx: Tx, limit: int, *, at: datetime | None = None) -> list[Return]:
     """Returns that are not over; at: those alone that are to be looked at by then."""
     return _returns(tx, OPEN, {"at": at, "limit": limit})
+
+
+def list_of_account(tx: Tx, account_id: UUID) -> list[Return]:
+    """Those of a person's top-ups, latest first."""
+    return _returns(tx, OF_ACCOUNT, (account_id,))
 
 
 def list_of_entry(tx: Tx, rail_id: str, entry_id: str) -> list[Return]:

@@ -24,6 +24,7 @@ create table wallets.returns (
 );
 
 create index returns_of_entry on wallets.returns (rail_id, entry_id, created_at);
+create index returns_of_account on wallets.returns (account_id) where account_id is not null;
 create index returns_open on wallets.returns (next_at) where state in ('processing', 'sent', 'unknown', 'settling');
 
 -- At most one at a time is under way for an entry.
