@@ -60,8 +60,8 @@ def test_a_cent_is_followed_into_the_books_and_back(
     expect(page.get_by_role("heading", name="In the books")).to_be_visible()
     journey = page.url
 
-    page.get_by_role("link", name="Wallet of Gao Lan").click()
-    expect(page.get_by_role("heading", name="Wallet of Gao Lan")).to_be_visible()
+    page.get_by_role("link", name="Wallet of Gao L.").click()
+    expect(page.get_by_role("heading", name="Wallet of Gao L.")).to_be_visible()
     until(page, "a page that asks on after its transaction leaves one open", lambda: is_none_open(served))
     page.get_by_role("link", name="journey", exact=True).first.click()
 
