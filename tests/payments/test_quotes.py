@@ -25,6 +25,7 @@ from payments.shopping import (
     CANADIAN,
     CARD,
     NOW,
+    POLICY,
     as_it_stands,
     asks,
     held,
@@ -38,6 +39,14 @@ FEE_ID = clearing.earned_account(CARD, "CNY")
 MAPLE = payments.payee_key(CANADIAN)
 DAY_RATE = Fraction(1, 5)
 """Canadian dollars for one yuan."""
+WAITS = f"""{POLICY}
+[[rows]]
+name = "large"
+channels = ["online"]
+band = "large"
+needs = "passkey_delay"
+because = "amount"
+"""
 
 
 def open_abroad(ctx: Context, *, fee_minor: int = 50, margin_bp: int = 100) -> None:
@@ -350,6 +359,29 @@ def test_an_approval_that_comes_after_the_quote_moves_nothing(ctx: Context) -> N
     payments.turn(ctx)
 
     assert words(ctx, payment.payment_id) == ["requires_approval", "expired"]
+    assert balances(ctx) == {"wallet": 100_00}
+
+
+def test_what_would_wait_a_day_is_refused_before_anybody_is_asked_and_an_offer_keeps_its_quote(
+    ctx: Context,
+) -> None:
+    open_abroad(ctx)
+    with ctx.tx() as tx:
+        approval.set_policy(tx, CARD, WAITS, by="test", at=NOW)
+    much = Money(150_00, "CAD")
+    offer = made(ctx, asks(150_00, payer=None, payee_id=CANADIAN, amount=much))
+    quote, other = (payments.make_quote(ctx, asked(n, gets=much)) for n in range(2))
+
+    failed = made(ctx, pays_by(quote, n="much", minor=150_00))
+    with pytest.raises(approval.WaitsTooLong):
+        payments.pay(ctx, offer.payment_id, ANN, by="ann", quote_id=other.quote_id)
+
+    assert failed.step is not None
+    assert (failed.state, failed.step.reason) == ("failed", "approval.waits_too_long")
+    assert words(ctx, offer.payment_id) == ["created"]
+    with ctx.tx() as tx:
+        assert payments.get_quote(ctx, tx, other.quote_id).used_for is None
+        assert approval.list_open(tx, ANN, ctx.clock.now()) == []
     assert balances(ctx) == {"wallet": 100_00}
 
 

@@ -163,7 +163,7 @@ def pay(
                 raise quote
             payment = replace(payment, payer=(came := replace(came, quote=quote)))
         spend = _spend(payment, get_name(tx, payment.payee_id), session_at, credential_at, spender)
-        verdict = approval.decide(tx, [spend], now)[0]
+        verdict = _in_time(payment, approval.decide(tx, [spend], now)[0])
         if isinstance(verdict, approval.Refused):
             raise verdict.error
         first = (
@@ -337,7 +337,10 @@ class _Desk:
         ]
         with tx.pipeline():
             said = approval.decide(tx, spends, self._now, self._asked)
-            verdicts = {payment.payment_id: one for (_, payment), one in zip(paying, said, strict=True)}
+            verdicts = {
+                payment.payment_id: _in_time(payment, one)
+                for (_, payment), one in zip(paying, said, strict=True)
+            }
             if self._refuse_asks(paying, verdicts):
                 payments = [one for one in payments if one.payment_id not in self.refused]
             steps: list[tuple[Payment, Step]] = []
@@ -598,6 +601,18 @@ def _use(payment: Payment, quote_id: UUID) -> Use:
         payee_key=payee_key(payment.payee_id),
         gets=payment.amount,
     )
+
+
+def _in_time(payment: Payment, verdict: approval.Verdict) -> approval.Verdict:
+    """What is said of it; refused where it would have to wait a day, and its quote holds for minutes."""
+    if (
+        isinstance(verdict, approval.Needs)
+        and verdict.level is approval.ApprovalLevel.PASSKEY_DELAY
+        and payment.payer is not None
+        and payment.payer.quote is not None
+    ):
+        return approval.Refused(approval.WaitsTooLong())
+    return verdict
 
 
 def _open_approval(
