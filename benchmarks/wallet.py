@@ -195,8 +195,8 @@ def open_town(ctx: Context, people: int) -> list[str]:
 def run_in(url: str) -> None:
     """Bring the database's log to where a server is that has run for a while: its files are there to be used again.
 
-    A new server makes and zeroes each file of 16 MB when it comes to it, for which all commits wait some 45 ms. From
-    its first checkpoint on it takes those that it needs no more.
+    A new server makes and zeroes each file of 16 MB when it comes to it, for which all commits wait, and longer
+    where others write to the same disk. From its first checkpoint on it takes those that it needs no more.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(LOG_FILES):

@@ -84,15 +84,15 @@ class Pace:
 class _Request:
     """A batch that waits for its answer.
 
-    expiring: the ledger's own, ending holds. term: the only one that it is good for; None is any. decided: set once
-    it is decided on, before the commit.
+    expiring: the ledger's own, ending holds. term: the only one that it is good for; None is any. sent: set once
+    PostgreSQL has its block and writes it.
     """
 
     batch: Batch
     done: Done
     expiring: bool = False
     term: int | None = None
-    decided: threading.Event | None = None
+    sent: threading.Event | None = None
     since: float = field(default_factory=time.monotonic)
 
 
@@ -110,8 +110,8 @@ class _Decided:
     def tell_sent(self) -> None:
         """Tell whoever waits for it that PostgreSQL has the block and writes it."""
         for request, _ in self.answers:
-            if request.decided is not None:
-                request.decided.set()
+            if request.sent is not None:
+                request.sent.set()
 
 
 @dataclass(slots=True)
@@ -202,14 +202,14 @@ class Engine:
         *,
         expiring: bool = False,
         term: int | None = None,
-        decided: threading.Event | None = None,
+        sent: threading.Event | None = None,
     ) -> None:
         """Hand a batch in; ``done`` is called once, from a thread of the engine, with its codes or an error.
 
-        decided: set between, when only the commit is still to come; not where it comes to an error before.
+        sent: set between, once PostgreSQL has its block and writes it; not of a large one, nor where nothing is booked.
         Errors, given to ``done``: StoreUnavailable, StoreFull; then post the same again.
         """
-        request = _Request(batch, done, expiring, term, decided)
+        request = _Request(batch, done, expiring, term, sent)
         with self._arrived:
             if self._running and not self._stopping:
                 self._waiting.append(request)
@@ -225,23 +225,23 @@ class Engine:
         return self.begin_post(batch, expiring=expiring, term=term).result()
 
     def begin_post(self, batch: Batch, *, expiring: bool = False, term: int | None = None) -> "Future[Codes]":
-        """Hand a batch in; comes back when it is decided on, and its codes, or an error as of ``post``, come later.
+        """Hand a batch in; comes back when PostgreSQL has its block; its codes, or an error as of ``post``, come later.
 
         So whoever has something to do meanwhile does it while PostgreSQL writes, and does not keep the engine from
         deciding: Python computes in one thread at a time.
         """
         future: Future[Codes] = Future()
-        decided = threading.Event()
+        sent = threading.Event()
 
         def done(answer: Codes | BaseException) -> None:
             if isinstance(answer, BaseException):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
-            decided.set()
+            sent.set()
 
-        self.submit(batch, done, expiring=expiring, term=term, decided=decided)
-        decided.wait()
+        self.submit(batch, done, expiring=expiring, term=term, sent=sent)
+        sent.wait()
         return future
 
     def fold(self) -> None:
